@@ -1,0 +1,96 @@
+// Package binfmt lets the kernel run arm64 programs under QEMU. The entry is the
+// one thing of a local engine that the whole machine sees: it is added when
+// arm64 is first wanted, and removed with the engine.
+package binfmt
+
+import (
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+	"runtime"
+	"strings"
+
+	"golang.org/x/sys/unix"
+)
+
+// The first bytes of a 64-bit little-endian ELF program for aarch64, and the
+// bits of them that count, as QEMU's qemu-binfmt-conf.sh has them.
+const (
+	magic = `\x7fELF\x02\x01\x01\x00\x00\x00\x00\x00\x00\x00\x00\x00\x02\x00\xb7\x00`
+	mask  = `\xff\xff\xff\xff\xff\xff\xff\x00\xff\xff\xff\xff\xff\xff\xff\xff\xfe\xff\xff\xff`
+)
+
+// Runs says whether this machine runs programs of that architecture already.
+func Runs(arch string) bool {
+	if arch == runtime.GOARCH {
+		return true
+	}
+	found := false
+	err := with(func(dir string) error {
+		entries, err := os.ReadDir(dir)
+		if err != nil {
+			return err
+		}
+		for _, entry := range entries {
+			text, err := os.ReadFile(filepath.Join(dir, entry.Name()))
+			// Only with flag F does the kernel hold the interpreter open, so that containers can use it.
+			if err == nil && strings.HasPrefix(string(text), "enabled") && strings.Contains(string(text), "02000000000000000000200b7") {
+				found = found || strings.Contains(string(text), "F")
+			}
+		}
+		return nil
+	})
+	return err == nil && found
+}
+
+// Add registers QEMU for arm64 under that name.
+func Add(name, qemu string) error {
+	return with(func(dir string) error {
+		if _, err := os.Stat(filepath.Join(dir, name)); err == nil {
+			return nil
+		}
+		line := fmt.Sprintf(":%s:M::%s:%s:%s:OCF", name, magic, mask, qemu)
+		return os.WriteFile(filepath.Join(dir, "register"), []byte(line), 0o200)
+	})
+}
+
+// Remove takes the entry of that name away, if there is one.
+func Remove(name string) error {
+	if _, err := os.Stat("/proc/sys/fs/binfmt_misc"); err != nil {
+		return nil
+	}
+	return with(func(dir string) error {
+		if _, err := os.Stat(filepath.Join(dir, name)); errors.Is(err, os.ErrNotExist) {
+			return nil
+		}
+		return os.WriteFile(filepath.Join(dir, name), []byte("-1"), 0o200)
+	})
+}
+
+// with calls f with a view of the kernel's table, mounted for this thread alone.
+func with(f func(dir string) error) error {
+	dir, err := os.MkdirTemp("", "binfmt-")
+	if err != nil {
+		return err
+	}
+	defer os.Remove(dir)
+	result := make(chan error)
+	go func() {
+		// Never unlocked: the thread has its own mounts and ends with the goroutine.
+		runtime.LockOSThread()
+		result <- func() error {
+			if err := unix.Unshare(unix.CLONE_NEWNS); err != nil {
+				return err
+			}
+			if err := unix.Mount("", "/", "", unix.MS_REC|unix.MS_PRIVATE, ""); err != nil {
+				return err
+			}
+			if err := unix.Mount("binfmt_misc", dir, "binfmt_misc", 0, ""); err != nil {
+				return fmt.Errorf("the kernel's table of program formats: %w", err)
+			}
+			return f(dir)
+		}()
+	}()
+	return <-result
+}

@@ -1,0 +1,68 @@
+package registry
+
+import (
+	"encoding/json"
+	"errors"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"time"
+)
+
+// A blob may be pushed some time before the manifest that names it.
+const pushTime = time.Hour
+
+// Sweep removes the blobs that no manifest under the given folders names.
+func Sweep(blobs string, folders ...string) error {
+	used := map[string]bool{}
+	for _, folder := range folders {
+		err := filepath.WalkDir(folder, func(path string, entry fs.DirEntry, err error) error {
+			if err != nil || entry.IsDir() {
+				if entry != nil && path == blobs {
+					return fs.SkipDir
+				}
+				return err
+			}
+			if filepath.Base(path) != "manifest.json" && filepath.Base(filepath.Dir(path)) != "_manifests" {
+				return nil
+			}
+			data, err := os.ReadFile(path)
+			if err != nil {
+				return err
+			}
+			var manifest struct {
+				Config struct{ Digest string }
+				Layers []struct{ Digest string }
+			}
+			// What does not parse is no manifest of ours, and names no blob.
+			if json.Unmarshal(data, &manifest) == nil {
+				used[manifest.Config.Digest] = true
+				for _, layer := range manifest.Layers {
+					used[layer.Digest] = true
+				}
+			}
+			return nil
+		})
+		if err != nil && !errors.Is(err, fs.ErrNotExist) {
+			return err
+		}
+	}
+	paths, err := filepath.Glob(filepath.Join(blobs, "*", "*"))
+	if err != nil {
+		return err
+	}
+	uploads, err := filepath.Glob(filepath.Join(blobs, "upload-*"))
+	if err != nil {
+		return err
+	}
+	var errs error
+	for _, path := range append(paths, uploads...) {
+		digest := filepath.Base(filepath.Dir(path)) + ":" + filepath.Base(path)
+		info, err := os.Stat(path)
+		if err != nil || used[digest] || time.Since(info.ModTime()) < pushTime {
+			continue
+		}
+		errs = errors.Join(errs, os.Remove(path))
+	}
+	return errs
+}
