@@ -11,6 +11,7 @@ import (
 	"path/filepath"
 	"regexp"
 	"strings"
+	"sync"
 
 	v1 "github.com/google/go-containerregistry/pkg/v1"
 
@@ -226,7 +227,7 @@ func (m Maker) goTools(ctx context.Context, image, arch, folder string) error {
 // machineSettings are files for every image that point npm and pip to the
 // registries which this machine is set up to use. Addresses with a password are
 // left out: they would stay readable in every image.
-func machineSettings() map[string]string {
+var machineSettings = sync.OnceValue(func() map[string]string {
 	settings := map[string]string{}
 	ask := func(name string, args ...string) string {
 		out, err := exec.Command(name, args...).Output()
@@ -243,6 +244,6 @@ func machineSettings() map[string]string {
 		settings["usr/local/etc/npmrc"] = "registry=" + registry + "\n"
 	}
 	return settings
-}
+})
 
 func settingsInput() ([]byte, error) { return json.Marshal(machineSettings()) }

@@ -1,0 +1,150 @@
+package artifact
+
+import (
+	"context"
+	"errors"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"slices"
+	"strings"
+	"testing"
+
+	"pitwall/engine/internal/home"
+	"pitwall/engine/internal/store"
+)
+
+func TestSourcesAreReadInBothFormats(t *testing.T) {
+	dir := t.TempDir()
+	os.MkdirAll(filepath.Join(dir, "sources.list.d"), 0o755)
+	os.WriteFile(filepath.Join(dir, "sources.list"), []byte(`# a comment
+deb [signed-by=/a/key.gpg arch=amd64] http://mirror.example/debian bookworm main
+deb-src http://mirror.example/debian bookworm main
+`), 0o644)
+	os.WriteFile(filepath.Join(dir, "sources.list.d", "debian.sources"), []byte(`Types: deb deb-src
+# a comment
+URIs: http://one.example/debian http://two.example/debian
+Suites: trixie trixie-updates
+Components: main
+
+Types: deb
+URIs: http://one.example/security
+Suites: trixie-security
+`), 0o644)
+	got := machineSources(dir)
+	want := []source{
+		{"http://mirror.example/debian", "bookworm"},
+		{"http://one.example/debian", "trixie"}, {"http://one.example/debian", "trixie-updates"},
+		{"http://two.example/debian", "trixie"}, {"http://two.example/debian", "trixie-updates"},
+		{"http://one.example/security", "trixie-security"},
+	}
+	if !slices.Equal(got, want) {
+		t.Errorf("got  %v\nwant %v", got, want)
+	}
+	if none := machineSources(filepath.Join(dir, "none")); len(none) != 0 {
+		t.Errorf("a machine without apt has sources: %v", none)
+	}
+}
+
+func maker(t *testing.T, say func(string, ...any)) Maker {
+	dir := t.TempDir()
+	h := home.Home{Dir: dir, Store: filepath.Join(dir, "store"), Key: strings.Repeat("k", 64), Version: "v0.0.0"}
+	return Maker{Home: h, Store: store.Store{Dir: h.Store, Say: say}}
+}
+
+func recipe(t *testing.T, m Maker, image string, files map[string]string) {
+	for name, text := range files {
+		path := filepath.Join(m.recipe(image), name)
+		os.MkdirAll(filepath.Dir(path), 0o755)
+		if err := os.WriteFile(path, []byte(text), 0o644); err != nil {
+			t.Fatal(err)
+		}
+	}
+}
+
+func TestAnImagesKeyFollowsItsFilesAndItsBaseImages(t *testing.T) {
+	m := maker(t, t.Logf)
+	key := func(image, arch string) string {
+		k, err := m.ImageKey(image, arch)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return k
+	}
+	recipe(t, m, "base:1", map[string]string{"Dockerfile": "FROM debian:bookworm-slim\n"})
+	recipe(t, m, "org/app:2", map[string]string{
+		"Dockerfile": "FROM base:1 AS build\nRUN true\nfrom --platform=linux/amd64 debian:trixie-slim\nCOPY --from=build /a /a\n", "file": "1",
+	})
+	before, base := key("org/app:2", "amd64"), key("base:1", "amd64")
+	if key("org/app:2", "arm64") == before {
+		t.Error("both architectures have the same key")
+	}
+	recipe(t, m, "org/app:2", map[string]string{"file": "2"})
+	changed := key("org/app:2", "amd64")
+	if changed == before || key("base:1", "amd64") != base {
+		t.Error("a changed file has to change the key of its image alone")
+	}
+	recipe(t, m, "base:1", map[string]string{"Dockerfile": "FROM debian:bookworm-slim\nRUN true\n"})
+	if key("org/app:2", "amd64") == changed {
+		t.Error("a changed base image leaves the key as it was")
+	}
+	if _, err := m.ImageKey("unknown:1", "amd64"); !errors.Is(err, ErrNoRecipe) {
+		t.Errorf("an unknown image: %v", err)
+	}
+	recipe(t, m, "orphan:1", map[string]string{"Dockerfile": "FROM unknown:1\n"})
+	if _, err := m.ImageKey("orphan:1", "amd64"); err == nil || !strings.Contains(err.Error(), "orphan:1 is FROM unknown:1") {
+		t.Errorf("an image with an unknown base: %v", err)
+	}
+	images, err := m.Images()
+	if want := []string{"base:1", "debian:bookworm-slim", "debian:trixie-slim", "org/app:2", "orphan:1"}; err != nil || !slices.Equal(slices.Sorted(slices.Values(images)), want) {
+		t.Errorf("images %v, %v", images, err)
+	}
+}
+
+func TestAFalteringRegistryIsTriedAgainAndThenThePackageIsNamed(t *testing.T) {
+	var said []string
+	m := maker(t, func(format string, args ...any) { said = append(said, format) })
+	tries := filepath.Join(t.TempDir(), "tries")
+	script := func(text string) func() *exec.Cmd {
+		return func() *exec.Cmd { return exec.Command("sh", "-c", "echo x >> "+tries+"; "+text) }
+	}
+	count := func() int {
+		data, _ := os.ReadFile(tries)
+		os.Remove(tries)
+		return strings.Count(string(data), "x")
+	}
+	if err := m.Run(context.Background(), "fetching", "", script("[ $(wc -l < "+tries+") -ge 2 ] || { echo 'Err: 503 Service Unavailable'; false; }")); err != nil {
+		t.Errorf("a registry that falters once: %v", err)
+	}
+	if n := count(); n != 2 || len(said) != 1 {
+		t.Errorf("%d tries, said %q", n, said)
+	}
+	err := m.Run(context.Background(), "fetching", "", script("echo noise; echo 'go: example.com/a@v1: reading: 403 Forbidden'; echo noise; exit 1"))
+	if err == nil || !strings.Contains(err.Error(), "example.com/a@v1") || strings.Contains(err.Error(), "noise") {
+		t.Errorf("a refusal has to name the package alone: %v", err)
+	}
+	if n := count(); n != 1 {
+		t.Errorf("a refusal was tried %d times", n)
+	}
+	ctx, cancel := context.WithCancel(context.Background())
+	cancel()
+	if err := m.Run(ctx, "fetching", "", script("sleep 30")); !errors.Is(err, context.Canceled) {
+		t.Errorf("cancelled: %v", err)
+	}
+}
+
+func TestPatchesFitOrSayWhatTheyMiss(t *testing.T) {
+	dir := t.TempDir()
+	path := filepath.Join(dir, "a.go")
+	os.WriteFile(path, []byte("x(1)\nx(1)\n"), 0o644)
+	p := patch{Module: "m", File: "a.go", Replace: [][2]string{{"x(1)", "x(2)"}, {"x(1)", "x(3)"}}}
+	if err := p.apply(dir); err != nil {
+		t.Fatal(err)
+	}
+	if data, _ := os.ReadFile(path); string(data) != "x(2)\nx(3)\n" {
+		t.Errorf("patched to %q", data)
+	}
+	if err := p.apply(dir); err == nil || !strings.Contains(err.Error(), `a.go of m has no "x(1)"`) {
+		t.Errorf("a patch that does not fit: %v", err)
+	}
+}

