@@ -89,7 +89,7 @@ func (m Maker) Programs(ctx context.Context) (string, error) {
 		m.Store.Say("building the Dagger engine %s from its Go modules: about 7 minutes on two cores, once", m.Home.Version)
 		bin := filepath.Join(dir, "bin")
 		stamp := fmt.Sprintf("-s -w -X github.com/dagger/dagger/engine.Version=%[1]s -X github.com/dagger/dagger/engine.Tag=%[1]s", m.Home.Version)
-		err = m.Run(ctx, "building the engine", "packages compiled", func() *exec.Cmd {
+		err = m.Run(ctx, Step{What: "building the engine", Lines: "packages compiled"}, func() *exec.Cmd {
 			return m.goCommand(ctx, source, nil, "build", "-v", "-mod=mod", "-trimpath", "-tags", "dfexcludepatterns,dfparents",
 				"-ldflags", stamp, "-o", bin+"/", "tool")
 		})
@@ -116,7 +116,7 @@ func (m Maker) Programs(ctx context.Context) (string, error) {
 // patchModules lays copies of the modules that overlay/ and patches.json change
 // into modules/, changed, and points go.mod to them.
 func (m Maker) patchModules(ctx context.Context, source string) error {
-	if err := m.Run(ctx, "fetching the engine's Go modules", "lines", func() *exec.Cmd {
+	if err := m.Run(ctx, Step{What: "fetching the engine's Go modules", Lines: "requests", Silence: downloadSilence}, func() *exec.Cmd {
 		return m.goCommand(ctx, source, nil, "mod", "download", "-x")
 	}); err != nil {
 		return err

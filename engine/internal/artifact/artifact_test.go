@@ -9,6 +9,7 @@ import (
 	"slices"
 	"strings"
 	"testing"
+	"time"
 
 	"pitwall/engine/internal/home"
 	"pitwall/engine/internal/store"
@@ -113,22 +114,27 @@ func TestAFalteringRegistryIsTriedAgainAndThenThePackageIsNamed(t *testing.T) {
 		os.Remove(tries)
 		return strings.Count(string(data), "x")
 	}
-	if err := m.Run(context.Background(), "fetching", "", script("[ $(wc -l < "+tries+") -ge 2 ] || { echo 'Err: 503 Service Unavailable'; false; }")); err != nil {
+	if err := m.Run(context.Background(), Step{What: "fetching"}, script("[ $(wc -l < "+tries+") -ge 2 ] || { echo 'Err: 503 Service Unavailable'; false; }")); err != nil {
 		t.Errorf("a registry that falters once: %v", err)
 	}
 	if n := count(); n != 2 || len(said) != 1 {
 		t.Errorf("%d tries, said %q", n, said)
 	}
-	err := m.Run(context.Background(), "fetching", "", script("echo noise; echo 'go: example.com/a@v1: reading: 403 Forbidden'; echo noise; exit 1"))
+	err := m.Run(context.Background(), Step{What: "fetching"}, script("echo noise; echo 'go: example.com/a@v1: reading: 403 Forbidden'; echo noise; exit 1"))
 	if err == nil || !strings.Contains(err.Error(), "example.com/a@v1") || strings.Contains(err.Error(), "noise") {
 		t.Errorf("a refusal has to name the package alone: %v", err)
 	}
 	if n := count(); n != 1 {
 		t.Errorf("a refusal was tried %d times", n)
 	}
+	err = m.once(context.Background(), Step{What: "fetching", Silence: time.Second}, script("echo 'get example.com/b'; exec sleep 30")())
+	var failed *failure
+	if !errors.As(err, &failed) || !failed.again() || !strings.Contains(err.Error(), "timed out: nothing heard for 1s") {
+		t.Errorf("a registry that hangs: %v", err)
+	}
 	ctx, cancel := context.WithCancel(context.Background())
 	cancel()
-	if err := m.Run(ctx, "fetching", "", script("sleep 30")); !errors.Is(err, context.Canceled) {
+	if err := m.Run(ctx, Step{What: "fetching"}, script("sleep 30")); !errors.Is(err, context.Canceled) {
 		t.Errorf("cancelled: %v", err)
 	}
 }

@@ -11,16 +11,20 @@ import (
 	"regexp"
 	"strings"
 	"time"
+
+	"pitwall/engine/internal/child"
 )
 
 const (
 	attempts     = 4
 	tailLines    = 15
 	beatInterval = 15 * time.Second
+	// A registry that says nothing for so long will not say anything.
+	downloadSilence = 3 * time.Minute
 )
 
 // What registries and networks say when a second try may succeed.
-var passing = regexp.MustCompile(`(?i)timed? ?out|temporary failure|connection (reset|refused|failed)|could not connect|TLS handshake|unexpected EOF|no route to host|\b(429|500|502|503|504)\b|hash sum mismatch|stream error|network is unreachable`)
+var passing = regexp.MustCompile(`(?i)time(d )?-?out|temporary failure|connection (reset|refused|failed)|could not connect|TLS handshake|unexpected EOF|no route to host|\b(429|500|502|503|504)\b|hash sum mismatch|stream error|network is unreachable`)
 
 // What in a tool's output names the thing that could not be had.
 var culprit = regexp.MustCompile(`(?i)^(E: |W: Failed|Err:|go: |ERROR: |npm ERR|npm error|error: )|failed to fetch|reading http|no matching distribution`)
@@ -50,19 +54,26 @@ func (f *failure) Unwrap() error { return f.err }
 // again says whether the failure looks like one that passes.
 func (f *failure) again() bool { return passing.MatchString(strings.Join(f.tail, "\n")) }
 
-// Run runs a command for the artifact named what, saying every so often how far
-// it is. Where the network or a registry faltered it tries again, with growing
-// pauses; in the end it throws with the tool's own words about what is missing.
-func (m Maker) Run(ctx context.Context, what string, count string, cmd func() *exec.Cmd) error {
+// Step is a command to run for an artifact.
+type Step struct {
+	What    string        // for the user: "building the engine"
+	Lines   string        // what a line of its output stands for, where a count of them tells how far it is
+	Silence time.Duration // how long it may say nothing before it counts as hanging; 0: as long as it likes
+}
+
+// Run runs a command, saying every so often how far it is. Where the network or
+// a registry faltered it tries again, with growing pauses; in the end it throws
+// with the tool's own words about what is missing.
+func (m Maker) Run(ctx context.Context, step Step, cmd func() *exec.Cmd) error {
 	pause := 2 * time.Second
 	for attempt := 1; ; attempt++ {
-		err := m.once(ctx, what, count, cmd())
+		err := m.once(ctx, step, cmd())
 		var failed *failure
 		if err == nil || !errors.As(err, &failed) || !failed.again() || attempt == attempts {
 			return err
 		}
 		m.Store.Say("%s: the network or a registry faltered, trying again in %v (%d of %d): %s",
-			what, pause, attempt+1, attempts, failed.tail[len(failed.tail)-1])
+			step.What, pause, attempt+1, attempts, failed.tail[len(failed.tail)-1])
 		select {
 		case <-ctx.Done():
 			return ctx.Err()
@@ -72,17 +83,18 @@ func (m Maker) Run(ctx context.Context, what string, count string, cmd func() *e
 	}
 }
 
-func (m Maker) once(ctx context.Context, what, count string, cmd *exec.Cmd) error {
+func (m Maker) once(ctx context.Context, step Step, cmd *exec.Cmd) error {
 	read, write, err := os.Pipe()
 	if err != nil {
 		return err
 	}
 	defer read.Close()
 	cmd.Stdout, cmd.Stderr = write, write
-	err = cmd.Start()
+	// A tool must not go on when this process has been killed.
+	err = child.Start(cmd)
 	write.Close()
 	if err != nil {
-		return fmt.Errorf("%s: %w", what, err)
+		return fmt.Errorf("%s: %w", step.What, err)
 	}
 	stop := context.AfterFunc(ctx, func() { cmd.Process.Kill() })
 	defer stop()
@@ -98,13 +110,17 @@ func (m Maker) once(ctx context.Context, what, count string, cmd *exec.Cmd) erro
 		io.Copy(io.Discard, read)
 	}()
 
-	started, seen := time.Now(), 0
+	started, seen, hanging := time.Now(), 0, false
+	heard := started
 	var tail []string
 	beat := time.NewTicker(beatInterval)
 	defer beat.Stop()
+	check := time.NewTicker(time.Second)
+	defer check.Stop()
 	for open := true; open; {
 		select {
 		case line, ok := <-lines:
+			heard = time.Now()
 			if open = ok; !ok || strings.TrimSpace(line) == "" {
 				continue
 			}
@@ -114,20 +130,28 @@ func (m Maker) once(ctx context.Context, what, count string, cmd *exec.Cmd) erro
 			}
 		case <-beat.C:
 			progress := ""
-			if count != "" {
-				progress = fmt.Sprintf(", %d %s", seen, count)
+			if step.Lines != "" {
+				progress = fmt.Sprintf(", %d %s", seen, step.Lines)
 			}
-			m.Store.Say("%s: %v%s", what, time.Since(started).Round(time.Second), progress)
+			m.Store.Say("%s: %v%s", step.What, time.Since(started).Round(time.Second), progress)
+		case <-check.C:
+			if hanging = step.Silence > 0 && time.Since(heard) > step.Silence; hanging {
+				cmd.Process.Kill()
+				check.Stop()
+			}
 		}
 	}
 	if err := cmd.Wait(); err != nil {
 		if ctx.Err() != nil {
 			return ctx.Err()
 		}
+		if hanging {
+			tail = append(tail, fmt.Sprintf("error: timed out: nothing heard for %v", step.Silence))
+		}
 		if len(tail) == 0 {
 			tail = []string{"(it printed nothing)"}
 		}
-		return &failure{what: what, tail: tail, err: err}
+		return &failure{what: step.What, tail: tail, err: err}
 	}
 	return nil
 }

@@ -54,7 +54,7 @@ func (m Maker) debootstrap(ctx context.Context, what, suite, arch string, packag
 	if err := os.MkdirAll(filepath.Dir(target), 0o755); err != nil {
 		return err
 	}
-	err = m.Run(ctx, "making "+what, "", func() *exec.Cmd {
+	err = m.Run(ctx, Step{What: "making " + what}, func() *exec.Cmd {
 		os.RemoveAll(target)
 		args := []string{tool, "--mode=root", "--variant=minbase", "--architectures=" + arch, "--include=" + strings.Join(packages, ",")}
 		args = append(args, suite, target)
@@ -107,7 +107,7 @@ func (m Maker) debianPackage(ctx context.Context, name string) (string, error) {
 			"-o", "APT::Sandbox::User=root", "-o", "Debug::NoLocking=1",
 		}
 		for _, verb := range [][]string{{"update"}, {"download", name}} {
-			err := m.Run(ctx, "apt-get "+strings.Join(verb, " "), "", func() *exec.Cmd {
+			err := m.Run(ctx, Step{What: "apt-get " + strings.Join(verb, " "), Silence: downloadSilence}, func() *exec.Cmd {
 				cmd := exec.CommandContext(ctx, "apt-get", append(options, verb...)...)
 				cmd.Dir = dir
 				cmd.Env = append(os.Environ(), "LC_ALL=C")

@@ -218,7 +218,7 @@ func (m Maker) goTools(ctx context.Context, image, arch, folder string) error {
 		return err
 	}
 	m.Store.Say("building the programs of %s from Go modules: some minutes, once", image)
-	return m.Run(ctx, "building "+image, "packages compiled", func() *exec.Cmd {
+	return m.Run(ctx, Step{What: "building " + image, Lines: "packages compiled"}, func() *exec.Cmd {
 		return m.goCommand(ctx, folder, []string{"GOARCH=" + arch}, "build", "-v", "-trimpath",
 			"-ldflags", "-s -w "+strings.TrimSpace(string(flags)), "-o", "bin/", "tool")
 	})

@@ -85,7 +85,7 @@ func (m Manager) Logs(out io.Writer, n int, follow bool) error {
 	}
 }
 
-var storeEntry = regexp.MustCompile(`^\.?([a-z-]+)-([0-9a-f]{16})(\.half|\.lock)?$`)
+var storeEntry = regexp.MustCompile(`^\.?([a-z-]+)-([0-9a-f]{16})(\.half-.*|\.lock)?$`)
 
 // Prune removes what this checkout's recipes do not use: artifacts, states and
 // managers of other versions. With all it stops the engine and removes the home.

@@ -4,6 +4,8 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
+	"net"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -198,13 +200,15 @@ func (m Manager) Stop() error {
 }
 
 // Follow prints what the engine's supervisor says (images being made) on
-// stderr, for as long as standard input stays open.
+// stderr, for as long as standard input stays open. Where the engine ends before
+// the CLI does, it ends the CLI, which would wait for it for ever.
 func Follow(h home.Home) error {
+	cli := os.Getppid()
 	file, err := os.Open(h.Events())
 	if err != nil {
 		return err
 	}
-	if _, err := file.Seek(0, 2); err != nil {
+	if _, err := file.Seek(0, io.SeekEnd); err != nil {
 		return err
 	}
 	over := make(chan struct{})
@@ -213,13 +217,31 @@ func Follow(h home.Home) error {
 		os.Stdin.Read(make([]byte, 1))
 	}()
 	buffer := make([]byte, 64<<10)
+	beat, check := time.NewTicker(200*time.Millisecond), time.NewTicker(time.Second)
 	for {
 		n, _ := file.Read(buffer)
 		os.Stderr.Write(buffer[:n])
 		select {
 		case <-over:
 			return nil
-		case <-time.After(200 * time.Millisecond):
+		case <-beat.C:
+		case <-check.C:
+			conn, err := net.Dial("unix", h.Socket())
+			if err == nil {
+				conn.Close()
+				continue
+			}
+			fmt.Fprintln(os.Stderr, "pitwall: the engine has ended, and with it this run: ./daggerw engine logs says why")
+			for _, sig := range []syscall.Signal{syscall.SIGTERM, syscall.SIGKILL} {
+				// Gone already is as good.
+				syscall.Kill(cli, sig)
+				select {
+				case <-over:
+					return nil
+				case <-time.After(5 * time.Second):
+				}
+			}
+			return nil
 		}
 	}
 }

@@ -270,7 +270,7 @@ func (l *library) Find(ctx context.Context, image, arch string) ([]byte, error) 
 // registry, from where the manifest is taken.
 func (l *library) build(ctx context.Context, image, folder, arch, key string) ([]byte, error) {
 	repository := "pitwall/" + strings.ReplaceAll(strings.Split(image, ":")[0], "/", "-")
-	err := l.maker.Run(ctx, "making "+image, "", func() *exec.Cmd {
+	err := l.maker.Run(ctx, artifact.Step{What: "making " + image}, func() *exec.Cmd {
 		cmd := exec.CommandContext(ctx, l.cli, "core", "--progress=plain", "host", "directory", "--path", ".",
 			"docker-build", "--platform", "linux/"+arch, "publish", "--address", registryAddress+"/"+repository+":"+key)
 		cmd.Dir = folder

@@ -31,7 +31,7 @@ func Probe(dir string) error {
 	out, err := cmd.CombinedOutput()
 	var exit *exec.ExitError
 	if errors.As(err, &exit) {
-		return errors.New(strings.TrimSpace(string(out)))
+		return errors.New(strings.TrimPrefix(strings.TrimSpace(string(out)), "pitwall: "))
 	} else if err != nil {
 		return fmt.Errorf("namespaces (mount, pid, net, ipc, uts): %w", err)
 	}

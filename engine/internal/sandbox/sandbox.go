@@ -18,6 +18,8 @@ import (
 	"time"
 
 	"golang.org/x/sys/unix"
+
+	"pitwall/engine/internal/child"
 )
 
 // The commands of this program that the sandbox starts itself as.
@@ -49,25 +51,6 @@ type Sandbox struct {
 	err           error
 }
 
-// The thread that starts a child with a parent-death signal must live as long as
-// the child: one goroutine of its own, on a thread of its own, starts them all.
-var starter = func() chan func() {
-	jobs := make(chan func())
-	go func() {
-		runtime.LockOSThread()
-		for job := range jobs {
-			job()
-		}
-	}()
-	return jobs
-}()
-
-func start(cmd *exec.Cmd) error {
-	done := make(chan error)
-	starter <- func() { done <- cmd.Start() }
-	return <-done
-}
-
 func self(command string, flags uintptr, output *os.File) (cmd *exec.Cmd, config *os.File, ready *os.File, err error) {
 	configRead, configWrite, err := os.Pipe()
 	if err != nil {
@@ -80,8 +63,8 @@ func self(command string, flags uintptr, output *os.File) (cmd *exec.Cmd, config
 	cmd = exec.Command("/proc/self/exe", command)
 	cmd.ExtraFiles = []*os.File{configRead, readyWrite}
 	cmd.Stdout, cmd.Stderr = output, output
-	cmd.SysProcAttr = &syscall.SysProcAttr{Cloneflags: flags, Pdeathsig: syscall.SIGKILL, Setsid: true}
-	err = start(cmd)
+	cmd.SysProcAttr = &syscall.SysProcAttr{Cloneflags: flags, Setsid: true}
+	err = child.Start(cmd)
 	configRead.Close()
 	readyWrite.Close()
 	if err != nil {

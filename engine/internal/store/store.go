@@ -115,12 +115,22 @@ func (s Store) Ensure(ctx context.Context, kind, key string, make func(ctx conte
 	if s.Has(kind, key) {
 		return path, nil
 	}
-	// What an earlier, killed make left: the lock says that nobody is at it.
-	half := filepath.Join(s.Dir, "."+kind+"-"+key+".half")
-	if err := os.RemoveAll(half); err != nil {
+	// What earlier, killed makes left: the lock says that nobody is at it. A tool
+	// that outlived its maker may still write there, so the name is never used again.
+	left, err := filepath.Glob(filepath.Join(s.Dir, "."+kind+"-"+key+".half-*"))
+	if err != nil {
 		return "", err
 	}
-	if err := os.MkdirAll(half, 0o755); err != nil {
+	for _, old := range left {
+		if err := os.RemoveAll(old); err != nil {
+			s.Say("cannot remove what is left of an earlier try: %v", err)
+		}
+	}
+	half, err := os.MkdirTemp(s.Dir, "."+kind+"-"+key+".half-")
+	if err != nil {
+		return "", err
+	}
+	if err := os.Chmod(half, 0o755); err != nil {
 		return "", err
 	}
 	if err := make(ctx, half); err != nil {

@@ -1,0 +1,37 @@
+import { describe, expect, it } from "vitest"
+import { judge } from "../src/checks/verdict.js"
+
+describe("judge", () => {
+  it.each([1, 2, 125])("reads exit code %i as a finding about the source", (exitCode) => {
+    const verdict = judge({ message: "exit", exitCode, stdout: "a.ts(1,1): error\n", stderr: "" })
+    expect(verdict).toEqual({ outcome: "failed", output: "a.ts(1,1): error" })
+  })
+
+  it.each([
+    [126, "not executable"],
+    [127, "not found"],
+    [137, "killed, as when memory runs out"],
+    [139, "crashed"],
+  ])("reads exit code %i (%s) as the pipeline's own failure", (exitCode) => {
+    const verdict = judge({ message: "exit", exitCode, stderr: "npm: not found" })
+    expect(verdict.outcome).toBe("could not run")
+    expect(verdict.output).toBe(`npm: not found\nThe command ended with exit code ${exitCode}.`)
+  })
+
+  it("blames the pipeline when the command never ran", () => {
+    expect(judge({ message: "pull access denied" })).toEqual({
+      outcome: "could not run",
+      output: "pull access denied",
+    })
+  })
+
+  it("blames the pipeline when the engine does not know an exit code", () => {
+    expect(judge({ message: "lost connection", exitCode: -1 }).outcome).toBe("could not run")
+  })
+
+  it("keeps both streams, and falls back to the message when both are empty", () => {
+    const failure = { message: "exit code: 1", exitCode: 1 }
+    expect(judge({ ...failure, stdout: "out\n", stderr: "err\n" }).output).toBe("out\nerr")
+    expect(judge({ ...failure, stdout: " \n", stderr: "" }).output).toBe("exit code: 1")
+  })
+})

@@ -1,0 +1,114 @@
+/**
+ * Homes of local engines made for tests: each a folder of its own, which shares with the daily one only what is built and never changes.
+ */
+import { spawn, spawnSync, type ChildProcess, type SpawnSyncReturns } from "node:child_process"
+import { existsSync, mkdirSync, mkdtempSync, readFileSync, rmSync, symlinkSync } from "node:fs"
+import { homedir, tmpdir } from "node:os"
+import { join } from "node:path"
+import { fileURLToPath } from "node:url"
+
+export const repository = fileURLToPath(new URL("../..", import.meta.url))
+
+const daily = process.env.PITWALL_DAILY_HOME ?? join(homedir(), ".cache", "pitwall")
+
+export interface Instance {
+  pid: number
+  sandbox: number
+  key: string
+  version: string
+  state: string
+  cli: string
+}
+
+export class Home {
+  readonly dir: string
+  readonly env: NodeJS.ProcessEnv
+
+  constructor(env: NodeJS.ProcessEnv = {}) {
+    this.dir = mkdtempSync(join(tmpdir(), "pw-"))
+    const store = process.env.PITWALL_STORE ?? join(daily, "store")
+    for (const shared of ["go", "bin"]) {
+      mkdirSync(join(daily, shared), { recursive: true })
+      symlinkSync(join(daily, shared), join(this.dir, shared))
+    }
+    this.env = {
+      ...process.env,
+      PITWALL_HOME: this.dir,
+      PITWALL_STORE: store,
+      DAGGERW_ENGINE: "local",
+      NO_COLOR: "1",
+      ...env,
+    }
+    for (const name of ["DAGGER_SESSION_PORT", "DAGGER_SESSION_TOKEN", "_EXPERIMENTAL_DAGGER_RUNNER_HOST"])
+      delete this.env[name]
+  }
+
+  /** Runs daggerw to its end. Calls of the core API need no module, so they run in an empty folder. */
+  daggerw(
+    args: string[],
+    options: { timeout?: number; env?: NodeJS.ProcessEnv } = {},
+  ): SpawnSyncReturns<string> {
+    return spawnSync(join(repository, "daggerw"), args, {
+      cwd: tmpdir(),
+      encoding: "utf8",
+      env: { ...this.env, ...options.env },
+      timeout: options.timeout ?? 300_000,
+      maxBuffer: 64 << 20,
+    })
+  }
+
+  /** Starts daggerw and lets it run; `ended` resolves with its exit code and what it wrote. */
+  launch(
+    args: string[],
+    env: NodeJS.ProcessEnv = {},
+  ): {
+    child: ChildProcess
+    ended: Promise<{ code: number | null; signal: string | null; stdout: string; stderr: string }>
+  } {
+    const child = spawn(join(repository, "daggerw"), args, {
+      cwd: tmpdir(),
+      env: { ...this.env, ...env },
+      detached: true,
+    })
+    let stdout = ""
+    let stderr = ""
+    child.stdout.on("data", (data: Buffer) => (stdout += data.toString()))
+    child.stderr.on("data", (data: Buffer) => (stderr += data.toString()))
+    const ended = new Promise<{ code: number | null; signal: string | null; stdout: string; stderr: string }>(
+      (resolve) => {
+        child.on("close", (code, signal) => {
+          resolve({ code, signal, stdout, stderr })
+        })
+      },
+    )
+    return { child, ended }
+  }
+
+  /** A call that shows that the engine works: a container says a word. */
+  echo(word: string): SpawnSyncReturns<string> {
+    return this.daggerw([
+      ...["core", "container", "from", "--address", "debian:bookworm-slim"],
+      ...["with-exec", "--args", `echo,${word}`, "stdout"],
+    ])
+  }
+
+  instance(): Instance {
+    return JSON.parse(readFileSync(join(this.dir, "run", "engine.json"), "utf8")) as Instance
+  }
+
+  get running(): boolean {
+    return (JSON.parse(this.daggerw(["engine", "status", "--json"]).stdout) as { running: boolean }).running
+  }
+
+  /** Stops the engine, if one runs, and removes the home. */
+  remove(): void {
+    if (existsSync(this.dir)) this.daggerw(["engine", "stop"])
+    rmSync(this.dir, { recursive: true, force: true })
+  }
+}
+
+/** The processes whose command line holds a text, as `pid command`. */
+export function processes(text: string): string[] {
+  const { stdout } = spawnSync("ps", ["-eo", "pid=,args="], { encoding: "utf8" })
+  return stdout.split("\n").filter((line) => line.includes(text) && !line.includes("ps -eo"))
+}

@@ -1,0 +1,488 @@
+/**
+ * The bad days of a local engine: what it does when it is refused something, killed, or finds what another one left.
+ * Each test has a home of its own and never touches the engine in daily use.
+ */
+import { spawnSync } from "node:child_process"
+import { createHash } from "node:crypto"
+import {
+  cpSync,
+  existsSync,
+  mkdirSync,
+  mkdtempSync,
+  readFileSync,
+  readdirSync,
+  realpathSync,
+  rmSync,
+  statSync,
+  writeFileSync,
+} from "node:fs"
+import { createServer, type ServerResponse } from "node:http"
+import { type AddressInfo, createServer as createSocket } from "node:net"
+import { tmpdir } from "node:os"
+import { join } from "node:path"
+import { afterEach, describe, expect, test } from "vitest"
+import { Home, processes, repository } from "./home.js"
+
+const isRoot = process.getuid?.() === 0
+const homes: Home[] = []
+
+function home(env: NodeJS.ProcessEnv = {}): Home {
+  const made = new Home(env)
+  homes.push(made)
+  return made
+}
+
+afterEach(() => {
+  for (const made of homes.splice(0)) made.remove()
+})
+
+const sleep = (milliseconds: number) => new Promise((resolve) => setTimeout(resolve, milliseconds))
+
+async function until(what: string, condition: () => boolean, seconds = 30): Promise<void> {
+  for (const end = Date.now() + seconds * 1000; Date.now() < end; await sleep(100)) if (condition()) return
+  throw new Error(`not within ${seconds} s: ${what}`)
+}
+
+const output = (command: string, ...args: string[]) => spawnSync(command, args, { encoding: "utf8" }).stdout
+
+/** All that an engine could leave on the machine beyond its folder. */
+function machine(): Record<string, string> {
+  const groups: string[] = []
+  const walk = (dir: string, depth: number) => {
+    if (depth === 0 || !existsSync(dir)) return
+    for (const entry of readdirSync(dir, { withFileTypes: true })) {
+      if (!entry.isDirectory()) continue
+      groups.push(join(dir, entry.name))
+      walk(join(dir, entry.name), depth - 1)
+    }
+  }
+  walk("/sys/fs/cgroup", 2)
+  return {
+    resolver: readFileSync("/etc/resolv.conf", "utf8"),
+    hosts: readFileSync("/etc/hosts", "utf8"),
+    etc: output(
+      "sh",
+      "-c",
+      "ls -la --time-style=full-iso /etc /etc/alternatives /usr/sbin /usr/bin | sha256sum",
+    ),
+    links: output("ip", "-o", "link").replace(/qdisc.*$/gm, ""),
+    routes: output("ip", "route", "show", "table", "all"),
+    forwarding: readFileSync("/proc/sys/net/ipv4/ip_forward", "utf8"),
+    packetFilter: output(
+      "sh",
+      "-c",
+      "command -v iptables-save >/dev/null && iptables-save | grep -v '^#'; cat /proc/net/ip_tables_names 2>/dev/null",
+    ),
+    listening: output("ss", "-Hltn"),
+    mounts: readFileSync("/proc/self/mounts", "utf8"),
+    formats: output("sh", "-c", "ls /proc/sys/fs/binfmt_misc"),
+    groups: groups.sort().join("\n"),
+  }
+}
+
+describe.runIf(isRoot)("a local engine", () => {
+  test("leaves the machine as it was, while it runs and after it stops", () => {
+    const h = home()
+    const before = machine()
+    expect(h.echo("hello").stdout).toBe("hello\n")
+
+    const { groups: _, ...during } = machine()
+    expect(during).toEqual((({ groups: __, ...rest }) => rest)(before))
+    expect(statSync(join(h.dir, "run")).mode & 0o077, "others may look into run/").toBe(0)
+
+    const { pid, sandbox } = h.instance()
+    expect(h.daggerw(["engine", "stop"]).status).toBe(0)
+    expect(machine()).toEqual(before)
+    expect([pid, sandbox].filter((process) => existsSync(`/proc/${String(process)}`))).toEqual([])
+    expect(processes(h.dir)).toEqual([])
+    expect(h.running).toBe(false)
+  })
+
+  test("of two first starts one does the work, the other waits and says so", async () => {
+    const h = home()
+    const both = await Promise.all([h.launch(["engine", "start"]).ended, h.launch(["engine", "start"]).ended])
+    expect(both.map(({ code }) => code)).toEqual([0, 0])
+    expect(both.map(({ stderr }) => stderr).join()).toContain(
+      "another daggerw is starting the engine, waiting for it",
+    )
+    expect(new Set(both.map(({ stderr }) => /process (\d+)/.exec(stderr)?.[1])).size).toBe(1)
+  })
+
+  test("engines of two homes run side by side", () => {
+    const [one, two] = [home(), home()]
+    expect(one.echo("one").stdout).toBe("one\n")
+    expect(two.echo("two").stdout).toBe("two\n")
+    expect(one.instance().pid).not.toBe(two.instance().pid)
+    expect(one.daggerw(["engine", "stop"]).status).toBe(0)
+    expect(two.running).toBe(true)
+    expect(two.echo("still").stdout).toBe("still\n")
+  })
+
+  test.each([
+    [
+      "the engine",
+      (h: Home) =>
+        processes("dagger-engine")
+          .map((line) => Number(line.trim().split(" ")[0]))
+          .filter((pid) => inside(pid, h)),
+    ],
+    ["the first process of its sandbox", (h: Home) => [h.instance().sandbox]],
+    ["its supervisor", (h: Home) => [h.instance().pid]],
+  ])("%s killed with -9: nothing stays behind, and the next call works", async (_, victims) => {
+    const h = home()
+    const before = machine()
+    expect(h.echo("before").stdout).toBe("before\n")
+    const { pid, sandbox } = h.instance()
+    const killed = victims(h)
+    expect(killed).not.toEqual([])
+    for (const victim of killed) process.kill(victim, "SIGKILL")
+    await until(
+      "all its processes are gone",
+      () => !existsSync(`/proc/${String(pid)}`) && !existsSync(`/proc/${String(sandbox)}`),
+    )
+    expect(h.running).toBe(false)
+    expect(h.echo("after").stdout).toBe("after\n")
+    h.daggerw(["engine", "stop"])
+    expect(machine()).toEqual(before)
+  })
+
+  test("a restarted machine: dead process numbers, a stale socket and a left-over control group do not matter", async () => {
+    const h = home()
+    expect(h.daggerw(["engine", "start"]).status).toBe(0)
+    const stale = readFileSync(join(h.dir, "run", "engine.json"), "utf8")
+    h.daggerw(["engine", "stop"])
+    writeFileSync(join(h.dir, "run", "engine.json"), stale)
+    writeFileSync(join(h.dir, "run", "engine.lock"), `${process.pid}\n`)
+    const socket = createSocket().listen(join(h.dir, "run", "engine.sock.tmp"))
+    await until("the socket is there", () => existsSync(join(h.dir, "run", "engine.sock.tmp")))
+    spawnSync("mv", [join(h.dir, "run", "engine.sock.tmp"), join(h.dir, "run", "engine.sock")])
+    const name = `pitwall-${createHash("sha256").update(h.dir).digest("hex").slice(0, 10)}`
+    for (const hierarchy of ["", ...readdirSync("/sys/fs/cgroup")].map((entry) =>
+      join("/sys/fs/cgroup", entry),
+    )) {
+      if (existsSync(join(hierarchy, "cgroup.procs")))
+        mkdirSync(join(hierarchy, name, "deeper"), { recursive: true })
+    }
+    expect(h.running, "the live process that has the stale number is not the engine").toBe(false)
+    expect(h.echo("again").stdout).toBe("again\n")
+    socket.close()
+  })
+
+  test("a state folder of an older version is left alone by a start, and removed by prune", () => {
+    const h = home()
+    const old = join(h.dir, "state", "0000000000000000")
+    mkdirSync(old, { recursive: true })
+    writeFileSync(join(old, "worker.db"), "of an older engine")
+    expect(h.daggerw(["engine", "start"]).status).toBe(0)
+    expect(existsSync(old)).toBe(true)
+    // The artifacts are the daily home's: what this prune may remove is of this home alone.
+    const pruned = h.daggerw(["engine", "prune"], { env: { PITWALL_STORE: join(h.dir, "store") } })
+    expect(pruned.status, pruned.stderr).toBe(0)
+    expect(existsSync(old)).toBe(false)
+    expect(existsSync(h.instance().state)).toBe(true)
+    expect(h.echo("on").stdout).toBe("on\n")
+  })
+
+  test("an engine of other recipes is replaced once its last call has ended", async () => {
+    const h = home()
+    expect(h.daggerw(["engine", "start"]).status).toBe(0)
+    const old = h.instance()
+    const busy = h.launch([
+      "core",
+      "container",
+      "from",
+      "--address",
+      "debian:bookworm-slim",
+      "with-exec",
+      "--args",
+      `sh,-c,sleep 8; echo ${h.dir}`,
+      "stdout",
+    ])
+    await sleep(3000)
+    // A copy of the checkout with one more file under engine/: another key, the same artifacts.
+    const checkout = mkdtempSync(join(tmpdir(), "pitwall-checkout-"))
+    cpSync(join(repository, "daggerw"), join(checkout, "daggerw"))
+    cpSync(join(repository, "dagger.json"), join(checkout, "dagger.json"))
+    cpSync(join(repository, "engine"), join(checkout, "engine"), {
+      recursive: true,
+      filter: (path) => !path.includes("node_modules"),
+    })
+    writeFileSync(join(checkout, "engine", "more.txt"), "another checkout")
+    const other = spawnSync(join(checkout, "daggerw"), ["engine", "start"], {
+      env: h.env,
+      encoding: "utf8",
+      timeout: 300_000,
+    })
+    expect(other.stderr).toContain("it is in use, waiting")
+    expect(other.status, other.stderr).toBe(0)
+    expect((await busy.ended).stdout).toBe(`${h.dir}\n`)
+    expect(h.instance().key).not.toBe(old.key)
+    expect(h.instance().state, "equal recipes share their state").toBe(old.state)
+    rmSync(checkout, { recursive: true })
+  })
+
+  test("a container that ignores SIGTERM does not hold up engine stop", async () => {
+    const h = home()
+    const stubborn = h.launch([
+      "core",
+      "container",
+      "from",
+      "--address",
+      "debian:bookworm-slim",
+      "with-exec",
+      "--args",
+      `sh,-c,trap '' TERM; echo ${h.dir}; while :; do sleep 1; done`,
+      "stdout",
+    ])
+    await until(
+      "the container runs",
+      () => processes("trap '' TERM").length > 0 && existsSync(join(h.dir, "run", "engine.json")),
+      120,
+    )
+    const started = Date.now()
+    expect(h.daggerw(["engine", "stop"]).status).toBe(0)
+    expect((Date.now() - started) / 1000).toBeLessThan(30)
+    expect((await stubborn.ended).code).not.toBe(0)
+    expect(processes(h.dir).filter((line) => line.includes("trap"))).toEqual([])
+  })
+
+  test("Ctrl-C ends the run with its exit code, and not the engine", async () => {
+    const h = home()
+    expect(h.daggerw(["engine", "start"]).status).toBe(0)
+    const run = h.launch([
+      "core",
+      "container",
+      "from",
+      "--address",
+      "debian:bookworm-slim",
+      "with-exec",
+      "--args",
+      `sh,-c,sleep 300; echo ${h.dir}`,
+      "stdout",
+    ])
+    await until(
+      "the container runs",
+      () => processes(`sleep 300; echo ${h.dir}`).some((line) => line.includes("sh -c")),
+      120,
+    )
+    process.kill(-(run.child.pid ?? 0), "SIGINT")
+    const { code, signal } = await run.ended
+    expect(code !== 0 || signal !== null).toBe(true)
+    expect(h.running).toBe(true)
+    await until(
+      "the container has ended",
+      () => !processes(`sleep 300; echo ${h.dir}`).some((line) => line.includes("sh -c")),
+      30,
+    )
+  })
+
+  test("the values of calls are all that stdout has; exit codes come through", () => {
+    const h = home()
+    const call = h.echo("value")
+    expect([call.status, call.stdout]).toEqual([0, "value\n"])
+    const failing = h.daggerw([
+      "core",
+      "container",
+      "from",
+      "--address",
+      "debian:bookworm-slim",
+      "with-exec",
+      "--args",
+      "sh,-c,echo said >&2; exit 42",
+      "stdout",
+    ])
+    expect(failing.status).not.toBe(0)
+    expect(failing.stdout).toBe("")
+    expect(failing.stderr).toContain("exit code: 42")
+  })
+
+  test("a secret is in no log, state file or layer", () => {
+    const h = home({ PITWALL_TEST_SECRET: `hush-${String(process.pid)}-${String(Date.now())}` })
+    const value = String(h.env.PITWALL_TEST_SECRET)
+    const call = h.daggerw([
+      ...[
+        "core",
+        "container",
+        "from",
+        "--address",
+        "debian:bookworm-slim",
+        "with-secret-variable",
+        "--name",
+        "S",
+        "--secret",
+        "env://PITWALL_TEST_SECRET",
+      ],
+      ...["with-exec", "--args", 'sh,-c,echo "$S" | md5sum > /sum; echo "it is $S"', "stdout"],
+    ])
+    expect(call.stdout).toBe("it is ***\n")
+    h.daggerw(["engine", "stop"])
+    const found = spawnSync("grep", ["-rlaF", value, h.dir], { encoding: "utf8" })
+    expect(found.stdout).toBe("")
+    expect(call.stderr).not.toContain(value)
+  })
+})
+
+function inside(pid: number, h: Home): boolean {
+  const namespace = (process: number) =>
+    spawnSync("readlink", [`/proc/${String(process)}/ns/pid`], { encoding: "utf8" }).stdout
+  return namespace(pid) !== "" && namespace(pid) === namespace(h.instance().sandbox)
+}
+
+describe.runIf(isRoot)("a machine that lacks something", () => {
+  const daggerw = join(repository, "daggerw")
+
+  /** Runs a shell script in mounts of its own, with $HOME_DIR, $BIN (managers that are built already) and $DAGGERW. */
+  const inOwnMounts = (h: Home, script: string, env: NodeJS.ProcessEnv = {}) =>
+    spawnSync("unshare", ["--mount", "--propagation", "private", "sh", "-euc", script], {
+      encoding: "utf8",
+      timeout: 120_000,
+      env: { ...h.env, HOME_DIR: h.dir, BIN: realpathSync(join(h.dir, "bin")), DAGGERW: daggerw, ...env },
+    })
+
+  test("not root: it says so, and what to do", () => {
+    const h = home()
+    // A home and a checkout that the user nobody can read.
+    const bin = realpathSync(join(h.dir, "bin"))
+    rmSync(join(h.dir, "bin"))
+    const copy = mkdtempSync(join(tmpdir(), "pitwall-checkout-"))
+    const script = `
+      cp -r "$DAGGERW" ${repository}/dagger.json "$COPY"; mkdir "$COPY/engine"
+      tar -C ${repository}/engine --exclude=node_modules -cf - . | tar -C "$COPY/engine" -xf -
+      cp -r "$BIN" "$HOME_DIR/bin"; chmod -R a+rX "$COPY" "$HOME_DIR"; chown -R 65534 "$HOME_DIR"
+      exec setpriv --reuid=65534 --regid=65534 --clear-groups "$COPY/daggerw" engine start`
+    const run = spawnSync("sh", ["-euc", script], {
+      encoding: "utf8",
+      timeout: 60_000,
+      env: { ...h.env, HOME_DIR: h.dir, BIN: bin, DAGGERW: daggerw, COPY: copy },
+    })
+    rmSync(copy, { recursive: true })
+    expect(run.stderr).toMatch(/root: this is user 65534\n.*→ run as root/)
+    expect(run.status).toBe(1)
+  })
+
+  test("no right to make namespaces: start refuses in plain words, and doctor says the same", () => {
+    const h = home()
+    const without = ["--bounding-set=-sys_admin", "--inh-caps=-sys_admin", daggerw, "engine"]
+    const start = spawnSync("setpriv", [...without, "start"], { encoding: "utf8", env: h.env })
+    expect(start.stderr).toMatch(
+      /namespaces and overlayfs: namespaces \(mount, pid, net, ipc, uts\): .*not permitted\n.*→ a kernel/,
+    )
+    expect(start.status).toBe(1)
+    const doctor = spawnSync("setpriv", [...without, "doctor"], { encoding: "utf8", env: h.env })
+    expect(doctor.stdout).toMatch(/MISSING {2}namespaces and overlayfs/)
+    expect(doctor.stdout).toMatch(/ok {7}root/)
+    expect(doctor.status).toBe(1)
+  })
+
+  test("a home on a file system that overlayfs cannot use: start refuses", () => {
+    const run = inOwnMounts(
+      home(),
+      `mkdir "$HOME_DIR/l" "$HOME_DIR/t"; mount -t tmpfs -o size=16g tmpfs "$HOME_DIR/t"; cd "$HOME_DIR/t"; mkdir u w r
+       mount -t overlay -o "lowerdir=$HOME_DIR/l,upperdir=u,workdir=w" overlay r
+       mkdir -p r/home; ln -s "$BIN" r/home/bin; PITWALL_MIN_FREE_GB=1 PITWALL_HOME="$PWD/r/home" "$DAGGERW" engine start`,
+    )
+    expect(run.stderr).toMatch(/namespaces and overlayfs: overlayfs: /)
+    expect(run.status).toBe(1)
+  })
+
+  test("a disk that is nearly full: start refuses before it writes anything", () => {
+    const h = home()
+    const run = inOwnMounts(
+      h,
+      `mkdir "$HOME_DIR/small"; mount -t tmpfs -o size=64m tmpfs "$HOME_DIR/small"; ln -s "$BIN" "$HOME_DIR/small/bin"
+       PITWALL_HOME="$HOME_DIR/small" "$DAGGERW" engine start || { ls -A "$HOME_DIR/small"; exit 1; }`,
+    )
+    expect(run.stderr).toMatch(/disk space: 0 GB are free at .*\/small, 15 GB are needed\n.*→ free some/)
+    expect(run.stdout).toBe("bin\n")
+    const unreadable = h.daggerw(["engine", "start"], { env: { PITWALL_MIN_FREE_GB: "lots" } })
+    expect(unreadable.stderr).toContain(
+      'PITWALL_MIN_FREE_GB is "lots": a whole number of gigabytes is allowed',
+    )
+  })
+
+  /** A module proxy on loopback that answers in its own way, and counts. */
+  const withProxy = async (
+    answer: (response: ServerResponse) => void,
+    use: (address: string, asked: () => number) => Promise<void>,
+  ) => {
+    let asked = 0
+    const server = createServer((_, response) => {
+      asked++
+      answer(response)
+    }).listen(0, "127.0.0.1")
+    await new Promise((resolve) => server.once("listening", resolve))
+    await use(`http://127.0.0.1:${String((server.address() as AddressInfo).port)}`, () => asked)
+    server.closeAllConnections()
+    server.close()
+  }
+
+  /** A home that shares nothing but the managers with the daily one: everything else would have to be fetched. */
+  const bare = (env: NodeJS.ProcessEnv) => {
+    const h = home({ ...env, GOFLAGS: "", GONOSUMDB: "*", GONOSUMCHECK: "1", GOSUMDB: "off" })
+    rmSync(join(h.dir, "go"))
+    h.env.PITWALL_STORE = join(h.dir, "store")
+    return h
+  }
+
+  test("a registry that refuses is not asked again, and the package is named", async () => {
+    await withProxy(
+      (response) => response.writeHead(403).end("no"),
+      async (address) => {
+        const { code, stderr } = await bare({ GOPROXY: address }).launch(["engine", "cli"]).ended
+        expect(code).toBe(1)
+        expect(stderr).toMatch(/fetching the engine's Go modules: .*\n.*go: .*@v.*403 Forbidden/)
+        expect(stderr).not.toContain("trying again")
+      },
+    )
+  })
+
+  test("a registry that falters is asked again with pauses, and then the package is named", async () => {
+    await withProxy(
+      (response) => response.writeHead(503).end("later"),
+      async (address) => {
+        const { code, stderr } = await bare({ GOPROXY: address }).launch(["engine", "cli"]).ended
+        expect(code).toBe(1)
+        expect(stderr.match(/the network or a registry faltered, trying again/g)?.length).toBe(3)
+        expect(stderr).toMatch(/go: .*@v.*503 Service Unavailable/)
+      },
+    )
+  })
+
+  test("a supervisor killed while it makes an image: no half-made image is served, the next call makes it", async () => {
+    const h = home()
+    const store = join(h.dir, "store")
+    // The same artifacts, less the images.
+    spawnSync("sh", [
+      "-euc",
+      `mkdir "$1"; cd "$2"; for entry in *; do case $entry in image-*|blobs) ;; *) cp -al "$entry" "$1/";; esac; done`,
+      "sh",
+      store,
+      String(h.env.PITWALL_STORE),
+    ])
+    h.env.PITWALL_STORE = store
+    const first = h.launch([
+      "core",
+      "container",
+      "from",
+      "--address",
+      "debian:bookworm-slim",
+      "with-exec",
+      "--args",
+      "echo,first",
+      "stdout",
+    ])
+    await until(
+      "an image is being made",
+      () => existsSync(store) && readdirSync(store).some((entry) => /^\.image-.*\.half-/.test(entry)),
+      120,
+    )
+    await sleep(3000)
+    process.kill(h.instance().pid, "SIGKILL")
+    const { code, stderr } = await first.ended
+    expect(code).not.toBe(0)
+    expect(stderr).toContain("the engine has ended, and with it this run")
+    expect(readdirSync(store).filter((entry) => entry.startsWith("image-"))).toEqual([])
+    expect(h.echo("second").stdout).toBe("second\n")
+    expect(readdirSync(store).filter((entry) => entry.startsWith("image-")).length).toBe(1)
+  })
+})

@@ -1,0 +1,88 @@
+/**
+ * @typedef {{ passed: number, failed: number, skipped: number }} Tally
+ * @typedef {{ status: string, assertionResults: { status: string }[] }} VitestFile
+ * @typedef {{ numPassedTests: number, numFailedTests: number, numPendingTests: number, numTodoTests: number,
+ *   testResults: VitestFile[] }} VitestReport
+ * @typedef {{ Action: string, Package?: string, Test?: string, Output?: string }} GoEvent
+ */
+
+/** @type {Readonly<Tally>} */
+export const nothing = { passed: 0, failed: 0, skipped: 0 }
+
+/**
+ * Adds tallies up.
+ * @param {Tally[]} tallies
+ * @returns {Tally}
+ */
+export function total(tallies) {
+  return tallies.reduce(
+    (sum, { passed, failed, skipped }) => ({
+      passed: sum.passed + passed,
+      failed: sum.failed + failed,
+      skipped: sum.skipped + skipped,
+    }),
+    nothing,
+  )
+}
+
+/**
+ * Reads the report of Vitest's JSON reporter.
+ * @param {string} text
+ * @returns {Tally}
+ */
+export function tallyVitest(text) {
+  const report = /** @type {VitestReport} */ (JSON.parse(text))
+  // A file that does not load, or whose hook throws, fails without a failing test.
+  const brokenFiles = report.testResults.filter(
+    ({ status, assertionResults }) =>
+      status === "failed" && !assertionResults.some((assertion) => assertion.status === "failed"),
+  )
+  return {
+    passed: report.numPassedTests,
+    failed: report.numFailedTests + brokenFiles.length,
+    skipped: report.numPendingTests + report.numTodoTests,
+  }
+}
+
+/**
+ * Reads the events of `go test -json`.
+ * @param {string} events one JSON object a line
+ * @returns {Tally}
+ */
+export function tallyGo(events) {
+  const tally = { ...nothing }
+  /** @type {Set<string>} */
+  const packagesWithFailedTests = new Set()
+  for (const line of events.split("\n").filter((text) => text.startsWith("{"))) {
+    const { Action, Package = "", Test } = /** @type {GoEvent} */ (JSON.parse(line))
+    if (Test === undefined) {
+      // A package that does not build, or panics outside a test, fails without a failing test.
+      if (Action === "fail" && !packagesWithFailedTests.has(Package)) tally.failed++
+    } else if (Action === "pass") tally.passed++
+    else if (Action === "skip") tally.skipped++
+    else if (Action === "fail") {
+      tally.failed++
+      packagesWithFailedTests.add(Package)
+    }
+  }
+  return tally
+}
+
+/**
+ * A suite that ended badly without saying which test failed counts as one failure: a crash is never a pass.
+ * @param {Tally} tally
+ * @param {number} exitCode
+ * @returns {Tally}
+ */
+export function withCrash(tally, exitCode) {
+  return exitCode !== 0 && tally.failed === 0 ? { ...tally, failed: 1 } : tally
+}
+
+/**
+ * The closing line of a test run.
+ * @param {Tally} tally
+ */
+export function closingLine({ passed, failed, skipped }) {
+  const line = `${passed} passed, ${failed} failed`
+  return skipped > 0 ? `${line}, ${skipped} skipped` : line
+}

@@ -1,0 +1,36 @@
+import { fileURLToPath } from "node:url"
+import { defineConfig } from "vitest/config"
+
+const minutes = 60_000
+const client = "./dagger/node_modules/@dagger.io/dagger/dist/src/index.js"
+
+export default defineConfig({
+  // The client is the module's dependency, pinned there; tests of the engine use that very copy.
+  resolve: { alias: { "@dagger.io/dagger": fileURLToPath(new URL(client, import.meta.url)) } },
+  test: {
+    projects: [
+      {
+        extends: true,
+        test: { name: "unit", include: ["dagger/test/**/*.test.ts", "scripts/**/*.test.mjs"] },
+      },
+      {
+        extends: true,
+        test: {
+          name: "engine",
+          include: ["engine/test/**/*.test.ts"],
+          exclude: ["**/*.e2e.test.ts"],
+          testTimeout: minutes,
+        },
+      },
+      {
+        extends: true,
+        test: {
+          name: "e2e",
+          include: ["engine/test/**/*.e2e.test.ts"],
+          testTimeout: 10 * minutes,
+          hookTimeout: 10 * minutes,
+        },
+      },
+    ],
+  },
+})
