@@ -39,8 +39,6 @@ export class Home {
       NO_COLOR: "1",
       ...env,
     }
-    for (const name of ["DAGGER_SESSION_PORT", "DAGGER_SESSION_TOKEN", "_EXPERIMENTAL_DAGGER_RUNNER_HOST"])
-      delete this.env[name]
   }
 
   /** Runs daggerw to its end. Calls of the core API need no module, so they run in an empty folder. */

@@ -170,16 +170,20 @@ func (m Manager) Stop() error {
 		return err
 	}
 	deadline := time.Now().Add(stopTimeout)
-	for signalled := false; ; {
+	for supervisor := 0; ; {
 		lock, err := store.TryLock(m.Home.RunLock())
 		if err != nil {
 			return err
 		}
 		if lock != nil {
 			defer lock.Close()
+			// It gives up the lock as its last act: a moment later it is gone.
+			for supervisor != 0 && syscall.Kill(supervisor, 0) == nil && time.Now().Before(deadline) {
+				time.Sleep(5 * time.Millisecond)
+			}
 			return m.clear()
 		}
-		if !signalled {
+		if supervisor == 0 {
 			// The lock file names its holder also while the engine is still starting.
 			data, err := os.ReadFile(m.Home.RunLock())
 			if err != nil {
@@ -189,7 +193,7 @@ func (m Manager) Stop() error {
 				if err := syscall.Kill(pid, syscall.SIGTERM); err != nil && !errors.Is(err, syscall.ESRCH) {
 					return err
 				}
-				signalled = true
+				supervisor = pid
 			}
 		}
 		if time.Now().After(deadline) {
