@@ -11,7 +11,14 @@ export default defineConfig({
     projects: [
       {
         extends: true,
-        test: { name: "unit", include: ["dagger/test/**/*.test.ts", "scripts/**/*.test.mjs"] },
+        test: {
+          name: "unit",
+          include: [
+            "dagger/test/**/*.test.ts",
+            "engine/sdk/typescript/test/**/*.test.ts",
+            "scripts/**/*.test.mjs",
+          ],
+        },
       },
       {
         extends: true,

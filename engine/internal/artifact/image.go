@@ -1,6 +1,7 @@
 package artifact
 
 import (
+	"bytes"
 	"context"
 	"encoding/json"
 	"errors"
@@ -57,7 +58,7 @@ func (m Maker) Images() ([]string, error) {
 // ErrNoRecipe for an image that is not ours.
 func (m Maker) ImageKey(image, arch string) (string, error) {
 	if base := debianTag.FindStringSubmatch(image); base != nil {
-		return store.Key(store.Text("debian-1", base[1], arch), store.Text(slimConfig), mirrorInput(base[1]), settingsInput)
+		return store.Key(store.Text("debian-1", base[1], arch), store.Text(slimConfig), mirrorInput(base[1]), settingsInput, addedCertificates)
 	}
 	dockerfile, err := os.ReadFile(filepath.Join(m.recipe(image), "Dockerfile"))
 	if os.IsNotExist(err) {
@@ -111,6 +112,9 @@ func (m Maker) Image(ctx context.Context, image, arch string, build Build) ([]by
 func (m Maker) debianImage(ctx context.Context, suite, arch, dir string) ([]byte, error) {
 	root := filepath.Join(dir, "root")
 	if err := m.debootstrap(ctx, fmt.Sprintf("debian:%s-slim (%s)", suite, arch), suite, arch, []string{"ca-certificates"}, root); err != nil {
+		return nil, err
+	}
+	if err := trust(root); err != nil {
 		return nil, err
 	}
 	for path, text := range machineSettings() {
@@ -247,3 +251,44 @@ var machineSettings = sync.OnceValue(func() map[string]string {
 })
 
 func settingsInput() ([]byte, error) { return json.Marshal(machineSettings()) }
+
+// The certificates that were added to this machine by hand.
+const certificates = "usr/local/share/ca-certificates"
+
+func addedCertificates() ([]byte, error) {
+	files, err := filepath.Glob("/" + certificates + "/*.crt")
+	var all []byte
+	for _, file := range files {
+		data, readErr := os.ReadFile(file)
+		err = errors.Join(err, readErr)
+		all = append(append(all, data...), '\n')
+	}
+	return all, err
+}
+
+// trust makes an image trust what this machine trusts, now and when its bundle
+// is made anew.
+func trust(root string) error {
+	added, err := addedCertificates()
+	if err != nil || len(added) == 0 {
+		return err
+	}
+	if err := os.MkdirAll(filepath.Join(root, certificates), 0o755); err != nil {
+		return err
+	}
+	for i, certificate := range bytes.SplitAfter(added, []byte("-----END CERTIFICATE-----")) {
+		if certificate = bytes.TrimSpace(certificate); len(certificate) == 0 {
+			continue
+		}
+		name := filepath.Join(root, certificates, fmt.Sprintf("machine-%d.crt", i))
+		if err := os.WriteFile(name, append(certificate, '\n'), 0o644); err != nil {
+			return err
+		}
+	}
+	bundle, err := os.OpenFile(filepath.Join(root, "etc/ssl/certs/ca-certificates.crt"), os.O_APPEND|os.O_WRONLY, 0o644)
+	if err != nil {
+		return err
+	}
+	_, err = bundle.Write(added)
+	return errors.Join(err, bundle.Close())
+}
