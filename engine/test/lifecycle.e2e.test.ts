@@ -311,7 +311,7 @@ describe.runIf(isRoot)("a local engine", () => {
         "--secret",
         "env://PITWALL_TEST_SECRET",
       ],
-      ...["with-exec", "--args", 'sh,-c,echo "$S" | md5sum > /sum; echo "it is $S"', "stdout"],
+      ...["with-exec", "--args", "sh,-c,echo $S | md5sum > /sum; echo it is $S", "stdout"],
     ])
     expect(call.stdout).toBe("it is ***\n")
     h.daggerw(["engine", "stop"])
