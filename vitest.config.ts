@@ -29,11 +29,22 @@ export default defineConfig({
           testTimeout: minutes,
         },
       },
+      // These use the SDK, on the session that `daggerw run` starts them in.
       {
         extends: true,
         test: {
-          name: "e2e",
-          include: ["engine/test/**/*.e2e.test.ts"],
+          name: "session",
+          include: ["engine/test/{engine,images}.e2e.test.ts"],
+          testTimeout: 10 * minutes,
+          hookTimeout: 10 * minutes,
+        },
+      },
+      // These run daggerw, as people do.
+      {
+        extends: true,
+        test: {
+          name: "command",
+          include: ["engine/test/{cli,runtime,lifecycle}.e2e.test.ts"],
           testTimeout: 10 * minutes,
           hookTimeout: 10 * minutes,
         },

@@ -5,7 +5,7 @@
 //
 //   PITWALL_TEST_HOME=DIR       home of the local engine that end-to-end tests use; ~/.cache/pitwall-test
 import { spawn } from "node:child_process"
-import { existsSync, mkdtempSync, readFileSync, rmSync } from "node:fs"
+import { existsSync, mkdirSync, mkdtempSync, readFileSync, rmSync, symlinkSync } from "node:fs"
 import { homedir, tmpdir } from "node:os"
 import { join } from "node:path"
 import { createInterface } from "node:readline"
@@ -26,7 +26,12 @@ const suites = [
   { kind: "unit", name: "the module", run: () => vitest("unit") },
   { kind: "unit", name: "the local engine's manager", run: () => go("engine") },
   { kind: "unit", name: "daggerw and the local engine's runtime", run: () => vitest("engine") },
-  { kind: "e2e", name: "the engine and the command line", run: endToEnd },
+  {
+    kind: "e2e",
+    name: "the engine and its images",
+    run: () => endToEnd("session", ["./daggerw", "--silent", "run", "--"]),
+  },
+  { kind: "e2e", name: "the command line and the engine's bad days", run: () => endToEnd("command") },
 ]
 
 process.exitCode = await main(process.argv.slice(2))
@@ -57,29 +62,34 @@ async function main(kinds) {
  * @param {{ launcher?: string[], options?: string[], env?: NodeJS.ProcessEnv }} how
  * @returns {Promise<Tally>}
  */
-async function vitest(project, { launcher = [], options = [], env = {} } = {}) {
+async function vitest(project, { launcher = [], options = ["--reporter=default"], env = {} } = {}) {
   const report = join(reports, `${project}.json`)
-  const reporters = ["--reporter=default", "--reporter=json", `--outputFile.json=${report}`]
+  const reporters = ["--reporter=json", `--outputFile.json=${report}`]
   const command = [...launcher, "npx", "vitest", "run", "--project", project, ...options, ...reporters]
   const exitCode = await execute(command, { env, stdio: "inherit" })
   return withCrash(existsSync(report) ? tallyVitest(readFileSync(report, "utf8")) : nothing, exitCode)
 }
 
 /**
- * Runs the end-to-end tests in a session of the engine, one file after another: they share its machine.
+ * Runs end-to-end tests, one file after another: they share the machine. The local engine that they use has a home of its own, which keeps them off the
+ * engine of the day; what that one has built is reused.
+ * @param {string} project
+ * @param {string[]} launcher what to run Vitest under
  * @returns {Promise<Tally>}
  */
-async function endToEnd() {
+async function endToEnd(project, launcher = []) {
   const cache = process.env.XDG_CACHE_HOME ?? join(homedir(), ".cache")
-  // A home of their own keeps them off the engine of the day; what that one has built is reused.
-  const env = {
-    PITWALL_HOME: process.env.PITWALL_TEST_HOME ?? join(cache, "pitwall-test"),
-    PITWALL_STORE:
-      process.env.PITWALL_STORE ?? join(process.env.PITWALL_HOME ?? join(cache, "pitwall"), "store"),
+  const daily = process.env.PITWALL_HOME ?? join(cache, "pitwall")
+  const home = process.env.PITWALL_TEST_HOME ?? join(cache, "pitwall-test")
+  mkdirSync(home, { recursive: true })
+  for (const shared of ["go", "bin"]) {
+    mkdirSync(join(daily, shared), { recursive: true })
+    if (!existsSync(join(home, shared))) symlinkSync(join(daily, shared), join(home, shared))
   }
-  const tally = await vitest("e2e", {
-    launcher: ["./daggerw", "run", "--"],
-    options: ["--no-file-parallelism"],
+  const env = { PITWALL_HOME: home, PITWALL_STORE: process.env.PITWALL_STORE ?? join(daily, "store") }
+  const tally = await vitest(project, {
+    launcher,
+    options: ["--no-file-parallelism", "--reporter=verbose"],
     env,
   })
   // On the engine of a container runtime there is none to stop, and that is well.

@@ -4,12 +4,13 @@
 import { spawn, spawnSync, type ChildProcess, type SpawnSyncReturns } from "node:child_process"
 import { existsSync, mkdirSync, mkdtempSync, readFileSync, rmSync, symlinkSync } from "node:fs"
 import { homedir, tmpdir } from "node:os"
-import { join } from "node:path"
+import { dirname, join } from "node:path"
 import { fileURLToPath } from "node:url"
 
 export const repository = fileURLToPath(new URL("../..", import.meta.url))
 
-const daily = process.env.PITWALL_DAILY_HOME ?? join(homedir(), ".cache", "pitwall")
+const store = process.env.PITWALL_STORE ?? join(homedir(), ".cache", "pitwall", "store")
+const daily = dirname(store)
 
 export interface Instance {
   pid: number
@@ -26,7 +27,6 @@ export class Home {
 
   constructor(env: NodeJS.ProcessEnv = {}) {
     this.dir = mkdtempSync(join(tmpdir(), "pw-"))
-    const store = process.env.PITWALL_STORE ?? join(daily, "store")
     for (const shared of ["go", "bin"]) {
       mkdirSync(join(daily, shared), { recursive: true })
       symlinkSync(join(daily, shared), join(this.dir, shared))
