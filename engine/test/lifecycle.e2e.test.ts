@@ -69,6 +69,11 @@ function machine(): Record<string, string> {
   }
 }
 
+const pids = (text: string) => processes(text).map((line) => Number(line.trim().split(" ")[0]))
+const parent = (pid: number) => Number(output("ps", "-o", "ppid=", "-p", String(pid)))
+/** The pid namespace of a process; of its own for a process that is gone. */
+const namespace = (pid: number) => output("readlink", `/proc/${String(pid)}/ns/pid`) || `gone ${String(pid)}`
+
 /** The name of all that an engine of this home has on the machine. */
 const label = (h: Home) => `pitwall-${createHash("sha256").update(h.dir).digest("hex").slice(0, 10)}`
 
@@ -120,13 +125,11 @@ describe.runIf(isRoot)("a local engine", () => {
   test.each([
     [
       "the engine",
-      (h: Home) =>
-        processes("dagger-engine")
-          .map((line) => Number(line.trim().split(" ")[0]))
-          .filter((pid) => inside(pid, h)),
+      (h: Home) => pids("dagger-engine").filter((pid) => namespace(pid) === namespace(h.instance().sandbox)),
     ],
     ["the first process of its sandbox", (h: Home) => [h.instance().sandbox]],
     ["its supervisor", (h: Home) => [h.instance().pid]],
+    ["its network", (h: Home) => pids("slirp4netns").filter((pid) => parent(pid) === h.instance().pid)],
   ])("%s killed with -9: nothing stays behind, and the next call works", async (_, victims) => {
     const h = home()
     const before = machine()
@@ -320,12 +323,6 @@ describe.runIf(isRoot)("a local engine", () => {
     expect(call.stderr).not.toContain(value)
   })
 })
-
-function inside(pid: number, h: Home): boolean {
-  const namespace = (process: number) =>
-    spawnSync("readlink", [`/proc/${String(process)}/ns/pid`], { encoding: "utf8" }).stdout
-  return namespace(pid) !== "" && namespace(pid) === namespace(h.instance().sandbox)
-}
 
 describe.runIf(isRoot)("a machine that lacks something", () => {
   const daggerw = join(repository, "daggerw")

@@ -120,10 +120,17 @@ func Start(config Config) (*Sandbox, error) {
 	if _, err := toInit.WriteString("go\n"); err != nil {
 		return fail(err)
 	}
+	// Without its network a sandbox is of no use: the one does not outlive the other.
+	offline := make(chan struct{})
+	go func() {
+		s.network.Wait()
+		s.init.Process.Signal(syscall.SIGTERM)
+		close(offline)
+	}()
 	go func() {
 		s.err = s.init.Wait()
 		s.network.Process.Kill()
-		s.network.Wait()
+		<-offline
 		close(s.done)
 	}()
 	return s, nil
