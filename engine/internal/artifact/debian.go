@@ -56,7 +56,8 @@ func (m Maker) debootstrap(ctx context.Context, what, suite, arch string, packag
 	}
 	err = m.Run(ctx, Step{What: "making " + what}, func() *exec.Cmd {
 		os.RemoveAll(target)
-		args := []string{tool, "--mode=root", "--variant=minbase", "--architectures=" + arch, "--include=" + strings.Join(packages, ",")}
+		// Foreign programs run by our own entry in the kernel's table, which mmdebstrap does not look for.
+		args := []string{tool, "--mode=root", "--variant=minbase", "--skip=check/qemu", "--architectures=" + arch, "--include=" + strings.Join(packages, ",")}
 		args = append(args, suite, target)
 		args = append(args, sources(suite)...)
 		cmd := exec.CommandContext(ctx, "perl", args...)

@@ -35,7 +35,7 @@ func Runs(arch string) bool {
 		for _, entry := range entries {
 			text, err := os.ReadFile(filepath.Join(dir, entry.Name()))
 			// Only with flag F does the kernel hold the interpreter open, so that containers can use it.
-			if err == nil && strings.HasPrefix(string(text), "enabled") && strings.Contains(string(text), "02000000000000000000200b7") {
+			if err == nil && strings.HasPrefix(string(text), "enabled") && strings.Contains(string(text), "0200b7") {
 				found = found || strings.Contains(string(text), "F")
 			}
 		}
@@ -44,15 +44,29 @@ func Runs(arch string) bool {
 	return err == nil && found
 }
 
-// Add registers QEMU for arm64 under that name.
-func Add(name, qemu string) error {
-	return with(func(dir string) error {
-		if _, err := os.Stat(filepath.Join(dir, name)); err == nil {
-			return nil
+// Add registers QEMU for arm64 under that name. The kernel forgets its table
+// with the last mount of it, so one is kept at dir, unseen by other processes,
+// for as long as this process lives.
+func Add(name, qemu, dir string) error {
+	if err := os.MkdirAll(dir, 0o700); err != nil {
+		return err
+	}
+	added := make(chan error)
+	go func() {
+		runtime.LockOSThread()
+		err := mount(dir)
+		if err == nil {
+			if _, missing := os.Stat(filepath.Join(dir, name)); missing != nil {
+				line := fmt.Sprintf(":%s:M::%s:%s:%s:OCF", name, magic, mask, qemu)
+				err = os.WriteFile(filepath.Join(dir, "register"), []byte(line), 0o200)
+			}
 		}
-		line := fmt.Sprintf(":%s:M::%s:%s:%s:OCF", name, magic, mask, qemu)
-		return os.WriteFile(filepath.Join(dir, "register"), []byte(line), 0o200)
-	})
+		added <- err
+		if err == nil {
+			select {}
+		}
+	}()
+	return <-added
 }
 
 // Remove takes the entry of that name away, if there is one.
@@ -79,18 +93,25 @@ func with(f func(dir string) error) error {
 	go func() {
 		// Never unlocked: the thread has its own mounts and ends with the goroutine.
 		runtime.LockOSThread()
-		result <- func() error {
-			if err := unix.Unshare(unix.CLONE_NEWNS); err != nil {
-				return err
-			}
-			if err := unix.Mount("", "/", "", unix.MS_REC|unix.MS_PRIVATE, ""); err != nil {
-				return err
-			}
-			if err := unix.Mount("binfmt_misc", dir, "binfmt_misc", 0, ""); err != nil {
-				return fmt.Errorf("the kernel's table of program formats: %w", err)
-			}
-			return f(dir)
-		}()
+		err := mount(dir)
+		if err == nil {
+			err = f(dir)
+		}
+		result <- err
 	}()
 	return <-result
+}
+
+// mount mounts the kernel's table at dir in mounts of this thread's own.
+func mount(dir string) error {
+	if err := unix.Unshare(unix.CLONE_NEWNS); err != nil {
+		return err
+	}
+	if err := unix.Mount("", "/", "", unix.MS_REC|unix.MS_PRIVATE, ""); err != nil {
+		return err
+	}
+	if err := unix.Mount("binfmt_misc", dir, "binfmt_misc", 0, ""); err != nil {
+		return fmt.Errorf("the kernel's table of program formats: %w", err)
+	}
+	return nil
 }

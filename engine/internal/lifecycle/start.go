@@ -223,11 +223,15 @@ func Follow(h home.Home) error {
 	buffer := make([]byte, 64<<10)
 	beat, check := time.NewTicker(200*time.Millisecond), time.NewTicker(time.Second)
 	for {
+		// Asked before the file is read, so that the last words are not missed.
+		ended := isClosed(over)
 		n, _ := file.Read(buffer)
 		os.Stderr.Write(buffer[:n])
+		if ended {
+			return nil
+		}
 		select {
 		case <-over:
-			return nil
 		case <-beat.C:
 		case <-check.C:
 			conn, err := net.Dial("unix", h.Socket())
@@ -247,6 +251,15 @@ func Follow(h home.Home) error {
 			}
 			return nil
 		}
+	}
+}
+
+func isClosed(c <-chan struct{}) bool {
+	select {
+	case <-c:
+		return true
+	default:
+		return false
 	}
 }
 

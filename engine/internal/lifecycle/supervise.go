@@ -296,7 +296,7 @@ func (m Manager) emulate(ctx context.Context, maker artifact.Maker, arch string)
 	if err != nil {
 		return err
 	}
-	if err := binfmt.Add(label(m.Home), qemu); err != nil {
+	if err := binfmt.Add(label(m.Home), qemu, filepath.Join(m.Home.Run(), "binfmt")); err != nil {
 		return err
 	}
 	return os.WriteFile(m.arm64Wanted(), nil, 0o600)
