@@ -12,6 +12,7 @@ import (
 	"path/filepath"
 	"regexp"
 	"strings"
+	"syscall"
 
 	"pitwall/engine/internal/store"
 )
@@ -62,6 +63,8 @@ func (m Maker) debootstrap(ctx context.Context, what, suite, arch string, packag
 		args = append(args, sources(suite)...)
 		cmd := exec.CommandContext(ctx, "perl", args...)
 		cmd.Env = append(os.Environ(), "LC_ALL=C", "TMPDIR="+filepath.Dir(target))
+		// Its mounts are its own: none shows on the machine, and none outlives it.
+		cmd.SysProcAttr = &syscall.SysProcAttr{Unshareflags: syscall.CLONE_NEWNS}
 		return cmd
 	})
 	if err != nil {
