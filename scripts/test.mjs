@@ -5,9 +5,9 @@
 //
 //   PITWALL_TEST_HOME=DIR       home of the local engine that end-to-end tests use; ~/.cache/pitwall-test
 import { spawn } from "node:child_process"
-import { existsSync, mkdirSync, mkdtempSync, readFileSync, rmSync, symlinkSync } from "node:fs"
+import { existsSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, symlinkSync } from "node:fs"
 import { homedir, tmpdir } from "node:os"
-import { join } from "node:path"
+import { delimiter, join } from "node:path"
 import { createInterface } from "node:readline"
 import { fileURLToPath } from "node:url"
 import { closingLine, nothing, tallyGo, tallyVitest, total, withCrash } from "./tally.mjs"
@@ -19,6 +19,8 @@ import { closingLine, nothing, tallyGo, tallyVitest, total, withCrash } from "./
  */
 
 const root = fileURLToPath(new URL("..", import.meta.url))
+const cache = process.env.XDG_CACHE_HOME ?? join(homedir(), ".cache")
+const daily = process.env.PITWALL_HOME ?? join(cache, "pitwall")
 const reports = mkdtempSync(join(tmpdir(), "pitwall-tests-"))
 
 /** @type {Suite[]} */
@@ -78,8 +80,6 @@ async function vitest(project, { launcher = [], options = ["--reporter=default"]
  * @returns {Promise<Tally>}
  */
 async function endToEnd(project, launcher = []) {
-  const cache = process.env.XDG_CACHE_HOME ?? join(homedir(), ".cache")
-  const daily = process.env.PITWALL_HOME ?? join(cache, "pitwall")
   const home = process.env.PITWALL_TEST_HOME ?? join(cache, "pitwall-test")
   mkdirSync(home, { recursive: true })
   for (const shared of ["go", "bin"]) {
@@ -109,6 +109,7 @@ async function go(directory) {
   const outputOf = new Map()
   const exitCode = await execute(["go", "test", "-json", "./..."], {
     cwd: join(root, directory),
+    env: await goEnvironment(),
     stdio: ["ignore", "pipe", "inherit"],
     onLine: (line) => {
       events.push(line)
@@ -124,6 +125,24 @@ async function go(directory) {
     },
   })
   return withCrash(tallyGo(events.join("\n")), exitCode)
+}
+
+/**
+ * The Go, its modules and its build cache that daggerw uses: it fetches a Go where the machine has none.
+ * @returns {Promise<NodeJS.ProcessEnv>}
+ */
+async function goEnvironment() {
+  await execute(["./daggerw", "engine", "status"], { stdio: "ignore" })
+  const folder = join(daily, "go")
+  const toolchains = existsSync(folder)
+    ? readdirSync(folder).filter((name) => name.startsWith("toolchain-"))
+    : []
+  return {
+    PATH: [...toolchains.map((name) => join(folder, name, "bin")), process.env.PATH ?? ""].join(delimiter),
+    GOMODCACHE: join(folder, "mod"),
+    GOCACHE: join(folder, "build"),
+    GOFLAGS: "-modcacherw",
+  }
 }
 
 /**
