@@ -84,10 +84,7 @@ export class Home {
 
   /** A call that shows that the engine works: a container says a word. */
   echo(word: string): SpawnSyncReturns<string> {
-    return this.daggerw([
-      ...["core", "container", "from", "--address", "debian:bookworm-slim"],
-      ...["with-exec", "--args", `echo,${word}`, "stdout"],
-    ])
+    return this.daggerw(inContainer(`echo,${word}`))
   }
 
   instance(): Instance {
@@ -103,6 +100,12 @@ export class Home {
     if (existsSync(this.dir)) this.daggerw(["engine", "stop"])
     rmSync(this.dir, { recursive: true, force: true })
   }
+}
+
+/** The arguments of a call that runs a command, its words parted by commas, in a container, and gives its output. */
+export function inContainer(command: string): string[] {
+  const image = ["core", "container", "from", "--address", "debian:bookworm-slim"]
+  return [...image, "with-exec", "--args", command, "stdout"]
 }
 
 /** The processes whose command line holds a text, as `pid command`. */

@@ -21,7 +21,7 @@ import { type AddressInfo, createServer as createSocket } from "node:net"
 import { tmpdir } from "node:os"
 import { join } from "node:path"
 import { afterEach, describe, expect, test } from "vitest"
-import { Home, processes, repository } from "./home.js"
+import { Home, inContainer, processes, repository } from "./home.js"
 
 const isRoot = process.getuid?.() === 0
 const homes: Home[] = []
@@ -73,6 +73,15 @@ const pids = (text: string) => processes(text).map((line) => Number(line.trim().
 const parent = (pid: number) => Number(output("ps", "-o", "ppid=", "-p", String(pid)))
 /** The pid namespace of a process; of its own for a process that is gone. */
 const namespace = (pid: number) => output("readlink", `/proc/${String(pid)}/ns/pid`) || `gone ${String(pid)}`
+
+function copyOfCheckout(): string {
+  const checkout = mkdtempSync(join(tmpdir(), "pitwall-checkout-"))
+  const filter = (path: string) => !path.includes("node_modules")
+  for (const part of ["daggerw", "dagger.json", "engine"]) {
+    cpSync(join(repository, part), join(checkout, part), { recursive: true, filter })
+  }
+  return checkout
+}
 
 /** The name of all that an engine of this home has on the machine. */
 const label = (h: Home) => `pitwall-${createHash("sha256").update(h.dir).digest("hex").slice(0, 10)}`
@@ -189,26 +198,10 @@ describe.runIf(isRoot)("a local engine", () => {
     const h = home()
     expect(h.daggerw(["engine", "start"]).status).toBe(0)
     const old = h.instance()
-    const busy = h.launch([
-      "core",
-      "container",
-      "from",
-      "--address",
-      "debian:bookworm-slim",
-      "with-exec",
-      "--args",
-      `sh,-c,sleep 8; echo ${h.dir}`,
-      "stdout",
-    ])
+    const busy = h.launch(inContainer(`sh,-c,sleep 8; echo ${h.dir}`))
     await sleep(3000)
-    // A copy of the checkout with one more file under engine/: another key, the same artifacts.
-    const checkout = mkdtempSync(join(tmpdir(), "pitwall-checkout-"))
-    cpSync(join(repository, "daggerw"), join(checkout, "daggerw"))
-    cpSync(join(repository, "dagger.json"), join(checkout, "dagger.json"))
-    cpSync(join(repository, "engine"), join(checkout, "engine"), {
-      recursive: true,
-      filter: (path) => !path.includes("node_modules"),
-    })
+    // One more file under engine/: another key, the same artifacts.
+    const checkout = copyOfCheckout()
     writeFileSync(join(checkout, "engine", "more.txt"), "another checkout")
     const other = spawnSync(join(checkout, "daggerw"), ["engine", "start"], {
       env: h.env,
@@ -223,19 +216,21 @@ describe.runIf(isRoot)("a local engine", () => {
     rmSync(checkout, { recursive: true })
   })
 
+  test("a dagger.json that pins another version than the engine's modules is refused in plain words", () => {
+    const h = home()
+    const checkout = copyOfCheckout()
+    writeFileSync(join(checkout, "dagger.json"), '{ "engineVersion": "v0.21.7" }')
+    const start = spawnSync(join(checkout, "daggerw"), ["engine", "start"], { env: h.env, encoding: "utf8" })
+    expect(start.stderr).toContain(
+      "dagger.json pins Dagger v0.21.7, and engine/dagger/go.mod has another version",
+    )
+    expect(start.status).toBe(1)
+    rmSync(checkout, { recursive: true })
+  })
+
   test("a container that ignores SIGTERM does not hold up engine stop", async () => {
     const h = home()
-    const stubborn = h.launch([
-      "core",
-      "container",
-      "from",
-      "--address",
-      "debian:bookworm-slim",
-      "with-exec",
-      "--args",
-      `sh,-c,trap '' TERM; echo ${h.dir}; while :; do sleep 1; done`,
-      "stdout",
-    ])
+    const stubborn = h.launch(inContainer(`sh,-c,trap '' TERM; echo ${h.dir}; while :; do sleep 1; done`))
     await until(
       "the container runs",
       () => processes("trap '' TERM").length > 0 && existsSync(join(h.dir, "run", "engine.json")),
@@ -251,17 +246,7 @@ describe.runIf(isRoot)("a local engine", () => {
   test("Ctrl-C ends the run with its exit code, and not the engine", async () => {
     const h = home()
     expect(h.daggerw(["engine", "start"]).status).toBe(0)
-    const run = h.launch([
-      "core",
-      "container",
-      "from",
-      "--address",
-      "debian:bookworm-slim",
-      "with-exec",
-      "--args",
-      `sh,-c,sleep 300; echo ${h.dir}`,
-      "stdout",
-    ])
+    const run = h.launch(inContainer(`sh,-c,sleep 300; echo ${h.dir}`))
     await until(
       "the container runs",
       () => processes(`sleep 300; echo ${h.dir}`).some((line) => line.includes("sh -c")),
@@ -282,17 +267,7 @@ describe.runIf(isRoot)("a local engine", () => {
     const h = home()
     const call = h.echo("value")
     expect([call.status, call.stdout]).toEqual([0, "value\n"])
-    const failing = h.daggerw([
-      "core",
-      "container",
-      "from",
-      "--address",
-      "debian:bookworm-slim",
-      "with-exec",
-      "--args",
-      "sh,-c,echo said >&2; exit 42",
-      "stdout",
-    ])
+    const failing = h.daggerw(inContainer("sh,-c,echo said >&2; exit 42"))
     expect(failing.status).not.toBe(0)
     expect(failing.stdout).toBe("")
     expect(failing.stderr).toContain("exit code: 42")
@@ -301,25 +276,18 @@ describe.runIf(isRoot)("a local engine", () => {
   test("a secret is in no log, state file or layer", () => {
     const h = home({ PITWALL_TEST_SECRET: `hush-${String(process.pid)}-${String(Date.now())}` })
     const value = String(h.env.PITWALL_TEST_SECRET)
-    const call = h.daggerw([
-      ...[
-        "core",
-        "container",
-        "from",
-        "--address",
-        "debian:bookworm-slim",
-        "with-secret-variable",
-        "--name",
-        "S",
-        "--secret",
-        "env://PITWALL_TEST_SECRET",
-      ],
-      ...["with-exec", "--args", "sh,-c,echo $S | md5sum > /sum; echo it is $S", "stdout"],
-    ])
+    const harmless = value.replace("hush", "known")
+    const [image, command] = [
+      inContainer("").slice(0, 5),
+      `sh,-c,echo ${harmless} > /known; echo $S | md5sum > /sum; echo it is $S`,
+    ]
+    const secret = ["with-secret-variable", "--name", "S", "--secret", "env://PITWALL_TEST_SECRET"]
+    const call = h.daggerw([...image, ...secret, "with-exec", "--args", command, "stdout"])
     expect(call.stdout).toBe("it is ***\n")
     h.daggerw(["engine", "stop"])
-    const found = spawnSync("grep", ["-rlaF", value, h.dir], { encoding: "utf8" })
-    expect(found.stdout).toBe("")
+    const filesWith = (text: string) => output("grep", "-rlaF", text, h.dir)
+    expect(filesWith(harmless), "what is no secret is found in the layer").not.toBe("")
+    expect(filesWith(value)).toBe("")
     expect(call.stderr).not.toContain(value)
   })
 })
@@ -340,18 +308,12 @@ describe.runIf(isRoot)("a machine that lacks something", () => {
     // A home and a checkout that the user nobody can read.
     const bin = realpathSync(join(h.dir, "bin"))
     rmSync(join(h.dir, "bin"))
-    const copy = mkdtempSync(join(tmpdir(), "pitwall-checkout-"))
-    const script = `
-      cp -r "$DAGGERW" ${repository}/dagger.json "$COPY"; mkdir "$COPY/engine"
-      tar -C ${repository}/engine --exclude=node_modules -cf - . | tar -C "$COPY/engine" -xf -
-      cp -r "$BIN" "$HOME_DIR/bin"; chmod -R a+rX "$COPY" "$HOME_DIR"; chown -R 65534 "$HOME_DIR"
+    const checkout = copyOfCheckout()
+    const script = `cp -r "$BIN" "$HOME_DIR/bin"; chmod -R a+rX "$COPY" "$HOME_DIR"; chown -R 65534 "$HOME_DIR"
       exec setpriv --reuid=65534 --regid=65534 --clear-groups "$COPY/daggerw" engine start`
-    const run = spawnSync("sh", ["-euc", script], {
-      encoding: "utf8",
-      timeout: 60_000,
-      env: { ...h.env, HOME_DIR: h.dir, BIN: bin, DAGGERW: daggerw, COPY: copy },
-    })
-    rmSync(copy, { recursive: true })
+    const env = { ...h.env, HOME_DIR: h.dir, BIN: bin, COPY: checkout }
+    const run = spawnSync("sh", ["-euc", script], { encoding: "utf8", timeout: 60_000, env })
+    rmSync(checkout, { recursive: true })
     expect(run.stderr).toMatch(/root: this is user 65534\n.*→ run as root/)
     expect(run.status).toBe(1)
   })
@@ -456,17 +418,7 @@ describe.runIf(isRoot)("a machine that lacks something", () => {
       String(h.env.PITWALL_STORE),
     ])
     h.env.PITWALL_STORE = store
-    const first = h.launch([
-      "core",
-      "container",
-      "from",
-      "--address",
-      "debian:bookworm-slim",
-      "with-exec",
-      "--args",
-      "echo,first",
-      "stdout",
-    ])
+    const first = h.launch(inContainer("echo,first"))
     await until(
       "an image is being made",
       () => existsSync(store) && readdirSync(store).some((entry) => /^\.image-.*\.half-/.test(entry)),

@@ -83,6 +83,9 @@ func (m Maker) Programs(ctx context.Context) (string, error) {
 		if err := os.CopyFS(source, os.DirFS(filepath.Join(m.recipes(), "dagger"))); err != nil {
 			return err
 		}
+		if err := m.pinned(source); err != nil {
+			return err
+		}
 		if err := m.patchModules(ctx, source); err != nil {
 			return err
 		}
@@ -111,6 +114,18 @@ func (m Maker) Programs(ctx context.Context) (string, error) {
 		}
 		return os.RemoveAll(source)
 	})
+}
+
+// pinned throws unless go.mod has the version that dagger.json pins.
+func (m Maker) pinned(source string) error {
+	text, err := os.ReadFile(filepath.Join(source, "go.mod"))
+	if err != nil {
+		return err
+	}
+	if !strings.Contains(string(text), "require github.com/dagger/dagger "+m.Home.Version+"\n") {
+		return fmt.Errorf("dagger.json pins Dagger %s, and engine/dagger/go.mod has another version: they have to be raised together", m.Home.Version)
+	}
+	return nil
 }
 
 // patchModules lays copies of the modules that overlay/ and patches.json change

@@ -53,6 +53,11 @@ func Running(h home.Home) (*Instance, error) {
 	return &i, conn.Close()
 }
 
+// fits says whether the engine is the one that this checkout would start.
+func (i *Instance) fits(h home.Home) bool {
+	return i != nil && i.Key == h.Key && i.Version == h.Version
+}
+
 func (i Instance) write(h home.Home) error {
 	data, err := json.MarshalIndent(i, "", "  ")
 	if err != nil {

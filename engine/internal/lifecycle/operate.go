@@ -33,7 +33,7 @@ func (m Manager) Status(out io.Writer, asJSON bool) error {
 	} else {
 		fmt.Fprintf(out, "engine   running for %v, Dagger %s, process %d\n", time.Since(i.Started).Round(time.Second), i.Version, i.Pid)
 		fmt.Fprintf(out, "socket   unix://%s\n", m.Home.Socket())
-		if i.Key != m.Home.Key {
+		if !i.fits(m.Home) {
 			fmt.Fprintf(out, "note     it was started by a checkout with other recipes; the next call from here replaces it\n")
 		}
 	}

@@ -44,7 +44,7 @@ func (m Manager) maker() artifact.Maker {
 // Start makes what is missing and starts the engine, unless it runs already.
 // Of several at the same time one does the work, the others wait and say so.
 func (m Manager) Start(ctx context.Context) (*Instance, error) {
-	if i, err := Running(m.Home); err != nil || i != nil && i.Key == m.Home.Key {
+	if i, err := Running(m.Home); err != nil || i.fits(m.Home) {
 		return i, err
 	}
 	if lacks := lacking(m.Home); len(lacks) > 0 {
@@ -59,7 +59,7 @@ func (m Manager) Start(ctx context.Context) (*Instance, error) {
 	}
 	defer lock.Close()
 	running, err := Running(m.Home)
-	if err != nil || running != nil && running.Key == m.Home.Key {
+	if err != nil || running.fits(m.Home) {
 		return running, err
 	}
 	programs, err := m.make(ctx)
@@ -89,7 +89,7 @@ func (m Manager) make(ctx context.Context) (programs string, err error) {
 
 // replace ends an engine made from other recipes, once nobody uses it.
 func (m Manager) replace(ctx context.Context, old *Instance) error {
-	m.Say("the running engine is of another checkout (%.8s): replacing it when its last call has ended", old.Key)
+	m.Say("the running engine (%s) is of other recipes: replacing it when its last call has ended", old.Version)
 	idle, err := store.Lock(ctx, m.Home.Clients(), func() { m.Say("it is in use, waiting") })
 	if err != nil {
 		return err
