@@ -29,14 +29,15 @@ export default defineConfig({
           testTimeout: minutes,
         },
       },
-      // These use the SDK, on the session that `daggerw run` starts them in.
+      // These use the SDK, on the session that `daggerw run` starts them in. On a new machine they wait for their
+      // images to be made, one of them from a large Go program.
       {
         extends: true,
         test: {
           name: "session",
           include: ["engine/test/{engine,images}.e2e.test.ts"],
-          testTimeout: 10 * minutes,
-          hookTimeout: 10 * minutes,
+          testTimeout: 20 * minutes,
+          hookTimeout: 20 * minutes,
         },
       },
       // These run daggerw, as people do.
