@@ -10,6 +10,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"regexp"
 	"runtime"
 	"strings"
 
@@ -122,11 +123,17 @@ func (m Maker) pinned(source string) error {
 	if err != nil {
 		return err
 	}
-	if !strings.Contains(string(text), "require github.com/dagger/dagger "+m.Home.Version+"\n") {
-		return fmt.Errorf("dagger.json pins Dagger %s, and engine/dagger/go.mod has another version: they have to be raised together", m.Home.Version)
+	version := "none"
+	if found := engineModule.FindSubmatch(text); found != nil {
+		version = string(found[1])
+	}
+	if version != m.Home.Version {
+		return fmt.Errorf("dagger.json pins Dagger %s, and engine/dagger/go.mod has another version, %s: raise them together", m.Home.Version, version)
 	}
 	return nil
 }
+
+var engineModule = regexp.MustCompile(`(?m)^(?:require)?\s*github\.com/dagger/dagger (v\S+)`)
 
 // patchModules lays copies of the modules that overlay/ and patches.json change
 // into modules/, changed, and points go.mod to them.

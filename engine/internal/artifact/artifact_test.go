@@ -154,3 +154,25 @@ func TestPatchesFitOrSayWhatTheyMiss(t *testing.T) {
 		t.Errorf("a patch that does not fit: %v", err)
 	}
 }
+
+func TestThePinAndTheEnginesModulesAreHeldTogether(t *testing.T) {
+	m := maker(t, t.Logf)
+	m.Home.Version = "v0.21.8"
+	for text, want := range map[string]string{
+		"require github.com/dagger/dagger v0.21.8\n":                     "",
+		"require (\n\tgithub.com/dagger/dagger v0.21.8 // indirect\n)\n": "",
+		"require github.com/dagger/dagger v0.21.80\n":                    "another version, v0.21.80",
+		"module engine\n": "another version, none",
+	} {
+		dir := t.TempDir()
+		os.WriteFile(filepath.Join(dir, "go.mod"), []byte(text), 0o644)
+		err := m.pinned(dir)
+		if want == "" && err != nil || want != "" && (err == nil || !strings.Contains(err.Error(), want)) {
+			t.Errorf("%q: %v", text, err)
+		}
+	}
+	repository, err := os.ReadFile("../../dagger/go.mod")
+	if err != nil || !engineModule.Match(repository) {
+		t.Errorf("the engine's own go.mod is not understood: %v", err)
+	}
+}

@@ -117,7 +117,7 @@ func (m Maker) debianImage(ctx context.Context, suite, arch, dir string) ([]byte
 	if err := trust(root); err != nil {
 		return nil, err
 	}
-	for path, text := range machineSettings() {
+	for path, text := range MachineSettings() {
 		to := filepath.Join(root, path)
 		if err := os.MkdirAll(filepath.Dir(to), 0o755); err != nil {
 			return nil, err
@@ -228,10 +228,10 @@ func (m Maker) goTools(ctx context.Context, image, arch, folder string) error {
 	})
 }
 
-// machineSettings are files for every image that point npm and pip to the
+// MachineSettings are files for every image that point npm and pip to the
 // registries which this machine is set up to use. Addresses with a password are
 // left out: they would stay readable in every image.
-var machineSettings = sync.OnceValue(func() map[string]string {
+var MachineSettings = sync.OnceValue(func() map[string]string {
 	settings := map[string]string{}
 	ask := func(name string, args ...string) string {
 		out, err := exec.Command(name, args...).Output()
@@ -250,7 +250,7 @@ var machineSettings = sync.OnceValue(func() map[string]string {
 	return settings
 })
 
-func settingsInput() ([]byte, error) { return json.Marshal(machineSettings()) }
+func settingsInput() ([]byte, error) { return json.Marshal(MachineSettings()) }
 
 // The certificates that were added to this machine by hand.
 const certificates = "usr/local/share/ca-certificates"

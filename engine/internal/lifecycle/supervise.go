@@ -105,6 +105,8 @@ func (m Manager) Supervise(programs string) (err error) {
 		Pid: os.Getpid(), Key: m.Home.Key, Version: m.Home.Version, Started: time.Now(),
 		State: filepath.Join(m.Home.States(), state), CLI: filepath.Join(programs, "bin", "dagger"),
 	}
+	// Asking npm and pip for their registries takes a second: it is done before the first pull wants to know.
+	go artifact.MachineSettings()
 	engine, log, err := m.engine(ctx, maker, programs, instance.State)
 	if err != nil {
 		return err
@@ -196,7 +198,9 @@ func (m Manager) engine(ctx context.Context, maker artifact.Maker, programs, sta
 		Name:   label(m.Home),
 		Layers: []string{filepath.Join(programs, "rootfs"), filepath.Join(sdk, "rootfs"), filepath.Join(rootfs, "rootfs")},
 		Binds:  binds, Files: files, Env: env, Root: root, Output: log,
-		Args: []string{"/usr/bin/tini", "--", "/usr/local/bin/dagger-engine"},
+		// It keeps network namespaces ready for containers: by default a hundred, whose making
+		// takes a small machine ten seconds after each start.
+		Args: []string{"/usr/bin/tini", "--", "/usr/local/bin/dagger-engine", "--oci-cni-pool-size=12"},
 	})
 	if err != nil {
 		return nil, nil, errors.Join(err, log.Close())
