@@ -82,6 +82,11 @@ func Use(h home.Home) error {
 		return err
 	}
 	// The lock outlives exec: it goes when the CLI and all that it started have gone.
+	return keepOpen(fd)
+}
+
+// keepOpen keeps what fd refers to open when this process becomes another program.
+func keepOpen(fd int) error {
 	kept, err := unix.Dup(fd)
 	if err != nil {
 		return err

@@ -280,12 +280,7 @@ func follow(h home.Home) error {
 	if err := cmd.Start(); err != nil {
 		return err
 	}
-	kept, err := unix.Dup(int(write.Fd()))
-	if err != nil {
-		return err
-	}
-	_, err = unix.FcntlInt(uintptr(kept), unix.F_SETFD, 0)
-	return err
+	return keepOpen(int(write.Fd()))
 }
 
 // CLI gives the path of the CLI that is built with the engine, built if missing.
