@@ -18,6 +18,7 @@ export default defineConfig({
             "engine/sdk/typescript/test/**/*.test.ts",
             "scripts/**/*.test.mjs",
           ],
+          exclude: ["**/*.e2e.test.ts"],
         },
       },
       {
@@ -35,7 +36,7 @@ export default defineConfig({
         extends: true,
         test: {
           name: "session",
-          include: ["engine/test/{engine,images}.e2e.test.ts"],
+          include: ["engine/test/{engine,images,security}.e2e.test.ts"],
           testTimeout: 20 * minutes,
           hookTimeout: 20 * minutes,
         },
@@ -45,7 +46,7 @@ export default defineConfig({
         extends: true,
         test: {
           name: "command",
-          include: ["engine/test/{cli,runtime,lifecycle}.e2e.test.ts"],
+          include: ["engine/test/{cli,runtime,lifecycle}.e2e.test.ts", "dagger/test/e2e/*.e2e.test.ts"],
           testTimeout: 10 * minutes,
           hookTimeout: 10 * minutes,
         },

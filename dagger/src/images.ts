@@ -4,4 +4,18 @@ export const images = {
   debian: "debian:bookworm-slim",
   // renovate: datasource=docker depName=node
   node: "node:24-bookworm-slim",
+  // renovate: datasource=docker depName=python
+  python: "python:3.11-slim-bookworm",
+  // renovate: datasource=docker depName=postgres
+  postgres: "postgres:15-bookworm",
+  // renovate: datasource=docker depName=redis
+  redis: "redis:7.0-bookworm",
+  // renovate: datasource=docker depName=aquasec/trivy
+  trivy: "aquasec/trivy:0.66.0",
+} as const
+
+/** Tools from package registries that have no lock file of their own. */
+export const tools = {
+  // renovate: datasource=npm depName=snyk
+  snyk: "1.1307.4",
 } as const

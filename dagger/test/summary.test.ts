@@ -7,6 +7,9 @@ const verdict = (gate: string, outcome: Outcome = "passed", output = ""): Verdic
   on: "TypeScript",
   outcome,
   seconds: 12.345,
+  cached: false,
+  retries: [],
+  detail: "",
   output,
 })
 
@@ -17,19 +20,31 @@ describe("allPassed", () => {
     expect(allPassed([verdict("lint", "could not run")])).toBe(false)
   })
 
-  it("does not take nothing for a pass", () => {
+  it("lets a gate be skipped, and says which", () => {
+    const verdicts = [verdict("lint"), verdict("snyk", "skipped")]
+    expect(allPassed(verdicts)).toBe(true)
+    expect(conclusion(verdicts)).toBe("Passed: 1 gates. Skipped: snyk.")
+  })
+
+  it("does not take nothing for a pass, nor only skips", () => {
     expect(allPassed([])).toBe(false)
     expect(conclusion([])).toBe("No gate ran.")
+    expect(allPassed([verdict("snyk", "skipped")])).toBe(false)
+    expect(conclusion([verdict("snyk", "skipped")])).toBe("Skipped: snyk. No gate passed.")
   })
 })
 
 describe("table", () => {
-  it("has a line a gate, in aligned columns, with how to run just that gate", () => {
-    expect(table([verdict("lint"), verdict("types", "could not run")])).toBe(
+  it("has a line a gate, in aligned columns: how it ended, its time, what it looked at and counted", () => {
+    const lint = { ...verdict("api:lint"), cached: true, detail: "0 findings" }
+    const types = { ...verdict("types", "could not run"), retries: ["no route to host"] }
+    const test = { ...verdict("test", "skipped"), detail: "needs types, which did not pass" }
+    expect(table([lint, types, test])).toBe(
       [
-        "GATE   LOOKS AT    OUTCOME        TIME    RUN AGAIN",
-        "lint   TypeScript  passed         12.3 s  ./daggerw check lint",
-        "types  TypeScript  could not run  12.3 s  ./daggerw check types",
+        "GATE      OUTCOME        TIME           LOOKS AT",
+        "api:lint  passed         12.3 s cached  TypeScript · 0 findings",
+        "types     could not run  12.3 s         TypeScript · tried again: no route to host",
+        "test      skipped                       TypeScript · needs types, which did not pass",
       ].join("\n"),
     )
   })
@@ -39,14 +54,16 @@ describe("finding", () => {
   it("shows the end of a long output and says how much is left out", () => {
     const output = Array.from({ length: 50 }, (_, line) => `line ${line + 1}`).join("\n")
     const lines = finding(verdict("unit", "failed", output)).split("\n")
-    expect(lines[0]).toBe("── unit: failed ──")
+    expect(lines[0]).toBe("── unit: failed · again: ./daggerw check unit ──")
     expect(lines[1]).toBe("… 10 lines above")
     expect(lines[2]).toBe("line 11")
     expect(lines.at(-1)).toBe("line 50")
   })
 
   it("shows a short output whole", () => {
-    expect(finding(verdict("unit", "failed", "one\ntwo\n"))).toBe("── unit: failed ──\none\ntwo")
+    expect(finding(verdict("unit", "failed", "one\ntwo\n"))).toBe(
+      "── unit: failed · again: ./daggerw check unit ──\none\ntwo",
+    )
   })
 })
 
@@ -64,10 +81,10 @@ describe("summarize", () => {
     ])
     expect(summary).not.toContain("should not be shown")
     expect(summary.split("\n").slice(-7)).toEqual([
-      "── types: failed ──",
+      "── types: failed · again: ./daggerw check types ──",
       "error TS2322",
       "",
-      "── shell: could not run ──",
+      "── shell: could not run · again: ./daggerw check shell ──",
       "no route to host",
       "",
       "Failed: types (of 3 gates). Could not run: shell. Put right what the output names, then run again.",

@@ -2,7 +2,7 @@ import { describe, expect, it } from "vitest"
 import { judge } from "../src/checks/verdict.js"
 
 describe("judge", () => {
-  it.each([1, 2, 125])("reads exit code %i as a finding about the source", (exitCode) => {
+  it.each([1, 2, 125, 193, 255])("reads exit code %i as a finding about the source", (exitCode) => {
     const verdict = judge({ message: "exit", exitCode, stdout: "a.ts(1,1): error\n", stderr: "" })
     expect(verdict).toEqual({ outcome: "failed", output: "a.ts(1,1): error" })
   })
@@ -12,6 +12,7 @@ describe("judge", () => {
     [127, "not found"],
     [137, "killed, as when memory runs out"],
     [139, "crashed"],
+    [192, "killed by the last signal"],
   ])("reads exit code %i (%s) as the pipeline's own failure", (exitCode) => {
     const verdict = judge({ message: "exit", exitCode, stderr: "npm: not found" })
     expect(verdict.outcome).toBe("could not run")

@@ -1,57 +1,79 @@
-import { dag, type Container, type Directory } from "@dagger.io/dagger"
-import { images } from "../images.js"
-import type { Gate } from "./gate.js"
+import type { Directory } from "@dagger.io/dagger"
+import { catalogFile, readCatalog, type Recipes, type Service } from "../services/catalog.js"
+import { Platform } from "../services/platform.js"
+import { browserGate } from "./browser.js"
+import { type Gate, type Ran, run, skipped } from "./gate.js"
+import { imageGates } from "./image.js"
+import { type Load, loadGate } from "./load.js"
+import { moduleGates } from "./module.js"
+import { pythonGates } from "./python.js"
+import { reactGates } from "./react.js"
+import { schedule, type Policy } from "./schedule.js"
+import { securityGates, type SecurityOptions } from "./security.js"
 
-const manifests = ["package*.json", ".npmrc", "dagger/package*.json", "dagger/.npmrc"]
-const code = ["**/*.ts", "**/*.mts", "**/*.js", "**/*.mjs", "**/tsconfig.json"]
-const text = [...code, "**/*.json", "**/*.md", "**/*.yaml", "**/*.yml", ".prettier*", ".gitignore"]
-const module = ["dagger", "scripts", "dagger.json", "vitest.config.ts"]
-const shellScripts = ["daggerw", ".ci/run"]
-
-/** The gates of the pipeline's own source. Where npm runs one, its command is the script that developers type. */
-export function gates(source: Directory) {
-  // filter, and not withDirectory's include: only its result has a content hash of its own, so that a gate is run
-  // again for a change in what it looks at and for no other.
-  const only = (include: string[]) => source.filter({ include })
-  const npm = workbench(only(manifests))
-  const npmGate = (name: string, on: string, include: string[]): Gate => ({
-    name,
-    on,
-    container: npm.withDirectory(".", only(include)),
-    command: ["npm", "run", "--silent", `check:${name}`],
-  })
-  return {
-    format: npmGate("format", "every text file", text),
-    lint: npmGate("lint", "TypeScript, JavaScript", code),
-    types: npmGate("types", "TypeScript, JavaScript", code),
-    unit: npmGate("unit", "the module's decisions", module),
-    shell: {
-      name: "shell",
-      on: "shell scripts",
-      container: shellcheck().withWorkdir("/src").withDirectory(".", only(shellScripts)),
-      command: ["shellcheck", ...shellScripts],
-    },
-  } satisfies Record<string, Gate>
-}
-
-/** Node with the locked tools in place; only a changed manifest installs them again. */
-function workbench(manifests: Directory): Container {
-  return (
-    dag
-      .container()
-      .from(images.node)
-      .withMountedCache("/root/.npm", dag.cacheVolume("npm"))
-      .withWorkdir("/src")
-      .withDirectory(".", manifests)
-      // Colours would end up in the summary.
-      .withEnvVariable("NO_COLOR", "1")
-      .withExec(["npm", "ci"])
+/** Reads what services there are from the repository. */
+export async function readPlatform(source: Directory): Promise<Platform> {
+  const services = source.directory("services")
+  const [text, found] = await Promise.all([
+    source.file(catalogFile).contents(),
+    services.filter({ include: ["*/Dockerfile", "*/package.json"] }).glob("*/*"),
+  ])
+  const recipes: Record<string, Recipes> = {}
+  await Promise.all(
+    found.map(async (path) => {
+      const [service = "", file] = path.split("/")
+      const contents = await services.file(path).contents()
+      recipes[service] = {
+        ...recipes[service],
+        [file === "Dockerfile" ? "dockerfile" : "manifest"]: contents,
+      }
+    }),
   )
+  return new Platform(readCatalog(text, recipes), services)
 }
 
-function shellcheck(): Container {
-  return dag
-    .container()
-    .from(images.debian)
-    .withExec(["sh", "-c", "apt-get update && apt-get install -y --no-install-recommends shellcheck"])
+/** What gates are told by whoever runs them. */
+export interface Options extends SecurityOptions {
+  /** Put backends under load as well. */
+  load?: Load
+}
+
+/** Every gate, those that take longest first: they decide how long the whole takes. */
+export function allGates(source: Directory, platform: Platform, { load, ...security }: Options = {}): Gate[] {
+  const services = Object.values(platform.catalog)
+  const deployable = services.filter((service) => service.deployable)
+  return [
+    ...deployable.flatMap((service) => imageGates(platform, service)),
+    ...services.flatMap((service) =>
+      service.kind === "python"
+        ? pythonGates(service, platform.services)
+        : reactGates(service, platform.services),
+    ),
+    ...deployable.filter((service) => !isBackend(service)).map((service) => browserGate(platform, service)),
+    ...(load ? deployable.filter(isBackend).map((service) => loadGate(platform, service, load)) : []),
+    ...moduleGates(source),
+    ...securityGates(source, platform, security),
+  ]
+}
+
+const isBackend = ({ backend }: Service) => backend === undefined
+
+/** What a gate belongs to: a service, or another group of its own. */
+export function groupOf({ name }: Gate): string {
+  return name.split(":", 1)[0] ?? name
+}
+
+/** The gates of these names, with all that they need. */
+export function withNeeds(gates: Gate[], names: string[]): Gate[] {
+  const wanted = new Set(names)
+  // A set that grows while it is walked: what is needed may need more.
+  for (const name of wanted) {
+    gates.find((gate) => gate.name === name)?.needs?.forEach((need) => wanted.add(need))
+  }
+  return gates.filter(({ name }) => wanted.has(name))
+}
+
+/** Runs gates, in parallel as far as the policy lets them. */
+export function runAll(gates: Gate[], policy: Policy): Promise<Ran[]> {
+  return schedule(gates, run, skipped, policy)
 }

@@ -1,0 +1,118 @@
+// Times `./daggerw call ci` against the plain script by-hand.sh, both in one run, and prints the ratios.
+//
+//   node scripts/bench/bench.mjs [cold] [unchanged] [line] [dependency]     all, if none is named
+//
+// cold: nothing installed or cached but the engine, its base images and what registries' clients keep on this machine for the script · unchanged: again
+// · line: one line changed in services/api · dependency: one lock file changed in services/api.
+// Needs the machine's own PostgreSQL 15, Redis, nginx, Chromium, Python 3.11 and Node 24.
+import { spawnSync } from "node:child_process"
+import { appendFileSync, cpSync, existsSync, mkdirSync, mkdtempSync, rmSync, symlinkSync } from "node:fs"
+import { cpus, homedir, tmpdir } from "node:os"
+import { basename, join } from "node:path"
+import { fileURLToPath } from "node:url"
+
+const repository = fileURLToPath(new URL("../..", import.meta.url))
+const daily = process.env.PITWALL_HOME ?? join(homedir(), ".cache", "pitwall")
+const work = mkdtempSync(join(tmpdir(), "pitwall-bench-"))
+const left = new Set([
+  ".git",
+  "node_modules",
+  "dist",
+  "coverage",
+  "reports",
+  "__pycache__",
+  ".mypy_cache",
+  ".pytest_cache",
+])
+
+/** @type {Record<string, (checkout: string) => void>} */
+const changes = {
+  cold: () => undefined,
+  unchanged: () => undefined,
+  line: (checkout) => {
+    appendFileSync(join(checkout, "services/api/src/recipes/app.py"), "\n# one line\n")
+  },
+  dependency: (checkout) => {
+    for (const lock of ["requirements.txt", "requirements-dev.txt"]) {
+      appendFileSync(join(checkout, "services/api", lock), "# one dependency\n")
+    }
+  },
+}
+const chosen = process.argv.slice(2)
+const unknown = chosen.filter((name) => !(name in changes))
+if (unknown.length > 0) {
+  console.error(`There is no ${unknown.join(", ")} to measure: ${Object.keys(changes).join(", ")} are.`)
+  process.exit(2)
+}
+
+/** An engine with nothing in its cache, which shares with the daily one only what is built and never changes. */
+function freshHome() {
+  const home = join(work, "home")
+  mkdirSync(home)
+  for (const shared of ["go", "bin"]) {
+    if (existsSync(join(daily, shared))) symlinkSync(join(daily, shared), join(home, shared))
+  }
+  return { PITWALL_HOME: home, PITWALL_STORE: join(daily, "store") }
+}
+
+/** @param {string} name @param {string[]} command @param {string} cwd @param {NodeJS.ProcessEnv} env */
+function time(name, [program = "", ...args], cwd, env = {}) {
+  const started = performance.now()
+  const { status, stdout, stderr } = spawnSync(program, args, {
+    cwd,
+    encoding: "utf8",
+    env: { ...process.env, ...env },
+    maxBuffer: 256 << 20,
+  })
+  const seconds = (performance.now() - started) / 1000
+  if (status !== 0) {
+    throw new Error(
+      `${name} ended with ${String(status)} after ${seconds.toFixed(0)} s:\n${stdout.slice(-3000)}\n${stderr.slice(-5000)}`,
+    )
+  }
+  return seconds
+}
+
+const checkouts = { ours: join(work, "ours"), hand: join(work, "hand") }
+for (const checkout of Object.values(checkouts)) {
+  cpSync(repository, checkout, { recursive: true, filter: (path) => !left.has(basename(path)) })
+}
+mkdirSync(join(work, "by-hand"))
+const env = freshHome()
+
+console.log(`${cpus().length} × ${cpus()[0]?.model ?? "processor"}, Node ${process.version}`)
+console.log("state       pitwall    by hand    ratio")
+try {
+  time("start of the engine", ["./daggerw", "engine", "start"], checkouts.ours, env)
+  for (const [name, change] of Object.entries(changes)) {
+    if (chosen.length > 0 && !chosen.includes(name)) continue
+    for (const checkout of Object.values(checkouts)) change(checkout)
+    const hand = time(
+      "by hand",
+      [join(repository, "scripts/bench/by-hand.sh"), checkouts.hand, join(work, "by-hand")],
+      work,
+    )
+    const ours = time("pitwall", ["./daggerw", "call", "ci"], checkouts.ours, env)
+    const cells = [name, `${ours.toFixed(1)} s`, `${hand.toFixed(1)} s`, (ours / hand).toFixed(2)]
+    console.log(
+      cells
+        .map((cell) => cell.padEnd(11))
+        .join("")
+        .trimEnd(),
+    )
+  }
+  const status = spawnSync("./daggerw", ["engine", "status"], {
+    cwd: checkouts.ours,
+    encoding: "utf8",
+    env: { ...process.env, ...env },
+  })
+  console.log(
+    status.stdout
+      .split("\n")
+      .filter((line) => line.startsWith("home"))
+      .join("\n"),
+  )
+} finally {
+  spawnSync("./daggerw", ["engine", "stop"], { cwd: checkouts.ours, env: { ...process.env, ...env } })
+  rmSync(work, { recursive: true, force: true })
+}

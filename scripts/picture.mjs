@@ -1,0 +1,43 @@
+// Draws what a command printed as a picture of a terminal:
+//
+//   ./daggerw --silent call ci | node scripts/picture.mjs './daggerw call ci' > docs/ci.svg
+import { text } from "node:stream/consumers"
+
+const [command = "", width = "118"] = process.argv.slice(2)
+const printed = (await text(process.stdin)).trimEnd().split("\n")
+const columns = Number(width)
+const [size, line, left, top] = [14, 20, 22, 58]
+/** @type {[RegExp, string][]} */
+const colours = [
+  [/\bpassed\b|^Passed.*/, "#5fd38d"],
+  [/\bfailed\b|^Failed.*/, "#ff7a70"],
+  [/\bskipped\b/, "#e3b866"],
+]
+
+/** @param {string} words */
+const escape = (words) => words.replaceAll("&", "&amp;").replaceAll("<", "&lt;").replaceAll(">", "&gt;")
+/** @param {string} words */
+const shorten = (words) => (words.length > columns ? `${words.slice(0, columns - 1)}…` : words)
+/** @param {string} words */
+function coloured(words) {
+  const found = colours
+    .map(([pattern, colour]) => ({ match: pattern.exec(words), colour }))
+    .find(({ match }) => match)
+  if (!found?.match) return escape(words)
+  const { match } = found
+  const after = match.index + match[0].length
+  return `${escape(words.slice(0, match.index))}<tspan fill="${found.colour}">${escape(match[0])}</tspan>${escape(words.slice(after))}`
+}
+
+const lines = [`$ ${command}`, ...printed].map(shorten)
+const pixels = { width: Math.round(left * 2 + columns * 8.43), height: top + lines.length * line }
+const rows = lines.map((words, at) => {
+  const colour = at === 0 ? "#e8eaed" : words.startsWith("GATE ") ? "#8b95a5" : "#c8cdd5"
+  return `<text x="${left}" y="${top + at * line}" fill="${colour}">${coloured(words)}</text>`
+})
+console.log(`<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 ${pixels.width} ${pixels.height}" width="${pixels.width}" height="${pixels.height}" role="img" aria-label="${escape(`Terminal: ${command}: ${printed.at(-1) ?? ""}`)}">
+<rect width="${pixels.width}" height="${pixels.height}" rx="10" fill="#15181e"/>
+<g fill="#3a414d"><circle cx="22" cy="20" r="6"/><circle cx="42" cy="20" r="6"/><circle cx="62" cy="20" r="6"/></g>
+<g font-family="ui-monospace, SFMono-Regular, Menlo, Consolas, 'DejaVu Sans Mono', monospace" font-size="${size}" xml:space="preserve" style="white-space:pre">
+${rows.join("\n")}
+</g></svg>`)

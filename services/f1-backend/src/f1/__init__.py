@@ -1,0 +1,1 @@
+"""F1 predictions: ingest, features, model and the HTTP API that serves them."""

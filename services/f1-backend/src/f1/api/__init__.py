@@ -1,0 +1,1 @@
+"""The HTTP API: shapes, queries, routes and the model that is being served."""

@@ -1,0 +1,354 @@
+"""Shapes of the HTTP API. The dashboard's types are generated from these."""
+
+from __future__ import annotations
+
+import datetime as dt
+from typing import Annotated, Literal
+
+from pydantic import BaseModel, ConfigDict, Field
+
+Probability = Annotated[float, Field(ge=0, le=1, description="Probability from 0 to 1.")]
+Stage = Literal["pre-weekend", "post-qualifying"]
+Kind = Literal["driver", "constructor"]
+CircuitType = Literal["RACE", "STREET", "ROAD"]
+
+
+class Shape(BaseModel):
+    """Base of all answers: a field with a default is still always present in the answer."""
+
+    model_config = ConfigDict(json_schema_serialization_defaults_required=True, protected_namespaces=())
+
+
+class DriverName(Shape):
+    """A driver, as far as a label needs it."""
+
+    id: str
+    name: str
+    code: str | None = Field(default=None, description="Three-letter code, when the source gives one.")
+
+
+class ConstructorName(Shape):
+    """A constructor, as far as a label needs it."""
+
+    id: str
+    name: str
+
+
+class RaceSummary(Shape):
+    """A race of the calendar with what was predicted and what happened."""
+
+    season: int
+    round: int
+    name: str
+    circuit: str = Field(description="Slug of the circuit.")
+    circuit_name: str
+    circuit_type: CircuitType
+    date: dt.date
+    status: Literal["upcoming", "completed"]
+    demo: bool = Field(description="True for races of the simulator: fictional, for demonstration.")
+    winner: DriverName | None
+    predicted_winner: DriverName | None = Field(
+        description="Favourite of the out-of-sample prediction (of the current model for an upcoming race)."
+    )
+    hit: bool | None = Field(description="Whether the predicted winner won; null when either is not known.")
+
+
+class Weather(Shape):
+    """Weather of the race day at the circuit, forecast or observed."""
+
+    precipitation_mm: float
+    temperature_c: float
+    wind_kph: float
+    source: str
+
+
+class Contribution(Shape):
+    """How much one feature moved a driver's prediction."""
+
+    feature: str
+    label: str = Field(description="The feature in plain words.")
+    value: float | None = Field(description="The feature's value; null when it is not known.")
+    contribution: float = Field(
+        description="Signed, in log-odds of winning (TreeSHAP of the XGBoost member)."
+    )
+
+
+class Prediction(Shape):
+    """One driver's chances in one race."""
+
+    driver: DriverName
+    constructor: ConstructorName
+    grid: int | None = Field(
+        description="Starting place; null when not known, or for a start from the pit lane."
+    )
+    win: Probability
+    podium: Probability
+    rank: int = Field(ge=1, description="1 is the most likely winner.")
+    drivers_of_prediction: list[Contribution] = Field(
+        max_length=5, description="The five features that moved the prediction most."
+    )
+    actual_position: int | None
+    status: str | None = Field(description="finished, dnf, dns, dsq, nc …; null before the race.")
+
+
+class RaceDetail(Shape):
+    """A race with the predictions for it. Win probabilities sum to 1, podium probabilities to 3."""
+
+    race: RaceSummary
+    stage: Stage
+    model_version: str | None = Field(description="null when no prediction is stored for this race.")
+    out_of_sample: bool = Field(
+        description="True when the model that predicted had not seen this race or any later one."
+    )
+    generated_at: dt.datetime | None
+    weather: Weather | None = Field(description="null when the weather is not known.")
+    predictions: list[Prediction]
+
+
+class DriverRow(Shape):
+    """A driver's season."""
+
+    id: str
+    name: str
+    code: str | None
+    constructor: ConstructorName | None
+    elo: float
+    elo_change: float = Field(description="ELO points won or lost over the season so far.")
+    wins: int
+    podiums: int
+    points: float
+    position: int = Field(ge=1, description="Place in the standings by points of the ingested races.")
+
+
+class ConstructorRow(Shape):
+    """A constructor's season."""
+
+    id: str
+    name: str
+    drivers: list[DriverName]
+    elo: float
+    elo_change: float
+    wins: int
+    podiums: int
+    points: float
+    position: int = Field(ge=1)
+
+
+class EloPoint(Shape):
+    """ELO after a race."""
+
+    season: int
+    round: int
+    date: dt.date
+    race: str
+    elo: float
+
+
+class DriverResult(Shape):
+    """One race of a driver's history."""
+
+    season: int
+    round: int
+    date: dt.date
+    race: str
+    constructor: ConstructorName
+    grid: int | None
+    position: int | None
+    status: str
+    points: float
+    win_probability: Probability | None = Field(
+        description="Out-of-sample prediction; null when none is stored."
+    )
+
+
+class DriverDetail(DriverRow):
+    """A driver over all ingested seasons; the season figures are of the latest one."""
+
+    season: int
+    elo_history: list[EloPoint]
+    results: list[DriverResult]
+
+
+class ConstructorResult(Shape):
+    """One race of a constructor's history: the best car and the points of both."""
+
+    season: int
+    round: int
+    date: dt.date
+    race: str
+    best_position: int | None
+    points: float
+    win_probability: Probability | None = Field(description="Sum over its cars, out of sample.")
+
+
+class ConstructorDetail(ConstructorRow):
+    """A constructor over all ingested seasons; the season figures are of the latest one."""
+
+    season: int
+    elo_history: list[EloPoint]
+    results: list[ConstructorResult]
+
+
+class Standings(Shape):
+    """Points tables of a season, from the ingested races (sprint points are not part of them)."""
+
+    season: int
+    after_round: int = Field(description="Last completed round; 0 before the first.")
+    drivers: list[DriverRow]
+    constructors: list[ConstructorRow]
+
+
+class EloSeriesPoint(Shape):
+    """ELO after a round of the season asked for."""
+
+    round: int
+    date: dt.date
+    elo: float
+
+
+class EloSeries(Shape):
+    """One line of the ELO chart."""
+
+    id: str
+    name: str
+    points: list[EloSeriesPoint]
+
+
+class FeatureImportance(Shape):
+    """A feature of the model."""
+
+    name: str
+    label: str
+    importance: float = Field(ge=0, description="Share of the ensemble's importance; all sum to 1.")
+
+
+class Metrics(Shape):
+    """Scores over the evaluated races."""
+
+    races: int
+    winner_top1: Probability
+    podium_precision: Probability = Field(
+        description="Share of the three most likely that reached the podium."
+    )
+    winner_log_loss: float = Field(ge=0, description="Mean of −ln(probability given to the winner).")
+    brier: float = Field(
+        ge=0, description="Mean over races of the summed squared error of win probabilities."
+    )
+    ece: float = Field(ge=0, description="Expected calibration error of the win probabilities.")
+
+
+class Interval(Shape):
+    """Percentile interval of a bootstrap (2.5 %, 50 %, 97.5 %)."""
+
+    low: float
+    mid: float
+    high: float
+
+
+class Bootstrap(Shape):
+    """Paired bootstrap over races, model minus baseline; below 0 the model is better."""
+
+    draws: int
+    log_loss_difference: Interval
+
+
+class ModelMetrics(Shape):
+    """Walk-forward scores of the model beside the grid-only baseline of the same run."""
+
+    seasons: list[int]
+    model: Metrics
+    baseline: Metrics
+    bootstrap: Bootstrap
+
+
+class CalibrationBin(Shape):
+    """One bin of the calibration plot."""
+
+    bin_low: float
+    bin_high: float
+    predicted: float
+    observed: float
+    count: int
+
+
+class Calibration(Shape):
+    """Calibration of win probabilities; bins without a prediction are left out."""
+
+    model: list[CalibrationBin]
+    baseline: list[CalibrationBin]
+
+
+class ModelCard(Shape):
+    """What the served model is, how good it is, and what it is not for."""
+
+    version: str
+    trained_at: dt.datetime
+    data_cutoff: dt.date = Field(description="Date of the last race that it was trained on.")
+    git_sha: str
+    libraries: dict[str, str]
+    feature_schema_hash: str
+    features: list[FeatureImportance]
+    metrics: ModelMetrics
+    calibration: Calibration
+    demo: bool = Field(description="True when it was trained on the simulator's fictional seasons.")
+    intended_use: str
+    limits: list[str]
+
+
+class PastPrediction(Shape):
+    """An out-of-sample prediction beside what happened."""
+
+    season: int
+    round: int
+    race: str
+    date: dt.date
+    model_version: str
+    predicted_winner: DriverName
+    probability: Probability
+    winner: DriverName
+    winner_probability: Probability
+    hit: bool
+    podium_hits: int = Field(ge=0, le=3)
+    log_loss: float = Field(ge=0)
+    baseline_log_loss: float = Field(ge=0)
+
+
+class PerformanceTotals(Shape):
+    """Sums over the listed predictions; scores are null when there are none."""
+
+    races: int
+    hits: int
+    podium_hits: int
+    winner_top1: Probability | None
+    podium_precision: Probability | None
+    log_loss: float | None
+    baseline_log_loss: float | None
+
+
+class Performance(Shape):
+    """How past predictions fared."""
+
+    predictions: list[PastPrediction]
+    totals: PerformanceTotals
+
+
+class ReloadRequest(BaseModel):
+    """Which model to load."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    version: str | None = Field(
+        default=None,
+        pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$",
+        description="Version to load; without it, the one that the `current` pointer names.",
+    )
+    force: bool = Field(
+        default=False, description="Accept a model whose recorded log-loss is worse than the current."
+    )
+
+
+class ReloadResult(Shape):
+    """The swap that was made."""
+
+    previous: str | None
+    current: str

@@ -1,0 +1,380 @@
+"""The command line: `python -m f1 …`."""
+
+from __future__ import annotations
+
+import datetime as dt
+import json
+import logging
+import os
+import subprocess
+import sys
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+import f1
+from f1 import store
+from f1.api.app import make_app, make_cache
+from f1.api.platform import CACHE_TAG, predict_upcoming
+from f1.dataset import SeasonData, SourceError, history
+from f1.features import replay
+from f1.forecast import of_predicted
+from f1.history import RaceRecord
+from f1.ingest import csvfiles, demo, run
+from f1.ingest.http import JsonClient, Pace
+from f1.ingest.jolpica import RULES, Jolpica
+from f1.ingest.weather import WeatherClient
+from f1.model import artifact, training
+from f1.settings import Settings
+from servicekit import migrations
+from servicekit.auth import TokenService
+from servicekit.database import Database
+from servicekit.logs import configure_logging
+from servicekit.server import serve as serve_app
+from servicekit.settings import load_settings, schema_settings
+
+log = logging.getLogger("f1")
+
+cli = typer.Typer(help="Formula 1 predictions.", no_args_is_help=True, pretty_exceptions_enable=False)
+ingest = typer.Typer(help="Take data in.", no_args_is_help=True)
+cli.add_typer(ingest, name="ingest")
+
+DataOption = Annotated[
+    Path | None,
+    typer.Option(
+        "--data", help="Folder with races.csv, results.csv, qualifying.csv; without it, the database"
+    ),
+]
+JobsOption = Annotated[
+    int, typer.Option(min=1, max=64, help="Threads for the forest; the result is the same")
+]
+FIRST_SEASON = 1950
+
+
+@cli.command()
+def serve() -> None:
+    """Serve over HTTP until SIGTERM."""
+    settings = load_settings(Settings)
+    serve_app(make_app(settings), settings)
+
+
+@cli.command()
+def migrate(revision: Annotated[str, typer.Option(help="Where to, as Alembic names it")] = "head") -> None:
+    """Bring the database's schema up to date."""
+    settings = _start()
+    migrations.upgrade(settings, f1, revision)
+    log.info("the database is at %s", revision)
+
+
+@cli.command()
+def openapi() -> None:
+    """Print the API's description (OpenAPI)."""
+    app = make_app(schema_settings(Settings))
+    print(json.dumps(app.openapi(), indent=2, ensure_ascii=False))
+
+
+@cli.command()
+def admin_token(
+    subject: Annotated[str, typer.Option(help="Who it is for, as logs and audits will name it")] = "operator",
+    ttl: Annotated[int, typer.Option(min=1, max=31_536_000, help="Seconds until it expires")] = 3600,
+) -> None:
+    """Print a token for /admin, as ADMIN_JWT_TOKEN holds it."""
+    print(TokenService(load_settings(Settings)).issue(subject, "admin", ttl))
+
+
+@ingest.command("csv")
+def ingest_csv(
+    folder: Annotated[Path, typer.Argument(help="Holds races.csv, results.csv and qualifying.csv")],
+) -> None:
+    """Take in seasons from CSV files. A file with an error changes nothing."""
+    settings = _start()
+    with _errors(), _database(settings) as database:
+        _finish(settings, database, run.ingest(database, "csv", csvfiles.read(folder)))
+
+
+@ingest.command("jolpica")
+def ingest_jolpica(
+    first: Annotated[int, typer.Option("--from", min=FIRST_SEASON, max=2100, help="First season")] = 2014,
+    last: Annotated[
+        int | None,
+        typer.Option("--to", min=FIRST_SEASON, max=2100, help="Last season; the current year without it"),
+    ] = None,
+    refresh: Annotated[bool, typer.Option(help="Fetch finished seasons again")] = False,
+    weather: Annotated[bool, typer.Option(help="Fetch the weather too")] = True,
+) -> None:
+    """Take in seasons from the Jolpica API, races to come included. Goes on where an earlier run stopped."""
+    settings = _start()
+    key = settings.ergast_api_key
+    headers = {"Authorization": f"Bearer {key.get_secret_value()}"} if key else {}
+    pace = Pace("jolpica", RULES, settings.redis_url.get_secret_value())
+    with (
+        _errors(),
+        _database(settings) as database,
+        JsonClient(
+            timeout=settings.http_timeout_seconds, attempts=settings.http_attempts, pace=pace, headers=headers
+        ) as client,
+    ):
+        jolpica = Jolpica(client, str(settings.jolpica_url))
+        years = run.pending(database, "jolpica", range(first, (last or _today().year) + 1), refresh)
+        try:
+            outcome = run.ingest(database, "jolpica", (jolpica.season(year) for year in years))
+        finally:
+            # What was written before an error is complete and must show.
+            run.update_ratings(database)
+            _invalidate(settings)
+        if weather:
+            _fetch_weather(settings, database, first)
+        _finish(settings, database, outcome)
+
+
+@ingest.command("weather")
+def ingest_weather(
+    first: Annotated[int, typer.Option("--from", min=FIRST_SEASON, max=2100, help="First season")] = 2014,
+) -> None:
+    """Fetch the weather of races that have none, and the forecast for races of the next two weeks."""
+    settings = _start()
+    with _database(settings) as database:
+        _fetch_weather(settings, database, first)
+        _invalidate(settings)
+
+
+@ingest.command("demo")
+def ingest_demo(
+    seed: Annotated[int, typer.Option(help="Another seed makes other seasons")] = 7,
+    seasons: Annotated[int, typer.Option(min=5, max=30, help="How many")] = 8,
+    as_of: Annotated[
+        dt.datetime | None,
+        typer.Option(formats=["%Y-%m-%d"], help="Races up to this day are run; today without it"),
+    ] = None,
+    remove: Annotated[bool, typer.Option("--remove", help="Delete the demonstration data instead")] = False,
+) -> None:
+    """Take in fictional seasons with made-up drivers and teams, for demonstration."""
+    settings = _start()
+    with _errors(), _database(settings) as database:
+        if remove:
+            with database.session() as session:
+                removed = store.remove_demo(session)
+            _invalidate(settings)
+            log.info("removed %d demonstration seasons", removed)
+            return
+        day = as_of.date() if as_of else _today()
+        _finish(settings, database, run.ingest(database, "demo", demo.simulate(seed, seasons, day)))
+
+
+@cli.command()
+def train(
+    since: Annotated[int | None, typer.Option("--from", help="First season to learn from")] = None,
+    data: DataOption = None,
+    model_dir: Annotated[
+        Path | None, typer.Option(help="Where models are kept; MODEL_DIR without it")
+    ] = None,
+    activate: Annotated[bool, typer.Option(help="Let `current` name the new model")] = True,
+    jobs: JobsOption = 2,
+) -> None:
+    """Train a model, write its artifact, and store the walk-forward predictions of past races.
+
+    With --data nothing is read from or written to a database.
+    """
+    configure_logging("INFO")
+    if data is not None:
+        with _errors():
+            seasons = csvfiles.read(data)
+            folder = model_dir or Path(os.environ.get("MODEL_DIR", "models"))
+            _train(history(seasons), since, _is_demo(seasons), folder, activate, jobs)
+        return
+    settings = _start()
+    with _errors(), _database(settings) as database:
+        with database.session() as session:
+            records, is_demo = store.load_history(session), store.is_demo(session)
+        version, trained = _train(records, since, is_demo, model_dir or settings.model_dir, activate, jobs)
+        _store_backtest(settings, database, version, trained)
+
+
+@cli.command()
+def evaluate(
+    since: Annotated[int | None, typer.Option("--train-from", help="First season to learn from")] = None,
+    first: Annotated[int, typer.Option("--from", help="First season to predict")] = 2023,
+    last: Annotated[int, typer.Option("--to", help="Last season to predict")] = 2024,
+    every: Annotated[
+        int | None,
+        typer.Option(min=1, max=100, help="Train again after so many races; each season without it"),
+    ] = None,
+    data: DataOption = None,
+    out: Annotated[Path, typer.Option(help="Folder for report.md, metrics.json and the plots")] = Path(
+        "report"
+    ),
+    jobs: JobsOption = 2,
+) -> None:
+    """Measure the model by walking forward, beside the grid-only baseline, and write a report."""
+    # Only this command draws: the others start faster without matplotlib.
+    from f1.model.report import write_report
+
+    configure_logging("INFO")
+    with _errors():
+        records = history(csvfiles.read(data)) if data is not None else _history_of_database()
+        assessment = training.assess(
+            records, since=since, first=first, last=last, every=every, progress=_progress, jobs=jobs
+        )
+        command = f"f1 evaluate --train-from {since} --from {first} --to {last}" + (
+            f" --every {every}" if every else ""
+        )
+        write_report(out, assessment, command)
+        print((out / "report.md").read_text(encoding="utf-8"))
+
+
+@cli.command()
+def predict(
+    backfill: Annotated[
+        bool,
+        typer.Option("--backfill", help="Walk forward over the past instead of predicting the next race"),
+    ] = False,
+    since: Annotated[
+        int | None, typer.Option("--from", help="With --backfill: first season to learn from")
+    ] = None,
+    jobs: JobsOption = 2,
+) -> None:
+    """Predict the next race with the current model and store it, so that it can be judged after the race."""
+    settings = _start()
+    with _errors(), _database(settings) as database:
+        with database.session() as session:
+            records = store.load_history(session)
+        version = artifact.current(settings.model_dir)
+        if backfill:
+            _store_backtest(
+                settings,
+                database,
+                version,
+                training.train(records, since=since, progress=_progress, jobs=jobs),
+            )
+            return
+        model = artifact.load(settings.model_dir, version)
+        run_already = [record for record in records if record.completed]
+        cutoff = run_already[-1].race.date if run_already else dt.date.min
+        coming = next(
+            (record for record in records if not record.completed and record.race.date > cutoff), None
+        )
+        if coming is None:
+            raise SourceError(
+                "there is no race to come: ingest a calendar that goes on after the last result"
+            )
+        result = predict_upcoming(model, coming, records, replay(run_already))
+        with database.session() as session:
+            rows = store.save_predictions(session, version, [(result, cutoff)])
+        _invalidate(settings)
+        log.info("stored %d chances for %s %d", rows, coming.race.name, coming.race.season)
+
+
+def _start() -> Settings:
+    settings = load_settings(Settings)
+    configure_logging(settings.log_level)
+    # httpx2 logs whole addresses, and an address may hold a key.
+    logging.getLogger("httpx2").setLevel(logging.WARNING)
+    return settings
+
+
+def _today() -> dt.date:
+    return dt.datetime.now(dt.UTC).date()
+
+
+def _progress(text: str) -> None:
+    log.info(text)
+
+
+def _is_demo(seasons: Sequence[SeasonData]) -> bool:
+    return any(season.demo for season in seasons)
+
+
+@contextmanager
+def _database(settings: Settings) -> Iterator[Database]:
+    database = Database(settings)
+    try:
+        yield database
+    finally:
+        database.close()
+
+
+@contextmanager
+def _errors() -> Iterator[None]:
+    """What the user can mend ends with a message and exit code 1, without a traceback."""
+    try:
+        yield
+    except (SourceError, artifact.ArtifactError, ValueError) as error:
+        print(f"error: {error}", file=sys.stderr)
+        raise typer.Exit(1) from error
+
+
+def _finish(settings: Settings, database: Database, outcome: run.Outcome) -> None:
+    if outcome.written:
+        run.update_ratings(database)
+    _invalidate(settings)
+    log.info("seasons written: %d, already there: %d", outcome.written, outcome.unchanged)
+
+
+def _invalidate(settings: Settings) -> None:
+    cache = make_cache(settings)
+    cache.invalidate(CACHE_TAG)
+    cache.close()
+
+
+def _fetch_weather(settings: Settings, database: Database, since: int) -> None:
+    with JsonClient(timeout=settings.http_timeout_seconds, attempts=2) as client:
+        known, unknown = run.update_weather(database, WeatherClient(client, settings), since, _today)
+    log.info("weather known: %d, unknown: %d", known, unknown)
+
+
+def _history_of_database() -> list[RaceRecord]:
+    with _database(_start()) as database, database.session() as session:
+        return store.load_history(session)
+
+
+def _train(
+    records: Sequence[RaceRecord], since: int | None, is_demo: bool, folder: Path, activate: bool, jobs: int
+) -> tuple[str, training.Trained]:
+    trained = training.train(records, since=since, demo=is_demo, progress=_progress, jobs=jobs)
+    golden = artifact.golden_races(trained.out_of_sample)
+    version = artifact.save(
+        folder, trained.model, golden, git_sha=_revision(), trained_at=dt.datetime.now(dt.UTC)
+    )
+    artifact.load(folder, version)
+    if activate:
+        artifact.point(folder, version)
+    evaluation = trained.model.evaluation
+    log.info(
+        "model written",
+        extra={
+            "model_version": version,
+            "seasons": evaluation.seasons,
+            "log_loss": round(evaluation.model.winner_log_loss, 4),
+            "baseline_log_loss": round(evaluation.baseline.winner_log_loss, 4),
+        },
+    )
+    print(version)
+    return version, trained
+
+
+def _store_backtest(settings: Settings, database: Database, version: str, trained: training.Trained) -> None:
+    items = [(of_predicted(item), item.data_cutoff) for item in trained.out_of_sample]
+    with database.session() as session:
+        rows = store.replace_backtest(session, version, items)
+    _invalidate(settings)
+    log.info("stored %d walk-forward chances", rows)
+
+
+def _revision() -> str:
+    """The revision that trains: SERVICE_REVISION, else that of the checkout."""
+    if revision := os.environ.get("SERVICE_REVISION"):
+        return revision
+    try:
+        found = subprocess.run(
+            ["git", "rev-parse", "HEAD"],
+            cwd=Path(__file__).parent,
+            capture_output=True,
+            text=True,
+            check=True,
+        )
+    except (OSError, subprocess.CalledProcessError):
+        return "unknown"
+    return found.stdout.strip()

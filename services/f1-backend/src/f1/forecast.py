@@ -1,0 +1,141 @@
+"""A race's forecast in the form in which it is stored and shown."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from f1.features import LABELS, FeatureState, slots
+from f1.history import POST_QUALIFYING, PRE_WEEKEND, Entry, Race, RaceRecord, Stage
+from f1.model.baseline import GridBaseline
+from f1.model.ensemble import StageModel
+from f1.model.evaluation import Predicted
+from f1.model.races import Floats
+
+TOP_CONTRIBUTIONS = 5
+
+
+@dataclass(frozen=True)
+class Chance:
+    """One driver's chances. `contributions` are as `schemas.Contribution`."""
+
+    driver: str
+    constructor: str
+    grid: int | None
+    win: float
+    podium: float
+    baseline_win: float
+    contributions: list[dict[str, Any]]
+
+
+@dataclass(frozen=True)
+class Forecast:
+    """All chances of a race, the most likely winner first."""
+
+    race: Race
+    stage: Stage
+    chances: list[Chance]
+
+
+def stage_of(entries: Sequence[Entry]) -> Stage:
+    """Post-qualifying as soon as a grid or a qualifying order is known."""
+    known = any(e.grid is not None or e.qualifying_position is not None for e in entries)
+    return POST_QUALIFYING if known else PRE_WEEKEND
+
+
+def forecast(
+    state: FeatureState, race: Race, entries: Sequence[Entry], model: StageModel, baseline: GridBaseline
+) -> Forecast:
+    """Predict a race from the state of the races before it."""
+    stage = model.members.stage
+    features = state.features(race, entries, stage)
+    win, podium = model.predict(features)
+    grid = np.array(slots(entries), dtype=np.float64)
+    return _assembled(
+        race,
+        stage,
+        entries,
+        features,
+        win,
+        podium,
+        baseline.win(grid, np.zeros(len(grid), dtype=np.int64)),
+        model.members.contributions(features),
+    )
+
+
+def of_predicted(item: Predicted) -> Forecast:
+    """The forecast of a walk-forward prediction."""
+    return _assembled(
+        item.race.race,
+        item.stage,
+        item.race.entries,
+        item.features,
+        item.win,
+        item.podium,
+        item.baseline,
+        item.contributions,
+    )
+
+
+def _assembled(
+    race: Race,
+    stage: Stage,
+    entries: Sequence[Entry],
+    features: pd.DataFrame,
+    win: Floats,
+    podium: Floats,
+    baseline: Floats,
+    contributions: pd.DataFrame,
+) -> Forecast:
+    chances = []
+    for i in np.argsort(-win, kind="stable"):
+        entry = entries[i]
+        grid = entry.grid if entry.grid is not None or entry.pit_lane else entry.qualifying_position
+        chances.append(
+            Chance(
+                entry.driver,
+                entry.constructor,
+                grid if stage == POST_QUALIFYING else None,
+                float(win[i]),
+                float(podium[i]),
+                float(baseline[i]),
+                _top(features.iloc[i], contributions.iloc[i]),
+            )
+        )
+    return Forecast(race, stage, chances)
+
+
+def _top(values: pd.Series[float], contributions: pd.Series[float]) -> list[dict[str, Any]]:
+    largest = contributions.abs().sort_values(ascending=False, kind="stable").index[:TOP_CONTRIBUTIONS]
+    return [
+        {
+            "feature": str(name),
+            "label": LABELS[str(name)],
+            "value": None if pd.isna(values[name]) else round(float(values[name]), 6),
+            "contribution": round(float(contributions[name]), 6),
+        }
+        for name in largest
+    ]
+
+
+def expected_entries(race: Race, history: Sequence[RaceRecord]) -> tuple[Entry, ...]:
+    """Who will probably take part while nobody has qualified: those of the last race run before it."""
+    for record in reversed(history):
+        if record.completed and record.race.date < race.date:
+            return tuple(Entry(entry.driver, entry.constructor) for entry in record.entries)
+    return ()
+
+
+def grid_baseline(history: Sequence[RaceRecord], season: int) -> GridBaseline:
+    """The grid-only baseline from all seasons before `season`."""
+    grid: list[float] = []
+    won: list[bool] = []
+    for record in history:
+        if record.completed and record.race.season < season:
+            grid += slots(record.entries)
+            won += [entry.driver == record.winner for entry in record.entries]
+    return GridBaseline.fit(np.array(grid, dtype=np.float64), np.array(won, dtype=np.bool_))

@@ -1,0 +1,1 @@
+"""The model: members, calibration, walk-forward evaluation, artifacts and the report."""

@@ -1,0 +1,153 @@
+"""From a history to a model with its out-of-sample predictions and its scores."""
+
+from __future__ import annotations
+
+import datetime as dt
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from f1.features import training_table
+from f1.history import POST_QUALIFYING, PRE_WEEKEND, RaceRecord, Stage
+from f1.model.ensemble import SEED, StageModel
+from f1.model.evaluation import (
+    LEAST_SEASONS,
+    Evaluation,
+    Predicted,
+    Progress,
+    Table,
+    WalkForward,
+    blocks,
+    evaluate,
+    fit,
+    quiet,
+    walk_forward,
+)
+
+EVALUATED_SEASONS = 2
+
+
+@dataclass(frozen=True)
+class Model:
+    """A model for both stages, with what is known about it."""
+
+    stages: dict[Stage, StageModel]
+    evaluation: Evaluation
+    importances: dict[str, float]
+    data_cutoff: dt.date
+    demo: bool = False
+
+
+@dataclass(frozen=True)
+class Trained:
+    """A model and the predictions it would have made, each by members that knew only earlier races."""
+
+    model: Model
+    out_of_sample: list[Predicted]
+
+
+def usable(history: Sequence[RaceRecord], since: int | None, until: int | None = None) -> Table:
+    """The completed races of the seasons since … until, with features.
+
+    Raises ValueError when there are too few seasons to predict one from those before it.
+    """
+    chosen = [
+        record
+        for record in history
+        if record.completed
+        and (since is None or record.race.season >= since)
+        and (until is None or record.race.season <= until)
+    ]
+    seasons = sorted({record.race.season for record in chosen})
+    if len(seasons) <= LEAST_SEASONS:
+        raise ValueError(
+            f"{LEAST_SEASONS + 1} seasons with results are needed, found {len(seasons)}"
+            + (f" ({seasons[0]} to {seasons[-1]})" if seasons else "")
+        )
+    return Table.of(training_table(chosen))
+
+
+def first_predicted(table: Table) -> int:
+    """The first season that has enough seasons before it."""
+    return sorted({record.race.season for record in table.races})[LEAST_SEASONS]
+
+
+def train(
+    history: Sequence[RaceRecord],
+    *,
+    since: int | None = None,
+    demo: bool = False,
+    progress: Progress = quiet,
+    jobs: int = 2,
+) -> Trained:
+    """Walk forward over the history, then fit both stages on all of it.
+
+    The evaluation in the result is that of the last seasons, out of sample. Raises ValueError for too
+    little data.
+    """
+    table = usable(history, since)
+    last = table.races[-1].race.season
+    walks: dict[Stage, WalkForward] = {}
+    stages: dict[Stage, StageModel] = {}
+    for stage in (PRE_WEEKEND, POST_QUALIFYING):
+        pieces = blocks(table, first_predicted(table), last, None)
+        walks[stage] = walk_forward(table, stage, pieces, progress, jobs)
+        stages[stage] = fit(table, stage, walks[stage].calibration, jobs)
+    predicted = walks[POST_QUALIFYING].predicted
+    recent = [item for item in predicted if item.race.race.season > last - EVALUATED_SEASONS]
+    importances = stages[POST_QUALIFYING].members.importances(table.features[POST_QUALIFYING])
+    model = Model(stages, evaluate(recent, SEED), importances, table.races[-1].race.date, demo)
+    return Trained(model, walks[PRE_WEEKEND].predicted + predicted)
+
+
+@dataclass(frozen=True)
+class Assessment:
+    """A walk-forward evaluation of both stages over the seasons asked for."""
+
+    first: int
+    last: int
+    history: list[RaceRecord]
+    items: list[Predicted]
+    evaluation: Evaluation
+    before_qualifying: Evaluation
+
+
+def assess(
+    history: Sequence[RaceRecord],
+    *,
+    since: int | None,
+    first: int,
+    last: int,
+    every: int | None = None,
+    progress: Progress = quiet,
+    jobs: int = 2,
+) -> Assessment:
+    """Evaluate the seasons first … last; the calibration is fitted on the walk-forward of the seasons before.
+
+    Members are fitted again for each season, or every `every` races. Raises ValueError when a season asked
+    for has
+    no races or too few seasons before it.
+    """
+    table = usable(history, since, last)
+    earliest = first_predicted(table)
+    present = {record.race.season for record in table.races}
+    if first < earliest or last not in present:
+        raise ValueError(
+            f"seasons from {earliest} to {max(present)} can be evaluated, asked for {first} to {last}"
+        )
+    pieces = blocks(table, earliest, first - 1, None) + blocks(table, first, last, every)
+    items = {
+        stage: [
+            item
+            for item in walk_forward(table, stage, pieces, progress, jobs).predicted
+            if item.race.race.season >= first
+        ]
+        for stage in (PRE_WEEKEND, POST_QUALIFYING)
+    }
+    return Assessment(
+        first,
+        last,
+        table.races,
+        items[POST_QUALIFYING],
+        evaluate(items[POST_QUALIFYING], SEED),
+        evaluate(items[PRE_WEEKEND], SEED),
+    )

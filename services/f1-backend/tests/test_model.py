@@ -1,0 +1,195 @@
+import numpy as np
+import pytest
+
+from f1.features import columns, replay, training_table
+from f1.forecast import expected_entries, forecast, grid_baseline, stage_of
+from f1.history import POST_QUALIFYING, PRE_WEEKEND, Entry, RaceRecord
+from f1.model import training
+from f1.model.ensemble import Calibration, Members, recency
+from f1.model.evaluation import (
+    LEAST_SEASONS,
+    Table,
+    baseline_win,
+    blocks,
+    bootstrap,
+    calibration_bins,
+    evaluate,
+    log_losses,
+    model_win,
+    podium_hits,
+    scores,
+    walk_forward,
+)
+from f1.model.races import Places, softmax
+from tests.test_features import shuffled
+
+STAGES = (PRE_WEEKEND, POST_QUALIFYING)
+
+
+@pytest.fixture(scope="module")
+def table(races: list[RaceRecord]) -> Table:
+    return Table.of(training_table(races))
+
+
+def test_every_race_sums_to_one_winner_and_three_on_the_podium(trained: training.Trained) -> None:
+    assert {item.stage for item in trained.out_of_sample} == set(STAGES)
+    for item in trained.out_of_sample:
+        assert item.win.sum() == pytest.approx(1)
+        assert item.podium.sum() == pytest.approx(3)
+        assert (item.podium >= item.win - 1e-9).all()
+        assert item.baseline.sum() == pytest.approx(1)
+        assert item.data_cutoff < item.race.race.date
+
+
+def test_the_first_seasons_are_only_learned_from(trained: training.Trained, races: list[RaceRecord]) -> None:
+    first = min(record.race.season for record in races)
+    assert {item.race.race.season for item in trained.out_of_sample} == {
+        first + LEAST_SEASONS,
+        first + LEAST_SEASONS + 1,
+    }
+
+
+def test_it_learns_the_latent_skills_of_the_simulator(trained: training.Trained) -> None:
+    evaluation = trained.model.evaluation
+    assert evaluation.model.winner_log_loss < evaluation.baseline.winner_log_loss
+    assert evaluation.model.winner_top1 > 0.3
+
+
+def test_contributions_sum_to_the_boosted_utility_against_the_field(trained: training.Trained) -> None:
+    for item in (trained.out_of_sample[0], trained.out_of_sample[-1]):
+        members = trained.model.stages[item.stage].members
+        boosted, _ = members.predict(item.features, np.zeros(len(item.features), dtype=np.int64))
+        utility = np.log(boosted)
+        assert members.contributions(item.features).sum(axis=1).to_numpy() == pytest.approx(
+            utility - utility.mean(), abs=1e-4
+        )
+
+
+def test_importances_are_shares(trained: training.Trained) -> None:
+    assert sum(trained.model.importances.values()) == pytest.approx(1)
+    assert set(trained.model.importances) == set(columns(POST_QUALIFYING))
+
+
+def test_equal_data_makes_equal_members_with_any_number_of_threads(table: Table) -> None:
+    rows = table.group < 20
+    places = table.places(rows, 2020)
+    features = table.features[POST_QUALIFYING][rows]
+    one = Members.fit(POST_QUALIFYING, features, places, jobs=1)
+    two = Members.fit(POST_QUALIFYING, features, places, jobs=2)
+    assert one.booster.save_raw("ubj") == two.booster.save_raw("ubj")
+    for a, b in zip(one.predict(features, places.group), two.predict(features, places.group), strict=True):
+        assert (a == b).all()
+
+
+def test_walking_forward_does_not_see_the_piece_it_predicts(races: list[RaceRecord]) -> None:
+    done = [race for race in races if race.completed][:52]
+    changed = [*done[:51], shuffled(done[51], 5)]
+    results = []
+    for history in (done, changed):
+        table = Table.of(training_table(history))
+        pieces = blocks(table, done[-1].race.season, done[-1].race.season, None)
+        results.append(walk_forward(table, PRE_WEEKEND, pieces, jobs=1).predicted[-1])
+    assert (results[0].win == results[1].win).all()
+    assert results[0].race.outcomes != results[1].race.outcomes
+
+
+def test_blocks_are_seasons_or_parts_of_them(table: Table) -> None:
+    whole = blocks(table, 2020, 2021, None)
+    parts = blocks(table, 2020, 2021, 5)
+    assert [int(piece.sum()) for piece in whole] == [16, 16]
+    assert [int(piece.sum()) for piece in parts] == [5, 5, 5, 1] * 2
+    assert np.logical_or.reduce(parts).tolist() == np.logical_or.reduce(whole).tolist()
+
+
+def test_too_little_data_is_said(races: list[RaceRecord]) -> None:
+    short = [race for race in races if race.race.season <= 2022]
+    with pytest.raises(ValueError, match=r"4 seasons with results are needed, found 3 \(2020 to 2022\)"):
+        training.train(short)
+    with pytest.raises(ValueError, match="found 0"):
+        training.train([])
+
+
+def test_seasons_that_cannot_be_evaluated_are_said(races: list[RaceRecord]) -> None:
+    with pytest.raises(
+        ValueError, match="seasons from 2023 to 2024 can be evaluated, asked for 2021 to 2024"
+    ):
+        training.assess(races, since=None, first=2021, last=2024)
+
+
+def test_calibration_finds_the_better_member_and_the_right_temperature() -> None:
+    rng = np.random.default_rng(5)
+    count, drivers = 400, 6
+    group = np.repeat(np.arange(count), drivers)
+    truth = rng.normal(0, 1.5, count * drivers)
+    noise = truth + rng.gumbel(size=count * drivers)
+    position = np.concatenate([np.argsort(np.argsort(-part)) + 1 for part in noise.reshape(count, drivers)])
+    places = Places(position.astype(np.int64), group, np.ones(len(group)))
+    timid = softmax(truth / 2, group)
+    useless = softmax(rng.normal(0, 1, len(group)), group)
+    found = Calibration.fit(timid, useless, places)
+    assert found.share > 0.8
+    assert found.temperature > 1.3
+    # The truth is Plackett-Luce, so that a place is as certain as a win once the strength is right.
+    assert found.second == pytest.approx(1.0, abs=0.25)
+
+
+def test_recency_halves_every_six_seasons() -> None:
+    assert recency([2024, 2018, 2012, 2025], 2024).tolist() == [1.0, 0.5, 0.25, 1.0]
+
+
+def test_the_scores_by_hand(trained: training.Trained) -> None:
+    item = trained.out_of_sample[-1]
+    winner = list(item.features.index).index(item.race.winner)
+    assert log_losses([item], model_win)[0] == pytest.approx(-np.log(item.win[winner]))
+    top = set(item.order()[:3])
+    assert podium_hits(item, item.win) == len(top & item.race.podium)
+    only = scores([item], baseline_win)
+    assert only.winner_top1 == float(np.argmax(item.baseline) == winner)
+    expected = np.sum(item.baseline**2) - 2 * item.baseline[winner] + 1
+    assert only.brier == pytest.approx(expected)
+
+
+def test_calibration_bins_hold_every_driver_once(trained: training.Trained) -> None:
+    items = trained.out_of_sample[:20]
+    bins = calibration_bins(items, model_win)
+    assert sum(b.count for b in bins) == sum(len(item.win) for item in items)
+    assert all(b.bin_low <= b.predicted <= b.bin_high for b in bins)
+    assert sum(b.observed * b.count for b in bins) == pytest.approx(20)
+
+
+def test_the_bootstrap_is_seeded_and_covers_the_mean() -> None:
+    difference = np.random.default_rng(0).normal(-0.2, 0.5, 60)
+    one, same = bootstrap(difference, 1), bootstrap(difference, 1)
+    assert one == same != bootstrap(difference, 2)
+    assert one["low"] < difference.mean() < one["high"]
+    assert one["mid"] == pytest.approx(difference.mean(), abs=0.02)
+
+
+def test_nothing_to_evaluate_is_said() -> None:
+    with pytest.raises(ValueError, match="no completed race"):
+        evaluate([], 1)
+
+
+def test_a_new_driver_in_a_new_team_gets_a_chance(trained: training.Trained, races: list[RaceRecord]) -> None:
+    done = [race for race in races if race.completed]
+    coming = next(race for race in races if not race.completed and race.entries)
+    entries = [*coming.entries, Entry("ada-new", "team-new", qualifying_position=21, session_gap=2.0)]
+    result = forecast(
+        replay(done), coming.race, entries, trained.model.stages[POST_QUALIFYING], grid_baseline(done, 2024)
+    )
+    chance = next(chance for chance in result.chances if chance.driver == "ada-new")
+    assert 0 < chance.win < 0.05
+    assert sum(c.win for c in result.chances) == pytest.approx(1)
+    assert len(chance.contributions) == 5
+    sizes = [abs(part["contribution"]) for part in chance.contributions]
+    assert sizes == sorted(sizes, reverse=True)
+
+
+def test_before_qualifying_those_of_the_last_race_are_expected(races: list[RaceRecord]) -> None:
+    coming = [race for race in races if not race.completed][-1]
+    expected = expected_entries(coming.race, races)
+    last = [race for race in races if race.completed][-1]
+    assert {entry.driver for entry in expected} == {entry.driver for entry in last.entries}
+    assert stage_of(expected) == PRE_WEEKEND
+    assert stage_of(last.entries) == POST_QUALIFYING
+    assert expected_entries(races[0].race, races) == ()

@@ -1,0 +1,39 @@
+"""The model on real seasons. F1_DATA names a folder with races.csv, results.csv and qualifying.csv."""
+
+import os
+from pathlib import Path
+
+import pytest
+
+from f1.dataset import SeasonData, history
+from f1.features import training_table
+from f1.history import POST_QUALIFYING
+from f1.ingest import csvfiles
+from f1.model import training
+
+FOLDER = os.environ.get("F1_DATA")
+pytestmark = pytest.mark.skipif(not FOLDER, reason="needs real seasons: F1_DATA names their folder")
+
+
+@pytest.fixture(scope="module")
+def real() -> list[SeasonData]:
+    return csvfiles.read(Path(FOLDER or ""))
+
+
+def test_all_of_it_is_read(real: list[SeasonData]) -> None:
+    records = history(real)
+    assert all(record.completed for record in records)
+    assert all(len(record.podium) == 3 for record in records)
+    table = training_table(records)
+    grid = table.features[POST_QUALIFYING]["grid"]
+    assert grid.notna().all()
+    assert len({who.who.driver for season in real for who in season.results}) >= 80
+
+
+@pytest.mark.slow
+def test_it_beats_the_grid_on_2023_and_2024(real: list[SeasonData]) -> None:
+    assessment = training.assess(history(real), since=2010, first=2023, last=2024)
+    evaluation = assessment.evaluation
+    assert evaluation.model.races == 46
+    assert evaluation.model.winner_log_loss < evaluation.baseline.winner_log_loss
+    assert evaluation.log_loss_difference["high"] < 0

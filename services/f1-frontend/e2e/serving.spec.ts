@@ -1,0 +1,26 @@
+import { describeServing, expect, test } from "@f1/frontend-kit/e2e"
+
+describeServing()
+
+const BUDGET_BYTES = 120_000
+
+test("the first page needs less than 120 kB of compressed scripts, and no chart code", async ({
+  page,
+  request,
+}) => {
+  const scripts: string[] = []
+  page.on("response", (response) => {
+    if (response.request().resourceType() === "script") scripts.push(response.url())
+  })
+  await page.goto("/", { waitUntil: "networkidle" })
+  await expect(page.getByRole("heading", { level: 1 })).toBeVisible()
+  let bytes = 0
+  for (const url of scripts) {
+    const answer = await request.get(url, { headers: { "Accept-Encoding": "gzip" } })
+    bytes += Number(answer.headers()["content-length"] ?? (await answer.body()).length)
+  }
+  console.log(`first page: ${scripts.length} scripts, ${bytes} bytes with gzip`)
+  expect(scripts.length).toBeGreaterThan(0)
+  expect(bytes).toBeLessThan(BUDGET_BYTES)
+  expect(scripts.filter((url) => /LineChart|AdvantageChart|Calibration/.test(url))).toEqual([])
+})

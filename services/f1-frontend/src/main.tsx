@@ -1,0 +1,7 @@
+import { startApp } from "@f1/frontend-kit"
+import "@f1/frontend-kit/styles.css"
+import "@fontsource-variable/archivo/wdth.css"
+import "./styles/base.css"
+import { App } from "./App.tsx"
+
+void startApp((config) => <App apiBaseUrl={config.apiBaseUrl} />)

@@ -1,0 +1,40 @@
+import { StrictMode, type ReactNode } from "react"
+import { createRoot } from "react-dom/client"
+import { loadRuntimeConfig, type RuntimeConfig } from "./runtimeConfig.ts"
+
+/** Loads the runtime configuration, then renders the app into `#root`; a page that says what failed when it cannot. */
+export async function startApp(render: (config: RuntimeConfig) => ReactNode): Promise<void> {
+  const element = document.getElementById("root")
+  if (!element) throw new Error("index.html has no element with the id root")
+  const root = createRoot(element)
+  try {
+    const config = await loadRuntimeConfig()
+    document.documentElement.dataset.version = config.version
+    root.render(<StrictMode>{render(config)}</StrictMode>)
+  } catch (error) {
+    root.render(<StartFailure error={error} />)
+  }
+}
+
+function StartFailure({ error }: { error: unknown }) {
+  return (
+    <main className="kit-state kit-start-failure" role="alert">
+      <h1>The app cannot start</h1>
+      <div className="kit-state-text">
+        <p>Its configuration could not be loaded. Check the connection and try again.</p>
+        <pre>{error instanceof Error ? error.message : String(error)}</pre>
+      </div>
+      <div className="kit-state-action">
+        <button
+          type="button"
+          className="kit-button"
+          onClick={() => {
+            location.reload()
+          }}
+        >
+          Try again
+        </button>
+      </div>
+    </main>
+  )
+}

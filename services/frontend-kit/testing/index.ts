@@ -1,0 +1,2 @@
+export { startServer } from "./server.ts"
+export { setMatchingMedia } from "./setup.ts"

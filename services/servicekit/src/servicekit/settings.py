@@ -1,0 +1,158 @@
+"""Configuration from environment variables, with one readable message when it is wrong."""
+
+import sys
+from pathlib import Path
+from typing import Annotated, Any, Literal, TypeVar
+
+from limits import parse_many
+from pydantic import (
+    AfterValidator,
+    BeforeValidator,
+    Field,
+    SecretStr,
+    ValidationError,
+    ValidationInfo,
+    field_validator,
+)
+from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
+
+_KNOWN_WEAK_SECRETS = ("development-only", "changeme", "change-me", "secret-key", "your-secret", "example")
+
+
+_SECRETS = Path("/run/secrets")
+
+
+def _split_commas(value: Any) -> Any:
+    return [part.strip() for part in value.split(",") if part.strip()] if isinstance(value, str) else value
+
+
+def _url_with_scheme(*schemes: str) -> AfterValidator:
+    def check(url: SecretStr) -> SecretStr:
+        scheme, separator, rest = url.get_secret_value().partition("://")
+        if not separator or scheme not in schemes or not rest:
+            raise ValueError("should look like " + " or ".join(f"{scheme}://…" for scheme in schemes))
+        return url
+
+    return AfterValidator(check)
+
+
+def _rate_limit(value: str) -> str:
+    try:
+        parse_many(value)
+    except ValueError as error:
+        raise ValueError("should look like 10/minute or 5/second;100/hour") from error
+    return value
+
+
+CommaSeparated = Annotated[tuple[str, ...], NoDecode, BeforeValidator(_split_commas)]
+"""A list written as `a,b,c`."""
+
+RateLimitRule = Annotated[str, AfterValidator(_rate_limit)]
+"""How often something may happen, in the notation of the `limits` library: `10/minute`."""
+
+
+class ServiceSettings(BaseSettings):
+    """Settings that all services have. Each is an environment variable of the same name in capitals,
+    or a file of that name in lower case in /run/secrets."""
+
+    model_config = SettingsConfigDict(
+        env_ignore_empty=True,
+        extra="ignore",
+        frozen=True,
+        secrets_dir=_SECRETS if _SECRETS.is_dir() else None,
+    )
+
+    environment: Literal["development", "staging", "production"] = "development"
+    service_version: str = "0.0.0"
+    service_revision: str = "unknown"
+
+    host: str = "0.0.0.0"
+    port: int = Field(8000, ge=1, le=65535)
+    log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = "INFO"
+
+    database_url: Annotated[SecretStr, _url_with_scheme("postgresql", "postgres", "postgresql+psycopg")]
+    db_pool_size: int = Field(10, ge=1, le=200)
+    db_pool_timeout_seconds: float = Field(2.0, gt=0, le=60)
+    db_connect_timeout_seconds: int = Field(3, ge=1, le=60)
+    db_statement_timeout_ms: int = Field(5000, ge=1, le=600_000)
+
+    redis_url: Annotated[SecretStr, _url_with_scheme("redis", "rediss", "unix")]
+    redis_timeout_seconds: float = Field(0.25, gt=0, le=10)
+    redis_cooldown_seconds: float = Field(5.0, gt=0, le=300)
+    cache_ttl_seconds: int = Field(300, ge=1, le=86_400)
+
+    jwt_secret_key: SecretStr
+
+    cors_origins: CommaSeparated = ()
+    trusted_proxies: CommaSeparated = ()
+    max_body_bytes: int = Field(262_144, ge=1024, le=100_000_000)
+    worker_threads: int = Field(20, ge=1, le=500)
+
+    keep_alive_seconds: int = Field(75, ge=1, le=3600)
+    drain_seconds: float = Field(5.0, ge=0, le=300)
+    keep_alive_linger_seconds: float = Field(5.0, ge=0, le=300)
+    shutdown_grace_seconds: int = Field(20, ge=1, le=600)
+
+    @field_validator("jwt_secret_key")
+    @classmethod
+    def _strong_enough(cls, value: SecretStr, info: ValidationInfo) -> SecretStr:
+        secret = value.get_secret_value()
+        if len(secret) < 32:
+            raise ValueError("should have at least 32 characters")
+        known = any(weak in secret.lower() for weak in _KNOWN_WEAK_SECRETS)
+        if info.data.get("environment") == "production" and (known or len(set(secret)) < 10):
+            raise ValueError(
+                "is a known default or too simple for production; make one: openssl rand -hex 32"
+            )
+        return value
+
+    @property
+    def sqlalchemy_url(self) -> str:
+        """The database's address with the driver that the services use. Contains the password."""
+        return sqlalchemy_url(self.database_url.get_secret_value())
+
+
+def sqlalchemy_url(url: str) -> str:
+    """The database's address with the driver named in it; `postgresql://` alone means another driver."""
+    return "postgresql+psycopg://" + url.partition("://")[2]
+
+
+SettingsT = TypeVar("SettingsT", bound=ServiceSettings)
+
+
+def load_settings(settings_type: type[SettingsT]) -> SettingsT:
+    """Reads the settings from the environment; when they are wrong, says what and ends with exit code 2."""
+    try:
+        return settings_type()
+    except ValidationError as error:
+        print(explain(error, settings_type), file=sys.stderr)
+        raise SystemExit(2) from None
+
+
+def schema_settings(settings_type: type[SettingsT]) -> SettingsT:
+    """Settings for describing the API (OpenAPI) only: nothing they name is ever connected to."""
+    return settings_type(
+        database_url=SecretStr("postgresql://unused"),
+        redis_url=SecretStr("redis://unused"),
+        jwt_secret_key=SecretStr("only-describes-the-api-signs-nothing"),
+    )
+
+
+def explain(error: ValidationError, settings_type: type[ServiceSettings]) -> str:
+    """One line for each wrong variable: its name, what was found (never a secret), what is allowed."""
+    lines = ["The configuration is wrong:"]
+    for item in error.errors(include_url=False):
+        name = str(item["loc"][0])
+        if item["type"] == "missing":
+            lines.append(f"  {name.upper()}: is not set, and has no default")
+            continue
+        message = item["msg"].removeprefix("Value error, ")
+        lines.append(f"  {name.upper()}: {message}{_found(name, item['input'], settings_type)}")
+    return "\n".join(lines)
+
+
+def _found(name: str, value: object, settings_type: type[ServiceSettings]) -> str:
+    field = settings_type.model_fields.get(name)
+    if field is None or "SecretStr" in str(field.annotation):
+        return " (the value found is a secret and not shown)"
+    return f" (found {str(value)[:100]!r})"

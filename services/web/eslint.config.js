@@ -1,0 +1,3 @@
+import { eslintConfig } from "@f1/frontend-kit/eslint"
+
+export default eslintConfig({ root: import.meta.dirname })
