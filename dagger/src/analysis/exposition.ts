@@ -1,0 +1,102 @@
+/** Counts of one instance of a service since it started, without what its operators ask. */
+export interface Reading {
+  requests: number
+  errors: number
+  /** Of the durations, by `le` and cumulative as Prometheus has them; the last `le` is Infinity. None without any duration. */
+  buckets: Bucket[]
+}
+
+/** How many took `le` seconds or less. */
+export interface Bucket {
+  le: number
+  count: number
+}
+
+/** The names that the platform's services give to their metrics, and to the routes that are not for users. */
+export const requestsMetric = "http_requests"
+export const durationMetric = "http_request_duration_seconds"
+export const operatorRoutes: readonly string[] = ["/health/live", "/health/ready", "/metrics"]
+
+/** An error is one of the server; 499, a client that went away, is none. */
+export const isError = (status: number): boolean => status >= 500 && status <= 599
+
+/**
+ * Reads a page in Prometheus' text format, or in OpenMetrics'. One without the metrics of requests is one without requests.
+ *
+ * @throws Error with the line, when the text is no such page
+ */
+export function readExposition(text: string): Reading {
+  const counts = new Map<number, number>()
+  const reading: Reading = { requests: 0, errors: 0, buckets: [] }
+  for (const [index, line] of text.split(/\r?\n/).entries()) {
+    if (line.trim() === "" || line.startsWith("#")) continue
+    try {
+      const { name, labels, value } = readSample(line)
+      if (name === `${requestsMetric}_total`) {
+        const status = numberOf(label(labels, "status"), "status")
+        if (operatorRoutes.includes(label(labels, "route"))) continue
+        reading.requests += countOf(value)
+        if (isError(status)) reading.errors += countOf(value)
+      } else if (name === `${durationMetric}_bucket`) {
+        const le = numberOf(label(labels, "le"), "le")
+        if (operatorRoutes.includes(label(labels, "route"))) continue
+        counts.set(le, (counts.get(le) ?? 0) + countOf(value))
+      }
+    } catch (error) {
+      throw new Error(`line ${index + 1}: ${(error as Error).message}`, { cause: error })
+    }
+  }
+  if (counts.size > 0 && !counts.has(Infinity)) {
+    throw new Error(`${durationMetric} has no bucket le="+Inf"`)
+  }
+  reading.buckets = [...counts].map(([le, count]) => ({ le, count })).sort((one, other) => one.le - other.le)
+  return reading
+}
+
+interface Sample {
+  name: string
+  /** As they are written: none that is looked at has anything to escape. */
+  labels: Map<string, string>
+  value: number
+}
+
+/** A name, labels, a value; a timestamp and, in OpenMetrics, an exemplar may follow. */
+const sample =
+  /^([a-zA-Z_:][\w:]*)(?:\s*\{((?:[^"}]|"(?:[^"\\]|\\.)*")*)\}\s*|\s+)(\S+)(?:\s+-?\d+(?:\.\d+)?)?(?:\s+#\s.*)?\s*$/
+const pair = /\s*([a-zA-Z_]\w*)\s*=\s*"((?:[^"\\]|\\[\\"n])*)"\s*(?:,\s*|$)/y
+
+function readSample(line: string): Sample {
+  const [, name = "", inner = "", value = ""] = sample.exec(line) ?? []
+  if (name === "") throw new Error(`no sample of Prometheus' text format: ${clip(line)}`)
+  const labels = new Map<string, string>()
+  pair.lastIndex = 0
+  while (pair.lastIndex < inner.trimEnd().length) {
+    const found = pair.exec(inner)
+    if (!found) throw new Error(`no labels, such as {route="/",status="200"}: ${clip(`{${inner}}`)}`)
+    const [, key = "", content = ""] = found
+    labels.set(key, content)
+  }
+  return { name, labels, value: numberOf(value, "value") }
+}
+
+function label(labels: Map<string, string>, name: string): string {
+  const value = labels.get(name)
+  if (value === undefined) throw new Error(`no label ${name}`)
+  return value
+}
+
+/** As Go's ParseFloat reads the numbers that exporters write. */
+function numberOf(text: string, what: string): number {
+  const [, sign = "", infinite] = /^([+-]?)(inf(?:inity)?)$/i.exec(text) ?? []
+  if (infinite !== undefined) return sign === "-" ? -Infinity : Infinity
+  if (/^[+-]?nan$/i.test(text)) return NaN
+  if (/^[+-]?(\d+\.?\d*|\.\d+)(e[+-]?\d+)?$/i.test(text)) return Number(text)
+  throw new Error(`the ${what} is no number (found ${JSON.stringify(clip(text))})`)
+}
+
+function countOf(value: number): number {
+  if (Number.isFinite(value) && value >= 0) return value
+  throw new Error(`a counter is a finite number from 0 up (found ${value})`)
+}
+
+const clip = (text: string) => (text.length > 80 ? `${text.slice(0, 79)}…` : text)
