@@ -6,24 +6,14 @@
 // · line: one line changed in services/api · dependency: one lock file changed in services/api.
 // Needs the machine's own PostgreSQL 15, Redis, nginx, Chromium, Python 3.11 and Node 24.
 import { spawnSync } from "node:child_process"
-import { appendFileSync, cpSync, existsSync, mkdirSync, mkdtempSync, rmSync, symlinkSync } from "node:fs"
-import { cpus, homedir, tmpdir } from "node:os"
+import { appendFileSync, cpSync, mkdirSync, mkdtempSync, rmSync } from "node:fs"
+import { cpus, tmpdir } from "node:os"
 import { basename, join } from "node:path"
 import { fileURLToPath } from "node:url"
+import { freshHome, left } from "./checkout.mjs"
 
 const repository = fileURLToPath(new URL("../..", import.meta.url))
-const daily = process.env.PITWALL_HOME ?? join(homedir(), ".cache", "pitwall")
 const work = mkdtempSync(join(tmpdir(), "pitwall-bench-"))
-const left = new Set([
-  ".git",
-  "node_modules",
-  "dist",
-  "coverage",
-  "reports",
-  "__pycache__",
-  ".mypy_cache",
-  ".pytest_cache",
-])
 
 /** @type {Record<string, (checkout: string) => void>} */
 const changes = {
@@ -43,16 +33,6 @@ const unknown = chosen.filter((name) => !(name in changes))
 if (unknown.length > 0) {
   console.error(`There is no ${unknown.join(", ")} to measure: ${Object.keys(changes).join(", ")} are.`)
   process.exit(2)
-}
-
-/** An engine with nothing in its cache, which shares with the daily one only what is built and never changes. */
-function freshHome() {
-  const home = join(work, "home")
-  mkdirSync(home)
-  for (const shared of ["go", "bin"]) {
-    if (existsSync(join(daily, shared))) symlinkSync(join(daily, shared), join(home, shared))
-  }
-  return { PITWALL_HOME: home, PITWALL_STORE: join(daily, "store") }
 }
 
 /** @param {string} name @param {string[]} command @param {string} cwd @param {NodeJS.ProcessEnv} env */
@@ -78,7 +58,7 @@ for (const checkout of Object.values(checkouts)) {
   cpSync(repository, checkout, { recursive: true, filter: (path) => !left.has(basename(path)) })
 }
 mkdirSync(join(work, "by-hand"))
-const env = freshHome()
+const env = freshHome(work)
 
 console.log(`${cpus().length} × ${cpus()[0]?.model ?? "processor"}, Node ${process.version}`)
 console.log("state       pitwall    by hand    ratio")

@@ -1,0 +1,216 @@
+// What long use and bad days do to `./daggerw call ci`, on a local engine of its own. Prints what it saw, and fails where something is left behind.
+//
+//   node scripts/bench/endurance.mjs [runs] [two] [network] [killed]     all, if none is named
+//
+// runs: ten runs in a row, each after a change in one service · two: two runs at once, of different sources · network: the engine is cut
+// off for a minute while packages are installed · killed: the engine is killed half-way, and the command is given again.
+// Needs root and util-linux's nsenter, as it reaches into the engine's network.
+import { spawn, spawnSync } from "node:child_process"
+import { appendFileSync, cpSync, mkdtempSync, readdirSync, readFileSync, rmSync } from "node:fs"
+import { tmpdir } from "node:os"
+import { basename, join } from "node:path"
+import { fileURLToPath } from "node:url"
+import { freshHome, left } from "./checkout.mjs"
+
+const repository = fileURLToPath(new URL("../..", import.meta.url))
+const work = mkdtempSync(join(tmpdir(), "pitwall-endurance-"))
+const env = { ...process.env, ...freshHome(work), DAGGERW_ENGINE: "local", NO_COLOR: "1" }
+
+/** @param {string} name */
+function checkout(name) {
+  const copy = join(work, name)
+  cpSync(repository, copy, { recursive: true, filter: (path) => !left.has(basename(path)) })
+  return copy
+}
+const [one, other] = [checkout("one"), checkout("other")]
+
+/**
+ * @param {string} cwd
+ * @param {string[]} args
+ * @returns {Promise<{ code: number | null, seconds: number, stdout: string, stderr: string }>}
+ */
+function daggerw(cwd, args) {
+  const started = performance.now()
+  const child = spawn("./daggerw", args, { cwd, env, stdio: ["ignore", "pipe", "pipe"] })
+  let [stdout, stderr] = ["", ""]
+  child.stdout.on("data", (chunk) => (stdout += String(chunk)))
+  child.stderr.on("data", (chunk) => (stderr += String(chunk)))
+  return new Promise((resolve) => {
+    child.on("close", (code) => {
+      resolve({ code, seconds: (performance.now() - started) / 1000, stdout, stderr })
+    })
+  })
+}
+const ci = (/** @type {string} */ cwd) => daggerw(cwd, ["call", "ci"])
+
+/** @returns {{ pid: number, sandbox: number }} */
+function instance() {
+  const { pid, sandbox } = JSON.parse(readFileSync(join(env.PITWALL_HOME, "run/engine.json"), "utf8"))
+  return { pid: Number(pid), sandbox: Number(sandbox) }
+}
+
+/** Everything that runs in the engine's sandbox, by name. */
+function inside() {
+  const { sandbox } = instance()
+  return readdirSync("/proc").flatMap((pid) => {
+    try {
+      return isBelow(Number(pid), sandbox) ? [readFileSync(`/proc/${pid}/comm`, "utf8").trim()] : []
+    } catch {
+      return [] // no process, or one that has ended in the meantime
+    }
+  })
+}
+
+/** @param {number} pid @param {number} ancestor @returns {boolean} */
+function isBelow(pid, ancestor) {
+  if (pid === ancestor) return true
+  if (!(pid > 1)) return false
+  const status = readFileSync(`/proc/${pid}/stat`, "utf8")
+  return isBelow(Number(status.slice(status.lastIndexOf(")") + 2).split(" ")[1]), ancestor)
+}
+
+/** Bytes: what the engine and all that it ran have used at most. */
+function peak() {
+  const groups = readFileSync(`/proc/${instance().sandbox}/cgroup`, "utf8")
+  const v1 = /:memory:(.*)/.exec(groups)?.[1]
+  const file =
+    v1 === undefined
+      ? `/sys/fs/cgroup${/^0::(.*)/m.exec(groups)?.[1] ?? ""}/memory.peak`
+      : `/sys/fs/cgroup/memory${v1}/memory.max_usage_in_bytes`
+  return Number(readFileSync(file, "utf8"))
+}
+
+async function cache() {
+  const { stdout } = await daggerw(one, ["core", "engine", "local-cache", "entry-set", "disk-space-bytes"])
+  return Number(stdout)
+}
+
+const gigabytes = (/** @type {number} */ bytes) => `${(bytes / 1e9).toFixed(1)} GB`
+const lastLine = (/** @type {string} */ text) => text.trimEnd().split("\n").at(-1) ?? ""
+const sleep = (/** @type {number} */ seconds) => new Promise((resolve) => setTimeout(resolve, seconds * 1000))
+
+/** Waits until nothing but the engine itself is left, and says what else is. */
+async function settled() {
+  const own = new Set(["dagger-engine", "dnsmasq", "tini", "slirp4netns"])
+  for (let wait = 0; wait < 60; wait++) {
+    if (inside().every((name) => own.has(name))) return []
+    await sleep(1)
+  }
+  return inside().filter((name) => !own.has(name))
+}
+
+/** @type {string[]} */
+const faults = []
+const expect = (/** @type {boolean} */ holds, /** @type {string} */ what) => {
+  if (!holds) faults.push(what)
+}
+
+/** A change that makes gates of a service run again. */
+const touch = (/** @type {string} */ copy, /** @type {string} */ file) => {
+  appendFileSync(join(copy, file), `\n# ${Date.now()}\n`)
+}
+const source = "services/api/src/recipes/app.py"
+
+/** @type {Record<string, () => Promise<void>>} */
+const days = {
+  runs: async () => {
+    console.log("run   seconds   exit   cache     peak memory   left behind")
+    for (let run = 1; run <= 10; run++) {
+      touch(one, source)
+      const { code, seconds, stderr } = await ci(one)
+      const remains = await settled()
+      const row = [
+        run,
+        seconds.toFixed(1),
+        code,
+        gigabytes(await cache()),
+        gigabytes(peak()),
+        remains.join(" ") || "nothing",
+      ]
+      console.log(row.map((cell, at) => String(cell).padEnd([6, 10, 7, 10, 14, 0][at] ?? 0)).join(""))
+      expect(code === 0, `run ${run} failed: ${stderr.slice(-2000)}`)
+      expect(remains.length === 0, `run ${run} left ${remains.join(", ")}`)
+    }
+    expect((await cache()) < 60e9, "the cache is beyond its limit of 60 GB")
+  },
+  two: async () => {
+    touch(one, source)
+    touch(other, "services/f1-backend/src/f1/elo.py")
+    const both = await Promise.all([ci(one), ci(other)])
+    const remains = await settled()
+    for (const { code, seconds, stdout, stderr } of both) {
+      console.log(`two at once: exit ${code} after ${seconds.toFixed(1)} s: ${lastLine(stdout || stderr)}`)
+      expect(code === 0, stderr.slice(-2000))
+    }
+    expect(remains.length === 0, `two runs left ${remains.join(", ")}`)
+  },
+  network: async () => {
+    for (const lock of ["requirements.txt", "requirements-dev.txt"]) touch(one, join("services/api", lock))
+    const link = (/** @type {string} */ state) =>
+      spawnSync("nsenter", [
+        "--target",
+        String(instance().sandbox),
+        "--net",
+        "ip",
+        "link",
+        "set",
+        "tap0",
+        state,
+      ])
+    const running = ci(one)
+    await sleep(5)
+    expect(link("down").status === 0, "the network cannot be cut")
+    await sleep(60)
+    link("up")
+    const { code, seconds, stdout, stderr } = await running
+    const text = stdout || stderr
+    const outcomes = [...text.matchAll(/^[a-z0-9-]+:[a-z-]+ +(passed|failed|could not run|skipped) /gm)].map(
+      ([, outcome = ""]) => outcome,
+    )
+    const count = [...new Set(outcomes)].map(
+      (kind) => `${outcomes.filter((outcome) => outcome === kind).length} ${kind}`,
+    )
+    console.log(`network cut for 60 s: exit ${code} after ${seconds.toFixed(1)} s: ${count.join(", ")}`)
+    for (const line of text
+      .split("\n")
+      .filter((line) => line.includes("tried again"))
+      .slice(0, 3))
+      console.log(`  ${line.trim()}`)
+    expect(!outcomes.includes("failed"), "the source was blamed for the network")
+    const again = await ci(one)
+    console.log(`and again: exit ${again.code} after ${again.seconds.toFixed(1)} s`)
+    expect(again.code === 0, again.stderr.slice(-2000))
+  },
+  killed: async () => {
+    touch(one, source)
+    const running = ci(one)
+    await sleep(10)
+    process.kill(instance().pid, "SIGKILL")
+    const { code, seconds, stderr } = await running
+    console.log(`engine killed half-way: exit ${code} after ${seconds.toFixed(1)} s: ${lastLine(stderr)}`)
+    expect(code !== 0, "a run without an engine passed")
+    const again = await ci(one)
+    console.log(`and again: exit ${again.code} after ${again.seconds.toFixed(1)} s`)
+    expect(again.code === 0, again.stderr.slice(-2000))
+  },
+}
+
+const chosen = process.argv.slice(2)
+const unknown = chosen.filter((name) => !(name in days))
+if (unknown.length > 0) {
+  console.error(`There is no ${unknown.join(", ")}: ${Object.keys(days).join(", ")} are.`)
+  process.exit(2)
+}
+try {
+  const first = await ci(one)
+  console.log(
+    `first run: exit ${first.code} after ${first.seconds.toFixed(1)} s, peak memory ${gigabytes(peak())}, cache ${gigabytes(await cache())}`,
+  )
+  for (const [name, day] of Object.entries(days))
+    if (chosen.length === 0 || chosen.includes(name)) await day()
+} finally {
+  spawnSync("./daggerw", ["engine", "stop"], { cwd: one, env })
+  rmSync(work, { recursive: true, force: true })
+}
+for (const fault of faults) console.error(fault)
+process.exitCode = faults.length === 0 ? 0 : 1
