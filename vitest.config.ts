@@ -37,8 +37,8 @@ export default defineConfig({
         test: {
           name: "session",
           include: ["engine/test/{engine,images,security}.e2e.test.ts"],
-          testTimeout: 20 * minutes,
-          hookTimeout: 20 * minutes,
+          testTimeout: 45 * minutes,
+          hookTimeout: 45 * minutes,
         },
       },
       // These run daggerw, as people do.
