@@ -1,6 +1,6 @@
 import type { V1ConfigMap } from "@kubernetes/client-node"
 import { z } from "zod"
-import { ApiError, type Kubernetes, type Thing } from "../kubernetes/client.js"
+import { ApiError, type Kubernetes } from "../kubernetes/client.js"
 import { labels, managedBy } from "../manifests/labels.js"
 import type { Plain } from "../manifests/plain.js"
 import { columns, duration, oneLine } from "../report/text.js"

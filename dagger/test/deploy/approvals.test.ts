@@ -32,7 +32,7 @@ describe("an approval", () => {
     expect(given.immutable).toBe(true)
   })
 
-  it.each([
+  it.each<Record<string, string>>([
     {},
     { by: "grace" },
     { by: "grace", digests: "{", expires: "later" },

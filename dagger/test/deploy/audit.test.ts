@@ -62,10 +62,13 @@ describe("an entry", () => {
     })
   })
 
-  it.each([{}, { entry: "{" }, { entry: '{"event":"begun"}' }])("is not %j", (data) => {
-    const thing = { metadata: { namespace: "f1-staging", name: "odd" }, data }
-    expect(() => readEntry(thing)).toThrow("f1-staging/odd is no entry of the audit log")
-  })
+  it.each<Record<string, string>>([{}, { entry: "{" }, { entry: '{"event":"begun"}' }])(
+    "is not %j",
+    (data) => {
+      const thing = { metadata: { namespace: "f1-staging", name: "odd" }, data }
+      expect(() => readEntry(thing)).toThrow("f1-staging/odd is no entry of the audit log")
+    },
+  )
 })
 
 describe("operations", () => {
