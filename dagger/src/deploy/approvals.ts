@@ -1,7 +1,7 @@
 import type { V1ConfigMap } from "@kubernetes/client-node"
 import { z } from "zod"
 import type { Approval } from "../guards/guards.js"
-import { ApiError, type Kubernetes, type Thing } from "../kubernetes/client.js"
+import { ApiError, type Cluster } from "../kubernetes/client.js"
 import { approvalMark, approvalsNamespace } from "../manifests/access.js"
 import { managedBy } from "../manifests/labels.js"
 import type { Plain } from "../manifests/plain.js"
@@ -17,7 +17,7 @@ export class Approvals {
 
   /** @param environment its namespace */
   constructor(
-    private readonly cluster: Kubernetes,
+    private readonly cluster: Cluster,
     environment: string,
   ) {
     this.namespace = approvalsNamespace(environment)
@@ -25,7 +25,7 @@ export class Approvals {
 
   /** @throws Error for somebody who may not approve */
   async give(approval: Omit<Approval, "at">): Promise<void> {
-    await this.cluster.create(approvalObject(this.namespace, approval) as Thing).catch((error: unknown) => {
+    await this.cluster.create(approvalObject(this.namespace, approval)).catch((error: unknown) => {
       throw this.denied(error, "approved")
     })
   }

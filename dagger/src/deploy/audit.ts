@@ -1,6 +1,6 @@
 import type { V1ConfigMap } from "@kubernetes/client-node"
 import { z } from "zod"
-import { ApiError, type Kubernetes } from "../kubernetes/client.js"
+import { ApiError, type Cluster } from "../kubernetes/client.js"
 import { labels, managedBy } from "../manifests/labels.js"
 import type { Plain } from "../manifests/plain.js"
 import { columns, duration, oneLine } from "../report/text.js"
@@ -73,7 +73,7 @@ const auditLabel = "pitwall.dev/audit"
  */
 export class AuditLog {
   constructor(
-    private readonly cluster: Kubernetes,
+    private readonly cluster: Cluster,
     private readonly namespace: string,
   ) {}
 

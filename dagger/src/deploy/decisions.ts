@@ -29,6 +29,10 @@ export function fingerprintOf(workload: Workload, release: Omit<Release, "revisi
   return createHash("sha256").update(JSON.stringify(objects)).digest("hex").slice(0, 16)
 }
 
+/** The revision that has all traffic, or had it before what is under way. */
+export const presentOf = (rollout: Rollout | undefined): number | undefined =>
+  rollout && !isOver(rollout) ? rollout.stable : stableOf(rollout)
+
 /**
  * @param revisions that the cluster keeps
  * @param equal those of them that hold what is to be deployed, secrets included

@@ -1,12 +1,10 @@
 import type { Revision } from "../kubernetes/revisions.js"
-import type { Thing } from "../kubernetes/client.js"
 import { revisionName } from "../manifests/labels.js"
 import { type Release, revisionObjects } from "../manifests/objects.js"
 import type { Manifest } from "../manifests/plain.js"
-import { stableOf } from "../rollout/record.js"
-import { isOver, type Rollout } from "../rollout/rollout.js"
+import type { Rollout } from "../rollout/rollout.js"
 import { type SecretSource, secretFlag } from "./configuration.js"
-import { decide, fingerprintOf, type Move } from "./decisions.js"
+import { decide, fingerprintOf, type Move, presentOf } from "./decisions.js"
 import type { Target } from "./target.js"
 
 export type Secrets = Partial<Record<SecretSource, string>>
@@ -36,7 +34,7 @@ export async function prepare(target: Target, image: string, given: Secrets): Pr
   const { placement, record, revisions: there, service, settings, site } = target
   const { name: environment, namespace } = site.environment
   const [rollout, revisions] = await Promise.all([record.read(), there.all()])
-  const stable = rollout && (isOver(rollout) ? stableOf(rollout) : rollout.stable)
+  const stable = presentOf(rollout)
   const { secrets, kept } = await secretsOf(target, given, stable)
   const digest = image.slice(image.indexOf("@") + 1)
   const release: Omit<Release, "revision"> = {
@@ -46,28 +44,20 @@ export async function prepare(target: Target, image: string, given: Secrets): Pr
     config: placement.variables,
     progressDeadline: Math.max(settings.progressDeadline, placement.workload.minReady + 1),
   }
-  const objectsOf = (more: Pick<Release, "revision" | "replicas">) =>
-    revisionObjects(placement.workload, { ...release, ...more })
+  const objectsOf = (revision: number) => revisionObjects(placement.workload, { ...release, revision })
   const fingerprint = fingerprintOf(placement.workload, release)
   const alike = revisions.filter((revision) => revision.fingerprint === fingerprint)
-  const same = await Promise.all(
-    alike.map(({ number }) =>
-      there.same(objectsOf({ revision: number }).find(({ kind }) => kind === "Secret") as Thing),
-    ),
+  const equal = await Promise.all(
+    alike.map(async ({ number }) => {
+      const [secret] = objectsOf(number).filter(({ kind }) => kind === "Secret")
+      return secret && (await there.same(secret)) ? [number] : []
+    }),
   )
-  const move = decide(
-    rollout,
-    revisions,
-    alike.filter((_, at) => same[at] === true).map(({ number }) => number),
-  )
-  const { min, max } = placement.workload.replicas
-  // It takes over what the present revision carries, so it begins with as many pods.
-  const carried = revisions.find(({ number }) => number === stable)?.wanted ?? 0
-  const replicas = Math.min(max, Math.max(min, carried))
+  const move = decide(rollout, revisions, equal.flat())
   return {
     ...{ service, image, digest, move, revisions, fingerprint, kept },
     ...(rollout && { rollout }),
-    objects: move.kind === "begin" ? objectsOf({ revision: move.revision, replicas }) : [],
+    objects: move.kind === "begin" ? objectsOf(move.revision) : [],
   }
 }
 

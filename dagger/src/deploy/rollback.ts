@@ -54,7 +54,7 @@ async function goBack(target: Target, wish: Return): Promise<Outcome> {
 /** Has a deploy that is under way taken back, by the command that works on it if it lives, and by this one if not. */
 async function takeBack(target: Target, reason: string): Promise<Rollout> {
   const { record, service, settings, site } = target
-  const { cluster, environment, pause, say, who } = site
+  const { clock, cluster, environment, say, who } = site
   await askToAbort(record, `taken back by ${who}: ${reason}`, () => cluster.now())
   say(`${service}: its deploy is taken back`)
   // Tries and waits by turns: whoever works on it may die now.
@@ -67,7 +67,7 @@ async function takeBack(target: Target, reason: string): Promise<Rollout> {
     } catch (error) {
       if (!(error instanceof Held)) throw error
     }
-    await pause(1000)
+    await clock.pause(1000)
   }
   throw new Error(
     `its deploy to ${environment.name} did not end: look at \`status\`, and at who works on it there`,
@@ -82,7 +82,7 @@ async function end(target: Target, lease: Lease): Promise<Rollout> {
 }
 
 async function switchBack(target: Target, wish: Return, lease: Lease): Promise<Outcome> {
-  const { record, revisions, service, placement, site } = target
+  const { record, revisions, service, site } = target
   const found = await record.read()
   if (found && !isOver(found)) {
     const same = found.kind === "rollback" && (wish.to === undefined || wish.to === found.revision)
@@ -117,9 +117,6 @@ async function switchBack(target: Target, wish: Return, lease: Lease): Promise<O
     ...{ kind: "rollback", strategy: "blue-green", revision: to.number, from: present },
     ...{ digest: to.digest, by: site.who, author: site.who, reason: wish.reason },
   })
-  const { min, max } = placement.workload.replicas
-  const carried = kept.find(({ number }) => number === present)?.wanted ?? 0
-  await revisions.scale(to.number, Math.min(max, Math.max(min, carried)))
   await record.write(rollout)
   await target.tell(rollout, "started")
   return verified(target, await target.drive(lease, rollout))

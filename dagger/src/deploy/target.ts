@@ -1,5 +1,6 @@
 import type { MetricsSource } from "../analysis/sources.js"
-import type { Kubernetes } from "../kubernetes/client.js"
+import type { Clock } from "../clock.js"
+import type { Cluster } from "../kubernetes/client.js"
 import { Revisions } from "../kubernetes/revisions.js"
 import { revisionName } from "../manifests/labels.js"
 import { stableService } from "../manifests/objects.js"
@@ -16,7 +17,7 @@ import { type Health, healthOf } from "./health.js"
 
 /** An environment in its cluster, and what a command works there with. */
 export interface Site {
-  cluster: Kubernetes
+  cluster: Cluster
   configuration: DeployConfiguration
   environment: Environment
   /** Who the API server takes the command for. */
@@ -29,7 +30,7 @@ export interface Site {
   /** The program of the dead-man's switch. */
   watch: string
   say: (line: string) => void
-  pause: (milliseconds: number) => Promise<unknown>
+  clock: Clock
 }
 
 /** How often, and in which milliseconds, a service is asked that does not answer well: the cluster's network hears of a pod a moment late. */
@@ -66,14 +67,17 @@ export class Target {
    * @throws Held when another command has it
    */
   async exclusively<Result>(task: (lease: Lease) => Promise<Result>): Promise<Result> {
-    const { cluster, environment, id, say, who } = this.site
-    const lease = await Lease.take(cluster, environment.namespace, this.service, `${who} ${id}`)
+    const { clock, cluster, environment, say, who } = this.site
+    const report = (line: string) => {
+      say(`${this.service}: ${line}`)
+    }
+    const lease = await Lease.take(cluster, environment.namespace, this.service, who, { clock, report })
     try {
       return await task(lease)
     } finally {
       // What went wrong before it matters more; a lease that is not given back runs out by itself.
       await lease.release().catch((error: unknown) => {
-        say(`${this.service}: the lease was not given back: ${(error as Error).message}`)
+        report(`the lease was not given back: ${(error as Error).message}`)
       })
     }
   }
@@ -96,6 +100,8 @@ export class Target {
   }
 
   private async recordEnd({ id, service, phase, since, message }: Rollout): Promise<void> {
+    // Traffic as it was found was brought there by no operation.
+    if (id === "") return
     const outcome = phase === "promoted" ? phase : "aborted"
     await this.site.audit.write({ event: "ended", id, service, at: iso(since), outcome, message })
   }
@@ -106,7 +112,7 @@ export class Target {
     for (let left = patience.tries; left > 0; left--) {
       health = await this.ask("/health/ready", revision).then(healthOf, unreachable)
       if (health.ok) break
-      await this.site.pause(patience.pause)
+      await this.site.clock.pause(patience.pause)
     }
     return health
   }
@@ -125,10 +131,10 @@ export class Target {
   }
 
   private means(lease: Lease): Means {
-    const { cluster, configuration, environment, say, source, watch } = this.site
+    const { clock, cluster, configuration, environment, say, source, watch } = this.site
     const { service, workload } = this.placement
     return {
-      ...{ cluster, lease, say, source, watch },
+      ...{ clock, cluster, lease, say, source, watch },
       ...{ record: this.record, revisions: this.revisions, settings: this.settings },
       analysis: configuration.analysis,
       history: workload.history,

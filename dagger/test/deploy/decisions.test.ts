@@ -5,16 +5,15 @@ import type { Rollout } from "../../src/rollout/rollout.js"
 import { full, release, workload } from "../manifests/fixtures.js"
 
 const revision = (number: number, more: Partial<Revision> = {}): Revision => ({
-  ...{
-    number,
-    image: "i",
-    digest: "d",
-    version: "v",
-    fingerprint: `f${number}`,
-    made: "",
-    wanted: 0,
-    ready: 0,
-  },
+  number,
+  image: "i",
+  digest: "d",
+  version: "v",
+  fingerprint: `f${number}`,
+  made: "",
+  wanted: 0,
+  ready: 0,
+  pullSecrets: [],
   outcome: "promoted",
   ...more,
 })
