@@ -311,12 +311,12 @@ export class Pitwall {
   /**
    * Shows what was deployed, rolled back and refused, newest first: who, what, when, why, how long, and what came of it.
    *
-   * Example: `./daggerw call history --env production --kubeconfig file://$HOME/.kube/config --json > history.json`
+   * Example: `./daggerw call history --env production --kubeconfig file://$HOME/.kube/config --as-json > history.json`
    *
    * @param env As of `deploy`.
    * @param kubeconfig As of `deploy`.
    * @param only As of `deploy`.
-   * @param json Everything that is known, as JSON.
+   * @param asJson Everything that is known, as JSON.
    * @param settings As of `deploy`.
    */
   @func({ cache: "never" })
@@ -324,10 +324,10 @@ export class Pitwall {
     env: string,
     kubeconfig: Secret,
     only: string[] = [],
-    json = false,
+    asJson = false,
     settings?: File,
   ): Promise<string> {
-    return this.deployDesk(env, kubeconfig, settings).history(only, json)
+    return this.deployDesk(env, kubeconfig, settings).history(only, asJson)
   }
 
   /**
