@@ -19,6 +19,8 @@ export default defineConfig({
             "scripts/**/*.test.mjs",
           ],
           exclude: ["**/*.e2e.test.ts"],
+          // As gates they share two processors with all the others.
+          testTimeout: minutes,
         },
       },
       {

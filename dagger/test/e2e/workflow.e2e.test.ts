@@ -11,7 +11,7 @@ interface Step {
 }
 interface Workflow {
   permissions: Record<string, string>
-  jobs: Record<string, { permissions?: Record<string, string>; steps: Step[] }>
+  jobs: Record<string, { permissions?: Record<string, string>; environment?: string; steps: Step[] }>
 }
 
 const read = (path: string) => readFile(join(repository, path), "utf8")
@@ -22,7 +22,7 @@ const steps = Object.values(workflow.jobs).flatMap((job) => job.steps)
 const calls = steps
   .flatMap(({ run = "" }) => run.split("\n"))
   .filter((line) => line.startsWith("./daggerw "))
-  .map((line) => line.split(/\s+/).slice(1))
+  .map((line) => line.replaceAll('"', "").trim().split(/\s+/).slice(1))
 
 /** Asks for help behind a call's own words: its functions and arguments are looked up, and nothing runs. */
 const understood = async (words: string[]) => (await daggerw([...words, "--help"]).ended).code === 0
@@ -38,9 +38,13 @@ describe("the workflow", () => {
     expect(await understood(["call", "ci", "--tyres", "soft"])).toBe(false)
   })
 
-  it("does in one job what a laptop does: the gates, and nothing beside them but GitHub's own business", () => {
-    expect(calls.map((words) => words.slice(0, 2).join(" "))).toEqual(["call report", "call ci"])
-    expect(Object.keys(workflow.jobs)).toEqual(["pipeline", "codeql"])
+  it("does in one call each what a laptop does: the gates, and the deploy", () => {
+    expect(calls.map((words) => words.slice(0, 2).join(" "))).toEqual([
+      "call report",
+      "call ci",
+      "call deploy",
+    ])
+    expect(Object.keys(workflow.jobs)).toEqual(["pipeline", "deploy", "codeql"])
   })
 
   it("pins every action by its commit, and says which version that is", async () => {
@@ -52,10 +56,20 @@ describe("the workflow", () => {
   })
 
   it("may do nothing by default, and each job no more than it names", () => {
+    const { deploy, ...others } = workflow.jobs
     expect(workflow.permissions).toEqual({})
-    for (const { permissions } of Object.values(workflow.jobs)) {
+    for (const { permissions, environment } of Object.values(others)) {
       expect(permissions).toEqual({ contents: "read", "security-events": "write" })
+      expect(environment).toBeUndefined()
     }
+    expect(deploy?.permissions).toEqual({ contents: "read", packages: "write", "id-token": "write" })
+  })
+
+  it("gives the secrets of an environment to nothing but its deploy", () => {
+    const holders = Object.entries(workflow.jobs).filter(([, job]) =>
+      /secrets\[|JWT_SECRET_KEY|id-token/.test(JSON.stringify(job)),
+    )
+    expect(holders.map(([name]) => name)).toEqual(["deploy"])
   })
 
   it("is what the branch needs to be merged into", async () => {
@@ -64,6 +78,6 @@ describe("the workflow", () => {
     }
     const checks = rules.flatMap(({ parameters }) => parameters?.required_status_checks ?? [])
     const jobs = new Set(checks.map(({ context }) => context.split(" ")[0]))
-    expect(jobs).toEqual(new Set(Object.keys(workflow.jobs)))
+    expect(jobs).toEqual(new Set(Object.keys(workflow.jobs).filter((job) => job !== "deploy")))
   })
 })

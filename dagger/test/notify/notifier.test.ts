@@ -1,11 +1,19 @@
 import { mkdtemp, readFile, rm } from "node:fs/promises"
 import { tmpdir } from "node:os"
 import { join } from "node:path"
-import { describe, expect, it, vi } from "vitest"
+import { afterEach, beforeEach, describe, expect, it, vi } from "vitest"
 import type { Event, Sink } from "../../src/notify/event.js"
 import { FileSink } from "../../src/notify/file.js"
 import { Notifier } from "../../src/notify/notifier.js"
 import { event } from "./event.js"
+
+// Time goes on by itself when nothing else is to be done: limits hold on the busiest machine.
+beforeEach(() => {
+  vi.useFakeTimers().setTimerTickMode("nextTimerAsync")
+})
+afterEach(() => {
+  vi.useRealTimers()
+})
 
 /** A sink that does as it is told and remembers what it took. */
 class Memory implements Sink {
@@ -229,6 +237,11 @@ describe("flush", () => {
 })
 
 describe("with a real file", () => {
+  // A disk does not wait for a clock that runs ahead.
+  beforeEach(() => {
+    vi.useRealTimers()
+  })
+
   it("has the events in order, and the trouble of a full disk beside them", async () => {
     const folder = await mkdtemp(join(tmpdir(), "events-"))
     try {

