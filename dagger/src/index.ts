@@ -13,6 +13,7 @@ import {
   type Service,
   type Workspace,
 } from "@dagger.io/dagger"
+import { KubernetesCluster } from "./cluster.js"
 import { Desk } from "./desk.js"
 import { secondsOf } from "./duration.js"
 import { SecurityChecks } from "./security.js"
@@ -209,6 +210,16 @@ export class Pitwall {
   @func()
   security(snykToken?: Secret, vulnerabilities?: string, registry?: Service): SecurityChecks {
     return new SecurityChecks(this.source, snykToken, vulnerabilities, registry)
+  }
+
+  /**
+   * A throw-away Kubernetes of one node, with DNS and a router. Example: `./daggerw call cluster serve up`
+   *
+   * @param name Its own: two names are two clusters.
+   */
+  @func()
+  cluster(name = "pitwall"): KubernetesCluster {
+    return new KubernetesCluster(this.source, name)
   }
 
   private desk(
