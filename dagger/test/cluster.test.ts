@@ -70,7 +70,7 @@ describe("the router", () => {
   })
 
   it("listens where its Gateway says, for routes of every namespace", () => {
-    const { gatewayClassName, listeners } = the("Gateway")?.spec as Record<string, unknown>
+    const { gatewayClassName, listeners } = the("Gateway")?.spec ?? {}
     expect(gatewayClassName).toBe(the("GatewayClass")?.metadata?.name)
     expect(listeners).toEqual([
       {

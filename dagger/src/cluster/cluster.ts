@@ -213,5 +213,6 @@ function conditionTrouble(what: string, thing: Thing | undefined, type: string):
   const conditions = (thing.status?.conditions ?? []) as Condition[]
   const condition = conditions.find((one) => one.type === type)
   if (condition?.status === "True") return undefined
-  return `${what}: ${condition?.message || `not ${type}`}`
+  const message = condition?.message ?? ""
+  return `${what}: ${message === "" ? `not ${type}` : message}`
 }
