@@ -1,4 +1,8 @@
-import type { KubeConfig, KubernetesObject } from "@kubernetes/client-node"
+import http from "node:http"
+import https from "node:https"
+import { setTimeout as sleep } from "node:timers/promises"
+import type { Manifest } from "../manifests/plain.js"
+import { type Access, readKubeconfig } from "./kubeconfig.js"
 
 /** What the API server answered to a request that it refused. */
 export class ApiError extends Error {
@@ -12,8 +16,13 @@ export class ApiError extends Error {
   }
 }
 
+/** No API server answered, or none that could do its work, for as long as a request is tried. */
+export class Unreachable extends Error {
+  override name = "Unreachable"
+}
+
 /** Anything that an API server keeps. */
-export type Thing = KubernetesObject & {
+export type Thing = Manifest & {
   spec?: Record<string, unknown>
   data?: Record<string, string>
   status?: Record<string, unknown>
@@ -25,6 +34,15 @@ interface Asking {
   contentType?: string
   /** Milliseconds. */
   timeout?: number
+  /** Fires when nobody waits any longer. */
+  signal?: AbortSignal
+}
+
+interface Answer {
+  status: number
+  text: string
+  /** When it was given, by whoever gave it. */
+  date: number
 }
 
 /** Where each kind lives; what is not here, the pipeline does not touch. */
@@ -62,36 +80,36 @@ export const fieldManager = "pitwall"
 const delays = [200, 500, 1_000, 2_000, 4_000, 8_000]
 const busy = [429, 500, 502, 503, 504]
 
+/** What a {@link Kubernetes} can be asked. */
+export type Cluster = Pick<Kubernetes, keyof Kubernetes>
+
 /** A Kubernetes API, asked with the rights of a kubeconfig and nothing else. */
 export class Kubernetes {
   private offset = 0
+  private readonly agent: http.Agent
 
   private constructor(
-    private readonly library: typeof import("@kubernetes/client-node"),
-    private readonly config: KubeConfig,
+    private readonly access: Access,
     private readonly pause: (milliseconds: number) => Promise<unknown>,
-  ) {}
+  ) {
+    const { server, tls } = access
+    // Idle connections are kept, and keep nothing alive.
+    this.agent =
+      server.protocol === "https:"
+        ? new https.Agent({ ...tls, keepAlive: true })
+        : new http.Agent({ keepAlive: true })
+  }
 
   /**
    * @param kubeconfig its text
-   * @throws Error when it is no kubeconfig, or names no cluster
+   * @throws Error when it is no kubeconfig, names no cluster, or needs more than itself
    */
-  static async connect(
+  // A promise, so that all refusals of this class come the same way.
+  static connect(
     kubeconfig: string,
-    pause = (milliseconds: number): Promise<unknown> => new Promise((resolve) => setTimeout(resolve, milliseconds)),
+    pause: (milliseconds: number) => Promise<unknown> = sleep,
   ): Promise<Kubernetes> {
-    const library = await import("@kubernetes/client-node")
-    const config = new library.KubeConfig()
-    try {
-      config.loadFromString(kubeconfig)
-    } catch {
-      // The parser's own words quote the text, which holds keys.
-      throw new Error("the kubeconfig cannot be read: it is no YAML document of kind Config")
-    }
-    if (!config.getCurrentCluster()) {
-      throw new Error("the kubeconfig names no cluster: `current-context` must name one of its contexts")
-    }
-    return new Kubernetes(library, config, pause)
+    return Promise.resolve().then(() => new Kubernetes(readKubeconfig(kubeconfig), pause))
   }
 
   /** Milliseconds by the API server's clock: the one that all operators share. */
@@ -121,8 +139,8 @@ export class Kubernetes {
   /** @param selector labels, as `a=b,c` */
   async list(apiVersion: string, kind: string, namespace: string, selector = ""): Promise<Thing[]> {
     const address = collectionOf({ apiVersion, kind, metadata: { namespace } })
-    const query = selector === "" ? {} : { labelSelector: selector }
-    const { items } = (await this.json("GET", address, { query })) as { items: Thing[] }
+    const query = selector === "" ? undefined : { labelSelector: selector }
+    const { items } = (await this.json("GET", address, { ...(query && { query }) })) as { items: Thing[] }
     return items.map((item) => ({ ...item, apiVersion, kind }))
   }
 
@@ -145,7 +163,11 @@ export class Kubernetes {
    */
   async merge(thing: Thing, patch: object): Promise<Thing> {
     const contentType = "application/merge-patch+json"
-    return (await this.json("PATCH", addressOf(thing), { query: { fieldManager }, body: patch, contentType })) as Thing
+    return (await this.json("PATCH", addressOf(thing), {
+      query: { fieldManager },
+      body: patch,
+      contentType,
+    })) as Thing
   }
 
   /** Deletes an object and what belongs to it; one that is not there is deleted already. */
@@ -166,8 +188,9 @@ export class Kubernetes {
   /**
    * Asks a pod or a Service of the cluster, by way of the API server: from anywhere that the kubeconfig works.
    *
-   * @param name with its port, as `api-3:8000`
+   * @param name with its port, as `api-3:8000`; without one, the first that a pod has
    * @returns whatever was answered, refusals included
+   * @throws Error when nothing was answered
    */
   async proxy(
     kind: "pods" | "services",
@@ -175,10 +198,14 @@ export class Kubernetes {
     name: string,
     path: string,
     timeout = 10_000,
+    signal?: AbortSignal,
   ): Promise<{ status: number; text: string }> {
     const [bare = "", search = ""] = path.split("?")
     const address = `/api/v1/namespaces/${namespace}/${kind}/${name}/proxy${bare}`
-    return this.once("GET", address, { timeout, query: Object.fromEntries(new URLSearchParams(search)) })
+    const query = Object.fromEntries(new URLSearchParams(search))
+    // Its date is that of who was asked, and not the API server's.
+    const { status, text } = await this.once("GET", address, { timeout, query, ...(signal && { signal }) })
+    return { status, text }
   }
 
   private async json(method: string, address: string, asking: Asking = {}): Promise<unknown> {
@@ -186,51 +213,99 @@ export class Kubernetes {
   }
 
   /** Tries again while no API server answers: it restarts, and what is asked here may be asked twice. */
-  private async send(method: string, address: string, asking: Asking): Promise<{ status: number; text: string }> {
-    for (const [at, delay] of [...delays, undefined].entries()) {
-      let trouble: Error
-      try {
-        const answer = await this.once(method, address, asking)
-        if (answer.status < 300) return answer
-        trouble = apiError(method, address, answer)
-        if (!busy.includes(answer.status)) {
-          // A creation whose answer was lost has happened all the same.
-          if (method === "POST" && answer.status === 409 && at > 0) return this.once("GET", named(address, asking), {})
-          throw trouble
-        }
-      } catch (error) {
-        if (error instanceof ApiError) throw error
-        trouble = new Error(`the API server cannot be reached: ${causeOf(error)}`, { cause: error })
-      }
+  private async send(method: string, address: string, asking: Asking): Promise<Answer> {
+    for (let tried = 0; ; tried++) {
+      const trouble = await this.attempt(method, address, asking, tried > 0)
+      if (!(trouble instanceof Error)) return trouble
+      const delay = delays[tried]
       if (delay === undefined) throw trouble
       await this.pause(delay)
     }
-
   }
 
-  private async once(
+  /**
+   * @returns the answer, or why it may be asked again
+   * @throws ApiError when it was refused
+   */
+  private async attempt(
     method: string,
     address: string,
-    { query = {}, body, contentType = "application/json", timeout = 15_000 }: Asking,
-  ): Promise<{ status: number; text: string }> {
-    const { RequestContext, IsomorphicFetchHttpLibrary } = this.library
-    const server = this.config.getCurrentCluster()?.server ?? ""
-    const url = new URL(server.replace(/\/$/, "") + address)
-    for (const [name, value] of Object.entries(query)) url.searchParams.set(name, value)
-    const request = new RequestContext(url.href, method as never)
-    request.setSignal(AbortSignal.timeout(timeout))
-    if (body !== undefined) {
-      request.setHeaderParam("Content-Type", contentType)
-      request.setBody(JSON.stringify(body))
+    asking: Asking,
+    again: boolean,
+  ): Promise<Answer | Unreachable> {
+    let answer: Answer
+    try {
+      answer = await this.once(method, address, asking)
+    } catch (error) {
+      return new Unreachable(`the API server cannot be reached: ${(error as Error).message}`, {
+        cause: error,
+      })
     }
-    await this.config.applySecurityAuthentication(request)
-    const answer = await new IsomorphicFetchHttpLibrary().send(request).toPromise()
-    const text = await answer.body.text()
-    const date = Date.parse(answer.headers["date"] ?? "")
     // The header is cut to the second: on the average half a second has passed since.
-    if (!Number.isNaN(date)) this.offset = date + 500 - Date.now()
-    return { status: answer.httpStatusCode, text }
+    if (!Number.isNaN(answer.date)) this.offset = answer.date + 500 - Date.now()
+    if (answer.status < 300) return answer
+    const refusal = apiError(method, address, answer)
+    if (busy.includes(answer.status)) return new Unreachable(refusal.message, { cause: refusal })
+    // A creation whose answer was lost has happened all the same; but so may somebody else's.
+    const made = method === "POST" && answer.status === 409 && again
+    const live = made ? await this.once("GET", named(address, asking), {}) : undefined
+    if (live?.status === 200 && holds(JSON.parse(live.text), asking.body)) return live
+    throw refusal
   }
+
+  private async once(method: string, address: string, asking: Asking): Promise<Answer> {
+    const { query = {}, body, contentType = "application/json", timeout = 15_000, signal } = asking
+    const { server, headers } = this.access
+    const url = new URL(server.href.replace(/\/$/, "") + address)
+    for (const [name, value] of Object.entries(query)) url.searchParams.set(name, value)
+    const late = AbortSignal.timeout(timeout)
+    const content = body === undefined ? undefined : JSON.stringify(body)
+    return exchange(url, content, {
+      method,
+      agent: this.agent,
+      signal: signal ? AbortSignal.any([signal, late]) : late,
+      headers: {
+        ...headers,
+        Accept: "application/json",
+        "User-Agent": fieldManager,
+        ...(content !== undefined && {
+          "Content-Type": contentType,
+          "Content-Length": Buffer.byteLength(content),
+        }),
+      },
+    })
+  }
+}
+
+/** One request. A kept connection that the other side has closed meanwhile is no answer: it is asked again on a new one. */
+function exchange(url: URL, body: string | undefined, options: http.RequestOptions): Promise<Answer> {
+  return new Promise((resolve, reject) => {
+    const failed = (error: Error) => {
+      if (request.reusedSocket && (error as NodeJS.ErrnoException).code === "ECONNRESET") {
+        resolve(exchange(url, body, options))
+      } else {
+        reject(causeOf(error))
+      }
+    }
+    const request = (url.protocol === "https:" ? https : http).request(url, options, (response) => {
+      const parts: Buffer[] = []
+      response.on("data", (part: Buffer) => parts.push(part))
+      response.on("error", failed)
+      response.on("end", () => {
+        const { statusCode: status = 0, headers } = response
+        resolve({ status, text: Buffer.concat(parts).toString(), date: Date.parse(headers.date ?? "") })
+      })
+    })
+    request.on("error", failed)
+    request.end(body)
+  })
+}
+
+/** Whether an object has all that another one has; the API server adds defaults. */
+function holds(found: unknown, wanted: unknown): boolean {
+  if (typeof wanted !== "object" || wanted === null) return found === wanted
+  if (typeof found !== "object" || found === null) return false
+  return Object.entries(wanted).every(([key, value]) => holds((found as Record<string, unknown>)[key], value))
 }
 
 function addressOf(thing: Thing): string {
@@ -248,9 +323,14 @@ function collectionOf({ apiVersion = "", kind = "", metadata }: Thing): string {
   return `${group}/namespaces/${metadata.namespace}/${known.plural}`
 }
 
-const named = (collection: string, { body }: Asking) => `${collection}/${(body as Thing).metadata?.name ?? ""}`
+const named = (collection: string, { body }: Asking) =>
+  `${collection}/${(body as Thing).metadata?.name ?? ""}`
 
-function apiError(method: string, address: string, { status, text }: { status: number; text: string }): ApiError {
+function apiError(
+  method: string,
+  address: string,
+  { status, text }: { status: number; text: string },
+): ApiError {
   let said: { reason?: string; message?: string } = {}
   try {
     said = JSON.parse(text) as typeof said
@@ -260,7 +340,9 @@ function apiError(method: string, address: string, { status, text }: { status: n
   return new ApiError(status, said.reason ?? "", `${method} ${address}: ${status} ${said.message ?? ""}`)
 }
 
-function causeOf(error: unknown): string {
-  const { cause, message } = error as Error
-  return cause instanceof Error ? cause.message : message
+/** What was wrong, and not merely that something was: several addresses may each have refused. */
+function causeOf(error: Error): Error {
+  const [first] = error instanceof AggregateError ? (error.errors as Error[]) : []
+  if (first) return first
+  return error.name === "AbortError" && error.cause instanceof Error ? error.cause : error
 }

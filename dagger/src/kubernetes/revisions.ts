@@ -1,6 +1,12 @@
-import type { V1Deployment, V1Pod } from "@kubernetes/client-node"
+import type { V1Deployment, V1Pod, V2HorizontalPodAutoscaler } from "@kubernetes/client-node"
+import { annotations, labels, revisionName } from "../manifests/labels.js"
 import { ownedBy } from "../manifests/objects.js"
-import { ApiError, type Kubernetes, type Thing } from "./client.js"
+import type { Plain } from "../manifests/plain.js"
+import { ApiError, type Cluster, type Thing } from "./client.js"
+
+type Deployment = Plain<V1Deployment>
+type Autoscaler = Plain<V2HorizontalPodAutoscaler>
+export type Pod = Plain<V1Pod>
 
 /** A revision of a service that the cluster keeps. */
 export interface Revision {
@@ -14,20 +20,24 @@ export interface Revision {
   outcome?: "promoted" | "aborted"
   made: string
   wanted: number
+  /** Pods that have been ready for long enough. */
   ready: number
   schema?: { head: string; breaking: string[] }
+  /** The Secrets that its image is pulled with. */
+  pullSecrets: string[]
 }
 
-const labels = {
-  service: "app.kubernetes.io/name",
-  revision: "pitwall.dev/revision",
-}
-export const annotations = {
-  digest: "pitwall.dev/digest",
-  fingerprint: "pitwall.dev/fingerprint",
-  outcome: "pitwall.dev/outcome",
-  schemaHead: "pitwall.dev/schema-head",
-  schemaBreaking: "pitwall.dev/schema-breaking",
+/** How far a revision has come. */
+export interface Readiness {
+  wanted: number
+  /** Pods that have been ready for long enough. */
+  ready: number
+  /** Pods that take requests at this moment. */
+  serving: number
+  /** Why a pod of it will never be ready. */
+  broken?: string
+  /** Why a pod of it has no node. */
+  waiting?: string
 }
 
 /** Never changed once they are there: what they hold is part of the revision. */
@@ -38,7 +48,7 @@ const shared = ["ServiceAccount", "NetworkPolicy"]
 /** The revisions of a service: each a Deployment with what belongs to it. */
 export class Revisions {
   constructor(
-    private readonly cluster: Kubernetes,
+    private readonly cluster: Cluster,
     readonly namespace: string,
     readonly service: string,
   ) {}
@@ -47,39 +57,42 @@ export class Revisions {
   async all(): Promise<Revision[]> {
     const selector = `${labels.service}=${this.service},${labels.revision}`
     const things = await this.cluster.list("apps/v1", "Deployment", this.namespace, selector)
-    return things.map((thing) => revisionOf(thing as V1Deployment)).sort((one, other) => other.number - one.number)
+    return things.map((thing) => revisionOf(thing)).sort((one, other) => other.number - one.number)
   }
 
   async find(number: number): Promise<Revision | undefined> {
     const thing = await this.cluster.read(this.deployment(number))
-    return thing ? revisionOf(thing as V1Deployment) : undefined
+    return thing ? revisionOf(thing) : undefined
   }
 
   /**
-   * Puts a revision's objects into the cluster; what is there already stays. What belongs to it goes with its Deployment when that is deleted.
+   * Puts a revision's objects into the cluster; what is there already stays, and so does the number of its pods. What belongs to it goes with its Deployment when
+   * that is deleted.
    *
    * @throws Error when the revision is there with other contents
    */
   async bringUp(objects: Thing[], fingerprint: string): Promise<void> {
-    const deployment = objects.find(({ kind }) => kind === "Deployment") as V1Deployment | undefined
-    const number = deployment?.metadata?.labels?.[labels.revision]
-    if (!deployment || number === undefined) throw new Error("a revision without a Deployment")
-    const marked = {
-      ...deployment,
-      metadata: {
-        ...deployment.metadata,
-        annotations: { ...deployment.metadata?.annotations, [annotations.fingerprint]: fingerprint },
-      },
-    } as V1Deployment & Thing
-    await Promise.all(objects.filter(({ kind = "" }) => shared.includes(kind)).map((thing) => this.cluster.apply(thing)))
+    const deployment = objects.find(({ kind }) => kind === "Deployment")
+    if (deployment?.metadata?.labels?.[labels.revision] === undefined) {
+      throw new Error("a revision without a Deployment")
+    }
+    const { metadata } = deployment
+    const live = await this.cluster.read(deployment)
+    const known = live?.metadata?.annotations?.[annotations.fingerprint]
+    if (live && known !== fingerprint) {
+      throw new Error(`Deployment ${metadata.name ?? ""} is there with other contents`)
+    }
+    const marks = { ...metadata.annotations, [annotations.fingerprint]: fingerprint }
+    const marked = { ...deployment, metadata: { ...metadata, annotations: marks } }
+    const common = objects.filter(({ kind = "" }) => shared.includes(kind))
+    await Promise.all(common.map((thing) => this.cluster.apply(thing)))
     // Without pods at first: what they mount is to be there before them, and is to belong to the Deployment.
-    const live = await this.cluster.read(marked)
-    const owner =
-      live ?? (await this.cluster.apply({ ...marked, spec: { ...marked.spec, replicas: 0 } } as unknown as Thing))
+    const owner = live ?? (await this.cluster.apply(withReplicas(marked, 0)))
     const { name = "", uid = "" } = owner.metadata ?? {}
     const rest = objects.filter(({ kind = "" }) => kind !== "Deployment" && !shared.includes(kind))
-    await Promise.all(ownedBy(rest, { name, uid }).map((thing) => this.ensure(thing as Thing)))
-    await this.cluster.apply(marked)
+    await Promise.all(ownedBy(rest, { name, uid }).map((thing) => this.ensure(thing)))
+    const present = live ? revisionOf(live).wanted : 0
+    await this.cluster.apply(present > 0 ? withReplicas(marked, present) : marked)
   }
 
   private async ensure(thing: Thing): Promise<void> {
@@ -91,59 +104,102 @@ export class Revisions {
       await this.cluster.create(thing)
     } catch (error) {
       if (!(error instanceof ApiError && error.status === 409)) throw error
-      if (!(await this.same(thing))) {
-        throw new Error(`${thing.kind ?? ""} ${thing.metadata?.name ?? ""} is there with other contents`, { cause: error })
+      const name = `${thing.kind ?? ""} ${thing.metadata?.name ?? ""}`
+      const live = await this.cluster.read(thing)
+      if (!sameData(thing, live)) throw new Error(`${name} is there with other contents`, { cause: error })
+      const owner = (object: Thing | undefined) => object?.metadata?.ownerReferences?.[0]?.uid
+      if (owner(live) !== owner(thing)) {
+        // Made anew under a number that was free again: the cluster is about to collect it.
+        throw new Error(`${name} belongs to a Deployment that is gone: try again in a minute`, {
+          cause: error,
+        })
       }
     }
   }
 
   /** Whether an object of the cluster holds these very data. Nothing of them is shown. */
   async same(thing: Thing & { stringData?: Record<string, string> }): Promise<boolean> {
-    const live = await this.cluster.read(thing)
-    const encoded = Object.entries(thing.stringData ?? {}).map(([name, text]) => [
-      name,
-      Buffer.from(text).toString("base64"),
-    ])
-    const wanted = { ...thing.data, ...(Object.fromEntries(encoded) as Record<string, string>) }
-    const found = live?.data ?? {}
-    const names = new Set([...Object.keys(wanted), ...Object.keys(found)])
-    return live !== undefined && [...names].every((name) => wanted[name] === found[name])
+    return sameData(thing, await this.cluster.read(thing))
   }
 
   async scale(number: number, replicas: number): Promise<void> {
     await this.cluster.merge(this.deployment(number), { spec: { replicas } })
   }
 
+  /**
+   * Sees to it that a revision has at least so many pods, and that its autoscaler takes none of them away before {@link free}: a revision that is about to get
+   * traffic, or to get it back, has nothing to do yet.
+   *
+   * @returns how many: no more than its autoscaler may make, and no fewer than it would
+   */
+  async hold(number: number, replicas: number): Promise<number> {
+    const [revision, found] = await Promise.all([
+      this.find(number),
+      this.cluster.read(this.autoscaler(number)),
+    ])
+    if (!revision) return replicas
+    const autoscaler = found as Autoscaler | undefined
+    const { minReplicas = 1, maxReplicas = Infinity } = autoscaler?.spec ?? {}
+    const least = Number(autoscaler?.metadata?.annotations?.[annotations.least] ?? minReplicas)
+    const held = Math.min(Math.max(replicas, least), maxReplicas)
+    if (autoscaler && held > minReplicas) {
+      await this.cluster.merge(this.autoscaler(number), {
+        metadata: { annotations: { [annotations.least]: String(least) } },
+        spec: { minReplicas: held },
+      })
+    }
+    if (revision.wanted < held) await this.scale(number, held)
+    return held
+  }
+
+  /** Gives a revision's autoscaler its own least number back. */
+  async free(number: number): Promise<void> {
+    const autoscaler = await this.cluster.read(this.autoscaler(number))
+    const least = autoscaler?.metadata?.annotations?.[annotations.least]
+    if (least === undefined) return
+    await this.cluster.merge(this.autoscaler(number), {
+      metadata: { annotations: { [annotations.least]: null } },
+      spec: { minReplicas: Number(least) },
+    })
+  }
+
   /** Says on the revision itself what came of it. */
   async mark(number: number, outcome: "promoted" | "aborted"): Promise<void> {
-    await this.cluster.merge(this.deployment(number), { metadata: { annotations: { [annotations.outcome]: outcome } } })
+    await this.cluster.merge(this.deployment(number), {
+      metadata: { annotations: { [annotations.outcome]: outcome } },
+    })
   }
 
   async remove(number: number): Promise<void> {
     await this.cluster.delete(this.deployment(number))
   }
 
-  /** The pods of a revision that are not on their way out. */
-  async pods(number: number): Promise<V1Pod[]> {
+  /** The pods of a revision that are neither on their way out nor over, as an evicted one is. */
+  async pods(number: number): Promise<Pod[]> {
     const selector = `${labels.service}=${this.service},${labels.revision}=${number}`
-    const pods = (await this.cluster.list("v1", "Pod", this.namespace, selector)) as V1Pod[]
-    return pods.filter(({ metadata }) => metadata?.deletionTimestamp === undefined)
+    const pods = (await this.cluster.list("v1", "Pod", this.namespace, selector)) as Pod[]
+    return pods.filter(
+      ({ metadata, status }) =>
+        metadata?.deletionTimestamp === undefined && !["Failed", "Succeeded"].includes(status?.phase ?? ""),
+    )
   }
 
-  /** How far a revision has come. */
-  async readiness(number: number): Promise<{ wanted: number; ready: number; broken?: string; waiting?: string }> {
+  async readiness(number: number): Promise<Readiness> {
     const revision = await this.find(number)
-    if (!revision) return { wanted: 1, ready: 0, broken: `the Deployment of revision ${number} is gone` }
+    if (!revision) {
+      return { wanted: 1, ready: 0, serving: 0, broken: `the Deployment of revision ${number} is gone` }
+    }
     const { wanted, ready } = revision
-    if (ready >= wanted) return { wanted, ready }
+    if (ready >= wanted) return { wanted, ready, serving: ready }
     const pods = await this.pods(number)
+    const serving = pods.filter(isReady).length
     const trouble = pods.map(troubleOf).find((found) => found !== undefined)
     if (!trouble) {
       const waiting = pods.map(unscheduled).find((found) => found !== undefined)
-      return { wanted, ready, ...(waiting !== undefined && { waiting }) }
+      return { wanted, ready, serving, ...(waiting !== undefined && { waiting }) }
     }
     const said = trouble.crashed ? await this.lastWords(trouble.pod) : ""
-    return { wanted, ready, broken: `${trouble.pod}: ${trouble.reason}${said}` }
+    return { wanted, ready, serving, broken: `${trouble.pod}: ${trouble.reason}${said}` }
   }
 
   private async lastWords(pod: string): Promise<string> {
@@ -155,15 +211,36 @@ export class Revisions {
   }
 
   private deployment(number: number): Thing {
-    return {
-      apiVersion: "apps/v1",
-      kind: "Deployment",
-      metadata: { namespace: this.namespace, name: `${this.service}-${number}` },
-    }
+    return { apiVersion: "apps/v1", kind: "Deployment", metadata: this.named(number) }
+  }
+
+  private autoscaler(number: number): Thing {
+    return { apiVersion: "autoscaling/v2", kind: "HorizontalPodAutoscaler", metadata: this.named(number) }
+  }
+
+  private named(number: number) {
+    return { namespace: this.namespace, name: revisionName(this.service, number) }
   }
 }
 
-function revisionOf({ metadata, spec, status }: V1Deployment): Revision {
+const withReplicas = (deployment: Thing, replicas: number): Thing => ({
+  ...deployment,
+  spec: { ...deployment.spec, replicas },
+})
+
+function sameData(thing: Thing & { stringData?: Record<string, string> }, live: Thing | undefined): boolean {
+  const encoded = Object.entries(thing.stringData ?? {}).map(([name, text]) => [
+    name,
+    Buffer.from(text).toString("base64"),
+  ])
+  const wanted = { ...thing.data, ...(Object.fromEntries(encoded) as Record<string, string>) }
+  const found = live?.data ?? {}
+  const names = new Set([...Object.keys(wanted), ...Object.keys(found)])
+  return live !== undefined && [...names].every((name) => wanted[name] === found[name])
+}
+
+function revisionOf(thing: Thing): Revision {
+  const { metadata, spec, status } = thing as Deployment
   const marks = metadata?.annotations ?? {}
   const outcome = marks[annotations.outcome]
   const head = marks[annotations.schemaHead]
@@ -171,10 +248,11 @@ function revisionOf({ metadata, spec, status }: V1Deployment): Revision {
     number: Number(metadata?.labels?.[labels.revision]),
     image: spec?.template.spec?.containers[0]?.image ?? "",
     digest: marks[annotations.digest] ?? "",
-    version: metadata?.labels?.["app.kubernetes.io/version"] ?? "",
+    version: metadata?.labels?.[labels.version] ?? "",
     fingerprint: marks[annotations.fingerprint] ?? "",
     ...(outcome === "promoted" || outcome === "aborted" ? { outcome } : {}),
     made: String(metadata?.creationTimestamp ?? ""),
+    pullSecrets: (spec?.template.spec?.imagePullSecrets ?? []).flatMap(({ name }) => name ?? []),
     wanted: spec?.replicas ?? 0,
     // Available pods have been ready for a while; a count of an older generation says nothing of this one.
     ready: status?.observedGeneration === metadata?.generation ? (status?.availableReplicas ?? 0) : 0,
@@ -184,32 +262,41 @@ function revisionOf({ metadata, spec, status }: V1Deployment): Revision {
   }
 }
 
-const hopeless = ["ImagePullBackOff", "InvalidImageName", "CreateContainerError", "RunContainerError"]
+const hopeless = [
+  "ImagePullBackOff",
+  "InvalidImageName",
+  "CreateContainerConfigError",
+  "CreateContainerError",
+  "RunContainerError",
+]
 /** A container that ends this often while it starts will not come up. */
 const restarts = 2
 
 /** Why a pod will not become ready, whatever one waits. */
-function troubleOf({ metadata, status }: V1Pod): { pod: string; reason: string; crashed: boolean } | undefined {
+function troubleOf({ metadata, status }: Pod): { pod: string; reason: string; crashed: boolean } | undefined {
   const pod = metadata?.name ?? ""
   for (const container of status?.containerStatuses ?? []) {
-    const { waiting } = container.state ?? {}
+    const waiting = container.state?.waiting
     if (waiting?.reason !== undefined && hopeless.includes(waiting.reason)) {
       return { pod, reason: `${waiting.reason}: ${waiting.message ?? "no more is said"}`, crashed: false }
     }
-    if (container.restartCount >= restarts && container.ready !== true) {
+    if (container.restartCount >= restarts && !container.ready) {
       const { exitCode, reason } = container.lastState?.terminated ?? {}
-      const how = reason === "OOMKilled" ? "was killed for its memory" : `ended with exit code ${exitCode ?? "?"}`
+      const how =
+        reason === "OOMKilled" ? "was killed for its memory" : `ended with exit code ${exitCode ?? "?"}`
       return { pod, reason: `it ${how}, ${container.restartCount} times`, crashed: true }
     }
   }
   return undefined
 }
 
-function unscheduled({ metadata, status }: V1Pod): string | undefined {
+function unscheduled({ metadata, status }: Pod): string | undefined {
   const condition = status?.conditions?.find(({ type }) => type === "PodScheduled")
-  return condition?.status === "False" ? `${metadata?.name ?? ""}: ${condition.message ?? "it has no node"}` : undefined
+  return condition?.status === "False"
+    ? `${metadata?.name ?? ""}: ${condition.message ?? "it has no node"}`
+    : undefined
 }
 
 /** Whether a pod takes requests. */
-export const isReady = ({ status }: V1Pod): boolean =>
+export const isReady = ({ status }: Pod): boolean =>
   status?.conditions?.some(({ type, status: holds }) => type === "Ready" && holds === "True") ?? false

@@ -31,19 +31,19 @@ const rule = (apiGroup: string, resources: string[], verbs: string[]): Plain<V1P
 
 /** What a deploy needs, and no more. What belongs to a revision is deleted by the cluster, with its Deployment. */
 const deployerRules: Plain<V1PolicyRule>[] = [
-  rule("apps", ["deployments"], ["get", "list", "watch", "create", "patch", "delete"]),
+  rule("apps", ["deployments"], ["get", "list", "create", "patch", "delete"]),
   rule("", ["services", "serviceaccounts"], ["get", "list", "create", "patch"]),
   // Configuration and the audit log are written once: neither changed nor deleted.
   rule("", ["configmaps"], ["get", "list", "create"]),
   rule("", ["secrets"], ["get", "create"]),
-  rule("", ["pods", "events"], ["get", "list", "watch"]),
+  rule("", ["pods", "events"], ["get", "list"]),
   rule("", ["pods/log", "pods/proxy", "services/proxy"], ["get"]),
   rule("autoscaling", ["horizontalpodautoscalers"], ["get", "list", "create", "patch"]),
   rule("policy", ["poddisruptionbudgets"], ["get", "list", "create", "patch"]),
   rule("networking.k8s.io", ["networkpolicies"], ["get", "list", "create", "patch"]),
   rule("gateway.networking.k8s.io", ["httproutes"], ["get", "list", "create", "patch"]),
   rule("coordination.k8s.io", ["leases"], ["get", "list", "create", "patch"]),
-  rule("batch", ["jobs"], ["get", "list", "watch", "create", "delete"]),
+  rule("batch", ["jobs"], ["get", "create", "delete"]),
 ]
 
 const watchRules: Plain<V1PolicyRule>[] = [

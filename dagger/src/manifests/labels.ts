@@ -1,15 +1,22 @@
-/** The labels that things are found by. */
+/** The labels that things are found by, and the version, for people. */
 export const labels = {
   service: "app.kubernetes.io/name",
   revision: "pitwall.dev/revision",
+  version: "app.kubernetes.io/version",
 }
 
 /** What is written on a revision's objects. */
 export const annotations = {
   digest: "pitwall.dev/digest",
   environment: "pitwall.dev/environment",
+  /** What the revision was made from, secrets aside. */
+  fingerprint: "pitwall.dev/fingerprint",
+  /** What came of its rollout. */
+  outcome: "pitwall.dev/outcome",
   schemaHead: "pitwall.dev/schema-head",
   schemaBreaking: "pitwall.dev/schema-breaking",
+  /** On an autoscaler that is held at more pods than it would have: its own least number. */
+  least: "pitwall.dev/least-replicas",
 }
 
 export const managedBy = { "app.kubernetes.io/managed-by": "pitwall" }

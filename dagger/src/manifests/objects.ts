@@ -221,7 +221,7 @@ function metadataOf({ namespace, service, revision, version, ...release }: Relea
   return {
     namespace,
     name: revisionName(service, revision),
-    labels: { ...labelsOf(service, revision), "app.kubernetes.io/version": labelValue(version) },
+    labels: { ...labelsOf(service, revision), [labels.version]: labelValue(version) },
     annotations: {
       [annotations.digest]: release.digest,
       [annotations.environment]: release.environment,
@@ -246,7 +246,8 @@ function deployment(workload: Workload, release: Release): Plain<V1Deployment> {
     metadata,
     spec: {
       replicas: release.replicas ?? workload.replicas.min,
-      
+      // A pod that was ready for a moment only is not available, and the rollout waits for available ones.
+      minReadySeconds: workload.minReady,
       progressDeadlineSeconds: release.progressDeadline ?? Math.max(600, workload.minReady + 1),
       // The revisions are the history: this Deployment never gets another pod template.
       revisionHistoryLimit: 0,

@@ -18,10 +18,12 @@ const step = section({ weight: z.int().min(1).max(99), for: duration })
 /** How a revision gets to all traffic; see `dagger/config/deploy.yaml`. */
 export const rolloutSection = section({
   strategy: z.enum(["blue-green", "canary"]),
-  steps: z.array(step).refine(
-    (steps) => steps.every(({ weight }, at) => at === 0 || weight > (steps[at - 1]?.weight ?? 0)),
-    "weights rise from step to step",
-  ),
+  steps: z
+    .array(step)
+    .refine(
+      (steps) => steps.every(({ weight }, at) => at === 0 || weight > (steps[at - 1]?.weight ?? 0)),
+      "weights rise from step to step",
+    ),
   progressDeadline: duration,
   prePromotion: duration,
   postPromotion: duration,

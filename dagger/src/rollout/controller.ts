@@ -1,9 +1,10 @@
-import { assess } from "../analysis/rules.js"
-import type { AnalysisSettings } from "../analysis/rules.js"
+import { type Clock, monotonic } from "../clock.js"
+import { compare } from "../analysis/judge.js"
+import { type AnalysisSettings, assess, type Assessment } from "../analysis/rules.js"
 import { type Observation, summaryOf } from "../analysis/observation.js"
-import type { MetricsSource } from "../analysis/sources.js"
-import type { Kubernetes } from "../kubernetes/client.js"
-import type { Revisions } from "../kubernetes/revisions.js"
+import type { MetricsSource, Version } from "../analysis/sources.js"
+import { type Cluster, Unreachable } from "../kubernetes/client.js"
+import type { Readiness, Revision, Revisions } from "../kubernetes/revisions.js"
 import type { RolloutSettings } from "./configuration.js"
 import type { Lease } from "./lease.js"
 import { type RolloutRecord, stableOf, Superseded } from "./record.js"
@@ -12,8 +13,8 @@ import { clearWatch, setWatch } from "./watch.js"
 
 /** What a rollout is driven with. */
 export interface Means {
-  cluster: Kubernetes
-  lease: Lease
+  cluster: Cluster
+  lease: Pick<Lease, "holder" | "check">
   record: RolloutRecord
   revisions: Revisions
   settings: RolloutSettings
@@ -23,51 +24,80 @@ export interface Means {
   smoke: (revision: number) => Promise<{ ok: boolean; reason: string }>
   /** Sends requests to a revision's preview address, so that there is something to analyse before it has users. */
   probe: (revision: number) => Promise<void>
-  /** Points the Service that the cluster's own clients use to a revision. */
+  /** Points the Service that the cluster's own clients use to a revision; it may be done again. */
   point: (revision: number) => Promise<void>
   /** The program of the dead-man's switch. */
   watch: string
   /** How many revisions are kept beside the one that has traffic. */
   history: number
   say: (line: string) => void
-  /** Told of each new state, once it is written. */
+  /** Told of each state that the rollout comes to while this command drives it, whoever brought it there. */
   entered?: (rollout: Rollout) => Promise<void>
+  clock?: Clock
 }
 
+/** Milliseconds between two looks. */
 const tick = 1000
 /** Milliseconds between two lines about one and the same state. */
 const quiet = 10_000
+
+/** What is seen of a rollout, for a decision and for people. */
+type Look = Facts & { candidate: Pick<Readiness, "waiting"> }
 
 /** Takes a rollout from its state in the cluster to its end, whoever began it. */
 export class Controller {
   private seen = ""
   private smoked?: { ok: boolean; reason: string }
   private history: Observation[] = []
-  private sampled = 0
-  private spoke = 0
+  private baseline: Observation[] = []
+  private sampled = -Infinity
+  private spoke = -Infinity
+  /** How many pods the candidate needs for more traffic. */
+  private needed = 0
+  private readonly clock: Clock
 
-  constructor(private readonly means: Means) {}
+  constructor(private readonly means: Means) {
+    this.clock = means.clock ?? monotonic
+  }
 
   /**
    * @returns the rollout, promoted or aborted, with the cluster tidied up after it
-   * @throws Superseded when another command has taken over, Held when the lease is lost
+   * @throws Superseded when another command has taken over, Held when the lease is lost, Unreachable when there is no API server for longer than a revision may
+   * take to become ready
    */
   async run(): Promise<Rollout> {
-    for (;;) {
-      const rollout = await this.mine()
-      if (isOver(rollout)) {
-        await tidy(rollout, this.means)
-        return rollout
-      }
-      const facts = await this.look(rollout)
-      const next = advance(rollout, facts, this.means.settings, this.means.cluster.now())
-      if (next === rollout) {
-        this.report(rollout, facts)
-        await new Promise((resolve) => setTimeout(resolve, tick))
-      } else {
-        await this.enter(next)
+    const { say, settings } = this.means
+    for (let heard = this.clock.now(); ;) {
+      try {
+        const end = await this.turn()
+        if (end) return end
+        heard = this.clock.now()
+      } catch (error) {
+        if (!(error instanceof Unreachable)) throw error
+        if (this.clock.now() - heard >= settings.progressDeadline * 1000) throw error
+        say(`${error.message}; looking again`)
+        await this.clock.pause(tick)
       }
     }
+  }
+
+  /** One look, and what follows from it. */
+  private async turn(): Promise<Rollout | undefined> {
+    const { cluster, settings } = this.means
+    const rollout = await this.mine()
+    if (isOver(rollout)) {
+      await tidy(rollout, this.means)
+      return rollout
+    }
+    const look = await this.look(rollout)
+    const next = advance(rollout, look, settings, cluster.now())
+    if (next === rollout) {
+      this.report(rollout, look)
+      await this.clock.pause(tick)
+    } else {
+      await this.write(next)
+    }
+    return undefined
   }
 
   /** The state in the cluster: an operator, or the watch, may have changed it. */
@@ -76,43 +106,64 @@ export class Controller {
     lease.check()
     const rollout = await record.read()
     if (!rollout) throw new Superseded("the rollout is gone: its HTTPRoute was deleted")
-    if (rollout.controller !== lease.holder) throw new Superseded(`${rollout.controller} has taken over`)
-    const state = `${rollout.id} ${rollout.phase} ${rollout.step} ${rollout.since}`
-    if (state !== this.seen) {
-      this.seen = state
-      this.history = []
-      this.sampled = 0
-      delete this.smoked
-      if (rollout.phase === "aborting") this.means.say(describe(rollout, this.means.settings))
+    if (rollout.controller !== lease.holder) {
+      const { controller } = rollout
+      throw new Superseded(controller === "" ? "its state was taken away" : `${controller} has taken over`)
     }
+    const state = `${rollout.id} ${rollout.phase} ${rollout.step} ${rollout.since}`
+    if (state !== this.seen) await this.arrive(rollout, state)
     return rollout
   }
 
-  private async enter(next: Rollout): Promise<void> {
-    const { record, point, say, entered, settings } = this.means
+  /** What goes with a state. It is done when the state is seen, not when it is written: the command that wrote it may have died since. */
+  private async arrive(rollout: Rollout, state: string): Promise<void> {
+    const { point, say, entered, settings, revisions } = this.means
+    const { phase, stable, revision } = rollout
+    const back = phase === "aborting" || phase === "aborted"
+    const forth = phase === "settling" || phase === "promoted"
+    const home = back ? stable : forth ? revision : undefined
+    if (home !== undefined) await point(home)
+    if (!isOver(rollout)) {
+      // It may have to take all traffic back at any time, however little it has to do now.
+      const present = stable === undefined ? 0 : ((await revisions.find(stable))?.wanted ?? 0)
+      if (stable !== undefined) await revisions.hold(stable, present)
+      if (!back && !forth) this.needed = await revisions.hold(revision, present)
+    }
+    const first = this.seen === ""
+    this.seen = state
+    this.history = []
+    this.baseline = []
+    this.sampled = -Infinity
+    delete this.smoked
+    say(describe(rollout, settings))
+    if (!first) await entered?.(rollout)
+  }
+
+  private async write(next: Rollout): Promise<void> {
     try {
-      await record.write(next)
+      await this.means.record.write(next)
     } catch (error) {
       // What was decided was decided from an old state: it looks again.
-      if (error instanceof Superseded) return
-      throw error
+      if (!(error instanceof Superseded)) throw error
     }
-    const home = next.phase === "settling" ? next.revision : next.phase === "aborting" ? next.stable : undefined
-    if (home !== undefined) await point(home)
-    if (next.phase !== "aborting") say(describe(next, settings))
-    await entered?.(next)
   }
 
   /** Gathers what the phase needs for a decision. */
-  private async look(rollout: Rollout): Promise<Facts> {
+  private async look(rollout: Rollout): Promise<Look> {
     const { revisions, smoke } = this.means
-    if (rollout.phase === "preparing") {
-      return { candidate: await revisions.readiness(rollout.revision), guarded: false }
+    const { phase, stable, revision } = rollout
+    if (phase === "aborting") return { candidate: { wanted: 0, ready: 0, serving: 0 }, guarded: false }
+    const candidate = await revisions.readiness(revision)
+    if (phase === "settling") return { candidate, guarded: false }
+    if (phase === "preparing") {
+      return { candidate: { ...candidate, wanted: Math.max(candidate.wanted, this.needed) }, guarded: false }
     }
-    if (rollout.phase === "verifying") this.smoked ??= await smoke(rollout.revision)
-    const [guarded, assessment] = await Promise.all([this.guard(rollout), this.analyse(rollout)])
+    const home = stable === undefined ? undefined : await revisions.find(stable)
+    if (home && home.wanted > this.needed) this.needed = await revisions.hold(revision, home.wanted)
+    if (phase === "verifying") this.smoked ??= await smoke(revision)
+    const [guarded, assessment] = await Promise.all([this.guard(rollout, home), this.analyse(rollout)])
     return {
-      candidate: { wanted: 0, ready: 0 },
+      candidate: { ...candidate, wanted: this.needed },
       guarded,
       ...(this.smoked && { smoke: this.smoked }),
       ...(assessment && { assessment }),
@@ -120,62 +171,77 @@ export class Controller {
   }
 
   /** Nothing is taken back where there is nothing to go back to, or where the revision was proven before. */
-  private async guard(rollout: Rollout): Promise<boolean> {
-    const { cluster, record, revisions, settings, watch } = this.means
-    const { stable, kind, phase } = rollout
-    if (stable === undefined || kind === "rollback") return true
-    if (phase !== "verifying") return true
-    const { namespace } = record.entrance
-    const image = (await revisions.find(stable))?.image
-    if (image === undefined) return true
+  private async guard(rollout: Rollout, stable: Revision | undefined): Promise<boolean> {
+    const { cluster, record, settings, watch } = this.means
+    if (!stable || rollout.kind === "rollback") return true
+    const { unattended } = settings
+    const why = `unattended for ${unattended} s: the watch in the cluster took traffic back`
     return setWatch(cluster, rollout, {
-      ...{ namespace, image, program: watch, unattended: settings.unattended },
-      safePatch: record.safePatch(rollout),
+      ...{ namespace: record.entrance.namespace, image: stable.image, pullSecrets: stable.pullSecrets },
+      ...{ program: watch, unattended, safePatch: record.patchOf(abort(rollout, why, cluster.now())) },
     })
   }
 
-  private async analyse(rollout: Rollout): Promise<Facts["assessment"]> {
-    const { analysis, cluster, probe, record, settings, source } = this.means
+  private async analyse(rollout: Rollout): Promise<Assessment | undefined> {
+    const { analysis, cluster, probe, settings } = this.means
     const duration = analysisOf(rollout, settings)
     if (duration === 0) return undefined
     if (rollout.phase === "verifying") await probe(rollout.revision)
-    const now = cluster.now()
-    if (now - this.sampled >= analysis.interval * 1000) {
-      this.sampled = now
-      const { namespace, service } = record.entrance
-      const role = "candidate"
-      this.history.push(await source.observe({ namespace, service, revision: rollout.revision, role }))
+    // Side by side: only while both have users.
+    const judged = rollout.phase === "shifting" && rollout.stable !== undefined && analysis.judge
+    if (this.clock.now() - this.sampled >= analysis.interval * 1000) {
+      this.sampled = this.clock.now()
+      await Promise.all([
+        this.sample(this.history, rollout.revision, "candidate"),
+        judged && this.sample(this.baseline, rollout.stable ?? 0, "stable"),
+      ])
     }
-    return assess(this.history, analysis, { elapsed: cluster.now() - rollout.since, duration })
+    const found = assess(this.history, analysis, { elapsed: cluster.now() - rollout.since, duration })
+    // Once a step, at its end: who asks often enough finds a difference.
+    if (found.outcome !== "pass" || !judged) return found
+    const verdict = compare(this.history, this.baseline, judged)
+    return verdict.outcome === "fail" ? verdict : { ...found, reason: `${found.reason}; ${verdict.reason}` }
   }
 
-  private report(rollout: Rollout, { candidate, assessment }: Facts & { candidate: { waiting?: string } }): void {
-    if (Date.now() - this.spoke < quiet) return
-    this.spoke = Date.now()
-    const { say, cluster, settings } = this.means
+  private async sample(history: Observation[], revision: number, role: Version["role"]): Promise<void> {
+    const { namespace, service } = this.means.record.entrance
+    history.push(await this.means.source.observe({ namespace, service, revision, role }))
+  }
+
+  private report(rollout: Rollout, { candidate, assessment }: Look): void {
+    if (this.clock.now() - this.spoke < quiet) return
+    this.spoke = this.clock.now()
+    const { say, cluster } = this.means
     const seconds = Math.round((cluster.now() - rollout.since) / 1000)
-    const news =
-      rollout.phase === "preparing"
-        ? `${candidate.ready} of ${candidate.wanted} pods are ready${candidate.waiting ? ` (${candidate.waiting})` : ""}`
-        : assessment
-          ? `${summaryOf(this.history)}; ${assessment.reason}`
-          : ""
-    say(`${head(rollout)} for ${seconds} s${news === "" ? "" : `: ${news}`}`)
+    const { wanted, ready, waiting } = candidate
+    const pods = `${ready} of ${wanted} pods are ready${waiting === undefined ? "" : ` (${waiting})`}`
+    const news = [
+      ...(rollout.phase === "preparing" || (!isOver(rollout) && ready < wanted) ? [pods] : []),
+      ...(assessment ? [summaryOf(this.history), assessment.reason] : []),
+    ]
+    say([`${head(rollout)} for ${seconds} s`, news.join("; ")].filter((part) => part !== "").join(": "))
   }
 }
 
 /** What is left to do when a rollout is over; it may be done again. */
-export async function tidy(rollout: Rollout, means: Pick<Means, "cluster" | "revisions" | "history">): Promise<void> {
-  const { cluster, revisions, history } = means
+export async function tidy(
+  rollout: Rollout,
+  { cluster, revisions, history }: Pick<Means, "cluster" | "revisions" | "history">,
+): Promise<void> {
   const stable = stableOf(rollout)
   await clearWatch(cluster, rollout, revisions.namespace)
   if (await revisions.find(rollout.revision)) {
     if (rollout.phase === "promoted") await revisions.mark(rollout.revision, "promoted")
     else if (rollout.kind === "deploy") await revisions.mark(rollout.revision, "aborted")
   }
+  if (stable !== undefined) await revisions.free(stable)
   const others = (await revisions.all()).filter(({ number }) => number !== stable)
   await Promise.all(others.filter(({ wanted }) => wanted > 0).map(({ number }) => revisions.scale(number, 0)))
-  await Promise.all(others.slice(history).map(({ number }) => revisions.remove(number)))
+  // A row of failures must not use up the one that there is to go back to.
+  const proven = others.filter(({ outcome }) => outcome === "promoted").slice(0, 1)
+  const kept = [...new Set([...proven, ...others])].slice(0, history)
+  const gone = others.filter((revision) => !kept.includes(revision))
+  await Promise.all(gone.map(({ number }) => revisions.remove(number)))
 }
 
 /**

@@ -9,9 +9,20 @@ import type { RolloutSettings } from "./configuration.js"
  *
  * Blue-green is a canary without steps: it goes from `verifying` to `promoting`.
  */
-export type Phase = "preparing" | "verifying" | "shifting" | "promoting" | "settling" | "promoted" | "aborting" | "aborted"
+export const phases = [
+  "preparing",
+  "verifying",
+  "shifting",
+  "promoting",
+  "settling",
+  "promoted",
+  "aborting",
+  "aborted",
+] as const
+export type Phase = (typeof phases)[number]
 
-export type Strategy = "blue-green" | "canary"
+export const strategies = ["blue-green", "canary"] as const
+export type Strategy = (typeof strategies)[number]
 
 /** All that is kept of a rollout, in the cluster, beside the traffic that it governs. Times are milliseconds of the API server's clock. */
 export interface Rollout {
@@ -43,8 +54,11 @@ export interface Rollout {
 
 /** What a decision is made from. */
 export interface Facts {
-  /** Pods of the candidate. `broken`: why they will never be ready. */
-  candidate: { wanted: number; ready: number; broken?: string }
+  /**
+   * Pods of the candidate: how many it needs for more traffic, no fewer than the stable revision has; how many have been ready for long enough; how many take
+   * requests at this moment. `broken`: why one of them will never be ready.
+   */
+  candidate: { wanted: number; ready: number; serving: number; broken?: string }
   /** What the smoke test said; none while it has not been run. */
   smoke?: { ok: boolean; reason: string }
   /** The watch that takes traffic back from an unattended rollout is on duty. */
@@ -61,7 +75,10 @@ export const isOver = ({ phase }: Rollout): boolean => terminal.includes(phase)
 export const isExposed = ({ phase }: Rollout): boolean => phase === "shifting" || phase === "promoting"
 
 /** The share of traffic that each revision is to have, in percent; they sum to 100, or to nothing at the first deploy. */
-export function backends(rollout: Rollout, { steps }: RolloutSettings): { revision: number; weight: number }[] {
+export function backends(
+  rollout: Rollout,
+  { steps }: RolloutSettings,
+): { revision: number; weight: number }[] {
   const weight = candidateWeight(rollout, steps)
   const stable = rollout.stable === undefined ? [] : [{ revision: rollout.stable, weight: 100 - weight }]
   return [...stable, { revision: rollout.revision, weight }].filter((backend) => backend.weight > 0)
@@ -75,7 +92,10 @@ function candidateWeight({ phase, step, strategy }: Rollout, steps: RolloutSetti
     case "settling":
     case "promoted":
       return 100
-    default:
+    case "preparing":
+    case "verifying":
+    case "aborting":
+    case "aborted":
       return 0
   }
 }
@@ -95,39 +115,50 @@ export function analysisOf({ kind, phase, step }: Rollout, settings: RolloutSett
  * @param now milliseconds, by the clock of `since`
  */
 export function advance(rollout: Rollout, facts: Facts, settings: RolloutSettings, now: number): Rollout {
-  const to = (phase: Phase, message: string, step = 0): Rollout => ({ ...rollout, phase, step, since: now, message })
+  const to = (phase: Phase, message: string, step = 0): Rollout => ({
+    ...rollout,
+    ...{ phase, step, since: now, message },
+  })
   const elapsed = now - rollout.since
-  const steps = rollout.strategy === "canary" && rollout.stable !== undefined ? settings.steps : []
+  const late = elapsed >= settings.progressDeadline * 1000
+  const { wanted, ready, serving, broken } = facts.candidate
+  // What has users must answer them: no rule needs minutes to see that nobody does.
+  if ((isExposed(rollout) || rollout.phase === "settling") && serving === 0) {
+    return abort(rollout, `none of ${wanted} pods is ready${broken === undefined ? "" : `; ${broken}`}`, now)
+  }
 
   switch (rollout.phase) {
-    case "preparing": {
-      const { wanted, ready, broken } = facts.candidate
+    case "preparing":
       if (broken !== undefined) return abort(rollout, broken, now)
       if (wanted > 0 && ready >= wanted) return to("verifying", `${ready} of ${wanted} pods are ready`)
-      if (elapsed >= settings.progressDeadline * 1000) {
-        return abort(rollout, `${ready} of ${wanted} pods were ready after ${settings.progressDeadline} s`, now)
-      }
-      return rollout
-    }
+      return late
+        ? abort(rollout, `${ready} of ${wanted} pods were ready after ${settings.progressDeadline} s`, now)
+        : rollout
     case "verifying": {
       if (facts.smoke && !facts.smoke.ok) return abort(rollout, facts.smoke.reason, now)
       if (!facts.smoke) return rollout
       if (!facts.guarded) {
-        const late = elapsed >= settings.progressDeadline * 1000
         return late ? abort(rollout, "the watch that would take traffic back did not start", now) : rollout
       }
-      return analysed(rollout, facts, settings, now, (why) => {
-        const [first] = steps
-        return first ? to("shifting", `${why}; ${first.weight} % of traffic`) : to("promoting", `${why}; all traffic`)
-      })
+      const [first] = stepsOf(rollout, settings)
+      return analysed(rollout, facts, settings, now, (why) =>
+        first
+          ? to("shifting", `${why}; ${first.weight} % of traffic`)
+          : to("promoting", `${why}; all traffic`),
+      )
     }
-    case "shifting":
-      return analysed(rollout, facts, settings, now, (why) => {
-        const next = steps[rollout.step + 1]
-        return next
+    case "shifting": {
+      const steps = stepsOf(rollout, settings)
+      if (!steps[rollout.step]) {
+        return abort(rollout, `there is no step ${rollout.step + 1} any more: the steps were changed`, now)
+      }
+      const next = steps[rollout.step + 1]
+      return analysed(rollout, facts, settings, now, (why) =>
+        next
           ? to("shifting", `${why}; ${next.weight} % of traffic`, rollout.step + 1)
-          : to("promoting", `${why}; all traffic`)
-      })
+          : to("promoting", `${why}; all traffic`),
+      )
+    }
     case "promoting":
       return analysed(rollout, facts, settings, now, (why) => to("settling", why))
     case "settling":
@@ -140,17 +171,29 @@ export function advance(rollout: Rollout, facts: Facts, settings: RolloutSetting
   }
 }
 
+/** A first revision has nobody to share traffic with, and one that was proven needs no proof. */
+const stepsOf = ({ strategy, kind, stable }: Rollout, { steps }: RolloutSettings) =>
+  strategy === "canary" && kind === "deploy" && stable !== undefined ? steps : []
+
+/** Goes on where the analysis is over and the candidate has the pods for more traffic. */
 function analysed(
   rollout: Rollout,
-  { assessment }: Facts,
+  { assessment, candidate: { wanted, ready } }: Facts,
   settings: RolloutSettings,
   now: number,
   passed: (why: string) => Rollout,
 ): Rollout {
-  if (analysisOf(rollout, settings) === 0) return passed("no analysis is asked for")
-  if (assessment?.outcome === "fail") return abort(rollout, assessment.reason, now)
-  if (assessment?.outcome === "pass") return passed(assessment.reason)
-  return rollout
+  const duration = analysisOf(rollout, settings)
+  const { outcome, reason } =
+    duration === 0 ? { outcome: "pass", reason: "no analysis is asked for" } : (assessment ?? {})
+  if (outcome === "fail" && reason !== undefined) return abort(rollout, reason, now)
+  if (outcome !== "pass" || reason === undefined) return rollout
+  // One that has all traffic has no more to get.
+  if (ready >= wanted || rollout.phase === "promoting") return passed(reason)
+  const late = now - rollout.since >= duration + settings.progressDeadline * 1000
+  return late
+    ? abort(rollout, `${ready} of ${wanted} pods are ready, too few for more traffic`, now)
+    : rollout
 }
 
 /**
@@ -163,8 +206,11 @@ export function abort(rollout: Rollout, why: string, now: number): Rollout {
   return { ...rollout, phase: "aborting", since: now, message: why }
 }
 
-/** A rollout that another command goes on with. What was analysed under the old one is not known: the analysis of the phase begins again. */
+/**
+ * A rollout that another command goes on with. What was analysed under the old one is not known, and nobody waited for its pods meanwhile: the phase begins again.
+ * A delay goes on.
+ */
 export function takeOver(rollout: Rollout, controller: string, now: number): Rollout {
-  const afresh = rollout.phase === "verifying" || isExposed(rollout)
+  const afresh = rollout.phase === "preparing" || rollout.phase === "verifying" || isExposed(rollout)
   return { ...rollout, controller, ...(afresh && { since: now }) }
 }

@@ -106,7 +106,7 @@ describe("accessObjects", () => {
   })
 
   it("lets the deployer look into pods and ask them, and not more", () => {
-    expect(of("pods")).toEqual(["get", "list", "watch"])
+    expect(of("pods")).toEqual(["get", "list"])
     for (const resource of ["pods/log", "pods/proxy", "services/proxy"]) expect(of(resource)).toEqual(["get"])
   })
 
