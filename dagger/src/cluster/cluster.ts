@@ -138,6 +138,8 @@ const serverFlags = [
   // One node needs no tunnel, and not every machine's kernel has one.
   "--flannel-backend=host-gw",
   `--kube-apiserver-arg=token-auth-file=${tokens}`,
+  // The node takes pods as soon as it is ready, and not up to five seconds later.
+  "--kube-controller-manager-arg=node-monitor-period=1s",
 ]
 
 function nodeContainer(name: string, gatewayApi: File, routerImage: string): Container {
@@ -154,10 +156,11 @@ function nodeContainer(name: string, gatewayApi: File, routerImage: string): Con
     dag
       .container()
       .from(images.k3s)
-      // In memory: containerd's layers cannot lie on those of a container, and nothing is to stay.
-      .withMountedTemp(state)
+      // In memory: containerd's layers cannot lie on those of a container, and nothing is to stay. A mount hides what is below it, so these are narrow.
+      .withMountedTemp(`${state}/agent/containerd`)
+      .withMountedTemp(`${state}/server/db`)
       .withMountedTemp("/var/lib/kubelet")
-      .withMountedDirectory(`${state}/server/manifests`, manifests)
+      .withDirectory(`${state}/server/manifests`, manifests)
       .withNewFile(tokens, `${tokenOf(name)},admin,admin,"system:masters"\n`, { permissions: 0o600 })
       .withExposedPort(apiPort)
       // It listens once the node has pulled it, which `ready` waits for.
