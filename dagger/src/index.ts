@@ -14,6 +14,7 @@ import {
   type Workspace,
 } from "@dagger.io/dagger"
 import { KubernetesCluster } from "./cluster.js"
+import { accessYaml, DeployDesk } from "./deploy/desk.js"
 import { Desk } from "./desk.js"
 import { secondsOf } from "./duration.js"
 import { SecurityChecks } from "./security.js"
@@ -158,6 +159,218 @@ export class Pitwall {
     return new Desk(this.source).rerun(gate, select)
   }
 
+  /**
+   * Brings the backends of an environment to all traffic, each by its own rollout, and gives back the table of what became of them.
+   *
+   * Shows first what would change. Blue-green or canary, analysis and guards are those of `dagger/config/deploy.yaml`. What is bad goes back by itself. The state is in the
+   * cluster: the same call goes on with what was cut off, wherever that was. Throws with the table when a service did not get there, and with all reasons when it may not begin.
+   *
+   * Example: `./daggerw call deploy --env staging --kubeconfig file://$HOME/.kube/config --registry ghcr.io/owner/repository
+   * --database-url env://STAGING_DATABASE_URL --f-1-database-url env://STAGING_F1_DATABASE_URL --redis-url env://STAGING_REDIS_URL --jwt-secret-key env://JWT_SECRET_KEY`
+   *
+   * @param env staging or production.
+   * @param kubeconfig Of the cluster: what it may do there is all that is done; see `access`.
+   * @param image Images that were built before, as `api=ghcr.io/owner/repository/api@sha256:…`; without any, they are built from source, and the gates of `ci` are asked about it.
+   * @param registry Where images that are built go, such as `ghcr.io/owner/repository`.
+   * @param registryUser Its user.
+   * @param registryPassword Its password or token.
+   * @param registryService Answers at the registry's address, where that is a service.
+   * @param only Services; all of the environment, if none is named.
+   * @param strategy blue-green or canary, where it is to be another than that of the environment.
+   * @param reason Why, for the audit log.
+   * @param author Who wrote the change, as the cluster would know them: somebody else has to approve it. Whoever deploys, if not said.
+   * @param override Why guards may be set aside this time; it is recorded. The state of a database cannot be.
+   * @param settings A file in the form of `dagger/config/deploy.yaml` that is laid over it.
+   * @param databaseUrl Of the recipes API. A secret that is not given stays as the present revision has it.
+   * @param f1DatabaseUrl Of the prediction backend.
+   * @param redisUrl Of the cache of both.
+   * @param jwtSecretKey Signs tokens.
+   * @param ergastApiKey Optional.
+   * @param weatherApiKey Optional.
+   * @param datadogApiKey Where metrics come from Datadog.
+   * @param datadogAppKey Where metrics come from Datadog.
+   */
+  @func({ cache: "never" })
+  async deploy(
+    env: string,
+    kubeconfig: Secret,
+    image: string[] = [],
+    registry = "",
+    registryUser = "",
+    registryPassword?: Secret,
+    registryService?: Service,
+    only: string[] = [],
+    strategy = "",
+    reason = "",
+    author = "",
+    override = "",
+    settings?: File,
+    databaseUrl?: Secret,
+    f1DatabaseUrl?: Secret,
+    redisUrl?: Secret,
+    jwtSecretKey?: Secret,
+    ergastApiKey?: Secret,
+    weatherApiKey?: Secret,
+    datadogApiKey?: Secret,
+    datadogAppKey?: Secret,
+  ): Promise<string> {
+    const desk = this.deployDesk(env, kubeconfig, settings, datadogApiKey, datadogAppKey)
+    return desk.deploy({
+      ...{ images: image, only, strategy, reason, author, override },
+      registry: {
+        ...{ address: registry, user: registryUser },
+        ...(registryPassword && { password: registryPassword }),
+        ...(registryService && { service: registryService }),
+      },
+      secrets: {
+        ...(databaseUrl && { DATABASE_URL: databaseUrl }),
+        ...(f1DatabaseUrl && { F1_DATABASE_URL: f1DatabaseUrl }),
+        ...(redisUrl && { REDIS_URL: redisUrl }),
+        ...(jwtSecretKey && { JWT_SECRET_KEY: jwtSecretKey }),
+        ...(ergastApiKey && { ERGAST_API_KEY: ergastApiKey }),
+        ...(weatherApiKey && { WEATHER_API_KEY: weatherApiKey }),
+      },
+    })
+  }
+
+  /**
+   * Shows what a deploy would do: its steps, what would change in the cluster, and what is against it now. Changes nothing.
+   *
+   * Example: `./daggerw call plan --env production --kubeconfig file://$HOME/.kube/config --image api=ghcr.io/owner/repository/api@sha256:…`
+   *
+   * @param env As of `deploy`.
+   * @param kubeconfig As of `deploy`.
+   * @param image As of `deploy`; for services without one, the image that is there.
+   * @param only As of `deploy`.
+   * @param strategy As of `deploy`.
+   * @param author As of `deploy`.
+   * @param settings As of `deploy`.
+   */
+  @func({ cache: "never" })
+  async plan(
+    env: string,
+    kubeconfig: Secret,
+    image: string[] = [],
+    only: string[] = [],
+    strategy = "",
+    author = "",
+    settings?: File,
+  ): Promise<string> {
+    const nothing = { reason: "", override: "", registry: { address: "", user: "" }, secrets: {} }
+    return this.deployDesk(env, kubeconfig, settings).plan({
+      images: image,
+      only,
+      strategy,
+      author,
+      ...nothing,
+    })
+  }
+
+  /**
+   * Takes back a deploy that is under way, or goes back to a revision that was proven, without losing a request. No guard stands in the way, but it refuses where the
+   * database has moved past what that revision can read.
+   *
+   * Example: `./daggerw call rollback --env production --kubeconfig file://$HOME/.kube/config --service api --reason "prices are wrong"`
+   *
+   * @param env As of `deploy`.
+   * @param kubeconfig As of `deploy`.
+   * @param reason Why, for the audit log.
+   * @param service One service; all of the environment, if none is named.
+   * @param to The number of a kept revision of that service; 0: the proven one before the present. See `status`.
+   * @param settings As of `deploy`.
+   */
+  @func({ cache: "never" })
+  async rollback(
+    env: string,
+    kubeconfig: Secret,
+    reason: string,
+    service = "",
+    to = 0,
+    settings?: File,
+  ): Promise<string> {
+    return this.deployDesk(env, kubeconfig, settings).rollback({
+      ...{ services: service === "" ? [] : [service], reason },
+      ...(to !== 0 && { to }),
+    })
+  }
+
+  /**
+   * Shows how the backends of an environment are: phase, traffic, revisions with their images and pods, who works on them, and what happened last.
+   *
+   * Example: `./daggerw call status --env staging --kubeconfig file://$HOME/.kube/config`
+   *
+   * @param env As of `deploy`.
+   * @param kubeconfig As of `deploy`.
+   * @param only As of `deploy`.
+   * @param settings As of `deploy`.
+   */
+  @func({ cache: "never" })
+  async status(env: string, kubeconfig: Secret, only: string[] = [], settings?: File): Promise<string> {
+    return this.deployDesk(env, kubeconfig, settings).status(only)
+  }
+
+  /**
+   * Shows what was deployed, rolled back and refused, newest first: who, what, when, why, how long, and what came of it.
+   *
+   * Example: `./daggerw call history --env production --kubeconfig file://$HOME/.kube/config --as-json > history.json`
+   *
+   * @param env As of `deploy`.
+   * @param kubeconfig As of `deploy`.
+   * @param only As of `deploy`.
+   * @param asJson Everything that is known, as JSON.
+   * @param settings As of `deploy`.
+   */
+  @func({ cache: "never" })
+  async history(
+    env: string,
+    kubeconfig: Secret,
+    only: string[] = [],
+    asJson = false,
+    settings?: File,
+  ): Promise<string> {
+    return this.deployDesk(env, kubeconfig, settings).history(only, asJson)
+  }
+
+  /**
+   * Says yes to images for an environment that asks for it, in the name of whose kubeconfig it is. It holds for these very images, and for a time.
+   *
+   * Example: `./daggerw call approve --env production --kubeconfig file://$HOME/.kube/config --image api=sha256:…`
+   *
+   * @param env As of `deploy`.
+   * @param kubeconfig Of the approver.
+   * @param image Services and their images, as `api=sha256:…`; a refused deploy names them.
+   * @param note For the record.
+   * @param settings As of `deploy`.
+   */
+  @func({ cache: "never" })
+  async approve(
+    env: string,
+    kubeconfig: Secret,
+    image: string[],
+    note = "",
+    settings?: File,
+  ): Promise<string> {
+    return this.deployDesk(env, kubeconfig, settings).approve(image, note)
+  }
+
+  /**
+   * Prints what an administrator applies once for an environment: its namespaces, and no more rights than deploying and approving need.
+   *
+   * Example: `./daggerw call access --env production --deployer system:serviceaccount:ci:deployer --approver group:approvers | kubectl apply -f -`
+   *
+   * @param env As of `deploy`.
+   * @param deployer Who deploys, as the API server names them: a user, `system:serviceaccount:NAMESPACE:NAME` or `group:NAME`.
+   * @param approver Who approves, where that is asked for; those of `dagger/config/deploy.yaml`, if none is named.
+   * @param settings As of `deploy`.
+   */
+  @func({ cache: "never" })
+  async access(env: string, deployer: string[], approver: string[] = [], settings?: File): Promise<string> {
+    return accessYaml(this.source, {
+      ...{ name: env, deployers: deployer, approvers: approver },
+      ...(settings && { settings }),
+    })
+  }
+
   /** The recipes API: its gates. Example: `./daggerw check 'api:*'` */
   @func()
   api(): PythonService {
@@ -220,6 +433,18 @@ export class Pitwall {
   @func()
   cluster(name = "pitwall"): KubernetesCluster {
     return new KubernetesCluster(this.source, name)
+  private deployDesk(
+    environment: string,
+    kubeconfig: Secret,
+    settings?: File,
+    datadogApiKey?: Secret,
+    datadogAppKey?: Secret,
+  ): DeployDesk {
+    return new DeployDesk(this.source, {
+      ...{ environment, kubeconfig },
+      ...(settings && { settings }),
+      ...(datadogApiKey && datadogAppKey && { datadog: { api: datadogApiKey, application: datadogAppKey } }),
+    })
   }
 
   private desk(

@@ -1,3 +1,4 @@
+import { columns } from "../report/text.js"
 import type { Verdict } from "./verdict.js"
 
 /** How much of a gate's output the summary shows; the end, where tools put what matters. */
@@ -30,7 +31,7 @@ export function table(verdicts: Verdict[]): string {
       .filter(Boolean)
       .join(" · "),
   ])
-  return align([["GATE", "OUTCOME", "TIME", "LOOKS AT"], ...rows])
+  return columns([["GATE", "OUTCOME", "TIME", "LOOKS AT"], ...rows])
 }
 
 function time({ seconds, cached, outcome }: Verdict): string {
@@ -71,12 +72,4 @@ export function conclusion(verdicts: Verdict[]): string {
 /** The command that runs just one gate. Dagger's names part letters from digits: `f1-backend` is `f-1-backend` there. */
 export function again(gate: string): string {
   return `./daggerw check ${gate.replace(/(?<=[a-z])(?=\d)|(?<=\d)(?=[a-z])/g, "-").replaceAll("--", "-")}`
-}
-
-function align(rows: string[][]): string {
-  const widths = (rows[0] ?? []).map((_, column) => Math.max(...rows.map((row) => row[column]?.length ?? 0)))
-  return rows
-    .map((row) => row.map((cell, column) => cell.padEnd(widths[column] ?? 0)).join("  "))
-    .map((line) => line.trimEnd())
-    .join("\n")
 }

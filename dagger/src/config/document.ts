@@ -17,6 +17,19 @@ export function section<Shape extends z.ZodRawShape>(shape: Shape) {
   })
 }
 
+/** A file of configuration. */
+export interface Layer {
+  /** Its name, for messages. */
+  file: string
+  text: string
+}
+
+interface Parsed {
+  file: string
+  document: Document
+  lines: LineCounter
+}
+
 /**
  * Reads a YAML file of configuration and holds it against a schema.
  *
@@ -28,37 +41,63 @@ export function readConfiguration<Schema extends z.ZodType>(
   text: string,
   schema: Schema,
 ): z.output<Schema> {
-  const lines = new LineCounter()
-  const document = parseDocument(text, { lineCounter: lines, prettyErrors: false })
-  const at = (offset: number) => `${file}:${lines.linePos(offset).line}`
-  if (document.errors.length > 0) {
-    throw new ConfigurationError(
-      document.errors.map(({ message, pos }) => `${at(pos[0])}: ${message}`).join("\n"),
-    )
-  }
-  const result = schema.safeParse(document.toJS() ?? {})
+  return readLayers([{ file, text }], schema)
+}
+
+/**
+ * Reads files of configuration, each laid over those before it: mappings are merged, everything else is replaced, and null takes a key away.
+ *
+ * @throws ConfigurationError with every fault, each with its file and line
+ */
+export function readLayers<Schema extends z.ZodType>(layers: Layer[], schema: Schema): z.output<Schema> {
+  const parsed = layers.map(parse)
+  const result = schema.safeParse(
+    parsed.map(({ document }) => (document.toJS() ?? {}) as unknown).reduce(laidOver),
+  )
   if (result.success) return result.data
   const faults = result.error.issues.map((issue) => {
     const path = issue.path.map(String)
     const where = path.length > 0 ? path.join(".") : "the whole file"
     const key = issue.code === "unrecognized_keys" ? [...path, ...issue.keys.slice(0, 1)] : path
-    return `${at(offsetOf(document, key))}: ${where}: ${issue.message}${found(document, path)}`
+    return `${placeOf(parsed, key)}: ${where}: ${issue.message}${found(parsed, path)}`
   })
   throw new ConfigurationError(faults.join("\n"))
 }
 
-/** Where a value stands in the text; for one that is missing, where the nearest thing around it stands. */
-function offsetOf(document: Document, path: string[]): number {
-  for (let length = path.length; length > 0; length--) {
-    const node = document.getIn(path.slice(0, length), true)
-    const range = (node as { range?: [number, number, number] } | undefined)?.range
-    if (range) return range[0]
-  }
-  return 0
+function parse({ file, text }: Layer): Parsed {
+  const lines = new LineCounter()
+  const document = parseDocument(text, { lineCounter: lines, prettyErrors: false })
+  if (document.errors.length === 0) return { file, document, lines }
+  throw new ConfigurationError(
+    document.errors.map(({ message, pos }) => `${file}:${lines.linePos(pos[0]).line}: ${message}`).join("\n"),
+  )
 }
 
-function found(document: Document, path: string[]): string {
-  const value: unknown = path.length > 0 ? document.getIn(path) : undefined
+function laidOver(base: unknown, layer: unknown): unknown {
+  if (!isMapping(base) || !isMapping(layer)) return layer
+  const changed = Object.entries(layer).map(([key, value]) => [key, laidOver(base[key], value)])
+  const merged = { ...base, ...(Object.fromEntries(changed) as Record<string, unknown>) }
+  return Object.fromEntries(Object.entries(merged).filter(([key]) => layer[key] !== null))
+}
+
+const isMapping = (value: unknown): value is Record<string, unknown> =>
+  typeof value === "object" && value !== null && !Array.isArray(value)
+
+/** Where a value stands, in the last file that has it; for one that is missing, where the nearest thing around it stands. */
+function placeOf(parsed: Parsed[], path: string[]): string {
+  for (let length = path.length; length > 0; length--) {
+    for (const { file, document, lines } of [...parsed].reverse()) {
+      const node = document.getIn(path.slice(0, length), true)
+      const range = (node as { range?: [number, number, number] } | undefined)?.range
+      if (range) return `${file}:${lines.linePos(range[0]).line}`
+    }
+  }
+  return `${parsed[0]?.file ?? ""}:1`
+}
+
+function found(parsed: Parsed[], path: string[]): string {
+  const values = path.length > 0 ? parsed.map(({ document }): unknown => document.getIn(path)) : []
+  const value = values.filter((one) => one !== undefined && one !== null).at(-1)
   const plain = ["string", "number", "boolean"].includes(typeof value)
   return plain ? ` (found ${JSON.stringify(value)})` : ""
 }

@@ -5,6 +5,8 @@ import type {
   V1Role,
   V1RoleBinding,
   V1ServiceAccount,
+  V1ValidatingAdmissionPolicy,
+  V1ValidatingAdmissionPolicyBinding,
 } from "@kubernetes/client-node"
 import { managedBy } from "./labels.js"
 import type { Manifest, Plain } from "./plain.js"
@@ -28,6 +30,9 @@ const rule = (apiGroup: string, resources: string[], verbs: string[]): Plain<V1P
   resources,
   verbs,
 })
+
+/** What an approval is found by, and the key of its data that says who gives it. */
+export const approvalMark = { label: "pitwall.dev/approval", by: "by" }
 
 /** What a deploy needs, and no more. What belongs to a revision is deleted by the cluster, with its Deployment. */
 const deployerRules: Plain<V1PolicyRule>[] = [
@@ -53,34 +58,101 @@ const watchRules: Plain<V1PolicyRule>[] = [
 
 /**
  * What an administrator applies once for an environment: its namespace, the rights of who deploys to it, and the account of the dead-man's switch with rights of
- * its own, so that the deployer never has to grant any. With an approver, a namespace for approvals too.
+ * its own, so that the deployer never has to grant any. With approvers, a namespace for approvals too, and the rule that an approval bears its giver's name.
  */
 export function accessObjects({
   namespace,
-  deployer,
-  approver,
+  deployers,
+  approvers,
 }: {
   namespace: string
-  deployer: Subject
-  approver?: Subject
+  deployers: Subject[]
+  approvers: Subject[]
 }): Manifest[] {
-  const deploy = subjectOf(deployer, namespace)
+  const deploy = deployers.map((subject) => subjectOf(subject, namespace))
+  const approve = approvers.map((subject) => subjectOf(subject, namespace))
+  const watch = { kind: "ServiceAccount", name: watchAccount, namespace }
   const approvals = approvalsNamespace(namespace)
   return [
     namespaceObject(namespace),
     ...grant(namespace, "pitwall-deployer", deploy, deployerRules),
     watchServiceAccount(namespace),
-    ...grant(namespace, watchAccount, { kind: "ServiceAccount", name: watchAccount, namespace }, watchRules),
-    ...(approver
+    ...grant(namespace, watchAccount, [watch], watchRules),
+    ...(approvers.length > 0
       ? [
           namespaceObject(approvals),
-          ...grant(approvals, "pitwall-approver", subjectOf(approver, namespace), [
+          ...grant(approvals, "pitwall-approver", approve, [
             rule("", ["configmaps"], ["get", "list", "create"]),
           ]),
           ...grant(approvals, "pitwall-deployer", deploy, [rule("", ["configmaps"], ["get", "list"])]),
+          ...ownName(approvals),
         ]
       : []),
   ]
+}
+
+/** A ConfigMap does not say who made it, so the API server refuses an approval in another's name. */
+function ownName(
+  approvals: string,
+): [Plain<V1ValidatingAdmissionPolicy>, Plain<V1ValidatingAdmissionPolicyBinding>] {
+  const apiVersion = "admissionregistration.k8s.io/v1"
+  const metadata = { name: `pitwall-${approvals}`, labels: managedBy }
+  const { label, by } = approvalMark
+  return [
+    {
+      apiVersion,
+      kind: "ValidatingAdmissionPolicy",
+      metadata,
+      spec: {
+        failurePolicy: "Fail",
+        matchConstraints: {
+          resourceRules: [
+            {
+              apiGroups: [""],
+              apiVersions: ["v1"],
+              operations: ["CREATE", "UPDATE"],
+              resources: ["configmaps"],
+            },
+          ],
+        },
+        validations: [
+          {
+            expression: `has(object.data) && "${by}" in object.data && object.data["${by}"] == request.userInfo.username`,
+            message: "an approval bears the name of who gives it",
+          },
+        ],
+      },
+    },
+    {
+      apiVersion,
+      kind: "ValidatingAdmissionPolicyBinding",
+      metadata,
+      spec: {
+        policyName: metadata.name,
+        validationActions: ["Deny"],
+        matchResources: {
+          namespaceSelector: { matchLabels: { "kubernetes.io/metadata.name": approvals } },
+          objectSelector: { matchExpressions: [{ key: label, operator: "Exists" }] },
+        },
+      },
+    },
+  ]
+}
+
+/** Somebody as the API server names them; a group is written `group:NAME`. */
+export function readSubject(text: string): Subject {
+  const [, namespace, account] = /^system:serviceaccount:([^:]+):([^:]+)$/.exec(text) ?? []
+  if (namespace !== undefined && account !== undefined) {
+    return { kind: "ServiceAccount", namespace, name: account }
+  }
+  const [, group] = /^group:(.+)$/.exec(text) ?? []
+  if (group !== undefined) return { kind: "Group", name: group }
+  if (text.trim() === "" || text !== text.trim()) {
+    throw new Error(
+      `"${text}" is nobody; allowed: a user, system:serviceaccount:NAMESPACE:NAME or group:NAME`,
+    )
+  }
+  return { kind: "User", name: text }
 }
 
 function subjectOf({ kind, name, namespace }: Subject, home: string): Plain<RbacV1Subject> {
@@ -92,7 +164,7 @@ function subjectOf({ kind, name, namespace }: Subject, home: string): Plain<Rbac
 function grant(
   namespace: string,
   name: string,
-  subject: Plain<RbacV1Subject>,
+  subjects: Plain<RbacV1Subject>[],
   rules: Plain<V1PolicyRule>[],
 ): [Plain<V1Role>, Plain<V1RoleBinding>] {
   const apiVersion = "rbac.authorization.k8s.io/v1"
@@ -103,7 +175,7 @@ function grant(
       apiVersion,
       kind: "RoleBinding",
       metadata,
-      subjects: [subject],
+      subjects,
       roleRef: { apiGroup: "rbac.authorization.k8s.io", kind: "Role", name },
     },
   ]

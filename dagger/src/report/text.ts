@@ -63,3 +63,12 @@ export function moment(date: Date): string {
     ? "at an unknown time"
     : `${date.toISOString().slice(0, 16).replace("T", " ")} UTC`
 }
+
+/** Rows of cells as a table for a terminal: columns as wide as their widest cell, each row on one line. */
+export function columns(rows: string[][]): string {
+  const widths = (rows[0] ?? []).map((_, column) => Math.max(...rows.map((row) => row[column]?.length ?? 0)))
+  return rows
+    .map((row) => row.map((cell, column) => cell.padEnd(widths[column] ?? 0)).join("  "))
+    .map((line) => line.trimEnd())
+    .join("\n")
+}

@@ -54,6 +54,8 @@ export class Controller {
   private spoke = -Infinity
   /** How many pods the candidate needs for more traffic. */
   private needed = 0
+  /** How many the stable revision had when the state began. */
+  private present = 0
   private readonly clock: Clock
 
   constructor(private readonly means: Means) {
@@ -125,9 +127,10 @@ export class Controller {
     if (home !== undefined) await point(home)
     if (!isOver(rollout)) {
       // It may have to take all traffic back at any time, however little it has to do now.
-      const present = stable === undefined ? 0 : ((await revisions.find(stable))?.wanted ?? 0)
-      if (stable !== undefined) await revisions.hold(stable, present)
-      if (!back && !forth) this.needed = await revisions.hold(revision, present)
+      const found = stable === undefined ? undefined : await revisions.find(stable)
+      this.present = Math.max(this.present, found?.wanted ?? 0)
+      if (found) await revisions.hold(found.number, this.present)
+      if (!back && !forth) this.needed = await revisions.hold(revision, this.present)
     }
     const first = this.seen === ""
     this.seen = state
@@ -159,6 +162,7 @@ export class Controller {
       return { candidate: { ...candidate, wanted: Math.max(candidate.wanted, this.needed) }, guarded: false }
     }
     const home = stable === undefined ? undefined : await revisions.find(stable)
+    if (home && home.wanted < this.present) await revisions.hold(home.number, this.present)
     if (home && home.wanted > this.needed) this.needed = await revisions.hold(revision, home.wanted)
     if (phase === "verifying") this.smoked ??= await smoke(revision)
     const [guarded, assessment] = await Promise.all([this.guard(rollout, home), this.analyse(rollout)])

@@ -3,15 +3,15 @@ import type { V1Namespace, V1Role, V1RoleBinding } from "@kubernetes/client-node
 import { dumpYaml, loadYaml } from "@kubernetes/client-node/dist/yaml.js"
 import { describe, expect, it } from "vitest"
 import { parse, stringify } from "yaml"
-import { accessObjects, approvalsNamespace, watchAccount } from "../../src/manifests/access.js"
+import { accessObjects, approvalsNamespace, readSubject, watchAccount } from "../../src/manifests/access.js"
 import type { Plain } from "../../src/manifests/plain.js"
 import { revisionObjects, routeObject } from "../../src/manifests/objects.js"
 import { full, release, workload } from "./fixtures.js"
 
 const objects = accessObjects({
   namespace: "f1-production",
-  deployer: { kind: "ServiceAccount", name: "deployer", namespace: "ci" },
-  approver: { kind: "Group", name: "approvers" },
+  deployers: [{ kind: "ServiceAccount", name: "deployer", namespace: "ci" }],
+  approvers: [{ kind: "Group", name: "approvers" }],
 })
 const roles = objects.filter(({ kind }) => kind === "Role") as Plain<V1Role>[]
 const bindings = objects.filter(({ kind }) => kind === "RoleBinding") as Plain<V1RoleBinding>[]
@@ -63,7 +63,10 @@ describe("accessObjects", () => {
 
   it("gives rights in namespaces only, and none by wildcard", () => {
     expect(new Set(objects.map(({ kind }) => kind))).toEqual(
-      new Set(["Namespace", "Role", "RoleBinding", "ServiceAccount"]),
+      new Set([
+        ...["Namespace", "Role", "RoleBinding", "ServiceAccount"],
+        ...["ValidatingAdmissionPolicy", "ValidatingAdmissionPolicyBinding"],
+      ]),
     )
     for (const { rules = [] } of roles) {
       const words = rules.flatMap(({ apiGroups = [], resources = [], verbs }) => [
@@ -150,8 +153,39 @@ describe("accessObjects", () => {
     expect(rights("approvers", "f1-production")).toEqual([])
   })
 
+  it("lets nobody approve in another's name", () => {
+    const policy = objects.find(({ kind }) => kind === "ValidatingAdmissionPolicy")
+    const binding = objects.find(({ kind }) => kind === "ValidatingAdmissionPolicyBinding")
+    expect(policy).toMatchObject({
+      spec: {
+        failurePolicy: "Fail",
+        validations: [
+          {
+            expression:
+              'has(object.data) && "by" in object.data && object.data["by"] == request.userInfo.username',
+          },
+        ],
+      },
+    })
+    expect(binding).toMatchObject({
+      spec: {
+        policyName: policy?.metadata?.name,
+        validationActions: ["Deny"],
+        matchResources: {
+          namespaceSelector: {
+            matchLabels: { "kubernetes.io/metadata.name": approvalsNamespace("f1-production") },
+          },
+        },
+      },
+    })
+  })
+
   it("has no place for approvals where nobody approves", () => {
-    const staging = accessObjects({ namespace: "f1-staging", deployer: { kind: "User", name: "ada" } })
+    const staging = accessObjects({
+      namespace: "f1-staging",
+      deployers: [{ kind: "User", name: "ada" }],
+      approvers: [],
+    })
     expect(staging.map(({ metadata }) => metadata?.namespace ?? metadata?.name)).toEqual(
       Array(6).fill("f1-staging"),
     )
@@ -161,8 +195,34 @@ describe("accessObjects", () => {
     const subjects = bindings.map(({ subjects: named }) => named?.[0])
     expect(subjects[0]).toEqual({ kind: "ServiceAccount", name: "deployer", namespace: "ci" })
     expect(subjects[2]).toEqual({ kind: "Group", name: "approvers", apiGroup: "rbac.authorization.k8s.io" })
-    const near = accessObjects({ namespace: "x", deployer: { kind: "ServiceAccount", name: "deployer" } })
+    const near = accessObjects({
+      namespace: "x",
+      deployers: [
+        { kind: "ServiceAccount", name: "deployer" },
+        { kind: "User", name: "ada" },
+      ],
+      approvers: [],
+    })
     const binding = near.find(({ kind }) => kind === "RoleBinding") as Plain<V1RoleBinding>
-    expect(binding.subjects).toEqual([{ kind: "ServiceAccount", name: "deployer", namespace: "x" }])
+    expect(binding.subjects).toEqual([
+      { kind: "ServiceAccount", name: "deployer", namespace: "x" },
+      { kind: "User", name: "ada", apiGroup: "rbac.authorization.k8s.io" },
+    ])
+  })
+})
+
+describe("readSubject", () => {
+  it.each([
+    ["ada@example.com", { kind: "User", name: "ada@example.com" }],
+    ["system:serviceaccount:ci:deployer", { kind: "ServiceAccount", namespace: "ci", name: "deployer" }],
+    ["group:approvers", { kind: "Group", name: "approvers" }],
+  ])("reads %s", (text, subject) => {
+    expect(readSubject(text)).toEqual(subject)
+  })
+
+  it.each(["", " ada"])("takes %j for nobody", (text) => {
+    expect(() => readSubject(text)).toThrow(
+      "allowed: a user, system:serviceaccount:NAMESPACE:NAME or group:NAME",
+    )
   })
 })

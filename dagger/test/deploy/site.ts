@@ -1,0 +1,144 @@
+import { readFileSync } from "node:fs"
+import type { Observation } from "../../src/analysis/observation.js"
+import { AuditLog, operations } from "../../src/deploy/audit.js"
+import { environmentOf, type EnvironmentName, readDeploy } from "../../src/deploy/configuration.js"
+import { deploy, type Wish } from "../../src/deploy/deploy.js"
+import { rollback, type Return } from "../../src/deploy/rollback.js"
+import { newId, type Site } from "../../src/deploy/target.js"
+import type { Cluster, Thing } from "../../src/kubernetes/client.js"
+import { approvalsNamespace } from "../../src/manifests/access.js"
+import type { Event } from "../../src/notify/event.js"
+import { Notifier } from "../../src/notify/notifier.js"
+import { FakeClock } from "../clock.js"
+import { FakeCluster } from "../kubernetes/fake.js"
+
+const shipped = readFileSync(new URL("../../config/deploy.yaml", import.meta.url), "utf8")
+
+/** Everything as it is shipped, in less time. */
+const short = `
+environments:
+  staging: { rollout: { prePromotion: 2s, scaleDownDelay: 3s, abortDelay: 2s } }
+  production:
+    rollout:
+      steps: [{ weight: 10, for: 6s }, { weight: 50, for: 6s }]
+      prePromotion: 2s
+      postPromotion: 6s
+      scaleDownDelay: 3s
+      abortDelay: 2s
+    guards: { holidays: [{ date: 03-03, name: A holiday }] }
+analysis: { interval: 2s, patience: 60s, rules: [{ metric: error-rate, above: 10, for: 4s }] }
+`
+
+export const image = (letter: string) => `registry.example.com/api@sha256:${letter.repeat(64)}`
+
+/** A cluster with nothing in it, and commands of people who work on its service api. */
+export class Platform {
+  readonly clock = new FakeClock()
+  readonly cluster = new FakeCluster(this.clock)
+  readonly said: string[] = []
+  readonly events: Event[] = []
+  /** Revisions that answer every request with an error, and those that are not ready by their own word. */
+  readonly failing = new Set<number>()
+  readonly unwell = new Set<number>()
+  private readonly configuration = readDeploy(shipped, { file: "short.yaml", text: short })
+
+  /** @param dies at which of its requests the command is killed */
+  site({ environment = "staging" as EnvironmentName, who = "dora", dies = Infinity } = {}): Site & {
+    dead: Promise<void>
+  } {
+    const client = this.cluster.client({ dies })
+    const cluster: Cluster = {
+      ...client,
+      apply: (thing: Thing, { dryRun = false } = {}) =>
+        dryRun ? Promise.resolve(structuredClone(thing)) : client.apply(thing),
+      whoAmI: () => Promise.resolve(who),
+      proxy: (_kind, _namespace, name, path) => Promise.resolve(this.answer(name, path)),
+    }
+    const at = environmentOf(this.configuration, environment)
+    return {
+      ...{ cluster, who, configuration: this.configuration, environment: at, clock: this.clock },
+      ...{ id: newId(this.cluster.now()), audit: new AuditLog(cluster, at.namespace), watch: "pass" },
+      notifier: new Notifier([
+        {
+          name: "memory",
+          send: (event) => {
+            this.events.push(event)
+            return Promise.resolve()
+          },
+        },
+      ]),
+      source: { name: "fake", observe: ({ revision }) => Promise.resolve(this.observed(revision)) },
+      say: (line) => this.said.push(line),
+      dead: client.dead,
+    }
+  }
+
+  deploy(letter: string, more: Partial<Wish> = {}, site: Site = this.site()): Promise<string> {
+    const secrets = {
+      DATABASE_URL: "postgresql://recipes@db/recipes",
+      REDIS_URL: "redis://redis",
+      JWT_SECRET_KEY: "a-key",
+    }
+    const wish = { images: { api: image(letter) }, secrets, reason: "pesto", author: "alan", override: "" }
+    return this.clock.until(deploy(site, { ...wish, ...more }))
+  }
+
+  rollback(more: Partial<Return> = {}, site: Site = this.site()): Promise<string> {
+    return this.clock.until(rollback(site, { services: ["api"], reason: "it is wrong", ...more }))
+  }
+
+  /** What the route sends where, in percent by revision. */
+  traffic(): Record<string, number> {
+    const { rules = [] } = (this.cluster.get("HTTPRoute", "api")?.spec ?? {}) as {
+      rules?: { backendRefs: { name: string; weight: number }[] }[]
+    }
+    const shares = rules.flatMap(({ backendRefs }) => backendRefs).map(({ name, weight }) => [name, weight])
+    return Object.fromEntries(shares) as Record<string, number>
+  }
+
+  /** The revision that the cluster's own clients get. */
+  home(): unknown {
+    const { selector } = (this.cluster.get("Service", "api")?.spec ?? {}) as {
+      selector?: Record<string, string>
+    }
+    return selector?.["pitwall.dev/revision"]
+  }
+
+  async history() {
+    return operations(await this.site().audit.read())
+  }
+
+  approve(letter: string, by: string): void {
+    this.cluster.put({
+      apiVersion: "v1",
+      kind: "ConfigMap",
+      metadata: {
+        ...{ name: `approval-${by}`, namespace: approvalsNamespace("f1-production") },
+        labels: { "pitwall.dev/approval": "given" },
+      },
+      data: {
+        by,
+        digests: JSON.stringify({ api: `sha256:${letter.repeat(64)}` }),
+        expires: new Date(this.cluster.now() + 3_600_000).toISOString(),
+      },
+    })
+  }
+
+  private answer(name: string, path: string): { status: number; text: string } {
+    const [target = ""] = name.split(":")
+    const number = Number(target === "api" ? this.home() : target.slice("api-".length))
+    if (path !== "/health/ready") return { status: this.failing.has(number) ? 500 : 200, text: "[]" }
+    const ok = !this.unwell.has(number)
+    const checks = { database: { ok, latency_ms: 2 }, redis: { ok: true, latency_ms: 1 } }
+    return {
+      status: ok ? 200 : 503,
+      text: JSON.stringify({ status: ok ? "ready" : "not ready", checks }),
+    }
+  }
+
+  private observed(revision: number): Observation {
+    const errors = this.failing.has(revision) ? 100 : 0
+    const pods = { wanted: 2, failing: 0 }
+    return { at: this.cluster.now(), seconds: 2, requests: 100, errors, p95: 20, pods }
+  }
+}

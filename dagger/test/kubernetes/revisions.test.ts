@@ -1,0 +1,154 @@
+import { describe, expect, it } from "vitest"
+import { ClusterPods } from "../../src/kubernetes/pods.js"
+import { Revisions } from "../../src/kubernetes/revisions.js"
+import { revisionObjects } from "../../src/manifests/objects.js"
+import { FakeClock } from "../clock.js"
+import { full, release, workload } from "../manifests/fixtures.js"
+import { FakeCluster, startup } from "./fake.js"
+
+const plan = workload(full)
+
+function begin() {
+  const clock = new FakeClock()
+  const cluster = new FakeCluster(clock)
+  const client = cluster.client()
+  const revisions = new Revisions(client, "f1-staging", "f1-backend")
+  const objects = (change = {}) => revisionObjects(plan, release(change))
+  return { clock, cluster, client, revisions, objects }
+}
+
+describe("Revisions", () => {
+  it("makes pods when all that they mount is there, and belongs to their Deployment", async () => {
+    const { cluster, revisions, objects } = begin()
+    const order: string[] = []
+    cluster.watchers.push(({ kind = "", spec }) => {
+      order.push(`${kind} ${kind === "Deployment" ? String(spec?.replicas) : ""}`.trim())
+    })
+    await revisions.bringUp(objects(), "print")
+    expect(order.filter((step) => step.startsWith("Deployment"))).toEqual(["Deployment 0", "Deployment 2"])
+    expect(order.at(-1)).toBe("Deployment 2")
+    const uid = cluster.get("Deployment", "f1-backend-7")?.metadata?.uid
+    for (const kind of ["ConfigMap", "Secret", "Service", "HorizontalPodAutoscaler"]) {
+      expect(cluster.get(kind, "f1-backend-7")?.metadata?.ownerReferences).toMatchObject([{ uid }])
+    }
+    await revisions.remove(7)
+    expect(cluster.get("Secret", "f1-backend-7")).toBeUndefined()
+    expect(cluster.get("ServiceAccount", "f1-backend")).toBeDefined()
+  })
+
+  it("may be asked twice, and leaves the number of pods as it is", async () => {
+    const { revisions, objects } = begin()
+    await revisions.bringUp(objects(), "print")
+    await revisions.scale(7, 5)
+    await revisions.bringUp(objects(), "print")
+    expect(await revisions.find(7)).toMatchObject({ wanted: 5 })
+  })
+
+  it("never makes another thing of a revision", async () => {
+    const { revisions, objects } = begin()
+    await revisions.bringUp(objects(), "print")
+    await expect(revisions.bringUp(objects(), "another")).rejects.toThrow("is there with other contents")
+    const secrets = { jwt_secret_key: "hunter2-another-key" }
+    const changed = revisions.bringUp(objects({ secrets }), "print")
+    await expect(changed).rejects.toThrow("Secret f1-backend-7 is there with other contents")
+    await expect(changed).rejects.not.toThrow(/hunter2/)
+  })
+
+  it("does not use what is about to go with another Deployment", async () => {
+    const { cluster, client, revisions, objects } = begin()
+    await revisions.bringUp(objects(), "print")
+    const left = cluster.get("ConfigMap", "f1-backend-7")
+    await revisions.remove(7)
+    cluster.put(left ?? {})
+    await expect(revisions.bringUp(objects(), "print")).rejects.toThrow(
+      "belongs to a Deployment that is gone",
+    )
+    await client.delete(left ?? {})
+    await revisions.bringUp(objects(), "print")
+  })
+
+  it("says what it keeps, newest first", async () => {
+    const { clock, revisions, objects } = begin()
+    await revisions.bringUp(objects({ revision: 2 }), "two")
+    await revisions.bringUp(objects({ revision: 10 }), "ten")
+    await revisions.mark(2, "promoted")
+    await clock.pass(startup)
+    const [newest, older] = await revisions.all()
+    expect(newest).toEqual({
+      number: 10,
+      image: release().image,
+      digest: release().digest,
+      version: "1.4.0",
+      fingerprint: "ten",
+      made: "2026-03-02T10:00:00.000Z",
+      wanted: 2,
+      ready: 2,
+      schema: { head: "0012", breaking: ["0009", "0011"] },
+      pullSecrets: ["registry"],
+    })
+    expect(older).toMatchObject({ number: 2, outcome: "promoted" })
+    expect(await revisions.find(3)).toBeUndefined()
+  })
+
+  it("says how far a revision has come, and what is in its way", async () => {
+    const { clock, cluster, revisions, objects } = begin()
+    expect(await revisions.readiness(7)).toMatchObject({ broken: "the Deployment of revision 7 is gone" })
+    await revisions.bringUp(objects(), "print")
+    expect(await revisions.readiness(7)).toEqual({ wanted: 2, ready: 0, serving: 0 })
+    await clock.pass(startup)
+    expect(await revisions.readiness(7)).toEqual({ wanted: 2, ready: 2, serving: 2 })
+    cluster.health.set(7, "crashing")
+    expect((await revisions.readiness(7)).broken).toMatch(/^f1-backend-7-pod-\d+: it ended with exit code 1/)
+  })
+
+  it("holds pods as far as the autoscaler may go, and lets them go again", async () => {
+    const { cluster, revisions, objects } = begin()
+    await revisions.bringUp(objects(), "print")
+    const state = async () => ({
+      least: cluster.get("HorizontalPodAutoscaler", "f1-backend-7")?.spec?.minReplicas,
+      wanted: (await revisions.find(7))?.wanted,
+    })
+    expect(await revisions.hold(7, 4)).toBe(4)
+    expect(await revisions.hold(7, 9)).toBe(6)
+    expect(await state()).toEqual({ least: 6, wanted: 6 })
+    await revisions.scale(7, 0)
+    expect(await revisions.hold(7, 0)).toBe(2)
+    await revisions.free(7)
+    await revisions.free(7)
+    expect(await state()).toEqual({ least: 2, wanted: 2 })
+  })
+})
+
+describe("ClusterPods", () => {
+  const version = { namespace: "f1-staging", service: "f1-backend", revision: 7, role: "candidate" } as const
+
+  it("knows which pods of a revision run, and how many fail", async () => {
+    const { clock, cluster, client, revisions, objects } = begin()
+    const pods = new ClusterPods(client)
+    await revisions.bringUp(objects(), "print")
+    const starting = await pods.pods(version)
+    expect(starting).toMatchObject({ wanted: 2, failing: 2 })
+    expect(starting.running).toHaveLength(2)
+    await clock.pass(startup)
+    expect(await pods.pods(version)).toEqual({ ...starting, failing: 0 })
+    cluster.health.set(7, "crashing")
+    expect(await pods.pods(version)).toEqual({ wanted: 2, failing: 2, running: [] })
+    expect(await pods.pods({ ...version, revision: 8 })).toEqual({ wanted: 0, failing: 0, running: [] })
+  })
+
+  it("reads a pod's metrics through the API server", async () => {
+    const { client } = begin()
+    const asked: unknown[] = []
+    const answers = { status: 200, text: "http_requests_total 1" }
+    const proxy = (...asking: unknown[]) => {
+      asked.push(asking)
+      return Promise.resolve(answers)
+    }
+    const pods = new ClusterPods({ ...client, proxy })
+    const { signal } = new AbortController()
+    expect(await pods.scrape("f1-staging", "f1-backend-7-x", signal)).toBe("http_requests_total 1")
+    expect(asked).toEqual([["pods", "f1-staging", "f1-backend-7-x", "/metrics", undefined, signal]])
+    answers.status = 503
+    await expect(pods.scrape("f1-staging", "f1-backend-7-x", signal)).rejects.toThrow("/metrics answered 503")
+  })
+})
