@@ -171,13 +171,17 @@ function nodeContainer(name: string, gatewayApi: File, routerImage: string): Con
 // Of a cluster that lives for one run and that only this run, or the machine that it is tunnelled to, can reach: no secret.
 const tokenOf = (name: string) => `throw-away-token-of-${name}`
 
-/** The kubeconfig of a cluster that goes by this name. Its certificate is made at its start, so it is known by its address alone. */
-export function kubeconfigOf(name: string, server: string): string {
+/**
+ * The kubeconfig of a cluster that goes by this name. Its certificate is made at its start, so it is known by its address alone.
+ *
+ * @param token whose rights it has; if not given, all
+ */
+export function kubeconfigOf(name: string, server: string, token = tokenOf(name)): string {
   return stringify({
     apiVersion: "v1",
     kind: "Config",
     clusters: [{ name, cluster: { server, "insecure-skip-tls-verify": true } }],
-    users: [{ name, user: { token: tokenOf(name) } }],
+    users: [{ name, user: { token } }],
     contexts: [{ name, context: { cluster: name, user: name } }],
     "current-context": name,
   })

@@ -1,0 +1,340 @@
+import type { Container, File } from "@dagger.io/dagger"
+import { PodMetrics } from "../analysis/sources.js"
+import { monotonic } from "../clock.js"
+import { gateway } from "../cluster/router.js"
+import { AuditLog } from "../deploy/audit.js"
+import {
+  type DeployConfiguration,
+  type Environment,
+  environmentOf,
+  type Placement,
+  placements,
+} from "../deploy/configuration.js"
+import { deploy } from "../deploy/deploy.js"
+import { newId, type Site, Target } from "../deploy/target.js"
+import { type Cluster, Kubernetes, type Thing } from "../kubernetes/client.js"
+import { ClusterPods } from "../kubernetes/pods.js"
+import { Notifier } from "../notify/notifier.js"
+import { oneLine } from "../report/text.js"
+import { backends, isExposed, isOver, type Rollout, type Strategy } from "../rollout/rollout.js"
+import { type Around, type Fault, faultOf, type Moment } from "./faults.js"
+import { addresses, load } from "./load.js"
+import { figuresOf, type Recording, type Rehearsed, type Sight, unmet } from "./measure.js"
+import type { Stage } from "./stage.js"
+import { Line, mortal } from "./trouble.js"
+
+/** What rehearsals on one stage have in common. */
+export interface Setting {
+  stage: Stage
+  configuration: DeployConfiguration
+  service: string
+  /** Requests per second. */
+  rate: number
+  /** What is planted into a candidate's image. */
+  planted: File
+  /** The program of the dead-man's switch. */
+  watch: string
+  say: (line: string) => void
+}
+
+/** Of whom a rehearsal's deploys are: it has no guards. */
+export const environmentName = "staging"
+
+/** Milliseconds of load before the command, and after its end. */
+const calm = { before: 10_000, after: 3_000 }
+/** Milliseconds between two looks at the rollout. */
+const look = 300
+/** Seconds that the cluster has for what it does by itself. */
+const patience = 120
+
+/** What is deployed, and how. */
+interface Wish {
+  image: string
+  strategy: Strategy
+  variables: Record<string, string>
+}
+
+/** The rollout of a rehearsal as it is seen from outside, by somebody who does not take part. */
+class Witness {
+  readonly sights: Sight[] = []
+  private over = false
+  private readonly watching: Promise<void>
+
+  /** @param past the rollout that was there before */
+  constructor(
+    private readonly target: Target,
+    private readonly past: string | undefined,
+  ) {
+    this.watching = this.watch()
+  }
+
+  /** The phase that the rollout is seen in; none before it began. */
+  get phase(): string | undefined {
+    return this.sights.at(-1)?.phase
+  }
+
+  /** Waits until the rollout comes to a moment, or is at its end. */
+  async until(moment: Moment | "aborting"): Promise<void> {
+    const there = ({ phase }: Sight) => phase === moment || (moment === "exposed" && exposed.includes(phase))
+    const end = ({ phase }: Sight) => phase === "promoted" || phase === "aborted"
+    for (let left = (patience * 1000) / look; left > 0; left--) {
+      if (this.sights.some((sight) => there(sight) || end(sight))) return
+      await monotonic.pause(look)
+    }
+    throw new Error(
+      `the rollout was not seen ${moment} within ${patience} s; it is ${this.phase ?? "not begun"}`,
+    )
+  }
+
+  async stop(): Promise<void> {
+    this.over = true
+    await this.watching
+  }
+
+  private async watch(): Promise<void> {
+    while (!this.over) {
+      this.see(await this.target.record.read())
+      await monotonic.pause(look)
+    }
+    this.see(await this.target.record.read())
+  }
+
+  private see(rollout: Rollout | undefined): void {
+    if (!rollout || rollout.id === this.past) return
+    const { phase, revision } = rollout
+    const share = backends(rollout, this.target.settings).find((backend) => backend.revision === revision)
+    const sight = { at: Date.now(), phase, weight: share?.weight ?? 0 }
+    const last = this.sights.at(-1)
+    if (last?.phase !== sight.phase || last.weight !== sight.weight) this.sights.push(sight)
+  }
+}
+
+const exposed: string[] = ["shifting", "promoting"] satisfies Rollout["phase"][]
+
+/** Rehearsals of one service on one stage, one after another: each deploys a candidate by the code of `deploy`, with load on it. */
+export class Rehearsals {
+  private readonly environment: Environment
+  private readonly placement: Placement
+
+  constructor(private readonly setting: Setting) {
+    const { configuration, service } = setting
+    this.environment = environmentOf(configuration, environmentName)
+    const [placement] = placements(configuration, this.environment, [service])
+    if (!placement) throw new Error(`${environmentName} has no service ${service}`)
+    this.placement = placement
+  }
+
+  /** Deploys the first revision: the one that there is to go back to. */
+  async begin(): Promise<void> {
+    const { stage } = this.setting
+    const image = await stage.publish(await stage.image())
+    await this.command({ image, strategy: "blue-green", variables: {} }, await this.connect())
+  }
+
+  /** Deploys a candidate with a fault, and measures what users had of it. */
+  async run(name: string, strategy: Strategy): Promise<Rehearsed> {
+    const { say } = this.setting
+    const fault = faultOf(name)
+    const mark = `${name}-${strategy}-${newId(Date.now())}`
+    say(`Rehearsal, ${strategy}: ${fault.what}`)
+    const wish = {
+      image: await this.candidate(name, fault, mark),
+      strategy,
+      variables: fault.variables ?? {},
+    }
+    const recording = await this.underLoad(mark, wish, (witness) => this.act(fault.around, wish, witness))
+    const figures = figuresOf(recording)
+    return { fault: name, strategy, figures, unmet: unmet(figures, fault.expected[strategy]) }
+  }
+
+  /** The image with its mark and its fault, in the registry. */
+  private async candidate(name: string, { planted, image, around }: Fault, mark: string): Promise<string> {
+    const { rate, stage, planted: program } = this.setting
+    const { replicas } = this.placement.workload
+    const made = plant(await stage.image(), program, {
+      REHEARSAL_MARK: mark,
+      REHEARSAL_FAULT: planted ?? "",
+      REHEARSAL_HOST: this.host,
+      // Between what a pod has with half of all requests, and with all of them.
+      REHEARSAL_BUSY: String((0.75 * rate) / replicas.min),
+      ...(around?.kind === "clock" && { TZ: around.zone }),
+    })
+    const published = await stage.publish(image === "ends at once" ? made.withEntrypoint(["false"]) : made)
+    return image === "is not there" ? published.replace(/[0-9a-f]{64}$/, "0".repeat(64)) : published
+  }
+
+  private get host(): string {
+    return this.placement.hostnames[0] ?? ""
+  }
+
+  private async underLoad(
+    mark: string,
+    wish: Wish,
+    act: (witness: Witness) => Promise<string>,
+  ): Promise<Recording> {
+    const { rate, service, stage } = this.setting
+    const { pause } = monotonic
+    const target = new Target(await this.site(wish, stage.admin), this.placement, wish.strategy)
+    const end = `${mark}.over`
+    const paths = addresses[service] ?? this.placement.probe
+    const loaded = load({ id: mark, cluster: stage.cluster.service, host: this.host, paths, rate, end })
+    const acted = async () => {
+      try {
+        await this.loaded(target)
+        await pause(calm.before)
+        const witness = new Witness(target, (await target.record.read())?.id)
+        const began = Date.now()
+        const text = await act(witness)
+        const ended = Date.now()
+        await witness.stop()
+        await pause(calm.after)
+        return { sights: witness.sights, began, ended, said: text }
+      } finally {
+        await stage.admin.apply(redirect(this.environment.namespace, end))
+      }
+    }
+    const [{ requests, unsent }, seen] = await Promise.all([loaded, acted()])
+    await stage.admin.delete(redirect(this.environment.namespace, end))
+    return { requests, unsent, mark, ...seen }
+  }
+
+  /** Waits until requests of the load arrive. */
+  private async loaded({ record, site }: Target): Promise<void> {
+    const revision = (await record.read())?.revision ?? 0
+    const { namespace } = this.environment
+    for (let left = patience; left > 0; left--) {
+      const { requests } = await site.source.observe({
+        namespace,
+        service: this.setting.service,
+        revision,
+        role: "stable",
+      })
+      if (requests >= this.setting.rate / 2) return
+      await monotonic.pause(1000)
+    }
+    throw new Error(`the load did not arrive within ${patience} s`)
+  }
+
+  /** Gives the command, and does to it what the rehearsal is about. */
+  private async act(around: Around | undefined, wish: Wish, witness: Witness): Promise<string> {
+    const { admin } = this.setting.stage
+    const command = async (cluster?: Cluster) => said(this.command(wish, cluster ?? (await this.connect())))
+    switch (around?.kind) {
+      case undefined:
+        return command()
+      case "killed": {
+        const { cluster, kill } = mortal(await this.connect())
+        // It says nothing any more: nobody waits for it.
+        void command(cluster)
+        await witness.until(around.at)
+        kill()
+        if (around.resumed) return command()
+        await witness.until("aborting")
+        return "the watch took traffic back"
+      }
+      case "two deployers": {
+        const first = command()
+        await witness.until("preparing")
+        const second = await command()
+        if (!/is being deployed by/.test(second))
+          throw new Error(`a second deploy was not refused: ${second}`)
+        return first
+      }
+      case "no API": {
+        const line = await Line.to(await this.setting.stage.api())
+        const done = command(await this.connect(line.address))
+        await witness.until(around.at)
+        line.cut()
+        await monotonic.pause(around.seconds * 1000)
+        await line.mend()
+        const text = await done
+        line.cut()
+        return text
+      }
+      case "no room": {
+        const nodes = await admin.list("v1", "Node", "")
+        const cordon = (unschedulable: boolean) =>
+          Promise.all(nodes.map((node) => admin.merge(node, { spec: { unschedulable } })))
+        await cordon(true)
+        try {
+          return await command()
+        } finally {
+          await cordon(false)
+        }
+      }
+      case "clock": {
+        const { TZ } = process.env
+        process.env.TZ = around.zone
+        try {
+          return await command()
+        } finally {
+          if (TZ === undefined) delete process.env.TZ
+          else process.env.TZ = TZ
+        }
+      }
+    }
+  }
+
+  /** A connection with the rights of whoever deploys. */
+  private async connect(address?: string): Promise<Kubernetes> {
+    return Kubernetes.connect(await this.setting.stage.deployer(address))
+  }
+
+  private async command(wish: Wish, cluster: Cluster): Promise<string> {
+    const { service, stage } = this.setting
+    const site = await this.site(wish, cluster)
+    const { image, strategy } = wish
+    return deploy(site, {
+      ...{ images: { [service]: image }, secrets: stage.secrets, strategy },
+      ...{ reason: "rehearsal", author: site.who, override: "" },
+    })
+  }
+
+  private async site({ variables }: Pick<Wish, "variables">, cluster: Cluster): Promise<Site> {
+    const { configuration, service, watch, say } = this.setting
+    const { environment } = this
+    const there = environment.services[service]
+    const services = {
+      [service]: { ...there, hostnames: [this.host], variables: { ...there?.variables, ...variables } },
+    }
+    return {
+      ...{ cluster, configuration, watch, say, clock: monotonic },
+      environment: { ...environment, services },
+      who: await cluster.whoAmI(),
+      id: newId(cluster.now()),
+      audit: new AuditLog(cluster, environment.namespace),
+      notifier: new Notifier([]),
+      source: new PodMetrics(new ClusterPods(cluster)),
+    }
+  }
+}
+
+/** Puts a program into an image that Python runs before the service. */
+function plant(image: Container, program: File, variables: Record<string, string>): Container {
+  const folder = "/opt/rehearsal"
+  return Object.entries(variables)
+    .reduce((told, [name, value]) => told.withEnvVariable(name, value), image)
+    .withFile(`${folder}/sitecustomize.py`, program, { permissions: 0o644 })
+    .withEnvVariable("PYTHONPATH", `${folder}:$PYTHONPATH`, { expand: true })
+}
+
+/** What a command said at its end, whatever that was. */
+async function said(command: Promise<string>): Promise<string> {
+  try {
+    return await command
+  } catch (error) {
+    return (error as Error).message
+  }
+}
+
+/** A route that answers by itself, with a redirect. */
+const redirect = (namespace: string, host: string): Thing => ({
+  apiVersion: "gateway.networking.k8s.io/v1",
+  kind: "HTTPRoute",
+  metadata: { namespace, name: "rehearsal-over" },
+  spec: {
+    parentRefs: [{ name: gateway.name, namespace: gateway.namespace, sectionName: gateway.section }],
+    hostnames: [host],
+    rules: [{ filters: [{ type: "RequestRedirect", requestRedirect: { hostname: host, statusCode: 302 } }] }],
+  },
+})
