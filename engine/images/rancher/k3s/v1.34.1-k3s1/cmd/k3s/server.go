@@ -104,10 +104,17 @@ func (n *node) run(ctx context.Context) error {
 
 // bringUp starts the parts, each as soon as what it needs answers.
 func (n *node) bringUp(ctx context.Context) error {
-	for _, name := range []string{"etcd", "containerd", "kube-apiserver"} {
+	for _, name := range []string{"etcd", "containerd"} {
 		if err := n.start(ctx, name); err != nil {
 			return err
 		}
+	}
+	// An API server that finds no etcd waits a second before it looks again.
+	if err := until(ctx, func() error { return n.get(ctx, "http://127.0.0.1:2379/health", nil) }); err != nil {
+		return fmt.Errorf("etcd does not answer: %w", err)
+	}
+	if err := n.start(ctx, "kube-apiserver"); err != nil {
+		return err
 	}
 	if err := until(ctx, func() error { return output(ctx, "ctr", "version") }); err != nil {
 		return fmt.Errorf("containerd does not answer: %w", err)
@@ -283,7 +290,7 @@ func until(ctx context.Context, try func() error) error {
 		select {
 		case <-ctx.Done():
 			return ctx.Err()
-		case <-time.After(200 * time.Millisecond):
+		case <-time.After(100 * time.Millisecond):
 		}
 	}
 }
