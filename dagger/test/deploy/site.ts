@@ -1,12 +1,14 @@
 import { readFileSync } from "node:fs"
+import type { V1Role } from "@kubernetes/client-node"
 import type { Observation } from "../../src/analysis/observation.js"
 import { AuditLog, operations } from "../../src/deploy/audit.js"
 import { environmentOf, type EnvironmentName, readDeploy } from "../../src/deploy/configuration.js"
 import { deploy, type Wish } from "../../src/deploy/deploy.js"
 import { rollback, type Return } from "../../src/deploy/rollback.js"
 import { newId, type Site } from "../../src/deploy/target.js"
-import type { Cluster, Thing } from "../../src/kubernetes/client.js"
-import { approvalsNamespace } from "../../src/manifests/access.js"
+import type { Cluster } from "../../src/kubernetes/client.js"
+import { accessObjects, approvalsNamespace } from "../../src/manifests/access.js"
+import type { Plain } from "../../src/manifests/plain.js"
 import type { Event } from "../../src/notify/event.js"
 import { Notifier } from "../../src/notify/notifier.js"
 import { FakeClock } from "../clock.js"
@@ -29,6 +31,22 @@ environments:
 analysis: { interval: 2s, patience: 60s, rules: [{ metric: error-rate, above: 10, for: 4s }] }
 `
 
+const roles = accessObjects({
+  namespace: "f1-staging",
+  deployers: [{ kind: "User", name: "dora" }],
+  approvers: [],
+}).filter(({ kind, metadata }) => kind === "Role" && metadata?.name === "pitwall-deployer") as Plain<V1Role>[]
+const allowed = roles.flatMap(({ rules = [] }) =>
+  rules.flatMap(({ apiGroups: [group = ""] = [], resources = [], verbs }) =>
+    resources.flatMap((name) => verbs.map((verb) => `${verb} ${name}${group === "" ? "" : `.${group}`}`)),
+  ),
+)
+
+/** A deployer has the rights that `access` gives, and no others. */
+function rightsOnly(verb: string, resource: string): void {
+  if (!allowed.includes(`${verb} ${resource}`)) throw new Error(`the deployer may not ${verb} ${resource}`)
+}
+
 export const image = (letter: string) => `registry.example.com/api@sha256:${letter.repeat(64)}`
 
 /** A cluster with nothing in it, and commands of people who work on its service api. */
@@ -43,14 +61,16 @@ export class Platform {
   private readonly configuration = readDeploy(shipped, { file: "short.yaml", text: short })
 
   /** @param dies at which of its requests the command is killed */
-  site({ environment = "staging" as EnvironmentName, who = "dora", dies = Infinity } = {}): Site & {
-    dead: Promise<void>
-  } {
-    const client = this.cluster.client({ dies })
+  site({
+    environment = "staging",
+    who = "dora",
+    dies = Infinity,
+  }: { environment?: EnvironmentName; who?: string; dies?: number } = {}): Site & { dead: Promise<void> } {
+    const client = this.cluster.client({ dies, may: rightsOnly })
     const cluster: Cluster = {
       ...client,
-      apply: (thing: Thing, { dryRun = false } = {}) =>
-        dryRun ? Promise.resolve(structuredClone(thing)) : client.apply(thing),
+      apply: (thing, options) =>
+        options?.dryRun ? Promise.resolve(structuredClone(thing)) : client.apply(thing),
       whoAmI: () => Promise.resolve(who),
       proxy: (_kind, _namespace, name, path) => Promise.resolve(this.answer(name, path)),
     }

@@ -30,7 +30,11 @@ const nameOf = (revision: number) => revisionName(service, revision)
 /** What the deployer may do, and whatever it is asked beyond. */
 function rights(): (verb: string, resource: string) => void {
   const deployer = { kind: "User" as const, name: "ada" }
-  const roles = accessObjects({ namespace: entrance.namespace, deployer }) as unknown as {
+  const roles = accessObjects({
+    namespace: entrance.namespace,
+    deployers: [deployer],
+    approvers: [],
+  }) as unknown as {
     kind: string
     metadata: { name: string }
     rules: { apiGroups: string[]; resources: string[]; verbs: string[] }[]
