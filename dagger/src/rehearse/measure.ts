@@ -69,8 +69,10 @@ export function figuresOf({ requests, unsent, sights, mark, began, ended }: Reco
   const during = requests.filter(({ at }) => at >= began && at <= ended)
   const hurt = requests.filter((request) => failed(request) || request.took > slow).map(({ at }) => at)
   const promoted = sights.find(({ phase }) => phase === "promoted")
+  const last = sights.at(-1)?.phase ?? "not begun"
   return {
-    outcome: sights.at(-1)?.phase ?? "not begun",
+    // All traffic is back with both.
+    outcome: last === "aborting" ? "aborted" : last,
     sent: requests.length,
     unsent,
     failed: requests.filter(failed).length,
@@ -107,10 +109,12 @@ function sharesOf(requests: Request[], sights: Sight[], mark: string): Figures["
 
 /** What a rehearsal came to that it should not have come to; nothing, if all is as expected. */
 export function unmet(figures: Figures, { outcome, lost, within }: Expected): string[] {
+  const { unsent } = figures
   const strangers = figures.failed - figures.failedByCandidate
   const faults = [
     figures.outcome === outcome ? "" : `it ended ${figures.outcome}, and not ${outcome}`,
     figures.sent > 0 ? "" : "no request was sent, so nothing was shown",
+    unsent > 0 ? `${unsent} requests were due and not sent, so the load was not steady` : "",
     lost === "none" && figures.failed > 0 ? `${figures.failed} requests failed, and none had to` : "",
     lost === "candidate" && strangers > 0
       ? `${strangers} requests failed that the candidate has not failed itself`
