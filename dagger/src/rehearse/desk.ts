@@ -17,6 +17,8 @@ export interface Order {
   rate: number
   /** Laid over the settings of rehearsals. */
   settings?: File
+  /** `kubectl`: the same faults are rehearsed with a plain `kubectl rollout`, too; empty: not. */
+  peer: string
   json: boolean
 }
 
@@ -29,9 +31,10 @@ export class RehearsalDesk {
 
   /** Rehearses each fault with each strategy on one cluster. Gives back the figures as a table or as JSON, throws with them when something did not end as it has to. */
   async rehearse(order: Order): Promise<string> {
-    const { service, rate, json } = order
+    const { service, rate, peer, json } = order
     const plays = playsOf(order)
     if (rate < 1) throw new Error(`${rate} requests per second are no load; allowed: 1 and more`)
+    if (!["", "kubectl"].includes(peer)) throw new Error(`"${peer}" is not compared with; allowed: kubectl`)
     const { configuration, environment } = await this.environment(order.settings)
     placements(configuration, environment, [service])
     const say = (line: string) => {
@@ -52,6 +55,7 @@ export class RehearsalDesk {
         say(table([rehearsed]))
         all.push(rehearsed)
       }
+      if (peer === "kubectl") for (const fault of order.faults) all.push(await rehearsals.compare(fault))
     } finally {
       await stage.stop()
     }

@@ -1,11 +1,13 @@
 import { dag, ReturnType, type Service } from "@dagger.io/dagger"
+import { monotonic } from "../clock.js"
 import { gateway } from "../cluster/router.js"
 import { images } from "../images.js"
+import type { Cluster as Api, Thing } from "../kubernetes/client.js"
 import type { Request } from "./measure.js"
 
 /** What a load is made from. */
 export interface Wanted {
-  /** Of the load; equal ones would be one and the same to the engine. */
+  /** Of the load: equal ones would be one and the same to the engine. A label of a host name. */
   id: string
   /** Has the router. */
   cluster: Service
@@ -14,15 +16,22 @@ export interface Wanted {
   paths: string[]
   /** Requests per second, whatever comes of those before. */
   rate: number
-  /** The host name that the router answers for once the load is to end. */
-  end: string
 }
 
+/** What came of a load. Times are milliseconds since the epoch. */
 export interface Load {
   requests: Request[]
   /** Requests that were due and not sent. */
   unsent: number
+  /** When what was done under it began, and when it ended. */
+  began: number
+  ended: number
 }
+
+/** Milliseconds of load before something is done under it, and after that. */
+const calm = { before: 10_000, after: 3_000 }
+/** Seconds that the load has to arrive. */
+const patience = 120
 
 /** Addresses that users of a service ask for, without signing in. */
 export const addresses: Record<string, string[]> = {
@@ -47,14 +56,73 @@ export const addresses: Record<string, string[]> = {
 const log = "/home/k6/requests.log"
 const summary = "/home/k6/summary.json"
 
-/** Puts steady load on the router, on connections that are kept, until the router answers for `end`. */
-export async function load({ id, cluster, host, paths, rate, end }: Wanted): Promise<Load> {
+/**
+ * Does something while steady load is on the router, on connections that are kept.
+ *
+ * @param admin may make a route, which tells the load of its end
+ * @param arrived says whether requests get to where they are sent
+ */
+export async function underLoad(
+  wanted: Wanted,
+  admin: Api,
+  arrived: () => Promise<boolean>,
+  act: () => Promise<void>,
+): Promise<Load> {
+  const end = endOf(wanted)
+  const acted = async () => {
+    try {
+      for (let left = patience; !(await arrived()); left--) {
+        if (left === 0) throw new Error(`the load did not arrive within ${patience} s`)
+        await monotonic.pause(1000)
+      }
+      await monotonic.pause(calm.before)
+      const began = Date.now()
+      await act()
+      const ended = Date.now()
+      await monotonic.pause(calm.after)
+      return { began, ended }
+    } finally {
+      await admin.apply(end)
+    }
+  }
+  // Both come to their end, whatever becomes of the other one.
+  const [loaded, done] = await Promise.allSettled([load(wanted), acted()])
+  await admin.delete(end)
+  if (done.status === "rejected") throw done.reason
+  if (loaded.status === "rejected") throw loaded.reason
+  return { ...loaded.value, ...done.value }
+}
+
+const endHost = ({ id }: Wanted) => `${id}.over`
+
+/** A route that answers by itself, with a redirect. */
+const endOf = (wanted: Wanted): Thing => ({
+  apiVersion: "gateway.networking.k8s.io/v1",
+  kind: "HTTPRoute",
+  metadata: { namespace: gateway.namespace, name: "load-over" },
+  spec: {
+    parentRefs: [{ name: gateway.name, namespace: gateway.namespace, sectionName: gateway.section }],
+    hostnames: [endHost(wanted)],
+    rules: [
+      {
+        filters: [
+          { type: "RequestRedirect", requestRedirect: { hostname: endHost(wanted), statusCode: 302 } },
+        ],
+      },
+    ],
+  },
+})
+
+/** Sends requests until the router answers for the host that is its end. */
+async function load(wanted: Wanted): Promise<Pick<Load, "requests" | "unsent">> {
+  const { cluster, host, id, paths, rate } = wanted
+  const settings = { id, host, paths, rate, end: endHost(wanted), port: gateway.port }
   const ended = dag
     .container()
     .from(images.k6)
     .withServiceBinding("cluster", cluster)
     .withNewFile("/home/k6/load.js", script, { permissions: 0o644 })
-    .withEnvVariable("LOAD", JSON.stringify({ id, host, paths, rate, end, port: gateway.port }))
+    .withEnvVariable("LOAD", JSON.stringify(settings))
     .withExec(
       [
         ...["run", "--quiet", "--no-usage-report", "--log-format=raw"],
@@ -63,8 +131,8 @@ export async function load({ id, cluster, host, paths, rate, end }: Wanted): Pro
       // The script ends it by an abort, which k6 tells by its exit code.
       { useEntrypoint: true, expect: ReturnType.Any },
     )
-  const [code, said] = await Promise.all([ended.exitCode(), ended.stderr()])
-  if (code !== aborted) throw new Error(`the load ended with exit code ${code}: ${said.trim()}`)
+  const code = await ended.exitCode()
+  if (code !== aborted) throw new Error(`the load ended with exit code ${code}: ${await ended.stderr()}`)
   const [lines, counts] = await Promise.all([ended.file(log).contents(), ended.file(summary).contents()])
   return { requests: readRequests(lines), unsent: readUnsent(counts) }
 }

@@ -34,8 +34,6 @@ export interface Recording {
   /** When the command was given, and when it, or the last of its kind, ended. */
   began: number
   ended: number
-  /** What the command said at its end. */
-  said: string
 }
 
 export interface Figures {
@@ -132,6 +130,8 @@ export interface Rehearsed {
   strategy: Strategy | "kubectl rollout"
   figures: Figures
   unmet: string[]
+  /** What the command said at its end, in one line. */
+  message: string
 }
 
 export function table(all: Rehearsed[]): string {

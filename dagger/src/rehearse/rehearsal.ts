@@ -1,7 +1,6 @@
 import type { Container, File } from "@dagger.io/dagger"
 import { PodMetrics } from "../analysis/sources.js"
 import { monotonic } from "../clock.js"
-import { gateway } from "../cluster/router.js"
 import { AuditLog } from "../deploy/audit.js"
 import {
   type DeployConfiguration,
@@ -10,16 +9,18 @@ import {
   type Placement,
   placements,
 } from "../deploy/configuration.js"
+import { presentOf } from "../deploy/decisions.js"
 import { deploy } from "../deploy/deploy.js"
 import { newId, type Site, Target } from "../deploy/target.js"
-import { type Cluster, Kubernetes, type Thing } from "../kubernetes/client.js"
+import { type Cluster, Kubernetes } from "../kubernetes/client.js"
 import { ClusterPods } from "../kubernetes/pods.js"
 import { Notifier } from "../notify/notifier.js"
 import { oneLine } from "../report/text.js"
-import { backends, isExposed, isOver, type Rollout, type Strategy } from "../rollout/rollout.js"
+import { backends, type Rollout, type Strategy } from "../rollout/rollout.js"
 import { type Around, type Fault, faultOf, type Moment } from "./faults.js"
-import { addresses, load } from "./load.js"
+import { addresses, underLoad } from "./load.js"
 import { figuresOf, type Recording, type Rehearsed, type Sight, unmet } from "./measure.js"
+import * as peers from "./peer.js"
 import type { Stage } from "./stage.js"
 import { Line, mortal } from "./trouble.js"
 
@@ -40,12 +41,13 @@ export interface Setting {
 /** Of whom a rehearsal's deploys are: it has no guards. */
 export const environmentName = "staging"
 
-/** Milliseconds of load before the command, and after its end. */
-const calm = { before: 10_000, after: 3_000 }
 /** Milliseconds between two looks at the rollout. */
 const look = 300
 /** Seconds that the cluster has for what it does by itself. */
 const patience = 120
+
+/** Milliseconds after which somebody would look at a bad revision that nothing takes back. */
+const attention = 20_000
 
 /** What is deployed, and how. */
 interface Wish {
@@ -56,7 +58,7 @@ interface Wish {
 
 /** The rollout of a rehearsal as it is seen from outside, by somebody who does not take part. */
 class Witness {
-  readonly sights: Sight[] = []
+  private readonly sights: Sight[] = []
   private over = false
   private readonly watching: Promise<void>
 
@@ -68,11 +70,6 @@ class Witness {
     this.watching = this.watch()
   }
 
-  /** The phase that the rollout is seen in; none before it began. */
-  get phase(): string | undefined {
-    return this.sights.at(-1)?.phase
-  }
-
   /** Waits until the rollout comes to a moment, or is at its end. */
   async until(moment: Moment | "aborting"): Promise<void> {
     const there = ({ phase }: Sight) => phase === moment || (moment === "exposed" && exposed.includes(phase))
@@ -81,14 +78,14 @@ class Witness {
       if (this.sights.some((sight) => there(sight) || end(sight))) return
       await monotonic.pause(look)
     }
-    throw new Error(
-      `the rollout was not seen ${moment} within ${patience} s; it is ${this.phase ?? "not begun"}`,
-    )
+    const phase = this.sights.at(-1)?.phase ?? "not begun"
+    throw new Error(`the rollout was not seen ${moment} within ${patience} s: it is ${phase}`)
   }
 
-  async stop(): Promise<void> {
+  async stop(): Promise<Sight[]> {
     this.over = true
     await this.watching
+    return this.sights
   }
 
   private async watch(): Promise<void> {
@@ -133,28 +130,94 @@ export class Rehearsals {
 
   /** Deploys a candidate with a fault, and measures what users had of it. */
   async run(name: string, strategy: Strategy): Promise<Rehearsed> {
-    const { say } = this.setting
     const fault = faultOf(name)
     const mark = `${name}-${strategy}-${newId(Date.now())}`
-    say(`Rehearsal, ${strategy}: ${fault.what}`)
-    const wish = {
-      image: await this.candidate(name, fault, mark),
-      strategy,
-      variables: fault.variables ?? {},
-    }
-    const recording = await this.underLoad(mark, wish, (witness) => this.act(fault.around, wish, witness))
+    this.setting.say(`Rehearsal, ${strategy}: ${fault.what}`)
+    const image = await this.candidate(fault, mark, this.host)
+    const wish = { image, strategy, variables: fault.variables ?? {} }
+    const target = new Target(await this.site(wish, this.setting.stage.admin), this.placement, strategy)
+    const before = await target.record.read()
+    const { namespace } = this.environment
+    let message = ""
+    const recording = await this.record(
+      mark,
+      this.host,
+      { namespace, revision: presentOf(before) ?? 0 },
+      async () => {
+        const witness = new Witness(target, before?.id)
+        message = await this.act(fault.around, wish, witness)
+        return witness.stop()
+      },
+    )
+    this.setting.say(message)
     const figures = figuresOf(recording)
-    return { fault: name, strategy, figures, unmet: unmet(figures, fault.expected[strategy]) }
+    const surprises = unmet(figures, fault.expected[strategy])
+    return { fault: name, strategy, figures, unmet: surprises, message: oneLine(message, 500) }
+  }
+
+  /** Brings a candidate with the same fault to a plain Deployment, and measures the same. What it comes to is not for us to judge. */
+  async compare(name: string): Promise<Rehearsed> {
+    const { say, stage } = this.setting
+    const fault = faultOf(name)
+    const mark = `${name}-kubectl-${newId(Date.now())}`
+    const host = "peer.example.com"
+    say(`The same with kubectl: ${fault.what}`)
+    const image = await stage.publish(await stage.image())
+    const secrets = this.secretFiles()
+    const peer = await peers.KubectlRollout.begin(stage.admin, this.environment, this.placement, {
+      image,
+      host,
+      secrets,
+    })
+    const candidate = await this.candidate(fault, mark, host)
+    const where = { namespace: peers.namespace, revision: peers.revision }
+    const recording = await this.record(mark, host, where, async () => {
+      const sights = await peer.set(candidate, fault.variables ?? {})
+      if (name !== "none") await monotonic.pause(attention)
+      return sights
+    })
+    await peer.remove()
+    const figures = figuresOf(recording)
+    return { fault: name, strategy: "kubectl rollout", figures, unmet: [], message: "" }
+  }
+
+  /** Does something under load, and keeps what was seen. */
+  private async record(
+    mark: string,
+    host: string,
+    traffic: { namespace: string; revision: number },
+    act: () => Promise<Sight[]>,
+  ): Promise<Recording> {
+    const { rate, service, stage } = this.setting
+    const source = new PodMetrics(new ClusterPods(stage.admin))
+    const paths = addresses[service] ?? this.placement.probe
+    let sights: Sight[] = []
+    const load = await underLoad(
+      { id: mark, cluster: stage.cluster.service, host, paths, rate },
+      stage.admin,
+      async () => (await source.observe({ ...traffic, service, role: "stable" })).requests >= rate / 2,
+      async () => {
+        sights = await act()
+      },
+    )
+    return { ...load, sights, mark }
+  }
+
+  /** What a deploy would put into the service's Secret. */
+  private secretFiles(): Record<string, string> {
+    const given = this.setting.stage.secrets
+    const files = this.placement.secrets.map(({ variable, from }) => [variable.toLowerCase(), given[from]])
+    return Object.fromEntries(files.filter(([, value]) => value !== undefined)) as Record<string, string>
   }
 
   /** The image with its mark and its fault, in the registry. */
-  private async candidate(name: string, { planted, image, around }: Fault, mark: string): Promise<string> {
+  private async candidate({ planted, image, around }: Fault, mark: string, host: string): Promise<string> {
     const { rate, stage, planted: program } = this.setting
     const { replicas } = this.placement.workload
     const made = plant(await stage.image(), program, {
       REHEARSAL_MARK: mark,
       REHEARSAL_FAULT: planted ?? "",
-      REHEARSAL_HOST: this.host,
+      REHEARSAL_HOST: host,
       // Between what a pod has with half of all requests, and with all of them.
       REHEARSAL_BUSY: String((0.75 * rate) / replicas.min),
       ...(around?.kind === "clock" && { TZ: around.zone }),
@@ -165,54 +228,6 @@ export class Rehearsals {
 
   private get host(): string {
     return this.placement.hostnames[0] ?? ""
-  }
-
-  private async underLoad(
-    mark: string,
-    wish: Wish,
-    act: (witness: Witness) => Promise<string>,
-  ): Promise<Recording> {
-    const { rate, service, stage } = this.setting
-    const { pause } = monotonic
-    const target = new Target(await this.site(wish, stage.admin), this.placement, wish.strategy)
-    const end = `${mark}.over`
-    const paths = addresses[service] ?? this.placement.probe
-    const loaded = load({ id: mark, cluster: stage.cluster.service, host: this.host, paths, rate, end })
-    const acted = async () => {
-      try {
-        await this.loaded(target)
-        await pause(calm.before)
-        const witness = new Witness(target, (await target.record.read())?.id)
-        const began = Date.now()
-        const text = await act(witness)
-        const ended = Date.now()
-        await witness.stop()
-        await pause(calm.after)
-        return { sights: witness.sights, began, ended, said: text }
-      } finally {
-        await stage.admin.apply(redirect(this.environment.namespace, end))
-      }
-    }
-    const [{ requests, unsent }, seen] = await Promise.all([loaded, acted()])
-    await stage.admin.delete(redirect(this.environment.namespace, end))
-    return { requests, unsent, mark, ...seen }
-  }
-
-  /** Waits until requests of the load arrive. */
-  private async loaded({ record, site }: Target): Promise<void> {
-    const revision = (await record.read())?.revision ?? 0
-    const { namespace } = this.environment
-    for (let left = patience; left > 0; left--) {
-      const { requests } = await site.source.observe({
-        namespace,
-        service: this.setting.service,
-        revision,
-        role: "stable",
-      })
-      if (requests >= this.setting.rate / 2) return
-      await monotonic.pause(1000)
-    }
-    throw new Error(`the load did not arrive within ${patience} s`)
   }
 
   /** Gives the command, and does to it what the rehearsal is about. */
@@ -236,7 +251,7 @@ export class Rehearsals {
         const first = command()
         await witness.until("preparing")
         const second = await command()
-        if (!/is being deployed by/.test(second))
+        if (!second.includes("is being deployed by"))
           throw new Error(`a second deploy was not refused: ${second}`)
         return first
       }
@@ -326,15 +341,3 @@ async function said(command: Promise<string>): Promise<string> {
     return (error as Error).message
   }
 }
-
-/** A route that answers by itself, with a redirect. */
-const redirect = (namespace: string, host: string): Thing => ({
-  apiVersion: "gateway.networking.k8s.io/v1",
-  kind: "HTTPRoute",
-  metadata: { namespace, name: "rehearsal-over" },
-  spec: {
-    parentRefs: [{ name: gateway.name, namespace: gateway.namespace, sectionName: gateway.section }],
-    hostnames: [host],
-    rules: [{ filters: [{ type: "RequestRedirect", requestRedirect: { hostname: host, statusCode: 302 } }] }],
-  },
-})

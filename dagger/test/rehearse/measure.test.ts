@@ -24,7 +24,7 @@ const recording = (change: Partial<Recording> = {}): Recording => ({
     { at: 4_000, phase: "promoting", weight: 100 },
     { at: 4_500, phase: "promoted", weight: 100 },
   ],
-  ...{ mark: "new", began: 1_000, ended: 4_600, said: "" },
+  ...{ mark: "new", began: 1_000, ended: 4_600 },
   ...change,
 })
 
@@ -135,8 +135,14 @@ describe("the table of rehearsals", () => {
   it("has a row for each, and says what should not have come of it", () => {
     const figures = figuresOf(recording(taken))
     const text = table([
-      { fault: "error-rate", strategy: "canary", figures, unmet: [] },
-      { fault: "none", strategy: "canary", figures, unmet: ["it ended aborted, and not promoted"] },
+      { fault: "error-rate", strategy: "canary", figures, unmet: [], message: "" },
+      {
+        fault: "none",
+        strategy: "canary",
+        figures,
+        unmet: ["it ended aborted, and not promoted"],
+        message: "",
+      },
     ])
     const [head, first, second] = text.split("\n")
     expect(head).toMatch(/^FAULT +STRATEGY +OUTCOME +SENT +FAILED/)
