@@ -382,11 +382,23 @@ describe("a cluster", () => {
 })
 
 describe("rancher/k3s", () => {
-  it("does not start with a flag that it does not know", async () => {
+  const disabled = "--disable=traefik,servicelb,metrics-server,local-storage"
+
+  it.each([
+    { when: "it does not know a flag", args: ["--no-such-flag"] },
+    {
+      when: "a part of it does not know a flag",
+      args: [disabled, "--disable-network-policy", "--kube-apiserver-arg=no-such-flag=1"],
+    },
+  ])("ends, and says why, when $when", async ({ args }) => {
     const node = dag
       .container()
       .from(images.k3s)
-      .withExec(["server", "--no-such-flag"], { useEntrypoint: true, expect: ReturnType.Failure })
+      .withExec(["server", ...args], {
+        useEntrypoint: true,
+        expect: ReturnType.Failure,
+        insecureRootCapabilities: true,
+      })
     expect((await node.stdout()) + (await node.stderr())).toContain("no-such-flag")
   })
 })

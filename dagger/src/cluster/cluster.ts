@@ -16,6 +16,7 @@ export interface Wanted {
   registry: Registry
   /** Further flags of `k3s server`. */
   flags?: string[]
+  /** How it is reached, where not from a function of a module. */
   reach?: Reach
 }
 
@@ -83,10 +84,7 @@ export class Cluster {
    * @param server from where it is used; if not given, from here. It is `https://ALIAS:6443` from a container that the service is bound to
    */
   async kubeconfig(server?: string): Promise<string> {
-    return kubeconfigOf(
-      this.name,
-      server ?? (await this.service.endpoint({ port: apiPort, scheme: "https" })),
-    )
+    return kubeconfigOf(this.name, server ?? `https://${await this.reach(this.service, apiPort)}`)
   }
 
   /** The same for a container or a function that takes a Secret. */
