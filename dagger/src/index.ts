@@ -223,14 +223,7 @@ export class Pitwall {
         ...(registryPassword && { password: registryPassword }),
         ...(registryService && { service: registryService }),
       },
-      secrets: {
-        ...(databaseUrl && { DATABASE_URL: databaseUrl }),
-        ...(f1DatabaseUrl && { F1_DATABASE_URL: f1DatabaseUrl }),
-        ...(redisUrl && { REDIS_URL: redisUrl }),
-        ...(jwtSecretKey && { JWT_SECRET_KEY: jwtSecretKey }),
-        ...(ergastApiKey && { ERGAST_API_KEY: ergastApiKey }),
-        ...(weatherApiKey && { WEATHER_API_KEY: weatherApiKey }),
-      },
+      secrets: secretsOf({ databaseUrl, f1DatabaseUrl, redisUrl, jwtSecretKey, ergastApiKey, weatherApiKey }),
     })
   }
 
@@ -246,6 +239,12 @@ export class Pitwall {
    * @param strategy As of `deploy`.
    * @param author As of `deploy`.
    * @param settings As of `deploy`.
+   * @param databaseUrl As of `deploy`.
+   * @param f1DatabaseUrl As of `deploy`.
+   * @param redisUrl As of `deploy`.
+   * @param jwtSecretKey As of `deploy`.
+   * @param ergastApiKey As of `deploy`.
+   * @param weatherApiKey As of `deploy`.
    */
   @func({ cache: "never" })
   async plan(
@@ -493,4 +492,13 @@ export class Pitwall {
       ...(snykToken && { snykToken }),
     })
   }
+}
+
+/** Secrets as `dagger/config/deploy.yaml` names them, of the arguments of the same names: `databaseUrl` is DATABASE_URL. */
+function secretsOf(given: Record<string, Secret | undefined>): Record<string, Secret> {
+  const named = Object.entries(given).map(([name, secret]) => [
+    name.replaceAll(/[A-Z]/g, (letter) => `_${letter}`).toUpperCase(),
+    secret,
+  ])
+  return Object.fromEntries(named.filter(([, secret]) => secret !== undefined)) as Record<string, Secret>
 }

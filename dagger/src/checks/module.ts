@@ -19,11 +19,16 @@ export function moduleGates(source: Directory): Gate[] {
   // again for a change in what it looks at and for no other.
   const only = (include: string[]) => source.filter({ include, exclude: services })
   const npm = workbench(only(manifests))
-  const npmGate = (name: string, on: string, include: string[], detail = lastLine): Gate =>
+  const npmGate = (
+    name: string,
+    on: string,
+    include: string[],
+    { detail = lastLine, container = npm } = {},
+  ): Gate =>
     commandGate({
       name: `module:${name}`,
       on,
-      container: npm.withDirectory(".", only(include)),
+      container: container.withDirectory(".", only(include)),
       command: ["npm", "run", "--silent", `check:${name}`],
       detail,
       limit,
@@ -32,7 +37,7 @@ export function moduleGates(source: Directory): Gate[] {
     npmGate("lint", "TypeScript, JavaScript", code),
     npmGate("types", "TypeScript, JavaScript", code),
     npmGate("format", "every text file", text),
-    npmGate("unit", "the module's decisions", units, testCount),
+    npmGate("unit", "the module's decisions", units, { detail: testCount, container: withPython(npm) }),
     commandGate({
       name: "module:shell",
       on: "shell scripts",
@@ -58,9 +63,12 @@ function workbench(manifests: Directory): Container {
   )
 }
 
-function shellcheck(): Container {
-  return dag
-    .container()
-    .from(images.debian)
-    .withExec(["sh", "-c", "apt-get update && apt-get install -y --no-install-recommends shellcheck"])
+/** The dead-man's switch of a rollout is a Python program. */
+const withPython = (container: Container) => installed(container, "python3")
+
+const shellcheck = () => installed(dag.container().from(images.debian), "shellcheck")
+
+function installed(container: Container, name: string): Container {
+  const command = `apt-get update && apt-get install -y --no-install-recommends ${name}`
+  return container.withExec(["sh", "-c", command])
 }

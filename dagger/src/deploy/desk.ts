@@ -79,6 +79,11 @@ export class DeployDesk {
       const services = placements(site.configuration, site.environment, order.only).map(
         ({ service }) => service,
       )
+      if (site.environment.datadog && !this.reach.datadog) {
+        throw new Error(
+          "metrics come from Datadog here: give --datadog-api-key env://DATADOG_API_KEY and --datadog-app-key env://DATADOG_APP_KEY",
+        )
+      }
       const given = readImages(order.images)
       const strangers = Object.keys(given).filter((service) => !services.includes(service))
       if (strangers.length > 0) {
@@ -203,13 +208,9 @@ export class DeployDesk {
 
   private metrics(cluster: Cluster, { datadog }: Environment): MetricsSource {
     const pods = new ClusterPods(cluster)
-    if (!datadog) return new PodMetrics(pods)
     const keys = this.reach.datadog
-    if (!keys) {
-      throw new Error(
-        "metrics come from Datadog here: give --datadog-api-key env://DATADOG_API_KEY and --datadog-app-key env://DATADOG_APP_KEY",
-      )
-    }
+    // Only a deploy measures anything, and it does not begin without keys.
+    if (!datadog || !keys) return new PodMetrics(pods)
     return new Datadog({
       ...datadog,
       keys: async () => ({
