@@ -38,7 +38,7 @@ export default defineConfig({
         extends: true,
         test: {
           name: "session",
-          include: ["engine/test/{engine,images,security}.e2e.test.ts"],
+          include: ["engine/test/{cluster,engine,images,security}.e2e.test.ts"],
           testTimeout: 45 * minutes,
           hookTimeout: 45 * minutes,
         },

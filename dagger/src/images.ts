@@ -10,6 +10,14 @@ export const images = {
   postgres: "postgres:15-bookworm",
   // renovate: datasource=docker depName=redis
   redis: "redis:7.0-bookworm",
+  // renovate: datasource=docker depName=rancher/k3s
+  k3s: "rancher/k3s:v1.34.1-k3s1",
+  // renovate: datasource=docker depName=traefik
+  traefik: "traefik:v3.5.3",
+  // renovate: datasource=docker depName=grafana/k6
+  k6: "grafana/k6:1.3.0",
+  // renovate: datasource=docker depName=registry
+  registry: "registry:2",
   // renovate: datasource=docker depName=aquasec/trivy
   trivy: "aquasec/trivy:0.66.0",
 } as const

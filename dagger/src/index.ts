@@ -13,9 +13,11 @@ import {
   type Service,
   type Workspace,
 } from "@dagger.io/dagger"
+import { KubernetesCluster } from "./cluster.js"
 import { accessYaml, DeployDesk } from "./deploy/desk.js"
 import { Desk } from "./desk.js"
 import { secondsOf } from "./duration.js"
+import { RehearsalDesk } from "./rehearse/desk.js"
 import { SecurityChecks } from "./security.js"
 import { ModuleChecks, PythonLibrary, PythonService, ReactApp, ReactLibrary } from "./services.js"
 
@@ -369,6 +371,38 @@ export class Pitwall {
     })
   }
 
+  /**
+   * Rehearses deploys: the very code of `deploy`, on a throw-away cluster, with load on it and something that goes wrong, measured.
+   *
+   * Gives back a table: what became of it, requests that failed, p95 before and during it, seconds until all was promoted, seconds for which users were hurt. Throws with
+   * it when a rehearsal did not end as it has to: a bad revision got through, a good one did not, or requests were lost that the fault itself did not cost.
+   *
+   * Example: `./daggerw call rehearse --fault error-rate --strategy canary`
+   *
+   * @param fault What goes wrong, such as none, error-rate, latency, crash-at-start or killed-shifting; several one after another. A wrong name lists them all.
+   * @param strategy blue-green, canary or both.
+   * @param service Of which an image is deployed: api or f1-backend.
+   * @param requestsPerSecond The load.
+   * @param settings A file in the form of `dagger/config/deploy.yaml` that is laid over `dagger/config/rehearsal.yaml`.
+   * @param peer What is rehearsed too, to compare with: `kubectl`, a plain Deployment of the same images on the same cluster.
+   * @param asJson The figures as JSON.
+   */
+  @func({ cache: "never" })
+  async rehearse(
+    fault: string[],
+    strategy: string[] = ["canary"],
+    service = "api",
+    requestsPerSecond = 50,
+    settings?: File,
+    peer = "",
+    asJson = false,
+  ): Promise<string> {
+    return new RehearsalDesk(this.source).rehearse({
+      ...{ faults: fault, strategies: strategy, service, rate: requestsPerSecond, peer, json: asJson },
+      ...(settings && { settings }),
+    })
+  }
+
   /** The recipes API: its gates. Example: `./daggerw check 'api:*'` */
   @func()
   api(): PythonService {
@@ -421,6 +455,16 @@ export class Pitwall {
   @func()
   security(snykToken?: Secret, vulnerabilities?: string, registry?: Service): SecurityChecks {
     return new SecurityChecks(this.source, snykToken, vulnerabilities, registry)
+  }
+
+  /**
+   * A throw-away Kubernetes of one node, with DNS and a router. Example: `./daggerw call cluster serve up`
+   *
+   * @param name Its own: two names are two clusters.
+   */
+  @func()
+  cluster(name = "pitwall"): KubernetesCluster {
+    return new KubernetesCluster(this.source, name)
   }
 
   private deployDesk(

@@ -97,11 +97,11 @@ export interface Placement {
 /**
  * Reads deploy.yaml.
  *
- * @param settings a file that is laid over it
+ * @param settings files that are laid over it, each over those before it
  * @throws ConfigurationError with every fault, each with its file and line
  */
-export function readDeploy(text: string, settings?: Layer): DeployConfiguration {
-  return readLayers([{ file: deployFile, text }, ...(settings ? [settings] : [])], schema)
+export function readDeploy(text: string, ...settings: Layer[]): DeployConfiguration {
+  return readLayers([{ file: deployFile, text }, ...settings], schema)
 }
 
 /** @throws Error for a name that is none */

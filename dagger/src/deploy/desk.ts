@@ -295,7 +295,7 @@ async function readEnvironment(
     source.file(deployFile).contents(),
     settings && Promise.all([settings.name(), settings.contents()]),
   ])
-  const configuration = readDeploy(text, layer && { file: layer[0], text: layer[1] })
+  const configuration = readDeploy(text, ...(layer ? [{ file: layer[0], text: layer[1] }] : []))
   return { configuration, environment: environmentOf(configuration, name) }
 }
 

@@ -52,6 +52,7 @@ const kinds: Record<string, { plural: string; clusterWide?: true }> = {
   ConfigMap: { plural: "configmaps" },
   CustomResourceDefinition: { plural: "customresourcedefinitions", clusterWide: true },
   Deployment: { plural: "deployments" },
+  EndpointSlice: { plural: "endpointslices" },
   Event: { plural: "events" },
   Gateway: { plural: "gateways" },
   GatewayClass: { plural: "gatewayclasses", clusterWide: true },

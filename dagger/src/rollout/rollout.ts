@@ -101,8 +101,10 @@ function candidateWeight({ phase, step, strategy }: Rollout, steps: RolloutSetti
 }
 
 /** How long the present analysis is to last, in milliseconds; 0: there is none. */
-export function analysisOf({ kind, phase, step }: Rollout, settings: RolloutSettings): number {
+export function analysisOf({ kind, phase, stable, step }: Rollout, settings: RolloutSettings): number {
   if (kind === "rollback") return 0
+  // A first revision may have no users yet, and there is nothing to go back to.
+  if (phase === "promoting" && stable === undefined) return 0
   if (phase === "verifying") return settings.prePromotion * 1000
   if (phase === "shifting") return (settings.steps[step]?.for ?? 0) * 1000
   if (phase === "promoting") return settings.postPromotion * 1000

@@ -1,4 +1,4 @@
-import { dag, type Container, type Directory, type Service as Running } from "@dagger.io/dagger"
+import { dag, type Container, type Directory, type File, type Service as Running } from "@dagger.io/dagger"
 import type { Catalog, Service } from "./catalog.js"
 import { withStores } from "./stores.js"
 
@@ -32,22 +32,23 @@ export class Platform {
         .asService({ useEntrypoint: true })
     }
     const seed = await this.seed(service)
-    const seeded = configured(withStores(listening, owner, database, seed.file(dump)), service)
-    const furnished = files === undefined ? seeded : seeded.withDirectory(files, seed.directory(files))
+    const seeded = configured(withStores(listening, owner, database, seed.database), service)
+    const furnished = files === undefined ? seeded : seeded.withDirectory(files, seed.files ?? dag.directory())
     return furnished.asService({ useEntrypoint: true })
   }
 
-  /** A backend after its setup on empty stores, with a dump of its database. Made once for an image. */
-  private async seed(service: Service): Promise<Container> {
-    const { name, setup, database = name } = service
+  /** What the setup of a backend leaves behind on empty stores: a dump of its database, and the files that it keeps. Made once for an image. */
+  async seed(service: Service): Promise<{ database: File; files?: Directory }> {
+    const { name, files, setup, database = name } = service
     const image = this.image(service)
     const tools = image
       .withUser("root")
       .withExec(["sh", "-c", "apt-get update -qq && apt-get install -yqq --no-install-recommends postgresql-client-15"])
       .withUser(await image.user())
-    return configured(withStores(tools, `${name}:setup`, database), service).withExec([
+    const done = configured(withStores(tools, `${name}:setup`, database), service).withExec([
       ...["sh", "-ec", [...setup, `pg_dump --no-owner --file ${dump} "$DATABASE_URL"`].join("\n")],
     ])
+    return { database: done.file(dump), ...(files !== undefined && { files: done.directory(files) }) }
   }
 
   service(name: string): Service {

@@ -33,13 +33,20 @@ export function redis(owner: string): Service {
     .asService({ useEntrypoint: true, args: ["redis-server", "--save", ""] })
 }
 
+/** The address of a database of {@link postgres}, and that of {@link redis}, by the names of their hosts. */
+export const addressesOf = (hosts: { db: string; redis: string }, database: string) => ({
+  DATABASE_URL: `postgresql://postgres:${password}@${hosts.db}:5432/${database}`,
+  REDIS_URL: `redis://${hosts.redis}:6379/0`,
+})
+
 /** Puts stores of its own beside a container, with their addresses in its environment. */
 export function withStores(container: Container, owner: string, database: string, seed?: File): Container {
+  const { DATABASE_URL, REDIS_URL } = addressesOf({ db: "db", redis: "redis" }, database)
   return container
     .withServiceBinding("db", postgres(owner, database, seed))
     .withServiceBinding("redis", redis(owner))
-    .withEnvVariable("DATABASE_URL", `postgresql://postgres:${password}@db:5432/${database}`)
-    .withEnvVariable("REDIS_URL", "redis://redis:6379/0")
+    .withEnvVariable("DATABASE_URL", DATABASE_URL)
+    .withEnvVariable("REDIS_URL", REDIS_URL)
 }
 
 // Of a server that lives for one run and that only this run can reach: no secret.

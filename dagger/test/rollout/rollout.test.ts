@@ -231,6 +231,14 @@ describe("advance", () => {
     ).toBe("settling")
   })
 
+  it("does not wait for users of a first revision", () => {
+    const { candidate, guarded } = well
+    const first = firstOf(rollout({ phase: "promoting" }))
+    expect(advance(first, { candidate, guarded }, settings(), after(1)).phase).toBe("settling")
+    expect(analysisOf(first, settings())).toBe(0)
+    expect(analysisOf(rollout({ phase: "promoting" }), settings())).toBeGreaterThan(0)
+  })
+
   it("has a rollback wait for pods and for a smoke test", () => {
     const { candidate, guarded } = well
     const untested = { candidate, guarded }

@@ -1,0 +1,38 @@
+import { dag, type Directory, type File, func, object, type Service } from "@dagger.io/dagger"
+import { Cluster, kubeconfigOf } from "./cluster/cluster.js"
+import { Registry } from "./cluster/registry.js"
+
+/** A throw-away Kubernetes for a look by hand. */
+@object()
+export class KubernetesCluster {
+  private source: Directory
+  private name: string
+
+  constructor(source: Directory, name: string) {
+    this.source = source
+    this.name = name
+  }
+
+  /**
+   * The cluster, when it is up: its API on port 6443, its router on port 8080. It lives until the call ends.
+   *
+   * Example: `./daggerw call cluster serve up`, and in another terminal `./daggerw call cluster kubeconfig export --path kubeconfig` and
+   * `kubectl --kubeconfig kubeconfig get pods --all-namespaces`
+   */
+  @func({ cache: "never" })
+  async serve(): Promise<Service> {
+    const gatewayApi = this.source.file("dagger/config/kubernetes/gateway-api.yaml")
+    const registry = await Registry.start(this.name)
+    return (await Cluster.start({ name: this.name, gatewayApi, registry })).service
+  }
+
+  /**
+   * A kubeconfig with all rights for a cluster that `serve` runs.
+   *
+   * @param server Where it is reached.
+   */
+  @func()
+  kubeconfig(server = "https://127.0.0.1:6443"): File {
+    return dag.directory().withNewFile("kubeconfig", kubeconfigOf(this.name, server)).file("kubeconfig")
+  }
+}

@@ -1,0 +1,42 @@
+// The deploy as people rehearse it: on a throw-away cluster, with load on it. What is held to here is what users had of it.
+import { describe, expect, it } from "vitest"
+import type { Rehearsed } from "../../src/rehearse/measure.js"
+import { daggerw } from "./daggerw.js"
+
+async function rehearse(...args: string[]): Promise<Record<string, Rehearsed>> {
+  const { code, stdout, stderr } = await daggerw(["call", "rehearse", "--as-json", ...args]).ended
+  expect(code, stderr.slice(-5_000)).toBe(0)
+  const all = JSON.parse(stdout) as Rehearsed[]
+  return Object.fromEntries(all.map((one) => [`${one.fault}, ${one.strategy}`, one]))
+}
+
+describe("a rehearsal", () => {
+  it("brings a good revision to all traffic without a lost request, and takes a bad one back", async () => {
+    const all = await rehearse("--fault", "none", "--fault", "error-rate", "--strategy", "canary")
+
+    const { outcome, failed, shares, sent } = all["none, canary"]?.figures ?? {}
+    expect({ outcome, failed }).toEqual({ outcome: "promoted", failed: 0 })
+    expect(sent).toBeGreaterThan(1_000)
+    expect(shares?.map(({ weight }) => weight)).toEqual([10, 50])
+    for (const { weight, measured, requests } of shares ?? []) {
+      const deviation = 100 * Math.sqrt(((weight / 100) * (1 - weight / 100)) / requests)
+      expect(Math.abs(measured - weight)).toBeLessThan(5 * deviation)
+    }
+
+    const bad = all["error-rate, canary"]?.figures
+    expect(bad?.outcome).toBe("aborted")
+    expect(bad?.failed).toBeGreaterThan(0)
+    expect(bad?.failedByCandidate).toBe(bad?.failed)
+  })
+
+  it("switches blue-green at once without a lost request", async () => {
+    const all = await rehearse("--fault", "none", "--strategy", "blue-green")
+    expect(all["none, blue-green"]?.figures).toMatchObject({ outcome: "promoted", failed: 0, shares: [] })
+  })
+
+  it("says what can go wrong when it is asked for something else", async () => {
+    const { code, stderr } = await daggerw(["call", "rehearse", "--fault", "rain"]).ended
+    expect(code).not.toBe(0)
+    expect(stderr).toContain('there is no fault "rain"; allowed: none, crash-at-start')
+  })
+})
