@@ -7,10 +7,22 @@ import { spawn } from "node:child_process"
 import { writeFile } from "node:fs/promises"
 import { fileURLToPath } from "node:url"
 
+/**
+ * @typedef {{ code: number | null, stdout: string, stderr: string }} Ended
+ * @typedef {{ weight: number, measured: number, requests: number }} Share
+ * @typedef {{ outcome: string, sent: number, failed: number, failedByCandidate: number, p95Before: number, p95During: number,
+ *   secondsToPromoted?: number, secondsHurt?: number, shares: Share[] }} Figures
+ * @typedef {{ fault: string, strategy: string, figures: Figures, unmet: string[] }} Rehearsed
+ */
+
 const repository = fileURLToPath(new URL("..", import.meta.url))
 const [target = "rehearsals.md", ...given] = process.argv.slice(2)
 
-/** Both strategies, except where one never comes to the phase that it is about. */
+/**
+ * Both strategies, except where one never comes to the phase that it is about.
+ *
+ * @type {Record<string, string[]>}
+ */
 const faults = {
   ...Object.fromEntries(
     [
@@ -23,29 +35,41 @@ const faults = {
   "killed-shifting": ["canary"],
 }
 
+/** @param {string[]} args @returns {Promise<Ended>} */
 function daggerw(args) {
   return new Promise((resolve, reject) => {
     const child = spawn("./daggerw", args, { cwd: repository, stdio: ["ignore", "pipe", "pipe"] })
     const output = { stdout: "", stderr: "" }
-    child.stdout.on("data", (chunk) => (output.stdout += chunk))
-    child.stderr.on("data", (chunk) => (output.stderr += chunk))
+    child.stdout.on("data", (chunk) => (output.stdout += String(chunk)))
+    child.stderr.on("data", (chunk) => (output.stderr += String(chunk)))
     child.on("error", reject)
-    child.on("close", (code) => resolve({ code, ...output }))
+    child.on("close", (code) => {
+      resolve({ code, ...output })
+    })
   })
 }
 
-/** The figures, which are on standard output, or part of the error where something was not as it has to be. */
+/**
+ * The figures, which are on standard output, or part of the error where something was not as it has to be.
+ *
+ * @param {Ended} ended
+ * @returns {Rehearsed[]}
+ */
 function figuresIn({ stdout, stderr }) {
-  if (stdout.trim() !== "") return JSON.parse(stdout)
-  const text = stderr.slice(stderr.lastIndexOf("not as it has to be"))
-  const [json] = /^\[\n[\s\S]*?^\]$/m.exec(text) ?? []
+  const told = stderr.slice(stderr.lastIndexOf("not as it has to be"))
+  const json = stdout.trim() === "" ? /^\[\n[\s\S]*?^\]$/m.exec(told)?.[0] : stdout
   if (json === undefined) throw new Error(stderr.slice(-2_000))
-  return JSON.parse(json)
+  /** @type {Rehearsed[]} */
+  const rehearsed = JSON.parse(json)
+  return rehearsed
 }
 
-const cell = (text) => String(text).replaceAll("|", "\\|").replaceAll("\n", " ")
-const seconds = (number) => (number === undefined ? "–" : `${number.toFixed(1)} s`)
+const cell = (/** @type {string | number} */ text) =>
+  String(text).replaceAll("|", "\\|").replaceAll("\n", " ")
+const seconds = (/** @type {number | undefined} */ number) =>
+  number === undefined ? "–" : `${number.toFixed(1)} s`
 
+/** @param {Rehearsed} rehearsed @returns {(string | number)[]} */
 function row({ fault, strategy, figures, unmet }) {
   const {
     outcome,
@@ -82,18 +106,21 @@ const head = [
   ],
   ...["promoted after", "hurt for", "share of the candidate", "as expected"],
 ]
+/** @type {(string | number)[][]} */
 const rows = []
 let bad = 0
 for (const [fault, strategies] of Object.entries(faults)) {
   const flags = strategies.flatMap((strategy) => ["--strategy", strategy])
   const ended = await daggerw(["call", "rehearse", "--as-json", "--fault", fault, ...flags, ...given])
   if (ended.code !== 0) bad++
+  /** @type {(string | number)[][]} */
   let found
   try {
     found = figuresIn(ended).map(row)
   } catch (error) {
+    const why = error instanceof Error ? error.message : String(error)
     found = [
-      [fault, strategies.join(", "), ...Array(9).fill("–"), `could not be rehearsed: ${error.message}`],
+      [fault, strategies.join(", "), ...head.slice(3).map(() => "–"), `could not be rehearsed: ${why}`],
     ]
   }
   rows.push(...found)

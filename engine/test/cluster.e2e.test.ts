@@ -211,8 +211,10 @@ describe("a cluster", () => {
     const { reason, said } = await ended(
       task(
         "names",
-        `curl -sS http://stable/ && echo
-         curl -sS http://stable.${namespace}.svc.cluster.local/ && echo
+        `for name in stable stable.${namespace}.svc.cluster.local; do
+           until curl -sf "http://$name/"; do sleep 0.2; done
+           echo
+         done
          getent hosts kubernetes.default.svc.cluster.local
          ! getent hosts nobody.${namespace}.svc.cluster.local
          getent hosts ${beside} > /dev/null && echo beside`,
@@ -222,6 +224,16 @@ describe("a cluster", () => {
       /^stable-\S+\nstable-\S+\n10\.43\.0\.1 +kubernetes\.default\.svc\.cluster\.local\nbeside\n$/,
     )
     expect(reason).toBe("Completed")
+  })
+
+  it("lets nobody outside answer for a pod or a Service that is not there", async () => {
+    const { said } = await ended(
+      task(
+        "nowhere",
+        "for address in 10.42.0.250:8000 10.43.200.7; do curl -s -m 5 http://$address/ || echo refused; done",
+      ),
+    )
+    expect(said).toBe("refused\nrefused\n")
   })
 
   it("reaches a pod from itself by its Service", async () => {

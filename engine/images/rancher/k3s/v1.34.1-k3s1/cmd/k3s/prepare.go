@@ -26,7 +26,7 @@ func (n *node) prepare() error {
 	if err != nil {
 		return err
 	}
-	return errors.Join(controlGroups(), n.certificates(), n.connect(), n.files(), writeMirrors(mirrors))
+	return errors.Join(controlGroups(), stayInside(), n.certificates(), n.connect(), n.files(), writeMirrors(mirrors))
 }
 
 // controlGroups makes room for pods: of the unified hierarchy, a group with

@@ -10,7 +10,6 @@ import (
 	"flag"
 	"fmt"
 	"io"
-	"net"
 	"net/http"
 	"os"
 	"os/exec"
@@ -307,18 +306,6 @@ func output(ctx context.Context, name string, args ...string) error {
 func lastLines(text []byte, count int) string {
 	lines := bytes.Split(bytes.TrimSpace(text), []byte("\n"))
 	return string(bytes.Join(lines[max(0, len(lines)-count):], []byte("\n")))
-}
-
-// address is that of the interface which the default route leaves by.
-func address() (string, error) {
-	// No packet is sent: the kernel picks the address.
-	probe, err := net.Dial("udp4", "192.0.2.1:9")
-	if err != nil {
-		return "", fmt.Errorf("this machine has no IPv4 address with a route: %w", err)
-	}
-	defer probe.Close()
-	host, _, err := net.SplitHostPort(probe.LocalAddr().String())
-	return host, err
 }
 
 // asInit runs this program as a child, reaps what is left to the first process of
