@@ -172,8 +172,8 @@ export const options = {
   scenarios: {
     load: {
       executor: "constant-arrival-rate", exec: "ask", rate, timeUnit: "1s", duration: "2h",
-      // Enough for a second's requests that all take three.
-      preAllocatedVUs: Math.ceil(rate / 2), maxVUs: rate * 4,
+      // Enough for requests that take three seconds each.
+      preAllocatedVUs: rate * 3, maxVUs: rate * 5,
     },
     end: { executor: "constant-vus", exec: "ending", vus: 1, duration: "2h" },
   },

@@ -57,6 +57,8 @@ export interface Figures {
 
 /** Milliseconds above which a request is hurt, answered or not: what the platform's p95 rule allows. */
 const slow = 2_000
+/** Share of requests that the load may fall behind by, in percent, and still be steady. */
+const behind = 1
 /** Milliseconds that a router may take to hear of a weight. */
 const settling = 1_000
 
@@ -112,7 +114,9 @@ export function unmet(figures: Figures, { outcome, lost, within }: Expected): st
   const faults = [
     figures.outcome === outcome ? "" : `it ended ${figures.outcome}, and not ${outcome}`,
     figures.sent > 0 ? "" : "no request was sent, so nothing was shown",
-    unsent > 0 ? `${unsent} requests were due and not sent, so the load was not steady` : "",
+    unsent > (behind / 100) * figures.sent
+      ? `${unsent} requests were due and not sent, so the load was not steady`
+      : "",
     lost === "none" && figures.failed > 0 ? `${figures.failed} requests failed, and none had to` : "",
     lost === "candidate" && strangers > 0
       ? `${strangers} requests failed that the candidate has not failed itself`
