@@ -1,6 +1,7 @@
 import { dag, type Directory, type File, func, object, type Service } from "@dagger.io/dagger"
 import { Cluster, kubeconfigOf } from "./cluster/cluster.js"
 import { Registry } from "./cluster/registry.js"
+import { images } from "./images.js"
 
 /** A throw-away Kubernetes for a look by hand. */
 @object()
@@ -23,7 +24,8 @@ export class KubernetesCluster {
   async serve(): Promise<Service> {
     const gatewayApi = this.source.file("dagger/config/kubernetes/gateway-api.yaml")
     const registry = await Registry.start(this.name)
-    return (await Cluster.start({ name: this.name, gatewayApi, registry })).service
+    const token = await this.token()
+    return (await Cluster.start({ name: this.name, gatewayApi, registry, token })).service
   }
 
   /**
@@ -31,8 +33,19 @@ export class KubernetesCluster {
    *
    * @param server Where it is reached.
    */
-  @func()
-  kubeconfig(server = "https://127.0.0.1:6443"): File {
-    return dag.directory().withNewFile("kubeconfig", kubeconfigOf(this.name, server)).file("kubeconfig")
+  @func({ cache: "never" })
+  async kubeconfig(server = "https://127.0.0.1:6443"): Promise<File> {
+    const text = kubeconfigOf(this.name, server, await this.token())
+    return dag.directory().withNewFile("kubeconfig", text, { permissions: 0o600 }).file("kubeconfig")
+  }
+
+  /** Made by chance once and kept by the engine, so that two calls know it. Nobody else does: `up` listens on every address of the machine. */
+  private async token(): Promise<string> {
+    const made = dag
+      .container()
+      .from(images.debian)
+      .withEnvVariable("CLUSTER", this.name)
+      .withExec(["sh", "-c", "od -An -N24 -tx1 /dev/urandom | tr -d ' \\n' > /token"])
+    return made.file("/token").contents()
   }
 }

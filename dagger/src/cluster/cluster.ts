@@ -14,6 +14,8 @@ export interface Wanted {
   gatewayApi: File
   /** Where its pods' images come from. One may serve many clusters. */
   registry: Registry
+  /** Opens it to all; by default one that its name tells, which will do as long as only this run can reach it. */
+  token?: string
   /** Further flags of `k3s server`. */
   flags?: string[]
   /** How it is reached, where not from a function of a module. */
@@ -41,6 +43,7 @@ export class Cluster {
     readonly service: Service,
     readonly registry: Registry,
     private readonly reach: Reach,
+    private readonly token: string,
   ) {}
 
   /**
@@ -52,6 +55,7 @@ export class Cluster {
     name,
     gatewayApi,
     registry,
+    token = tokenOf(name),
     flags = [],
     reach = fromModule,
   }: Wanted): Promise<Cluster> {
@@ -61,14 +65,14 @@ export class Cluster {
       )
     }
     const router = await registry.publish(dag.container().from(images.traefik), "traefik")
-    const node = registry.serve(nodeContainer(name, gatewayApi, router)).asService({
+    const node = registry.serve(nodeContainer({ name, token, gatewayApi, router })).asService({
       useEntrypoint: true,
       args: ["server", `--node-name=${name}`, ...serverFlags, ...flags],
       insecureRootCapabilities: true,
       // It makes room for pods among the control groups only as the first process.
       noInit: true,
     })
-    const cluster = new Cluster(name, await node.start(), registry, reach)
+    const cluster = new Cluster(name, await node.start(), registry, reach, token)
     try {
       await cluster.ready()
     } catch (error) {
@@ -84,7 +88,7 @@ export class Cluster {
    * @param server from where it is used; if not given, from here. It is `https://ALIAS:6443` from a container that the service is bound to
    */
   async kubeconfig(server?: string): Promise<string> {
-    return kubeconfigOf(this.name, server ?? `https://${await this.reach(this.service, apiPort)}`)
+    return kubeconfigOf(this.name, server ?? `https://${await this.reach(this.service, apiPort)}`, this.token)
   }
 
   /** The same for a container or a function that takes a Secret. */
@@ -140,13 +144,14 @@ const serverFlags = [
   "--kube-controller-manager-arg=node-monitor-period=1s",
 ]
 
-function nodeContainer(name: string, gatewayApi: File, routerImage: string): Container {
+function nodeContainer(wanted: { name: string; token: string; gatewayApi: File; router: string }): Container {
+  const { name, token, gatewayApi, router } = wanted
   const manifests = dag
     .directory()
     .withFile("1-gateway-api.yaml", gatewayApi)
     .withNewFile(
       "2-router.yaml",
-      routerObjects(routerImage)
+      routerObjects(router)
         .map((object) => stringify(object, { aliasDuplicateObjects: false }))
         .join("---\n"),
     )
@@ -159,20 +164,20 @@ function nodeContainer(name: string, gatewayApi: File, routerImage: string): Con
       .withMountedTemp(`${state}/server/db`)
       .withMountedTemp("/var/lib/kubelet")
       .withDirectory(`${state}/server/manifests`, manifests)
-      .withNewFile(tokens, `${tokenOf(name)},admin,admin,"system:masters"\n`, { permissions: 0o600 })
+      .withMountedSecret(tokens, dag.setSecret(`tokens-${name}`, `${token},admin,admin,"system:masters"\n`))
       .withExposedPort(apiPort)
       // It listens once the node has pulled it, which `ready` waits for.
       .withExposedPort(gateway.port, { experimentalSkipHealthcheck: true })
   )
 }
 
-// Of a cluster that lives for one run and that only this run, or the machine that it is tunnelled to, can reach: no secret.
+// Of a cluster that lives for one run and that only this run can reach: no secret.
 const tokenOf = (name: string) => `throw-away-token-of-${name}`
 
 /**
  * The kubeconfig of a cluster that goes by this name. Its certificate is made at its start, so it is known by its address alone.
  *
- * @param token whose rights it has; if not given, all
+ * @param token whose rights it has; if not given, that of a cluster that got none of its own
  */
 export function kubeconfigOf(name: string, server: string, token = tokenOf(name)): string {
   return stringify({
