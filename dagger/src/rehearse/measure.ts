@@ -49,13 +49,13 @@ export interface Figures {
   p95During: number
   /** From the command to the state promoted. */
   secondsToPromoted?: number
-  /** From the first request that was hurt to the last one: users were hurt for so long. */
+  /** From the first request that failed, or that the candidate took too long for, to the last one: users were hurt for so long. */
   secondsHurt?: number
   /** By step of a canary: what the candidate was to get of requests, and what it got, in percent. */
   shares: { weight: number; measured: number; requests: number }[]
 }
 
-/** Milliseconds above which a request is hurt, answered or not: what the platform's p95 rule allows. */
+/** Milliseconds above which a request to the candidate is hurt, answered or not: what the platform's p95 rule allows. */
 const slow = 2_000
 /** Share of requests that the load may fall behind by, in percent, and still be steady. */
 const behind = 1
@@ -67,7 +67,10 @@ const failed = ({ status }: Request) => status < 200 || status > 299
 /** What is to be read off a rehearsal. */
 export function figuresOf({ requests, unsent, sights, mark, began, ended }: Recording): Figures {
   const during = requests.filter(({ at }) => at >= began && at <= ended)
-  const hurt = requests.filter((request) => failed(request) || request.took > slow).map(({ at }) => at)
+  const own = (request: Request) => request.mark === mark
+  // A slow answer of the stable revision is this machine's doing, which all of it happens on.
+  const hurt = requests.filter((request) => failed(request) || (own(request) && request.took > slow))
+  const moments = hurt.map(({ at }) => at)
   const promoted = sights.find(({ phase }) => phase === "promoted")
   const last = sights.at(-1)?.phase ?? "not begun"
   return {
@@ -76,14 +79,14 @@ export function figuresOf({ requests, unsent, sights, mark, began, ended }: Reco
     sent: requests.length,
     unsent,
     failed: requests.filter(failed).length,
-    failedByCandidate: requests.filter((request) => failed(request) && request.mark === mark).length,
+    failedByCandidate: requests.filter((request) => failed(request) && own(request)).length,
     p95Before: percentile(
       requests.filter(({ at }) => at < began),
       0.95,
     ),
     p95During: percentile(during, 0.95),
     ...(promoted && { secondsToPromoted: (promoted.at - began) / 1000 }),
-    ...(hurt.length > 0 && { secondsHurt: (Math.max(...hurt) - Math.min(...hurt)) / 1000 }),
+    ...(hurt.length > 0 && { secondsHurt: (Math.max(...moments) - Math.min(...moments)) / 1000 }),
     shares: sharesOf(requests, sights, mark),
   }
 }

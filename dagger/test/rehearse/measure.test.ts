@@ -62,11 +62,13 @@ describe("the figures of a rehearsal", () => {
 
   it("measure for how long users were hurt, by errors or by waiting", () => {
     expect(figuresOf(recording(taken)).secondsHurt).toBe(0.9)
+    const own = (at: number, took: number) => ask(at, { took, mark: "new" })
     const requests = [
       ask(0),
-      ask(2_000, { took: 3_000 }),
-      ask(2_700, { took: 2_001 }),
-      ask(3_000, { took: 2_000 }),
+      own(2_000, 3_000),
+      own(2_700, 2_001),
+      own(3_000, 2_000),
+      ask(3_500, { took: 4_000 }),
     ]
     expect(figuresOf(recording({ requests })).secondsHurt).toBe(0.7)
     expect(figuresOf(recording()).secondsHurt).toBeUndefined()
