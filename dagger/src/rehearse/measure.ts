@@ -44,6 +44,8 @@ export interface Figures {
   failed: number
   /** Those that the candidate failed itself. */
   failedByCandidate: number
+  /** The first of the others: its status, and how many seconds after the command it was sent. */
+  firstLost?: { status: number; after: number }
   /** In milliseconds: 95 % were answered in so much, before the command was given and from then on. */
   p95Before: number
   p95During: number
@@ -71,6 +73,7 @@ export function figuresOf({ requests, unsent, sights, mark, began, ended }: Reco
   // A slow answer of the stable revision is this machine's doing, which all of it happens on.
   const hurt = requests.filter((request) => failed(request) || (own(request) && request.took > slow))
   const moments = hurt.map(({ at }) => at)
+  const lost = requests.find((request) => failed(request) && !own(request))
   const promoted = sights.find(({ phase }) => phase === "promoted")
   const last = sights.at(-1)?.phase ?? "not begun"
   return {
@@ -80,6 +83,7 @@ export function figuresOf({ requests, unsent, sights, mark, began, ended }: Reco
     unsent,
     failed: requests.filter(failed).length,
     failedByCandidate: requests.filter((request) => failed(request) && own(request)).length,
+    ...(lost && { firstLost: { status: lost.status, after: (lost.at - began) / 1000 } }),
     p95Before: percentile(
       requests.filter(({ at }) => at < began),
       0.95,
@@ -112,7 +116,10 @@ function sharesOf(requests: Request[], sights: Sight[], mark: string): Figures["
 
 /** What a rehearsal came to that it should not have come to; nothing, if all is as expected. */
 export function unmet(figures: Figures, { outcome, lost, within }: Expected): string[] {
-  const { unsent } = figures
+  const { unsent, firstLost } = figures
+  const first = firstLost
+    ? `: the first with status ${firstLost.status}, ${firstLost.after.toFixed(1)} s after the command`
+    : ""
   const strangers = figures.failed - figures.failedByCandidate
   const faults = [
     figures.outcome === outcome ? "" : `it ended ${figures.outcome}, and not ${outcome}`,
@@ -120,9 +127,9 @@ export function unmet(figures: Figures, { outcome, lost, within }: Expected): st
     unsent > (behind / 100) * figures.sent
       ? `${unsent} requests were due and not sent, so the load was not steady`
       : "",
-    lost === "none" && figures.failed > 0 ? `${figures.failed} requests failed, and none had to` : "",
+    lost === "none" && figures.failed > 0 ? `${figures.failed} requests failed, and none had to${first}` : "",
     lost === "candidate" && strangers > 0
-      ? `${strangers} requests failed that the candidate has not failed itself`
+      ? `${strangers} requests failed that the candidate has not failed itself${first}`
       : "",
     within !== undefined && (figures.secondsHurt ?? 0) > within
       ? `users were hurt for ${duration(figures.secondsHurt ?? 0)}, and not for ${within} s at most`

@@ -103,13 +103,15 @@ describe("what should not have come of a rehearsal", () => {
 
   it("is a request that failed where none had to", () => {
     const lost = recording({ requests: [...recording().requests, ask(4_100, { status: 502 })] })
-    expect(unmet(figuresOf(lost), good)).toEqual(["1 requests failed, and none had to"])
+    expect(unmet(figuresOf(lost), good)).toEqual([
+      "1 requests failed, and none had to: the first with status 502, 3.1 s after the command",
+    ])
   })
 
   it("is a request that failed, and not by the candidate's own fault", () => {
     const lost = recording({ ...taken, requests: [...(taken.requests ?? []), ask(3_100, { status: 502 })] })
     expect(unmet(figuresOf(lost), back)).toEqual([
-      "1 requests failed that the candidate has not failed itself",
+      "1 requests failed that the candidate has not failed itself: the first with status 502, 2.1 s after the command",
     ])
     expect(unmet(figuresOf(lost), { ...back, lost: "unanswered" })).toEqual([])
   })
