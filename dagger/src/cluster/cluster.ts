@@ -177,7 +177,7 @@ const tokenOf = (name: string) => `throw-away-token-of-${name}`
 /**
  * The kubeconfig of a cluster that goes by this name. Its certificate is made at its start, so it is known by its address alone.
  *
- * @param token whose rights it has; if not given, all
+ * @param token whose rights it has; if not given, that of a cluster that got none of its own
  */
 export function kubeconfigOf(name: string, server: string, token = tokenOf(name)): string {
   return stringify({

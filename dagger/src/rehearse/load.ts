@@ -28,8 +28,8 @@ export interface Load {
   ended: number
 }
 
-/** Milliseconds of load before something is done under it, and after that. */
-const calm = { before: 10_000, after: 3_000 }
+/** Milliseconds of load before something is done under it, and after that; and those in which the last requests may end: k6 cuts off what is under way. */
+const calm = { before: 10_000, after: 3_000, last: 4_000 }
 /** Seconds that the load has to arrive. */
 const patience = 120
 
@@ -80,7 +80,9 @@ export async function underLoad(
       await act()
       const ended = Date.now()
       await monotonic.pause(calm.after)
-      return { began, ended }
+      const over = Date.now()
+      await monotonic.pause(calm.last)
+      return { began, ended, over }
     } finally {
       await admin.apply(end)
     }
@@ -90,7 +92,9 @@ export async function underLoad(
   await admin.delete(end)
   if (done.status === "rejected") throw done.reason
   if (loaded.status === "rejected") throw loaded.reason
-  return { ...loaded.value, ...done.value }
+  const { began, ended, over } = done.value
+  const { requests, unsent } = loaded.value
+  return { requests: requests.filter(({ at }) => at <= over), unsent, began, ended }
 }
 
 const endHost = ({ id }: Wanted) => `${id}.over`
@@ -172,8 +176,8 @@ export const options = {
   scenarios: {
     load: {
       executor: "constant-arrival-rate", exec: "ask", rate, timeUnit: "1s", duration: "2h",
-      // Enough for a second's requests that all take three.
-      preAllocatedVUs: Math.ceil(rate / 2), maxVUs: rate * 4,
+      // Enough for requests that take three seconds each.
+      preAllocatedVUs: rate * 3, maxVUs: rate * 5,
     },
     end: { executor: "constant-vus", exec: "ending", vus: 1, duration: "2h" },
   },

@@ -11,6 +11,9 @@ export const namespace = "peer"
 export const revision = 1
 const home: Thing = { apiVersion: "v1", kind: "Namespace", metadata: { name: namespace } }
 
+/** Seconds that its pods have to end. */
+const patience = 120
+
 /** What is compared with: a Deployment whose image is changed, as `kubectl set image` does, and waited for, as `kubectl rollout status` does. */
 export class KubectlRollout {
   private constructor(
@@ -57,8 +60,13 @@ export class KubectlRollout {
     return [began, { at: Date.now(), phase, weight: phase === "promoted" ? 100 : 0 }]
   }
 
+  /** Returns when it is gone: the next one has the same names. */
   async remove(): Promise<void> {
     await this.admin.delete(home)
+    for (let left = patience; await this.admin.read(home); left--) {
+      if (left === 0) throw new Error(`the namespace ${namespace} is not gone after ${patience} s`)
+      await monotonic.pause(1000)
+    }
   }
 
   /** Waits until all pods are new and available, or the Deployment gives up: it then stays as it is. */

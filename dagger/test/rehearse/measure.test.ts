@@ -62,11 +62,13 @@ describe("the figures of a rehearsal", () => {
 
   it("measure for how long users were hurt, by errors or by waiting", () => {
     expect(figuresOf(recording(taken)).secondsHurt).toBe(0.9)
+    const own = (at: number, took: number) => ask(at, { took, mark: "new" })
     const requests = [
       ask(0),
-      ask(2_000, { took: 3_000 }),
-      ask(2_700, { took: 2_001 }),
-      ask(3_000, { took: 2_000 }),
+      own(2_000, 3_000),
+      own(2_700, 2_001),
+      own(3_000, 2_000),
+      ask(3_500, { took: 4_000 }),
     ]
     expect(figuresOf(recording({ requests })).secondsHurt).toBe(0.7)
     expect(figuresOf(recording()).secondsHurt).toBeUndefined()
@@ -101,13 +103,15 @@ describe("what should not have come of a rehearsal", () => {
 
   it("is a request that failed where none had to", () => {
     const lost = recording({ requests: [...recording().requests, ask(4_100, { status: 502 })] })
-    expect(unmet(figuresOf(lost), good)).toEqual(["1 requests failed, and none had to"])
+    expect(unmet(figuresOf(lost), good)).toEqual([
+      "1 requests failed, and none had to: the first with status 502, 3.1 s after the command",
+    ])
   })
 
   it("is a request that failed, and not by the candidate's own fault", () => {
     const lost = recording({ ...taken, requests: [...(taken.requests ?? []), ask(3_100, { status: 502 })] })
     expect(unmet(figuresOf(lost), back)).toEqual([
-      "1 requests failed that the candidate has not failed itself",
+      "1 requests failed that the candidate has not failed itself: the first with status 502, 2.1 s after the command",
     ])
     expect(unmet(figuresOf(lost), { ...back, lost: "unanswered" })).toEqual([])
   })
