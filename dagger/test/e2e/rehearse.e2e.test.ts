@@ -10,7 +10,8 @@ async function rehearse(...args: string[]): Promise<Record<string, Rehearsed>> {
   return Object.fromEntries(all.map((one) => [`${one.fault}, ${one.strategy}`, one]))
 }
 
-describe("a rehearsal", () => {
+// On a new machine the cluster, its router and the load are made first, from large Go programs.
+describe("a rehearsal", { timeout: 45 * 60_000 }, () => {
   it("brings a good revision to all traffic without a lost request, and takes a bad one back", async () => {
     const all = await rehearse("--fault", "none", "--fault", "error-rate", "--strategy", "canary")
 
