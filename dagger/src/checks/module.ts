@@ -9,6 +9,8 @@ const text = [...code, "**/*.json", "**/*.md", "**/*.yaml", "**/*.yml", ".pretti
 const units = ["dagger", "scripts", "dagger.json", "vitest.config.ts"]
 const shellScripts = ["daggerw", ".ci/run"]
 const services = ["services"]
+/** What the services and the analysis have to agree on. */
+const metrics = "services/servicekit/src/servicekit/middleware.py"
 
 /** Seconds that a tool may take. */
 const limit = 300
@@ -37,7 +39,10 @@ export function moduleGates(source: Directory): Gate[] {
     npmGate("lint", "TypeScript, JavaScript", code),
     npmGate("types", "TypeScript, JavaScript", code),
     npmGate("format", "every text file", text),
-    npmGate("unit", "the module's decisions", units, { detail: testCount, container: withPython(npm) }),
+    npmGate("unit", "the module's decisions", units, {
+      detail: testCount,
+      container: withPython(npm).withFile(metrics, source.file(metrics)),
+    }),
     commandGate({
       name: "module:shell",
       on: "shell scripts",

@@ -8,7 +8,11 @@ export const weekdays = ["mon", "tue", "wed", "thu", "fri", "sat", "sun"] as con
 
 const timezone = z
   .string()
-  .refine((name) => IANAZone.isValidZone(name), "a time zone of the IANA database, such as Europe/Rome")
+  // An offset is a zone to newer engines, and knows no summer time.
+  .refine(
+    (name) => /^[a-z]/i.test(name) && IANAZone.isValidZone(name),
+    "a time zone of the IANA database, such as Europe/Rome",
+  )
 
 /** Minutes since midnight. */
 const time = (pattern: RegExp, allowed: string) =>
