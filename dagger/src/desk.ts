@@ -21,7 +21,7 @@ export interface Order {
   /** Only what the changes since this git ref call for; empty: all. */
   since: string
   failFast: boolean
-  /** 0: twice as many as the engine has processors. */
+  /** 0: as many as the engine has processors. */
   parallel: number
 }
 
@@ -195,11 +195,11 @@ export class Desk {
     return { ran, run: { gates: examined, started, seconds, ...(because !== "" && { because }) } }
   }
 
-  /** How many gates run at the same time. Gates wait for each other, for servers and for the network: two for each processor keep it busy. */
+  /** How many gates run at the same time: as many as there are processors. Tools bring workers of their own, and more gates would only make each other slow. */
   private async parallel(wanted: number): Promise<number> {
     if (wanted > 0) return wanted
     const count = await dag.container().from(images.debian).withExec(["nproc"]).stdout()
-    return 2 * Number(count)
+    return Number(count)
   }
 }
 

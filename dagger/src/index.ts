@@ -78,7 +78,7 @@ export class Pitwall {
    * shared file) means everything.
    * @param performance Put the backends under load as well, for 60 seconds; see `load-test`.
    * @param failFast Start no further gate once one has failed.
-   * @param parallel How many gates run at the same time; 0: twice as many as the engine has processors.
+   * @param parallel How many gates run at the same time; 0: as many as the engine has processors.
    * @param vulnerabilities The OCI reference of a vulnerability database in Trivy's format; that of `dagger/config/security.yaml`, if not given.
    * @param snykToken Asks Snyk too; without it, that gate is skipped.
    * @param from The summary.json of a report: run nothing, and pass or fail as that run did.

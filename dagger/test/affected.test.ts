@@ -28,6 +28,7 @@ describe("affected", () => {
     ["services/api/src/recipes/app.py", ["api"]],
     ["services/api/openapi.json", ["api", "web"]],
     ["services/servicekit/src/servicekit/app.py", ["api", "servicekit"]],
+    ["services/servicekit/src/servicekit/middleware.py", ["api", "module", "servicekit"]],
     ["services/pyproject.toml", ["api", "servicekit"]],
     ["services/package-lock.json", ["web"]],
     ["services/README.md", []],

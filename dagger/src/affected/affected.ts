@@ -11,6 +11,9 @@ export type Affected =
 export const moduleGroup = "module"
 export const securityGroup = "security"
 
+/** The file of the services that the module's unit tests read: the services and the analysis have to agree on metrics. */
+export const sharedMetrics = "services/servicekit/src/servicekit/middleware.py"
+
 /**
  * What a change calls for. What is not known to be without effect on a service means everything.
  *
@@ -20,6 +23,7 @@ export function affected(catalog: Catalog, paths: string[]): Affected {
   const groups: Record<string, string> = {}
   for (const path of paths) {
     groups[securityGroup] ??= path
+    if (path === sharedMetrics) groups[moduleGroup] ??= path
     if (pipeline.test(path)) return { everything: true, because: `${path} belongs to the pipeline` }
     if (path.startsWith("services/")) {
       const services = touched(catalog, [path.slice("services/".length)])

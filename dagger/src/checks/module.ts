@@ -1,4 +1,5 @@
 import { dag, type Container, type Directory } from "@dagger.io/dagger"
+import { sharedMetrics } from "../affected/affected.js"
 import { images } from "../images.js"
 import { commandGate, type Gate, lastLine } from "./gate.js"
 import { testCount } from "./react.js"
@@ -9,11 +10,9 @@ const text = [...code, "**/*.json", "**/*.md", "**/*.yaml", "**/*.yml", ".pretti
 const units = ["dagger", "scripts", "dagger.json", "vitest.config.ts"]
 const shellScripts = ["daggerw", ".ci/run"]
 const services = ["services"]
-/** What the services and the analysis have to agree on. */
-const metrics = "services/servicekit/src/servicekit/middleware.py"
 
 /** Seconds that a tool may take. */
-const limit = 300
+const limit = 900
 
 /** The gates of the pipeline's own source. Where npm runs one, its command is the script that developers type. */
 export function moduleGates(source: Directory): Gate[] {
@@ -41,7 +40,7 @@ export function moduleGates(source: Directory): Gate[] {
     npmGate("format", "every text file", text),
     npmGate("unit", "the module's decisions", units, {
       detail: testCount,
-      container: withPython(npm).withFile(metrics, source.file(metrics)),
+      container: withPython(npm).withFile(sharedMetrics, source.file(sharedMetrics)),
     }),
     commandGate({
       name: "module:shell",

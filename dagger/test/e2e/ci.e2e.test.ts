@@ -2,8 +2,8 @@ import { execFile } from "node:child_process"
 import { appendFile, rm, writeFile } from "node:fs/promises"
 import { join } from "node:path"
 import { promisify } from "node:util"
-import { afterEach, describe, expect, it } from "vitest"
-import { copyOfTheRepository, daggerw, outcomes, tableIn } from "./daggerw.js"
+import { afterEach, beforeAll, describe, expect, it } from "vitest"
+import { copyOfTheRepository, daggerw, type Ended, outcomes, tableIn } from "./daggerw.js"
 
 let copy: string | undefined
 afterEach(async () => {
@@ -17,28 +17,26 @@ async function fresh() {
 }
 
 describe("daggerw call ci", () => {
+  let ended: Ended
   // With an engine that has nothing yet: every package is fetched, every image built.
-  it(
-    "passes on this repository, and prints the gate table and nothing else on stdout",
-    { timeout: 40 * 60_000 },
-    async () => {
-      const { code, stdout, stderr } = await daggerw(["call", "ci"]).ended
-      expect(
-        Object.entries(outcomes(stdout)).filter(([, outcome]) => !/passed|skipped/.test(outcome)),
-        stderr,
-      ).toEqual([])
-      expect(stdout).toMatch(/^GATE /)
-      expect(stdout).toMatch(/\n\nPassed: (all )?\d+ gates\./)
-      expect(code).toBe(0)
-    },
-  )
+  beforeAll(async () => {
+    ended = await daggerw(["call", "ci"]).ended
+  }, 40 * 60_000)
+
+  it("passes on this repository, and prints the gate table and nothing else on stdout", () => {
+    const { code, stdout, stderr } = ended
+    expect(code, tableIn(stderr) || stderr.slice(-6000)).toBe(0)
+    expect(stdout).toMatch(/^GATE /)
+    expect(stdout).toMatch(/\n\nPassed: (all )?\d+ gates\./)
+  })
 
   it("has each of its gates as a check of the same name", async () => {
-    const [table, list] = await Promise.all([daggerw(["call", "ci"]).ended, daggerw(["check", "-l"]).ended])
+    const list = await daggerw(["check", "-l"]).ended
     const checks = [...list.stdout.matchAll(/^pitwall:(\S+)/gm)].map(([, name = ""]) =>
       name.replaceAll("f-1-", "f1-"),
     )
-    expect(new Set(checks)).toEqual(new Set(Object.keys(outcomes(table.stdout))))
+    const table = ended.stdout || tableIn(ended.stderr)
+    expect(new Set(checks)).toEqual(new Set(Object.keys(outcomes(table))))
   })
 
   it.each([
@@ -50,50 +48,13 @@ describe("daggerw call ci", () => {
     expect(code).toBe(1)
   })
 
-  const moduleGates = ["lint", "types", "format", "unit", "shell"].map((gate) => `module:${gate}`)
-  const all = (outcome: string) => Object.fromEntries(moduleGates.map((gate) => [gate, outcome]))
-
-  const unit = `import { expect, it } from "vitest"
-
-it("is planted", () => {
-  expect("planted").toBe("found")
-})
-`
-  it.each([
-    { gate: "module:format", file: "planted.md", text: "*   planted\n", words: "planted.md" },
-    {
-      gate: "module:lint",
-      file: "dagger/test/planted.ts",
-      text: "export const planted: any = 1\n",
-      words: "no-explicit-any",
-    },
-    {
-      gate: "module:types",
-      file: "dagger/test/planted.ts",
-      text: 'export const planted: number = "1"\n',
-      words: "TS2322",
-    },
-    { gate: "module:unit", file: "dagger/test/planted.test.ts", text: unit, words: "is planted" },
-    { gate: "module:shell", file: ".ci/run", text: "rm $1\n", words: "SC2086" },
-  ])("finds a fault planted for $gate, and says so of no other gate", async ({ gate, file, text, words }) => {
-    const directory = await fresh()
-    await appendFile(join(directory, file), text)
-    const { code, stdout, stderr } = await daggerw(["call", "ci", "--only", "module"], directory).ended
-    const end = tableIn(stderr)
-    expect(outcomes(end)).toEqual({ ...all("passed"), [gate]: "failed" })
-    expect(end).toContain(words)
-    expect(end).toContain(`Failed: ${gate} (of ${moduleGates.length} gates).`)
-    expect(end).toContain(`again: ./daggerw check ${gate}`)
-    expect(stdout).toBe("")
-    expect(code).toBe(1)
-  })
-
   it("does not blame the source where the tools cannot be installed, and tries again first", async () => {
     const directory = await fresh()
     await writeFile(join(directory, "package-lock.json"), "{}\n")
     const { code, stderr } = await daggerw(["call", "ci", "--only", "module"], directory).ended
     const end = tableIn(stderr)
-    expect(outcomes(end)).toEqual({ ...all("could not run"), "module:shell": "passed" })
+    const unrun = ["lint", "types", "format", "unit"].map((gate) => [`module:${gate}`, "could not run"])
+    expect(outcomes(end)).toEqual({ ...Object.fromEntries(unrun), "module:shell": "passed" })
     expect(end).toContain("tried again: ")
     expect(end).not.toContain("Failed:")
     expect(code).toBe(1)

@@ -57,3 +57,9 @@ export function outcomes(table: string): Record<string, string> {
 
 /** The last gate table in a text, with all that follows it. */
 export const tableIn = (text: string): string => text.slice(text.lastIndexOf("\nGATE ") + 1)
+
+/** What is said of each gate that did not pass, read off the end of a gate table. */
+export function findings(end: string): Record<string, string> {
+  const parts = end.split(/^── ([a-z0-9-]+:[a-z-]+): .* ──$/m).slice(1)
+  return Object.fromEntries(parts.flatMap((gate, at) => (at % 2 === 0 ? [[gate, parts[at + 1] ?? ""]] : [])))
+}

@@ -137,6 +137,15 @@ def make_client(filled_database: str, models: Models) -> Iterator[MakeClient]:
         client.__exit__(None, None, None)
 
 
+@pytest.fixture(scope="session")
+def reader(filled_database: str, saved: Models) -> Iterator[TestClient]:
+    """One application for all tests that only read: to open a model takes seconds."""
+    settings = settings_for(database_url=filled_database, model_dir=saved.folder)
+    with TestClient(make_app(settings)) as client:
+        yield client
+
+
 @pytest.fixture
-def client(make_client: MakeClient) -> TestClient:
-    return make_client()
+def client(reader: TestClient) -> TestClient:
+    reader.app.state.platform._cache.invalidate("data")  # type: ignore[attr-defined]
+    return reader

@@ -22,11 +22,13 @@ export function defineE2eConfig(overrides: PlaywrightTestConfig = {}): Playwrigh
     forbidOnly: ci,
     // A machine that does much else at the time is slow, which is no fault of the app. A test that passes at its second try is reported as flaky.
     retries: ci ? 1 : 0,
+    timeout: ci ? 90_000 : 30_000,
     expect: { timeout: ci ? 15_000 : 5_000 },
     reporter: ci ? [["list"], ["junit", { outputFile: "reports/e2e-junit.xml" }]] : [["list"]],
     use: {
       baseURL,
-      trace: "retain-on-failure",
+      // To record each test costs as much as to run it.
+      trace: ci ? "on-first-retry" : "retain-on-failure",
       screenshot: "only-on-failure",
       // A service worker would answer before the routes of a test; tests of being offline allow it.
       serviceWorkers: "block",
