@@ -25,10 +25,12 @@ database() {
   psql -qh /tmp -p 25432 -U postgres -c "drop database if exists $1 with (force)" -c "create database $1" 2>/dev/null
   export DATABASE_URL=postgresql://postgres@localhost:25432/$1 REDIS_URL=redis://localhost:26379/0
 }
+installing=0 # seconds
 # Installs when the lock is another than last time.
 locked() { # LOCK STAMP COMMAND…
-  local sum; sum=$(sha256sum <"$1")
+  local sum started=$SECONDS; sum=$(sha256sum <"$1")
   if [[ $(cat "$2" 2>/dev/null) != "$sum" ]]; then "${@:3}" && echo "$sum" >"$2"; fi
+  installing=$((installing + SECONDS - started))
 }
 
 python() { # SERVICE
@@ -84,3 +86,4 @@ cd "$services" && locked package-lock.json "$work/npm-lock" npm ci --ignore-scri
 for app in frontend-kit web f1-frontend; do react "$app"; done
 journeys web api recipes migrate seed "create-user editor"
 journeys f1-frontend f1-backend f1 migrate "ingest demo" train predict
+echo "installing: $installing s"

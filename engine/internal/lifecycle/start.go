@@ -23,7 +23,9 @@ import (
 )
 
 const (
-	startTimeout  = 90 * time.Second
+	// One whose last end was sudden removes its whole cache first; one that cannot start ends by itself.
+	startTimeout  = 15 * time.Minute
+	startPatience = 15 * time.Second
 	stopTimeout   = 30 * time.Second
 	defaultFreeGB = 15
 )
@@ -113,7 +115,7 @@ func (m Manager) launch(ctx context.Context, programs string) (*Instance, error)
 	}
 	ended := make(chan error, 1)
 	go func() { ended <- supervisor.Wait() }()
-	deadline := time.After(startTimeout)
+	deadline, slow := time.After(startTimeout), time.After(startPatience)
 	for {
 		if i, err := Running(m.Home); err != nil || i != nil {
 			return i, err
@@ -121,6 +123,8 @@ func (m Manager) launch(ctx context.Context, programs string) (*Instance, error)
 		select {
 		case err := <-ended:
 			return nil, fmt.Errorf("the engine did not start (%v):\n%s", err, m.lastWords())
+		case <-slow:
+			m.Say("the engine is not up yet: if it was killed the last time, it first removes what it had cached")
 		case <-deadline:
 			supervisor.Process.Signal(syscall.SIGTERM)
 			return nil, fmt.Errorf("the engine did not answer within %v:\n%s", startTimeout, m.lastWords())
