@@ -7,11 +7,11 @@ import { reactWorkbench, reportsOf } from "./react.js"
 
 /** The journeys of a web app in Debian's Chromium, against its image in front of its backend's. */
 export function browserGate(platform: Platform, service: Service): Gate {
-  const { name, backend = "" } = service
+  const { name } = service
   return commandGate({
     name: `${name}:browser`,
     on: "journeys in Chromium, on the image and its backend",
-    needs: [`${name}:smoke`, `${backend}:smoke`],
+    needs: [`${name}:smoke`],
     container: async () =>
       chromium(platform)
         .withDirectory("/services", platform.services.filter({ include: service.inputs }))

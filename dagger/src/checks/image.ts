@@ -6,7 +6,7 @@ import { commandGate, Fault, type Gate } from "./gate.js"
 
 /** The gates of what is delivered: the image builds, and what it holds comes up and says that it is ready. */
 export function imageGates(platform: Platform, service: Service): Gate[] {
-  const { name, limits } = service
+  const { name, backend, limits } = service
   return [
     {
       name: `${name}:image`,
@@ -26,8 +26,12 @@ export function imageGates(platform: Platform, service: Service): Gate[] {
       ...commandGate({
         name: `${name}:smoke`,
         on: "the image starts and becomes ready",
-        // A schema that cannot be brought up to date is the migrations' fault.
-        needs: [`${name}:image`, ...(service.database === undefined ? [] : [`${name}:migrations`])],
+        // A schema that cannot be brought up to date is the migrations' fault, and a backend that does not come up its own.
+        needs: [
+          `${name}:image`,
+          ...(service.database === undefined ? [] : [`${name}:migrations`]),
+          ...(backend === undefined ? [] : [`${backend}:smoke`]),
+        ],
         container: async () =>
           dag
             .container()

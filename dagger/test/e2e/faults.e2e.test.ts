@@ -205,7 +205,7 @@ const runs: Run[] = [
     ],
   },
   {
-    command: "ci --only servicekit,api,web",
+    command: "ci --only servicekit,api",
     faults: [
       {
         fault: "a test that hangs",
@@ -231,11 +231,16 @@ const runs: Run[] = [
           await limited("api", "{ tool: 900, test: 1800, ready: 20 }")(write, root)
         },
       },
+    ],
+  },
+  {
+    command: "ci --only api",
+    faults: [
       {
         fault: "a service that ends at once",
-        gate: "web:smoke",
+        gate: "api:smoke",
         words: /exit/,
-        plant: file("services/web/Dockerfile", 'ENTRYPOINT ["false"]\n'),
+        plant: file("services/api/Dockerfile", 'ENTRYPOINT ["false"]\n'),
       },
     ],
   },
