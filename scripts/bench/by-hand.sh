@@ -29,7 +29,10 @@ installing=0 # seconds
 # Installs when the lock is another than last time.
 locked() { # LOCK STAMP COMMAND…
   local sum started=$SECONDS; sum=$(sha256sum <"$1")
-  if [[ $(cat "$2" 2>/dev/null) != "$sum" ]]; then "${@:3}" && echo "$sum" >"$2"; fi
+  if [[ $(cat "$2" 2>/dev/null) != "$sum" ]]; then
+    "${@:3}"
+    echo "$sum" >"$2"
+  fi
   installing=$((installing + SECONDS - started))
 }
 
