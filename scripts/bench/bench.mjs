@@ -4,10 +4,11 @@
 //
 // cold: nothing installed or cached but the engine, its base images and what registries' clients keep on this machine for the script · unchanged: again
 // · line: one line changed in services/api · dependency: one lock file changed in services/api.
-// The script does all of its work each time, but for installing what is installed: its time for "unchanged" and "line" is that of its cold run without that.
+// The script does all of its work each time, but for installing what is installed: its time for the others is that of its cold run without what it
+// would not install again.
 // Needs the machine's own PostgreSQL 15, Redis, nginx, Chromium, Python 3.11 and Node 24.
 import { spawnSync } from "node:child_process"
-import { appendFileSync, cpSync, mkdirSync, mkdtempSync, rmSync } from "node:fs"
+import { appendFileSync, chmodSync, cpSync, mkdirSync, mkdtempSync, rmSync } from "node:fs"
 import { cpus, tmpdir } from "node:os"
 import { basename, join } from "node:path"
 import { fileURLToPath } from "node:url"
@@ -15,6 +16,7 @@ import { freshHome, left } from "./checkout.mjs"
 
 const repository = fileURLToPath(new URL("../..", import.meta.url))
 const work = mkdtempSync(join(tmpdir(), "pitwall-bench-"))
+chmodSync(work, 0o755) // PostgreSQL of the script is another user's
 
 /** @type {Record<string, (checkout: string) => void>} */
 const changes = {
@@ -61,25 +63,29 @@ for (const checkout of Object.values(checkouts)) {
 mkdirSync(join(work, "by-hand"))
 const env = freshHome(work)
 
-/** Seconds that the script takes, and that it spends on installing. */
+/** Seconds that the script takes where nothing is installed, and where only something changed. */
 function byHand() {
   const script = join(repository, "scripts/bench/by-hand.sh")
   const { seconds, stdout } = time("by hand", [script, checkouts.hand, join(work, "by-hand")], work)
-  return { seconds, installing: Number(/^installing: (\d+) s$/m.exec(stdout)?.[1]) }
+  const installing = [...stdout.matchAll(/^installing (\S+): (\d+) s$/gm)].map(([, what, took]) => ({
+    what,
+    took: Number(took),
+  }))
+  const api = installing.find(({ what }) => what === "api")
+  if (!api) throw new Error(`the script does not say what it installed:\n${stdout}`)
+  const working = seconds - installing.reduce((sum, { took }) => sum + took, 0)
+  return { cold: seconds, unchanged: working, line: working, dependency: working + api.took }
 }
-/** @type {ReturnType<typeof byHand> | undefined} */
-let script
 
 console.log(`${cpus().length} × ${cpus()[0]?.model ?? "processor"}, Node ${process.version}`)
 console.log("state       pitwall    by hand    ratio")
 try {
   time("start of the engine", ["./daggerw", "engine", "start"], checkouts.ours, env)
+  const script = byHand()
   for (const [name, change] of Object.entries(changes)) {
     if (chosen.length > 0 && !chosen.includes(name)) continue
-    for (const checkout of Object.values(checkouts)) change(checkout)
-    const installs = name === "cold" || name === "dependency"
-    if (installs || !script) script = byHand()
-    const hand = script.seconds - (installs ? 0 : script.installing)
+    change(checkouts.ours)
+    const hand = script[/** @type {keyof typeof script} */ (name)]
     const { seconds: ours } = time("pitwall", ["./daggerw", "call", "ci"], checkouts.ours, env)
     const cells = [name, `${ours.toFixed(1)} s`, `${hand.toFixed(1)} s`, (ours / hand).toFixed(2)]
     console.log(

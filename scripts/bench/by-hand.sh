@@ -25,22 +25,21 @@ database() {
   psql -qh /tmp -p 25432 -U postgres -c "drop database if exists $1 with (force)" -c "create database $1" 2>/dev/null
   export DATABASE_URL=postgresql://postgres@localhost:25432/$1 REDIS_URL=redis://localhost:26379/0
 }
-installing=0 # seconds
-# Installs when the lock is another than last time.
-locked() { # LOCK STAMP COMMAND…
-  local sum started=$SECONDS; sum=$(sha256sum <"$1")
-  if [[ $(cat "$2" 2>/dev/null) != "$sum" ]]; then
-    "${@:3}"
-    echo "$sum" >"$2"
+# Installs when the lock is another than last time, and says how long it took.
+locked() { # FOR LOCK STAMP COMMAND…
+  local sum started=$SECONDS; sum=$(sha256sum <"$2")
+  if [[ $(cat "$3" 2>/dev/null) != "$sum" ]]; then
+    "${@:4}"
+    echo "$sum" >"$3"
   fi
-  installing=$((installing + SECONDS - started))
+  echo "installing $1: $((SECONDS - started)) s"
 }
 
 python() { # SERVICE
   cd "$services/$1"
   local venv=$work/venv-$1
   [[ -d $venv ]] || python3 -m venv "$venv"
-  locked requirements-dev.txt "$venv/lock" "$venv/bin/pip" install -q --require-hashes -r requirements-dev.txt
+  locked "$1" requirements-dev.txt "$venv/lock" "$venv/bin/pip" install -q --require-hashes -r requirements-dev.txt
   (
     PATH=$venv/bin:$PATH
     black -q --check . && flake8 . && mypy
@@ -72,11 +71,13 @@ journeys() { # APP BACKEND PACKAGE SETUP…
   local backend=$!
   cd "$services/$app"
   npm run -s build
-  API_UPSTREAM=http://127.0.0.1:28000 PORT=28080 npm run -s serve &
+  # Not by npm, which leaves nginx running when it is ended; and into a file: nginx cannot open a socket, as Node gives one, for its log.
+  API_UPSTREAM=http://127.0.0.1:28000 PORT=28080 ../frontend-kit/nginx/serve.sh dist >"$work/server.log" 2>&1 &
   local server=$!
   pids+=("$backend" "$server")
   for address in 28000 28080; do
-    curl -fsS --retry 60 --retry-delay 1 --retry-all-errors -o /dev/null "http://127.0.0.1:$address/health/ready"
+    curl -fsS --retry 60 --retry-delay 1 --retry-all-errors -o /dev/null "http://127.0.0.1:$address/health/ready" ||
+      { tail "$work/server.log" >&2 && exit 1; }
   done
   E2E_BASE_URL=http://127.0.0.1:28080 E2E_USERNAME=editor E2E_PASSWORD=$RECIPES_PASSWORD npm run -s e2e
   kill "$backend" "$server"
@@ -85,8 +86,7 @@ journeys() { # APP BACKEND PACKAGE SETUP…
 
 stores
 for service in servicekit api f1-backend; do python "$service"; done
-cd "$services" && locked package-lock.json "$work/npm-lock" npm ci --ignore-scripts --silent
+cd "$services" && locked packages package-lock.json "$work/npm-lock" npm ci --ignore-scripts --silent
 for app in frontend-kit web f1-frontend; do react "$app"; done
 journeys web api recipes migrate seed "create-user editor"
 journeys f1-frontend f1-backend f1 migrate "ingest demo" train predict
-echo "installing: $installing s"
