@@ -157,7 +157,10 @@ export function recorded({ container, command, limit, reports = reportsFolder }:
 }
 
 /** What a command that succeeds has to say; a result older than this look came from the cache. */
-export async function look(command: Command, detail: (output: string) => string): Promise<Look> {
+export async function look(
+  command: Command,
+  detail: (output: string) => string,
+): Promise<Look & { reports: Directory }> {
   const begun = Date.now()
   const ran = recorded(command)
   const output = await ran.stdout()

@@ -1,7 +1,8 @@
+import type { Container } from "@dagger.io/dagger"
 import { z } from "zod"
 import { setupPassword, setupUser, type Platform } from "../services/platform.js"
 import type { LoadLimits, Service } from "../services/catalog.js"
-import { commandGate, Fault, recorded, type Gate, reportsFolder } from "./gate.js"
+import { Fault, type Gate, lastLine, look, reportsFolder } from "./gate.js"
 import { pythonWorkbench } from "./python.js"
 
 /** How much load, and for how long. */
@@ -66,7 +67,6 @@ export function exceeded({ requests, failures, p95 }: Measured, limits: LoadLimi
 /** Locust's journeys against a backend's image; holds the service's thresholds. */
 export function loadGate(platform: Platform, service: Service, { users, seconds }: Load): Gate {
   const { name, load: limits } = service
-  const report = `${reportsFolder}/load.json`
   const command = {
     command: [
       "sh",
@@ -86,25 +86,26 @@ export function loadGate(platform: Platform, service: Service, { users, seconds 
       .withServiceBinding("service", await platform.run(service, `${name}:load`))
       .withEnvVariable("LOCUST_USERNAME", setupUser)
       .withEnvVariable("LOCUST_PASSWORD", setupPassword)
-  const gate = commandGate({
+  const judged = async (asked: Container) => {
+    const seen = await look({ container: asked, ...command }, lastLine)
+    const measured = measure(await seen.reports.file("load.json").contents())
+    return { seen, measured, faults: exceeded(measured, limits) }
+  }
+  return {
     name: `${name}:load`,
     on: `${users} people for ${seconds} s, Locust`,
     needs: [`${name}:smoke`],
-    container,
-    ...command,
-  })
-  return {
-    ...gate,
+    prepare: async () => (await container()).sync(),
     look: async () => {
-      const look = await gate.look()
-      const measured = measure(
-        await recorded({ container: await container(), ...command })
-          .file(report)
-          .contents(),
-      )
-      const faults = exceeded(measured, limits)
-      if (faults.length > 0) throw new Fault(faults.join("\n"), look.reports)
-      return { ...look, detail: describe(measured) }
+      const asked = await container()
+      const first = await judged(asked)
+      // Locust ends well however slow the service was, so the engine remembers that run, too; a failure must not be remembered.
+      const { seen, measured, faults } =
+        first.seen.cached && first.faults.length > 0
+          ? await judged(asked.withEnvVariable("AGAIN", crypto.randomUUID()))
+          : first
+      if (faults.length > 0) throw new Fault(faults.join("\n"), seen.reports)
+      return { ...seen, detail: describe(measured) }
     },
   }
 }

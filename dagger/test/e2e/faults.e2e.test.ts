@@ -17,6 +17,8 @@ interface Fault {
 interface Run {
   command: string
   faults: Fault[]
+  /** The command is given twice, and its gate takes at least so many seconds the second time, too. */
+  again?: number
 }
 
 /** A file of its own with a text, or a text behind what is there. */
@@ -278,6 +280,7 @@ const runs: Run[] = [
         ),
       },
     ],
+    again: 20,
   },
 ]
 
@@ -286,7 +289,7 @@ afterAll(() => {
   console.log(["", "FAULT  →  CAUGHT BY", ...caught].join("\n"))
 })
 
-describe.each(runs)("call $command", ({ command, faults }) => {
+describe.each(runs)("call $command", ({ command, faults, again }) => {
   let ended: Ended
   let end: string
   beforeAll(async () => {
@@ -295,7 +298,9 @@ describe.each(runs)("call $command", ({ command, faults }) => {
       for (const { plant } of faults) {
         await plant((path, text) => appendFile(join(root, path), text), root)
       }
-      ended = await daggerw(["call", ...command.split(" ")], root).ended
+      const given = () => daggerw(["call", ...command.split(" ")], root).ended
+      ended = await given()
+      if (again !== undefined) ended = await given()
       end = tableIn(ended.stderr)
       if (end === "") throw new Error(`there is no gate table:\n${ended.stderr.slice(-6000)}`)
     } finally {
@@ -320,4 +325,11 @@ describe.each(runs)("call $command", ({ command, faults }) => {
     expect(ended.stdout).toBe("")
     expect(ended.code).toBe(1)
   })
+
+  if (again !== undefined) {
+    it("does not remember that it failed", () => {
+      const [, seconds] = /^\S+ +failed +([\d.]+) s /m.exec(end) ?? []
+      expect(Number(seconds), end).toBeGreaterThanOrEqual(again)
+    })
+  }
 })
