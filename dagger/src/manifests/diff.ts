@@ -21,6 +21,8 @@ const noise = {
     "kubectl.kubernetes.io/last-applied-configuration",
     "deployment.kubernetes.io/revision",
   ],
+  /** What each new object is given one of. */
+  allotted: ["clusterIP", "clusterIPs", "nodePort"],
 }
 
 /**
@@ -120,7 +122,8 @@ function withoutRevision(object: Manifest): Tree {
 function strip(value: unknown): unknown {
   if (Array.isArray(value)) return value.map(strip)
   if (!isTree(value)) return value
-  const kept = Object.entries(value).filter(([name]) => name !== labels.revision)
+  const own = [labels.revision, ...noise.allotted]
+  const kept = Object.entries(value).filter(([name]) => !own.includes(name))
   return Object.fromEntries(kept.map(([name, part]) => [name, strip(part)]))
 }
 

@@ -130,6 +130,16 @@ describe("difference", () => {
       "Secret f1-staging/f1-backend-8: data.jwt_secret_key: changed",
     ])
   })
+
+  it("takes no address that the server allots for news of a revision", () => {
+    const service = (revision: number, clusterIP: string, port: number) => ({
+      ...{ apiVersion: "v1", kind: "Service" },
+      metadata: { namespace: "f1-staging", name: `f1-backend-${revision}` },
+      spec: { clusterIP, clusterIPs: [clusterIP], ports: [{ port, nodePort: 30_000 + revision }] },
+    })
+    const [before, wanted] = [service(7, "10.43.0.7", 8000), service(8, "10.43.0.8", 8001)]
+    expect(difference(undefined, wanted, before).fields).toEqual(["spec.ports[0].port: 8000 → 8001"])
+  })
 })
 
 describe("describePlan", () => {
