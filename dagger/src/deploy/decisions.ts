@@ -19,13 +19,14 @@ export type Move =
   | { kind: "begin"; revision: number; stable?: number }
 
 /**
- * Equal for releases that differ in nothing but the values of their secrets.
+ * Equal for releases that differ in nothing but the values of their secrets. What is known of the schema is a matter of the image, which counts already.
  *
  * @throws Error for a release that cannot be one
  */
 export function fingerprintOf(workload: Workload, release: Omit<Release, "revision" | "replicas">): string {
   const secrets = Object.fromEntries(Object.keys(release.secrets).map((name) => [name, ""]))
-  const objects = revisionObjects(workload, { ...release, revision: 1, secrets })
+  const { schema: _, ...counting } = release
+  const objects = revisionObjects(workload, { ...counting, revision: 1, secrets })
   return createHash("sha256").update(JSON.stringify(objects)).digest("hex").slice(0, 16)
 }
 

@@ -2,18 +2,21 @@ import { approvalFor, type Facts, override, type Refusal, refusals } from "../gu
 import { columns, duration, oneLine } from "../report/text.js"
 import type { Lease } from "../rollout/lease.js"
 import { isOver, type Rollout, type Strategy } from "../rollout/rollout.js"
+import type { Schema } from "../services/schema.js"
 import { Approvals } from "./approvals.js"
 import { AuditLog, type Checks, type Order, passed } from "./audit.js"
 import { environmentOf, placements } from "./configuration.js"
 import { compatibility, inTheWay } from "./decisions.js"
 import { changesOf, describe, describeRefusals, intent, type Plan, stepsOf } from "./plan.js"
-import { prepare, type Prepared, type Secrets } from "./prepare.js"
+import { prepare, type Prepared, type Secrets, type Wanted } from "./prepare.js"
 import { iso, type Site, Target } from "./target.js"
 
 /** What is asked of a deploy. */
 export interface Wish {
   /** Image with its digest, by service. */
   images: Record<string, string>
+  /** What they need of their databases, by service, as far as it is known. */
+  schemas?: Record<string, Schema>
   secrets: Secrets
   /** Another one than that of the environment. */
   strategy?: Strategy
@@ -88,13 +91,18 @@ export async function plan(site: Site, wish: Wish): Promise<Plan> {
   return planOf(site, jobs, facts ? refusals(site.environment.guards, facts) : [])
 }
 
-async function jobsOf(site: Site, { images, secrets, strategy }: Wish): Promise<Job[]> {
+async function jobsOf(site: Site, wish: Wish): Promise<Job[]> {
   return Promise.all(
-    placements(site.configuration, site.environment, Object.keys(images)).map(async (placement) => {
-      const target = new Target(site, placement, strategy)
-      return { target, prepared: await prepare(target, images[placement.service] ?? "", secrets) }
+    placements(site.configuration, site.environment, Object.keys(wish.images)).map(async (placement) => {
+      const target = new Target(site, placement, wish.strategy)
+      return { target, prepared: await prepare(target, wantedOf(wish, placement.service)) }
     }),
   )
+}
+
+function wantedOf({ images, schemas, secrets }: Wish, service: string): Wanted {
+  const schema = schemas?.[service]
+  return { image: images[service] ?? "", secrets, ...(schema && { schema }) }
 }
 
 async function planOf({ environment }: Site, jobs: Job[], against: Refusal[]): Promise<Plan> {
@@ -163,7 +171,7 @@ async function factsOf(site: Site, wish: Wish, jobs: Job[], checks: Checks): Pro
   ])
   const database = asked.map(({ prepared: { revisions, service } }) => [
     service,
-    compatibility(undefined, revisions),
+    compatibility(wish.schemas?.[service], revisions),
   ])
   return {
     ...{ now: cluster.now(), deployer: who, author: wish.author, digests, approvals, checked },
@@ -209,7 +217,7 @@ async function run(
   const { service, site } = target
   return target.exclusively(async (lease) => {
     for (;;) {
-      const prepared = await prepare(target, wish.images[service] ?? "", wish.secrets)
+      const prepared = await prepare(target, wantedOf(wish, service))
       const { move, rollout } = prepared
       if (rollout && isOver(rollout)) await target.settle(rollout)
       if (move.kind === "blocked") throw new Error(inTheWay(move.rollout, site.environment.name))

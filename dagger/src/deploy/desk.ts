@@ -1,4 +1,4 @@
-import type { Directory, File, Secret, Service } from "@dagger.io/dagger"
+import { dag, type Directory, type File, type Secret, type Service } from "@dagger.io/dagger"
 import { stringify } from "yaml"
 import { Datadog } from "../analysis/datadog.js"
 import { type MetricsSource, PodMetrics } from "../analysis/sources.js"
@@ -10,7 +10,9 @@ import { ClusterPods } from "../kubernetes/pods.js"
 import { accessObjects, readSubject } from "../manifests/access.js"
 import type { Sink } from "../notify/event.js"
 import { Notifier } from "../notify/notifier.js"
+import { oneLine } from "../report/text.js"
 import type { Strategy } from "../rollout/rollout.js"
+import { type Schema, schemaFrom } from "../services/schema.js"
 import { Approvals } from "./approvals.js"
 import { AuditLog, historyTable, operations } from "./audit.js"
 import {
@@ -98,10 +100,13 @@ export class DeployDesk {
         )
       }
       const wish = await this.wish(order, site.who)
-      if (missing.length === 0) return deploy(site, { ...wish, images: given })
+      if (missing.length === 0) {
+        const schemas = await this.schemas(site, given, order.registry)
+        return deploy(site, { ...wish, images: given, schemas })
+      }
       const checks = this.checks(services)
-      const images = await this.publish(site, services, order.registry)
-      return deploy(site, { ...wish, images, checks: () => checks })
+      const made = await this.publish(site, services, order.registry)
+      return deploy(site, { ...wish, ...made, checks: () => checks })
     })
   }
 
@@ -110,7 +115,7 @@ export class DeployDesk {
     return this.working(async (site) => {
       const given = readImages(order.images)
       const found = await statusOf(site, order.only)
-      const images = found.flatMap(({ service, rollout, revisions }) => {
+      const there = found.flatMap(({ service, rollout, revisions }) => {
         const present = revisions.find(({ number }) => number === presentOf(rollout))
         const image = given[service] ?? present?.image
         if (image === undefined) {
@@ -121,10 +126,10 @@ export class DeployDesk {
         if (!(service in given)) site.say(`${service}: planned with the image that is there, ${image}`)
         return [[service, image]]
       })
+      const images = Object.fromEntries(there) as Record<string, string>
       const wish = await this.wish(order, site.who)
-      return describe(
-        await plan(site, { ...wish, images: Object.fromEntries(images) as Record<string, string> }),
-      )
+      const schemas = await this.schemas(site, images, order.registry)
+      return describe(await plan(site, { ...wish, images, schemas }))
     })
   }
 
@@ -243,7 +248,7 @@ export class DeployDesk {
     { environment, id, say }: Site,
     services: string[],
     { address, user, password, service: answering }: Registry,
-  ): Promise<Record<string, string>> {
+  ): Promise<Pick<Wish, "images" | "schemas">> {
     if (address === "") {
       throw new Error(
         `${services.join(", ")} would be built: say where to with --registry, such as ghcr.io/owner/repository, or name images with --image`,
@@ -253,7 +258,7 @@ export class DeployDesk {
     const [host = ""] = address.split("/")
     const images = await Promise.all(
       services.map(async (service) => {
-        const image = platform.image(platform.service(service))
+        const image = await platform.release(platform.service(service))
         // A tag of its own: an image that a kept revision needs must not lose its last one.
         const reference = await (password ? image.withRegistryAuth(host, user, password) : image).publish(
           `${address}/${service}:${environment.name}-${id}`,
@@ -261,10 +266,42 @@ export class DeployDesk {
         )
         const digest = reference.slice(reference.lastIndexOf("@") + 1)
         say(`${service}: published as ${address}/${service}@${digest}`)
-        return [service, `${address}/${service}@${digest}`]
+        return { service, published: `${address}/${service}@${digest}`, schema: await schemaFrom(image) }
       }),
     )
-    return readImages(images.map((pair) => pair.join("=")))
+    return {
+      images: readImages(images.map(({ service, published }) => `${service}=${published}`)),
+      schemas: Object.fromEntries(
+        images.flatMap(({ service, schema }) => (schema ? [[service, schema]] : [])),
+      ),
+    }
+  }
+
+  /** What images that were built before say of the databases that they need. */
+  private async schemas(
+    { say }: Site,
+    images: Record<string, string>,
+    { user, password }: Registry,
+  ): Promise<Record<string, Schema>> {
+    const found = await Promise.all(
+      Object.entries(images).map(async ([service, image]) => {
+        const [host = ""] = image.split("/")
+        const bare = dag.container()
+        const told = password ? bare.withRegistryAuth(host, user, password) : bare
+        try {
+          const schema = await schemaFrom(told.from(image))
+          return schema ? [[service, schema]] : []
+        } catch (error) {
+          // The nodes may well get it, and from nowhere else: that it is not known here is no fault of it.
+          const why = oneLine((error as Error).message, 200)
+          say(
+            `${service}: its image cannot be read from here, so what it needs of its database is not known: ${why}`,
+          )
+          return []
+        }
+      }),
+    )
+    return Object.fromEntries(found.flat()) as Record<string, Schema>
   }
 
   /** Asks all gates that a green `ci` of these services stands for; remembered passes cost nothing. */

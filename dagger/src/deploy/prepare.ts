@@ -3,11 +3,21 @@ import { revisionName } from "../manifests/labels.js"
 import { type Release, revisionObjects } from "../manifests/objects.js"
 import type { Manifest } from "../manifests/plain.js"
 import type { Rollout } from "../rollout/rollout.js"
+import type { Schema } from "../services/schema.js"
 import { type SecretSource, secretFlag } from "./configuration.js"
 import { decide, fingerprintOf, type Move, presentOf } from "./decisions.js"
 import type { Target } from "./target.js"
 
 export type Secrets = Partial<Record<SecretSource, string>>
+
+/** What is to be deployed of one service. */
+export interface Wanted {
+  /** With its digest. */
+  image: string
+  secrets: Secrets
+  /** What the image needs of its database, as far as it is known. */
+  schema?: Schema
+}
 
 /** A deploy of one service, worked out against what the cluster holds. */
 export interface Prepared {
@@ -30,7 +40,8 @@ export interface Prepared {
  *
  * @throws Error when a secret is neither given nor there
  */
-export async function prepare(target: Target, image: string, given: Secrets): Promise<Prepared> {
+export async function prepare(target: Target, wanted: Wanted): Promise<Prepared> {
+  const { image, schema, secrets: given } = wanted
   const { placement, record, revisions: there, service, settings, site } = target
   const { name: environment, namespace } = site.environment
   const [rollout, revisions] = await Promise.all([record.read(), there.all()])
@@ -42,6 +53,7 @@ export async function prepare(target: Target, image: string, given: Secrets): Pr
     // The image says nothing better that stays the same for the same contents.
     version: digest.replace("sha256:", "").slice(0, 12),
     config: placement.variables,
+    ...(schema && { schema }),
     progressDeadline: Math.max(settings.progressDeadline, placement.workload.minReady + 1),
   }
   const objectsOf = (revision: number) => revisionObjects(placement.workload, { ...release, revision })

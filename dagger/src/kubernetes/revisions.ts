@@ -2,6 +2,7 @@ import type { V1Deployment, V1Pod, V2HorizontalPodAutoscaler } from "@kubernetes
 import { annotations, labels, revisionName } from "../manifests/labels.js"
 import { ownedBy } from "../manifests/objects.js"
 import type { Plain } from "../manifests/plain.js"
+import type { Schema } from "../services/schema.js"
 import { ApiError, type Cluster, type Thing } from "./client.js"
 
 type Deployment = Plain<V1Deployment>
@@ -22,7 +23,7 @@ export interface Revision {
   wanted: number
   /** Pods that have been ready for long enough. */
   ready: number
-  schema?: { head: string; breaking: string[] }
+  schema?: Schema
   /** The Secrets that its image is pulled with. */
   pullSecrets: string[]
 }

@@ -15,6 +15,7 @@ import type {
 } from "@kubernetes/client-node"
 import { homes, type Peer, variable, type Workload } from "./configuration.js"
 import { annotations, labels, labelsOf, revisionName } from "./labels.js"
+import type { Schema } from "../services/schema.js"
 import type { Manifest, Plain } from "./plain.js"
 
 /** One revision of a service in one environment. */
@@ -32,7 +33,7 @@ export interface Release {
   /** By file name. They go into the Secret and nowhere else. */
   secrets: Record<string, string>
   /** The migration that its image brings, and those that older revisions cannot read. */
-  schema?: { head: string; breaking: string[] }
+  schema?: Schema
   /** Pods to begin with; the least number, if not said. */
   replicas?: number
   /** Seconds after which the Deployment says that it does not get on: the rollout's own deadline. */

@@ -1,5 +1,6 @@
 import { dag, type Container, type Directory, type File, type Service as Running } from "@dagger.io/dagger"
 import type { Catalog, Service } from "./catalog.js"
+import { labelled, schemaOf } from "./schema.js"
 import { withStores } from "./stores.js"
 
 /** The services of the platform, made from source and run beside each other. */
@@ -13,6 +14,15 @@ export class Platform {
   /** The image of a service, from its Dockerfile and nothing but its inputs. */
   image({ name, inputs }: Service): Container {
     return this.services.filter({ include: inputs }).dockerBuild({ dockerfile: `${name}/Dockerfile` })
+  }
+
+  /** The same as it is deployed: with what its migrations make of its database written on it. */
+  async release(service: Service): Promise<Container> {
+    const files = await this.services.filter({ include: [service.name] }).glob("**/migrations/versions/*.py")
+    const texts = await Promise.all(
+      files.map(async (file) => [file, await this.services.file(file).contents()]),
+    )
+    return labelled(this.image(service), schemaOf(Object.fromEntries(texts) as Record<string, string>))
   }
 
   /**

@@ -243,19 +243,23 @@ describe("rollback", () => {
 
   it("refuses a revision that cannot read the database any more", async () => {
     const platform = new Platform()
-    await platform.deploy("a")
-    await platform.deploy("b")
-    const schema = (number: number, head: string, breaking: string) => {
-      const deployment = platform.cluster.get("Deployment", `api-${number}`)
-      const annotations = { "pitwall.dev/schema-head": head, "pitwall.dev/schema-breaking": breaking }
-      platform.cluster.merge(deployment ?? {}, { metadata: { annotations } })
-    }
-    schema(1, "0001", "")
-    schema(2, "0002", "0002")
-    await expect(platform.rollback()).rejects.toThrow(
-      "it cannot go back to revision 1: revision 2 brought migration 0002, which one of schema 0001 cannot read",
-    )
+    const old = { api: { head: "0001", breaking: [] } }
+    await platform.deploy("a", { schemas: old })
+    await platform.deploy("b", { schemas: { api: { head: "0002", breaking: ["0002"] } } })
+    const why = "revision 2 brought migration 0002, which one of schema 0001 cannot read"
+    await expect(platform.rollback()).rejects.toThrow(`it cannot go back to revision 1: ${why}`)
+    await expect(
+      platform.deploy("c", { schemas: old, override: "the database was restored" }),
+    ).rejects.toThrow(why)
     expect(platform.traffic()).toEqual({ "api-2": 100 })
+    expect(await platform.deploy("c")).toMatch(/api +promoted +3 /)
+  })
+
+  it("takes an image that its schema became known of for the same", async () => {
+    const platform = new Platform()
+    await platform.deploy("a")
+    const known = { api: { head: "0001", breaking: [] } }
+    expect(await platform.deploy("a", { schemas: known })).toMatch(/api +unchanged +1 /)
   })
 
   it("takes back what is under way, by the command that works on it", async () => {
