@@ -8,15 +8,16 @@
 // would not install again.
 // Needs the machine's own PostgreSQL 15, Redis, nginx, Chromium, Python 3.11 and Node 24.
 import { spawnSync } from "node:child_process"
-import { appendFileSync, chmodSync, cpSync, mkdirSync, mkdtempSync, rmSync } from "node:fs"
-import { cpus, tmpdir } from "node:os"
+import { appendFileSync, cpSync, mkdirSync } from "node:fs"
+import { cpus } from "node:os"
 import { basename, join } from "node:path"
 import { fileURLToPath } from "node:url"
-import { freshHome, left } from "./checkout.mjs"
+import { freshHome, left, workFolder } from "./checkout.mjs"
 
 const repository = fileURLToPath(new URL("../..", import.meta.url))
-const work = mkdtempSync(join(tmpdir(), "pitwall-bench-"))
-chmodSync(work, 0o755) // PostgreSQL of the script is another user's
+const { work, done } = workFolder(() => {
+  spawnSync("./daggerw", ["engine", "stop"], { cwd: checkouts.ours, env: { ...process.env, ...env } })
+})
 
 /** @type {Record<string, (checkout: string) => void>} */
 const changes = {
@@ -60,7 +61,7 @@ const checkouts = { ours: join(work, "ours"), hand: join(work, "hand") }
 for (const checkout of Object.values(checkouts)) {
   cpSync(repository, checkout, { recursive: true, filter: (path) => !left.has(basename(path)) })
 }
-mkdirSync(join(work, "by-hand"))
+mkdirSync(join(work, "by-hand"), { recursive: true })
 const env = freshHome(work)
 
 /** Seconds that the script takes where nothing is installed, and where only something changed. */
@@ -107,6 +108,5 @@ try {
       .join("\n"),
   )
 } finally {
-  spawnSync("./daggerw", ["engine", "stop"], { cwd: checkouts.ours, env: { ...process.env, ...env } })
-  rmSync(work, { recursive: true, force: true })
+  done()
 }

@@ -1,6 +1,6 @@
 // What the benchmarks share: copies of the repository, and engines with nothing in their cache.
-import { existsSync, mkdirSync, symlinkSync } from "node:fs"
-import { homedir } from "node:os"
+import { chmodSync, existsSync, mkdirSync, mkdtempSync, rmSync, symlinkSync } from "node:fs"
+import { homedir, tmpdir } from "node:os"
 import { join } from "node:path"
 
 /** What is not copied: history, and what tools leave. */
@@ -16,15 +16,35 @@ export const left = new Set([
 ])
 
 /**
- * The environment of an engine with nothing in its cache, which shares with the daily one only what is built and never changes.
+ * The folder to work in. That of BENCH_WORK is kept, with its engine and all that it remembers: the next benchmark goes on there.
+ *
+ * @param {() => void} stop ends what lives there
+ * @returns {{ work: string, done: () => void }} `done` clears up
+ */
+export function workFolder(stop) {
+  const kept = process.env.BENCH_WORK
+  if (kept !== undefined) mkdirSync(kept, { recursive: true })
+  const work = kept ?? mkdtempSync(join(tmpdir(), "pitwall-bench-"))
+  chmodSync(work, 0o755) // PostgreSQL of the plain script is another user's
+  const done = () => {
+    if (kept !== undefined) return
+    stop()
+    rmSync(work, { recursive: true, force: true })
+  }
+  return { work, done }
+}
+
+/**
+ * The environment of an engine with nothing in its cache but what a kept folder has, which shares with the daily one only what is built and never changes.
  *
  * @param {string} work the folder that its home is made in
  */
 export function freshHome(work) {
   const daily = process.env.PITWALL_HOME ?? join(homedir(), ".cache", "pitwall")
   const home = join(work, "home")
-  mkdirSync(home)
+  mkdirSync(home, { recursive: true })
   for (const shared of ["go", "bin"]) {
+    if (existsSync(join(home, shared))) continue
     if (existsSync(join(daily, shared))) symlinkSync(join(daily, shared), join(home, shared))
   }
   return { PITWALL_HOME: home, PITWALL_STORE: join(daily, "store") }

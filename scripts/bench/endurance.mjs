@@ -6,14 +6,15 @@
 // off for a minute while packages are installed · killed: the engine is killed half-way, and the command is given again.
 // Needs root and util-linux's nsenter, as it reaches into the engine's network.
 import { spawn, spawnSync } from "node:child_process"
-import { appendFileSync, cpSync, mkdtempSync, readdirSync, readFileSync, rmSync } from "node:fs"
-import { tmpdir } from "node:os"
+import { appendFileSync, cpSync, readdirSync, readFileSync } from "node:fs"
 import { basename, join } from "node:path"
 import { fileURLToPath } from "node:url"
-import { freshHome, left } from "./checkout.mjs"
+import { freshHome, left, workFolder } from "./checkout.mjs"
 
 const repository = fileURLToPath(new URL("../..", import.meta.url))
-const work = mkdtempSync(join(tmpdir(), "pitwall-endurance-"))
+const { work, done } = workFolder(() => {
+  spawnSync("./daggerw", ["engine", "stop"], { cwd: one, env })
+})
 const env = { ...process.env, ...freshHome(work), DAGGERW_ENGINE: "local", NO_COLOR: "1" }
 
 /** @param {string} name */
@@ -209,8 +210,7 @@ try {
   for (const [name, day] of Object.entries(days))
     if (chosen.length === 0 || chosen.includes(name)) await day()
 } finally {
-  spawnSync("./daggerw", ["engine", "stop"], { cwd: one, env })
-  rmSync(work, { recursive: true, force: true })
+  done()
 }
 for (const fault of faults) console.error(fault)
 process.exitCode = faults.length === 0 ? 0 : 1
