@@ -38,7 +38,10 @@ export default defineConfig({
         extends: true,
         test: {
           name: "session",
-          include: ["engine/test/{cluster,engine,images,security}.e2e.test.ts"],
+          include: [
+            "engine/test/{cluster,engine,images,security}.e2e.test.ts",
+            "dagger/test/e2e/deploy.e2e.test.ts",
+          ],
           testTimeout: 45 * minutes,
           hookTimeout: 45 * minutes,
         },
@@ -49,6 +52,7 @@ export default defineConfig({
         test: {
           name: "command",
           include: ["engine/test/{cli,runtime,lifecycle}.e2e.test.ts", "dagger/test/e2e/*.e2e.test.ts"],
+          exclude: ["dagger/test/e2e/deploy.e2e.test.ts"],
           testTimeout: 10 * minutes,
           hookTimeout: 10 * minutes,
         },

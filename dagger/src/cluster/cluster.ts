@@ -88,12 +88,17 @@ export class Cluster {
    * @param server from where it is used; if not given, from here. It is `https://ALIAS:6443` from a container that the service is bound to
    */
   async kubeconfig(server?: string): Promise<string> {
-    return kubeconfigOf(this.name, server ?? `https://${await this.reach(this.service, apiPort)}`, this.token)
+    return kubeconfigOf(this.name, server ?? `https://${await this.api()}`, this.token)
   }
 
   /** The same for a container or a function that takes a Secret. */
   async secret(server?: string): Promise<Secret> {
     return dag.setSecret(`kubeconfig-${this.name}`, await this.kubeconfig(server))
+  }
+
+  /** Where the API server is reached from here: `host:port`. */
+  api(): Promise<string> {
+    return this.reach(this.service, apiPort)
   }
 
   /** Where the router is reached from here. */

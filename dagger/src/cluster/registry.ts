@@ -1,15 +1,19 @@
 import { dag, type Container, type Service } from "@dagger.io/dagger"
 import { images } from "../images.js"
 
+export const registryPort = 5000
 /** The engine pushes without TLS to a registry of this name, and to no other. */
-const pushAddress = "localhost:5000"
+const pushAddress = `localhost:${registryPort}`
 /** What nodes pull from, and what their mirror of it is called beside them. */
 const pullAddress = "registry.local"
 const alias = "registry"
 
 /** A registry that lives for one run: the pipeline publishes into it, and the nodes of clusters pull from it by digest. */
 export class Registry {
-  private constructor(private readonly service: Service) {}
+  private constructor(
+    /** Listens on {@link registryPort}. */
+    readonly service: Service,
+  ) {}
 
   /** @param owner who uses it: equal services are one and the same to the engine */
   static async start(owner: string): Promise<Registry> {
@@ -17,7 +21,7 @@ export class Registry {
       .container()
       .from(images.registry)
       .withEnvVariable("OWNER", owner)
-      .withExposedPort(5000)
+      .withExposedPort(registryPort)
       .asService({ useEntrypoint: true })
     return new Registry(await service.start())
   }
@@ -43,5 +47,8 @@ export class Registry {
   }
 }
 
-// Every JSON document is one of YAML.
-const mirrors = JSON.stringify({ mirrors: { [pullAddress]: { endpoint: [`http://${alias}:5000`] } } })
+// Every JSON document is one of YAML. Whoever publishes under the engine's name for it deploys by that name.
+const endpoint = [`http://${alias}:${registryPort}`]
+const mirrors = JSON.stringify({
+  mirrors: { [pullAddress]: { endpoint }, [pushAddress]: { endpoint } },
+})

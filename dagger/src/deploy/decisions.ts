@@ -25,8 +25,9 @@ export type Move =
  */
 export function fingerprintOf(workload: Workload, release: Omit<Release, "revision" | "replicas">): string {
   const secrets = Object.fromEntries(Object.keys(release.secrets).map((name) => [name, ""]))
-  const { schema: _, ...counting } = release
-  const objects = revisionObjects(workload, { ...counting, revision: 1, secrets })
+  const counting: Release = { ...release, revision: 1, secrets }
+  delete counting.schema
+  const objects = revisionObjects(workload, counting)
   return createHash("sha256").update(JSON.stringify(objects)).digest("hex").slice(0, 16)
 }
 

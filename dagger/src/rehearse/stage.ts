@@ -1,5 +1,5 @@
 import { type Container, dag, type Directory, type Service as Running } from "@dagger.io/dagger"
-import { apiPort, Cluster, kubeconfigOf } from "../cluster/cluster.js"
+import { Cluster, kubeconfigOf, type Reach } from "../cluster/cluster.js"
 import { Registry } from "../cluster/registry.js"
 import { readPlatform } from "../checks/gates.js"
 import { monotonic } from "../clock.js"
@@ -20,7 +20,7 @@ export class Stage {
     private readonly platform: Platform,
     private readonly service: Service,
     readonly cluster: Cluster,
-    private readonly registry: Registry,
+    readonly registry: Registry,
     private readonly stores: { db: Running; redis: Running },
     /** All rights on the cluster. */
     readonly admin: Kubernetes,
@@ -31,10 +31,16 @@ export class Stage {
   /**
    * @param namespace that is deployed to
    * @param id of the stage: two of one name would be one and the same
+   * @param reach how its cluster is reached, where not from a function of a module
    */
   static async start(
     source: Directory,
-    { service: name, namespace, id }: { service: string; namespace: string; id: string },
+    {
+      service: name,
+      namespace,
+      id,
+      reach,
+    }: { service: string; namespace: string; id: string; reach?: Reach },
   ): Promise<Stage> {
     const platform = await readPlatform(source)
     const service = platform.service(name)
@@ -43,7 +49,7 @@ export class Stage {
     const registry = await Registry.start(id)
     const [cluster, db, cache] = await Promise.all([
       Cluster.start({
-        ...{ name: id, registry },
+        ...{ name: id, registry, ...(reach && { reach }) },
         gatewayApi: source.file("dagger/config/kubernetes/gateway-api.yaml"),
       }),
       postgres(id, database, seed.database).start(),
@@ -72,8 +78,8 @@ export class Stage {
   }
 
   /** @returns what a pod names to run it, by digest */
-  publish(image: Container): Promise<string> {
-    return this.registry.publish(image, this.service.name)
+  publish(image: Container, repository = this.service.name): Promise<string> {
+    return this.registry.publish(image, repository)
   }
 
   /**
@@ -86,17 +92,12 @@ export class Stage {
     for (let left = 50; left > 0; left--) {
       const token = (await this.admin.read(tokenSecret))?.data?.token
       if (token !== undefined) {
-        const server = `https://${address ?? (await this.api())}`
+        const server = `https://${address ?? (await this.cluster.api())}`
         return kubeconfigOf(this.cluster.name, server, Buffer.from(token, "base64").toString())
       }
       await monotonic.pause(200)
     }
     throw new Error(`the cluster made no token for the account ${home.namespace}/${home.name}`)
-  }
-
-  /** Where the API server is reached from here: `host:port`. */
-  api(): Promise<string> {
-    return this.cluster.service.endpoint({ port: apiPort })
   }
 
   async stop(): Promise<void> {

@@ -1,0 +1,257 @@
+// The deploy as people give it, on a cluster that a kubeconfig names, with a deployer's rights and no more: from source to all traffic, cut off by a kill and
+// gone on with, taken back, and on to production with an approval.
+import { spawn } from "node:child_process"
+import { mkdtemp, rm, writeFile } from "node:fs/promises"
+import { networkInterfaces, tmpdir } from "node:os"
+import { join } from "node:path"
+import { connection, dag, type Service } from "@dagger.io/dagger"
+import { afterAll, aroundAll, beforeAll, describe, expect, it } from "vitest"
+import { parseAllDocuments } from "yaml"
+import { kubeconfigOf, type Reach } from "../../src/cluster/cluster.js"
+import { registryPort } from "../../src/cluster/registry.js"
+import type { Thing } from "../../src/kubernetes/client.js"
+import { Stage } from "../../src/rehearse/stage.js"
+import { daggerw, type Ended, repository } from "./daggerw.js"
+
+aroundAll((suite) => connection(suite))
+
+const [staging, production] = ["f1-staging", "f1-production"]
+const deployer = "system:serviceaccount:operators:deployer"
+const approver = { namespace: "operators", name: "approver" }
+
+/** As it is shipped, where this cluster's router is, at any hour, and in less time. */
+const rollout = `
+      steps: [{ weight: 10, for: 6s }, { weight: 50, for: 6s }]
+      progressDeadline: 120s
+      prePromotion: 3s
+      postPromotion: 0s
+      scaleDownDelay: 5s
+      abortDelay: 5s
+      unattended: 90s`
+const settings = `
+environments:
+  staging:
+    gateway: { name: router, namespace: router, section: http }
+    rollout: ${rollout}
+  production:
+    gateway: { name: router, namespace: router, section: http }
+    rollout: ${rollout}
+    guards: { hours: null, holidays: [] }
+    services: { api: { replicas: { min: 1, max: 2 } } }
+analysis: { interval: 2s, patience: 60s, rules: [{ metric: error-rate, above: 10, for: 4s, requests: 1 }] }
+`
+
+/** This machine, as containers of the engine reach it. */
+const machine = Object.values(networkInterfaces())
+  .flat()
+  .find((address) => address?.family === "IPv4" && !address.internal)?.address
+
+const tunnelled: Reach = async (service: Service, port) => {
+  const tunnel = dag.host().tunnel(service, { ports: [{ backend: port, frontend: 0 }] })
+  const { port: open } = new URL(`tcp://${await (await tunnel.start()).endpoint()}`)
+  return `${machine ?? "localhost"}:${open}`
+}
+
+let stage: Stage
+let folder: string
+let registry: string
+
+beforeAll(async () => {
+  folder = await mkdtemp(join(tmpdir(), "pitwall-deploy-"))
+  const source = dag.host().directory(repository, {
+    include: ["dagger/config", "services"],
+    exclude: ["**/node_modules", "**/__pycache__", "**/.*_cache", "**/coverage", "**/dist"],
+  })
+  stage = await Stage.start(source, {
+    ...{ service: "api", namespace: staging, id: "deploy-test", reach: tunnelled },
+  })
+  registry = await tunnelled(stage.registry.service, registryPort)
+  await writeFile(join(folder, "settings.yaml"), settings)
+  await writeFile(join(folder, "kubeconfig"), await stage.deployer())
+})
+
+afterAll(async () => {
+  await stage.stop()
+  await rm(folder, { recursive: true, force: true })
+})
+
+/** What every command of a deployer is given. */
+const reach = (env: string, kubeconfig = "kubeconfig") => [
+  ...["--env", env, "--kubeconfig", `file://${join(folder, kubeconfig)}`],
+  ...["--settings", join(folder, "settings.yaml")],
+]
+
+const call = (args: string[]) => daggerw(["--progress", "plain", "call", ...args])
+
+async function done(...args: string[]): Promise<string> {
+  const { code, stdout, stderr } = await call(args).ended
+  expect(code, stderr.slice(-4_000)).toBe(0)
+  return stdout
+}
+
+async function refused(...args: string[]): Promise<string> {
+  const { code, stderr } = await call(args).ended
+  expect(code).not.toBe(0)
+  return stderr
+}
+
+/** The secrets of a first deploy; later ones keep them. */
+function secrets(): string[] {
+  const { DATABASE_URL = "", REDIS_URL = "", JWT_SECRET_KEY = "" } = stage.secrets
+  Object.assign(process.env, {
+    E2E_DATABASE_URL: DATABASE_URL,
+    E2E_REDIS_URL: REDIS_URL,
+    E2E_JWT_SECRET_KEY: JWT_SECRET_KEY,
+  })
+  return [
+    ...["--database-url", "env://E2E_DATABASE_URL", "--redis-url", "env://E2E_REDIS_URL"],
+    ...["--jwt-secret-key", "env://E2E_JWT_SECRET_KEY"],
+  ]
+}
+
+async function traffic(namespace: string): Promise<Record<string, number>> {
+  const route = await stage.admin.read({
+    apiVersion: "gateway.networking.k8s.io/v1",
+    kind: "HTTPRoute",
+    metadata: { namespace, name: "api" },
+  })
+  const spec = route?.spec as { rules: { backendRefs: { name: string; weight: number }[] }[] } | undefined
+  const shares = spec?.rules.flatMap(({ backendRefs }) => backendRefs) ?? []
+  return Object.fromEntries(shares.map(({ name, weight }) => [name, weight]))
+}
+
+interface Operation {
+  outcome: string
+  revision?: number
+  by: string
+  reason: string
+  digest: string
+  checks?: string
+}
+
+const history = async (env: string) =>
+  JSON.parse(await done("history", "--as-json", ...reach(env))) as Operation[]
+
+/** Its end is that of its whole family: nothing of it lives on. */
+function killed(args: string[], at: string): Promise<string> {
+  const env = { ...process.env, DAGGER_SESSION_PORT: undefined, DAGGER_SESSION_TOKEN: undefined }
+  const child = spawn("./daggerw", ["--progress", "plain", "call", ...args], {
+    ...{ cwd: repository, env, detached: true, stdio: ["ignore", "ignore", "pipe"] },
+  })
+  let said = ""
+  return new Promise((resolve, reject) => {
+    child.on("error", reject)
+    child.stderr.on("data", (chunk: Buffer) => {
+      said += chunk.toString()
+      if (said.includes(at) && child.pid !== undefined && !child.killed) process.kill(-child.pid, "SIGKILL")
+    })
+    child.on("close", (_, signal) => {
+      if (signal === "SIGKILL") resolve(said)
+      else reject(new Error(`it came to its end before "${at}":\n${said.slice(-4_000)}`))
+    })
+  })
+}
+
+const second = () =>
+  stage.image().then((image) => stage.publish(image.withEnvVariable("SERVICE_REVISION", "second")))
+
+describe("a deploy by its command", { timeout: 20 * 60_000 }, () => {
+  let digest: string
+
+  it("builds an image from source, asks ci about it, and brings it to all traffic", async () => {
+    const told = await done(
+      ...["deploy", ...reach("staging"), "--only", "api", "--reason", "the first", ...secrets()],
+      ...["--registry", `localhost:${registryPort}`, "--registry-service", `tcp://${registry}`],
+    )
+    expect(told).toMatch(/^api +promoted +1 /m)
+    expect(await traffic(staging)).toEqual({ "api-1": 100 })
+    const [operation] = await history("staging")
+    expect(operation).toMatchObject({ outcome: "promoted", revision: 1, by: deployer, reason: "the first" })
+    digest = operation?.digest ?? ""
+    const shown = await done("status", ...reach("staging"), "--only", "api")
+    expect(shown).toContain(digest.slice("sha256:".length, "sha256:".length + 12))
+    const deployment = await stage.admin.read({
+      ...{ apiVersion: "apps/v1", kind: "Deployment" },
+      metadata: { namespace: staging, name: "api-1" },
+    })
+    expect(deployment?.metadata?.annotations?.["pitwall.dev/schema-head"]).toBe("0001")
+  })
+
+  it("goes on where a killed one has left it", async () => {
+    const image = await second()
+    const order = ["deploy", ...reach("staging"), "--only", "api", "--strategy", "canary"]
+    const args = [...order, "--reason", "the second", "--image", `api=${image}`]
+    await killed(args, "10 % on revision 2")
+    expect(await traffic(staging)).toEqual({ "api-1": 90, "api-2": 10 })
+    // Another one stands in nobody's way.
+    expect(await refused(...order, "--image", `api=localhost:${registryPort}/api@${digest}`)).toContain(
+      "the deploy of revision 2",
+    )
+    expect(await done(...args)).toMatch(/^api +promoted +2 /m)
+    expect(await traffic(staging)).toEqual({ "api-2": 100 })
+    expect((await history("staging")).map(({ revision, outcome }) => [revision, outcome])).toEqual([
+      [2, "promoted"],
+      [1, "promoted"],
+    ])
+  })
+
+  it("is taken back by a rollback", async () => {
+    const told = await done("rollback", ...reach("staging"), "--service", "api", "--reason", "it is wrong")
+    expect(told).toMatch(/^api +promoted +1 /m)
+    expect(await traffic(staging)).toEqual({ "api-1": 100 })
+  })
+
+  it("comes to production with an approval, for images that ci has passed for", async () => {
+    const rights = await done(
+      ...["access", "--env", "production", "--deployer", deployer],
+      ...["--approver", `system:serviceaccount:${approver.namespace}:${approver.name}`],
+    )
+    const account: Thing[] = [
+      { apiVersion: "v1", kind: "ServiceAccount", metadata: approver },
+      {
+        ...{ apiVersion: "v1", kind: "Secret", type: "kubernetes.io/service-account-token" },
+        metadata: { ...approver, annotations: { "kubernetes.io/service-account.name": approver.name } },
+      },
+    ]
+    const objects = parseAllDocuments(rights).map((document) => document.toJS() as Thing)
+    for (const object of [...account, ...objects]) await stage.admin.apply(object)
+
+    const image = `api=localhost:${registryPort}/api@${digest}`
+    const order = ["deploy", ...reach("production"), "--only", "api", "--image", image, ...secrets()]
+    const args = [...order, "--author", "alan"]
+    expect(await refused(...args)).toContain(`./daggerw call approve --env production --image api=${digest}`)
+    await writeFile(join(folder, "approver"), await kubeconfigOfApprover())
+    expect(await done("approve", ...reach("production", "approver"), "--image", image)).toContain(
+      `${approver.namespace}:${approver.name} approves api@${digest} for production`,
+    )
+    expect(await done(...args)).toMatch(/^api +promoted +1 /m)
+    expect(await traffic(production)).toEqual({ "api-1": 100 })
+    expect((await history("production")).map(({ outcome }) => outcome)).toEqual(["promoted", "refused"])
+    // What nobody has approved and ci has not seen stays outside.
+    const stranger = (await second()).replace("registry.local", `localhost:${registryPort}`)
+    const why = await refused(...args.map((arg) => (arg === image ? `api=${stranger}` : arg)))
+    expect(why).toContain("approval")
+    expect(why).toContain("checks")
+  })
+
+  async function kubeconfigOfApprover(): Promise<string> {
+    for (let left = 50; left > 0; left--) {
+      const secret = await stage.admin.read({ apiVersion: "v1", kind: "Secret", metadata: approver })
+      const token = secret?.data?.token
+      if (token !== undefined) {
+        const server = `https://${await stage.cluster.api()}`
+        return kubeconfigOf(stage.cluster.name, server, Buffer.from(token, "base64").toString())
+      }
+      await new Promise((resolve) => setTimeout(resolve, 200))
+    }
+    throw new Error("the cluster made no token for the approver")
+  }
+
+  it("keeps secrets out of what it says", async () => {
+    const { stdout, stderr }: Ended = await call([
+      ...["plan", ...reach("staging"), "--only", "api", "--image", `api=${await second()}`],
+    ]).ended
+    for (const secret of Object.values(stage.secrets)) expect(stdout + stderr).not.toContain(secret)
+    expect(stdout).toContain("Deployment f1-staging/api-3: created")
+  })
+})
