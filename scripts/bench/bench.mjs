@@ -24,7 +24,7 @@ const changes = {
   cold: () => undefined,
   unchanged: () => undefined,
   line: (checkout) => {
-    appendFileSync(join(checkout, "services/api/src/recipes/app.py"), "\n# one line\n")
+    appendFileSync(join(checkout, "services/api/src/recipes/app.py"), "\n\n# one line\n")
   },
   dependency: (checkout) => {
     for (const lock of ["requirements.txt", "requirements-dev.txt"]) {

@@ -2,8 +2,9 @@
 //
 //   node scripts/bench/endurance.mjs [runs] [two] [network] [killed]     all, if none is named
 //
-// runs: ten runs in a row, each after a change in one service · two: two runs at once, of different sources · network: the engine is cut
-// off for a minute while packages are installed · killed: the engine is killed half-way, and the command is given again.
+// runs: ten runs in a row, each after a change · two: two runs at once, of different sources · network: the engine is cut off for a minute while
+// packages are installed · killed: the engine is killed half-way, and the command is given again, with nothing left in its cache.
+// Each run is of one service, with its image, its stores and its scans: what counts is what becomes of processes, services and the cache.
 // Needs root and util-linux's nsenter, as it reaches into the engine's network.
 import { spawn, spawnSync } from "node:child_process"
 import { appendFileSync, cpSync, readdirSync, readFileSync } from "node:fs"
@@ -42,7 +43,7 @@ function daggerw(cwd, args) {
     })
   })
 }
-const ci = (/** @type {string} */ cwd) => daggerw(cwd, ["call", "ci"])
+const ci = (/** @type {string} */ cwd, service = "api") => daggerw(cwd, ["call", "ci", "--only", service])
 
 /** @returns {{ pid: number, sandbox: number }} */
 function instance() {
@@ -108,7 +109,7 @@ const expect = (/** @type {boolean} */ holds, /** @type {string} */ what) => {
 
 /** A change that makes gates of a service run again. */
 const touch = (/** @type {string} */ copy, /** @type {string} */ file) => {
-  appendFileSync(join(copy, file), `\n# ${Date.now()}\n`)
+  appendFileSync(join(copy, file), `\n\n# ${Date.now()}\n`)
 }
 const source = "services/api/src/recipes/app.py"
 
@@ -136,8 +137,8 @@ const days = {
   },
   two: async () => {
     touch(one, source)
-    touch(other, "services/f1-backend/src/f1/elo.py")
-    const both = await Promise.all([ci(one), ci(other)])
+    touch(other, "services/servicekit/src/servicekit/errors.py")
+    const both = await Promise.all([ci(one), ci(other, "servicekit")])
     const remains = await settled()
     for (const { code, seconds, stdout, stderr } of both) {
       console.log(`two at once: exit ${code} after ${seconds.toFixed(1)} s: ${lastLine(stdout || stderr)}`)

@@ -5,7 +5,6 @@ import { newId } from "../deploy/target.js"
 import { type Strategy, strategies } from "../rollout/rollout.js"
 import { faultNames, faultOf } from "./faults.js"
 import { type Rehearsed, table } from "./measure.js"
-import { peerOf } from "./peers/index.js"
 import { environmentName, Rehearsals } from "./rehearsal.js"
 import { Stage } from "./stage.js"
 
@@ -18,8 +17,8 @@ export interface Order {
   rate: number
   /** Laid over the settings of rehearsals. */
   settings?: File
-  /** What the same faults are rehearsed with, too. */
-  peers: string[]
+  /** `kubectl`: the same faults are rehearsed with a plain `kubectl rollout`, too; empty: not. */
+  peer: string
   json: boolean
 }
 
@@ -32,10 +31,10 @@ export class RehearsalDesk {
 
   /** Rehearses each fault with each strategy on one cluster. Gives back the figures as a table or as JSON, throws with them when something did not end as it has to. */
   async rehearse(order: Order): Promise<string> {
-    const { service, rate, json } = order
+    const { service, rate, peer, json } = order
     const plays = playsOf(order)
     if (rate < 1) throw new Error(`${rate} requests per second are no load; allowed: 1 and more`)
-    const compared = order.peers.map(peerOf)
+    if (!["", "kubectl"].includes(peer)) throw new Error(`"${peer}" is not compared with; allowed: kubectl`)
     const { configuration, environment } = await this.environment(order.settings)
     placements(configuration, environment, [service])
     const say = (line: string) => {
@@ -56,9 +55,7 @@ export class RehearsalDesk {
         say(table([rehearsed]))
         all.push(rehearsed)
       }
-      for (const peer of compared) {
-        for (const fault of order.faults) all.push(await rehearsals.compare(fault, peer))
-      }
+      if (peer === "kubectl") for (const fault of order.faults) all.push(await rehearsals.compare(fault))
     } finally {
       await stage.stop()
     }

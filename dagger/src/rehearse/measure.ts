@@ -1,7 +1,6 @@
 import { columns, duration } from "../report/text.js"
 import type { Strategy } from "../rollout/rollout.js"
 import type { Expected } from "./faults.js"
-import type { PeerName } from "./peers/index.js"
 
 /** One request of the load, and what came of it. */
 export interface Request {
@@ -142,8 +141,7 @@ export function unmet(figures: Figures, { outcome, lost, within }: Expected): st
 /** A rehearsal with what came of it. */
 export interface Rehearsed {
   fault: string
-  /** Of ours, or which peer it was rehearsed with. */
-  strategy: Strategy | PeerName
+  strategy: Strategy | "kubectl rollout"
   figures: Figures
   unmet: string[]
   /** What the command said at its end, in one line. */

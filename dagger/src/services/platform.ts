@@ -58,7 +58,11 @@ export class Platform {
     const done = configured(withStores(tools, `${name}:setup`, database), service).withExec([
       ...["sh", "-ec", [...setup, `pg_dump --no-owner --file ${dump} "$DATABASE_URL"`].join("\n")],
     ])
-    return { database: done.file(dump), ...(files !== undefined && { files: done.directory(files) }) }
+    return {
+      database: done.file(dump),
+      // Known by its contents from the first time on, so that what runs with it is remembered from the first time on.
+      ...(files !== undefined && { files: done.directory(files).filter({ include: ["**"] }) }),
+    }
   }
 
   service(name: string): Service {
