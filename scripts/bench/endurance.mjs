@@ -137,7 +137,7 @@ const days = {
   },
   two: async () => {
     touch(one, source)
-    touch(other, "services/servicekit/src/servicekit/errors.py")
+    touch(other, "services/servicekit/src/servicekit/problems.py")
     const both = await Promise.all([ci(one), ci(other, "servicekit")])
     const remains = await settled()
     for (const { code, seconds, stdout, stderr } of both) {
