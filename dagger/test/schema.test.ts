@@ -1,4 +1,3 @@
-import { readdir, readFile } from "node:fs/promises"
 import { describe, expect, it } from "vitest"
 import { schemaOf } from "../src/services/schema.js"
 
@@ -35,17 +34,5 @@ describe("the schema of a service", () => {
     ["a maybe", { "1.py": migration("a", "None", "breaking = MAYBE") }, "1.py: breaking is True or False"],
   ])("is refused for %s", (_, migrations: Record<string, string>, message) => {
     expect(() => schemaOf(migrations)).toThrow(message)
-  })
-
-  it.each([
-    ["api", "recipes"],
-    ["f1-backend", "f1"],
-  ])("is read from the migrations of %s", async (service, name) => {
-    const folder = new URL(`../../services/${service}/src/${name}/migrations/versions/`, import.meta.url)
-    const files = (await readdir(folder)).filter((file) => file.endsWith(".py"))
-    const texts = files.map(async (file) => [file, await readFile(new URL(file, folder), "utf8")])
-    const schema = schemaOf(Object.fromEntries(await Promise.all(texts)) as Record<string, string>)
-    expect(schema?.head).toMatch(/^\w{4,}$/)
-    expect(schema?.breaking).toEqual([])
   })
 })

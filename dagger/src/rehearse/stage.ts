@@ -1,4 +1,4 @@
-import { type Container, dag, type Directory, type Service as Running } from "@dagger.io/dagger"
+import type { Container, Directory, Service as Running } from "@dagger.io/dagger"
 import { Cluster, kubeconfigOf, type Reach } from "../cluster/cluster.js"
 import { Registry } from "../cluster/registry.js"
 import { readPlatform } from "../checks/gates.js"
@@ -69,12 +69,8 @@ export class Stage {
   }
 
   /** The image of the service as it is built from source, with the files that its seed keeps. */
-  async image(): Promise<Container> {
-    const { files } = this.service
-    const image = this.platform.image(this.service)
-    if (files === undefined) return image
-    const seed = await this.platform.seed(this.service)
-    return image.withDirectory(files, seed.files ?? dag.directory(), { owner: await image.user() })
+  image(): Promise<Container> {
+    return this.platform.furnished(this.service)
   }
 
   /** @returns what a pod names to run it, by digest */

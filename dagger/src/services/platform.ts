@@ -32,9 +32,8 @@ export class Platform {
    * @param port where it listens
    */
   async run(service: Service, owner: string, port: number = defaultPort): Promise<Running> {
-    const { name, backend, files, database = name } = service
-    const image = this.image(service)
-    const listening = await listeningOn(image, port)
+    const { name, backend, database = name } = service
+    const listening = await listeningOn(await this.furnished(service), port)
     if (backend !== undefined) {
       return listening
         .withServiceBinding("backend", await this.run(this.service(backend), owner))
@@ -43,26 +42,42 @@ export class Platform {
     }
     const seed = await this.seed(service)
     const seeded = configured(withStores(listening, owner, database, seed.database), service)
-    const furnished = files === undefined ? seeded : seeded.withDirectory(files, seed.files ?? dag.directory())
-    return furnished.asService({ useEntrypoint: true })
+    return seeded.asService({ useEntrypoint: true })
   }
 
-  /** What the setup of a backend leaves behind on empty stores: a dump of its database, and the files that it keeps. Made once for an image. */
-  async seed(service: Service): Promise<{ database: File; files?: Directory }> {
+  /** The image of a service with the files that its setup keeps. */
+  async furnished(service: Service): Promise<Container> {
+    const { files } = service
+    const image = this.image(service)
+    if (files === undefined) return image
+    const seed = await this.seed(service)
+    if (!seed.files) return image
+    return image
+      .withFile(archive, seed.files, { owner: await image.user() })
+      .withExec(["tar", "--extract", "--file", archive, "--directory", files])
+      .withoutFile(archive)
+  }
+
+  /**
+   * What the setup of a backend leaves behind on empty stores: a dump of its database, and the files that it keeps, if any, as an archive. Made once for an image.
+   *
+   * An archive, since the engine knows a folder by its contents once it was made and by its recipe before, and so would do all that uses it twice.
+   */
+  async seed(service: Service): Promise<{ database: File; files?: File }> {
     const { name, files, setup, database = name } = service
     const image = this.image(service)
     const tools = image
       .withUser("root")
       .withExec(["sh", "-c", "apt-get update -qq && apt-get install -yqq --no-install-recommends postgresql-client-15"])
       .withUser(await image.user())
+    const kept = [
+      `pg_dump --no-owner --file ${dump} "$DATABASE_URL"`,
+      ...(files === undefined ? [] : [`tar --create --file ${archive} --directory ${files} .`]),
+    ]
     const done = configured(withStores(tools, `${name}:setup`, database), service).withExec([
-      ...["sh", "-ec", [...setup, `pg_dump --no-owner --file ${dump} "$DATABASE_URL"`].join("\n")],
+      ...["sh", "-ec", [...setup, ...kept].join("\n")],
     ])
-    return {
-      database: done.file(dump),
-      // Known by its contents from the first time on, so that what runs with it is remembered from the first time on.
-      ...(files !== undefined && { files: done.directory(files).filter({ include: ["**"] }) }),
-    }
+    return { database: done.file(dump), ...(files !== undefined && { files: done.file(archive) }) }
   }
 
   service(name: string): Service {
@@ -95,6 +110,7 @@ function configured(container: Container, { environment }: Service): Container {
 
 const defaultPort = 8000
 const dump = "/tmp/database.sql"
+const archive = "/tmp/files.tar"
 
 // Of platforms that live for one run, on no network but the run's own: nothing that it opens is worth anything.
 const throwAwayKey = "throw-away-key-of-a-platform-that-lives-for-one-run"
