@@ -1,8 +1,8 @@
 // The deploy as people give it, on a cluster that a kubeconfig names, with a deployer's rights and no more: from source to all traffic, cut off by a kill and
 // gone on with, taken back, and on to production with an approval.
 import { spawn } from "node:child_process"
-import { mkdtemp, rm, writeFile } from "node:fs/promises"
-import { networkInterfaces, tmpdir } from "node:os"
+import { mkdir, mkdtemp, rm, writeFile } from "node:fs/promises"
+import { networkInterfaces } from "node:os"
 import { join } from "node:path"
 import { connection, dag, type Service } from "@dagger.io/dagger"
 import { afterAll, aroundAll, beforeAll, describe, expect, it } from "vitest"
@@ -57,7 +57,9 @@ let folder: string
 let registry: string
 
 beforeAll(async () => {
-  folder = await mkdtemp(join(tmpdir(), "pitwall-deploy-"))
+  // Files that are given to a call lie in its workspace.
+  await mkdir(join(repository, "reports"), { recursive: true })
+  folder = await mkdtemp(join(repository, "reports", "deploy-"))
   const source = dag.host().directory(repository, {
     include: ["dagger/config", "services"],
     exclude: ["**/node_modules", "**/__pycache__", "**/.*_cache", "**/coverage", "**/dist"],
