@@ -6,9 +6,9 @@ import { networkInterfaces } from "node:os"
 import { join } from "node:path"
 import { connection, dag, type Service } from "@dagger.io/dagger"
 import { afterAll, aroundAll, beforeAll, describe, expect, it } from "vitest"
-import { parseAllDocuments } from "yaml"
-import { kubeconfigOf, type Reach } from "../../src/cluster/cluster.js"
+import { kubeconfigOf } from "../../src/cluster/cluster.js"
 import { registryPort } from "../../src/cluster/registry.js"
+import { images } from "../../src/images.js"
 import type { Thing } from "../../src/kubernetes/client.js"
 import { Stage } from "../../src/rehearse/stage.js"
 import { daggerw, type Ended, repository } from "./daggerw.js"
@@ -46,8 +46,9 @@ const machine = Object.values(networkInterfaces())
   .flat()
   .find((address) => address?.family === "IPv4" && !address.internal)?.address
 
-const tunnelled: Reach = async (service: Service, port) => {
-  const tunnel = dag.host().tunnel(service, { ports: [{ backend: port, frontend: 0 }] })
+/** @param frontend the machine's port; any that is free, if 0 */
+async function tunnelled(service: Service, port: number, frontend = 0): Promise<string> {
+  const tunnel = dag.host().tunnel(service, { ports: [{ backend: port, frontend }] })
   const { port: open } = new URL(`tcp://${await (await tunnel.start()).endpoint()}`)
   return `${machine ?? "localhost"}:${open}`
 }
@@ -65,9 +66,11 @@ beforeAll(async () => {
     exclude: ["**/node_modules", "**/__pycache__", "**/.*_cache", "**/coverage", "**/dist"],
   })
   stage = await Stage.start(source, {
-    ...{ service: "api", namespace: staging, id: "deploy-test", reach: tunnelled },
+    ...{ service: "api", namespace: staging, id: "deploy-test" },
+    reach: (service, port) => tunnelled(service, port),
   })
-  registry = await tunnelled(stage.registry.service, registryPort)
+  // A service of a registry answers at the port of its address.
+  registry = await tunnelled(stage.registry.service, registryPort, registryPort)
   await writeFile(join(folder, "settings.yaml"), settings)
   await writeFile(join(folder, "kubeconfig"), await stage.deployer())
 })
@@ -215,8 +218,16 @@ describe("a deploy by its command", { timeout: 20 * 60_000 }, () => {
         metadata: { ...approver, annotations: { "kubernetes.io/service-account.name": approver.name } },
       },
     ]
-    const objects = parseAllDocuments(rights).map((document) => document.toJS() as Thing)
-    for (const object of [...account, ...objects]) await stage.admin.apply(object)
+    for (const object of account) await stage.admin.apply(object)
+    await dag
+      .container()
+      .from(images.k3s)
+      .withServiceBinding("cluster", stage.cluster.service)
+      .withMountedSecret("/kubeconfig", await stage.cluster.secret("https://cluster:6443"))
+      .withNewFile("/access.yaml", rights)
+      .withEnvVariable("AT", String(Date.now()))
+      .withExec(["k3s", "kubectl", "--kubeconfig=/kubeconfig", "apply", "--filename=/access.yaml"])
+      .sync()
 
     const image = `api=localhost:${registryPort}/api@${digest}`
     const order = ["deploy", ...reach("production"), "--only", "api", "--image", image, ...secrets()]
