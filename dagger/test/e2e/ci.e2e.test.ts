@@ -30,6 +30,14 @@ describe("daggerw call ci", () => {
     expect(stdout).toMatch(/\n\nPassed: (all )?\d+ gates\./)
   })
 
+  it("remembers each pass from its first run on", async () => {
+    const { code, stdout } = await daggerw(["call", "ci"]).ended
+    expect(code).toBe(0)
+    const ran = [...stdout.matchAll(/^(\S+) +passed +[\d.]+ s(?! cached)/gm)].map(([, gate = ""]) => gate)
+    // These ask what others have left, and run nothing.
+    expect(ran.filter((gate) => !/:(image|coverage)$/.test(gate))).toEqual([])
+  })
+
   it("has each of its gates as a check of the same name", async () => {
     const list = await daggerw(["check", "-l"]).ended
     const checks = [...list.stdout.matchAll(/^pitwall:(\S+)/gm)].map(([, name = ""]) =>

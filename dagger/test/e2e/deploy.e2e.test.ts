@@ -2,6 +2,7 @@
 // gone on with, taken back, and on to production with an approval.
 import { spawn } from "node:child_process"
 import { mkdir, mkdtemp, rm, writeFile } from "node:fs/promises"
+import http from "node:http"
 import { networkInterfaces } from "node:os"
 import { join } from "node:path"
 import { connection, dag, type Service } from "@dagger.io/dagger"
@@ -157,6 +158,40 @@ function killed(args: string[], at: string): Promise<string> {
   })
 }
 
+/** Asks as users do, on a connection that is kept, until it is stopped; gives back what was not answered well. */
+function users(router: string): () => Promise<{ sent: number; failed: string[] }> {
+  const agent = new http.Agent({ keepAlive: true })
+  const failed: string[] = []
+  let [sent, over] = [0, false]
+  const ask = () =>
+    new Promise<string>((resolve) => {
+      const headers = { Host: "api.staging.example.com" }
+      const request = http.get(`${router}/api/recipes`, { agent, headers, timeout: 10_000 }, (response) => {
+        response.resume().on("end", () => {
+          resolve(String(response.statusCode))
+        })
+      })
+      request.on("timeout", () => request.destroy(new Error("no answer within 10 s")))
+      request.on("error", (error) => {
+        resolve(error.message)
+      })
+    })
+  const asking = (async () => {
+    while (!over) {
+      const answer = await ask()
+      sent++
+      if (answer !== "200") failed.push(answer)
+      await new Promise((resolve) => setTimeout(resolve, 50))
+    }
+  })()
+  return async () => {
+    over = true
+    await asking
+    agent.destroy()
+    return { sent, failed }
+  }
+}
+
 const second = () =>
   stage.image().then((image) => stage.publish(image.withEnvVariable("SERVICE_REVISION", "second")))
 
@@ -182,7 +217,10 @@ describe("a deploy by its command", { timeout: 20 * 60_000 }, () => {
     expect(deployment?.metadata?.annotations?.["pitwall.dev/schema-head"]).toBe("0001")
   })
 
+  let usersStop: ReturnType<typeof users>
+
   it("goes on where a killed one has left it", async () => {
+    usersStop = users(await stage.cluster.router())
     const image = await second()
     const order = ["deploy", ...reach("staging"), "--only", "api", "--strategy", "canary"]
     const args = [...order, "--reason", "the second", "--image", `api=${image}`]
@@ -200,10 +238,13 @@ describe("a deploy by its command", { timeout: 20 * 60_000 }, () => {
     ])
   })
 
-  it("is taken back by a rollback", async () => {
+  it("is taken back by a rollback, and users never noticed any of it", async () => {
     const told = await done("rollback", ...reach("staging"), "--service", "api", "--reason", "it is wrong")
     expect(told).toMatch(/^api +promoted +1 /m)
     expect(await traffic(staging)).toEqual({ "api-1": 100 })
+    const { sent, failed } = await usersStop()
+    expect(sent).toBeGreaterThan(100)
+    expect(failed).toEqual([])
   })
 
   it("comes to production with an approval, for images that ci has passed for", async () => {
