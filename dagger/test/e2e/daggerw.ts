@@ -14,11 +14,19 @@ export interface Ended {
   stderr: string
 }
 
-/** Starts `./daggerw ARGS…`; `until` waits for words in its progress, `ended` for its end. */
-export function daggerw(args: string[], directory = repository) {
+/**
+ * Starts `./daggerw ARGS…`; `until` waits for words in its progress, `ended` for its end.
+ *
+ * @param options.mortal `kill` ends it at once, with all that it has started
+ */
+export function daggerw(args: string[], directory = repository, { mortal = false } = {}) {
   // A session of the caller's would be joined, and end with it.
   const env = { ...process.env, DAGGER_SESSION_PORT: undefined, DAGGER_SESSION_TOKEN: undefined }
-  const child = spawn("./daggerw", args, { cwd: directory, env, stdio: ["ignore", "pipe", "pipe"] })
+  // A group of its own is what a kill reaches as a whole.
+  const child = spawn("./daggerw", args, {
+    ...{ cwd: directory, env, detached: mortal },
+    stdio: ["ignore", "pipe", "pipe"],
+  })
   const output = { stdout: "", stderr: "" }
   const ended = new Promise<Ended>((resolve, reject) => {
     child.on("error", reject)
@@ -37,7 +45,11 @@ export function daggerw(args: string[], directory = repository) {
         reject(new Error(`ended before "${words}":\n${output.stderr}`))
       })
     })
-  return { ended, until, signal: (name: NodeJS.Signals) => child.kill(name) }
+  const kill = () => {
+    if (!mortal || child.pid === undefined) throw new Error("this daggerw has no group to kill")
+    process.kill(-child.pid, "SIGKILL")
+  }
+  return { ended, until, kill, signal: (name: NodeJS.Signals) => child.kill(name) }
 }
 
 const left = new Set([".git", "node_modules", "dist", "coverage", "reports", "__pycache__", ".mypy_cache"])

@@ -1,6 +1,5 @@
 // The deploy as people give it, on a cluster that a kubeconfig names, with a deployer's rights and no more: from source to all traffic, cut off by a kill and
 // gone on with, taken back, and on to production with an approval.
-import { spawn } from "node:child_process"
 import { mkdir, mkdtemp, rm, writeFile } from "node:fs/promises"
 import http from "node:http"
 import { networkInterfaces } from "node:os"
@@ -10,7 +9,6 @@ import { afterAll, aroundAll, beforeAll, describe, expect, it } from "vitest"
 import { kubeconfigOf } from "../../src/cluster/cluster.js"
 import { registryPort } from "../../src/cluster/registry.js"
 import { images } from "../../src/images.js"
-import type { Thing } from "../../src/kubernetes/client.js"
 import { Stage } from "../../src/rehearse/stage.js"
 import { daggerw, type Ended, repository } from "./daggerw.js"
 
@@ -87,7 +85,8 @@ const reach = (env: string, kubeconfig = "kubeconfig") => [
   ...["--settings", join(folder, "settings.yaml")],
 ]
 
-const call = (args: string[]) => daggerw(["--progress", "plain", "call", ...args])
+const call = (args: string[], mortal = false) =>
+  daggerw(["--progress", "plain", "call", ...args], repository, { mortal })
 
 async function done(...args: string[]): Promise<string> {
   const { code, stdout, stderr } = await call(args).ended
@@ -137,26 +136,6 @@ interface Operation {
 
 const history = async (env: string) =>
   JSON.parse(await done("history", "--as-json", ...reach(env))) as Operation[]
-
-/** Its end is that of its whole family: nothing of it lives on. */
-function killed(args: string[], at: string): Promise<string> {
-  const env = { ...process.env, DAGGER_SESSION_PORT: undefined, DAGGER_SESSION_TOKEN: undefined }
-  const child = spawn("./daggerw", ["--progress", "plain", "call", ...args], {
-    ...{ cwd: repository, env, detached: true, stdio: ["ignore", "ignore", "pipe"] },
-  })
-  let said = ""
-  return new Promise((resolve, reject) => {
-    child.on("error", reject)
-    child.stderr.on("data", (chunk: Buffer) => {
-      said += chunk.toString()
-      if (said.includes(at) && child.pid !== undefined && !child.killed) process.kill(-child.pid, "SIGKILL")
-    })
-    child.on("close", (_, signal) => {
-      if (signal === "SIGKILL") resolve(said)
-      else reject(new Error(`it came to its end before "${at}":\n${said.slice(-4_000)}`))
-    })
-  })
-}
 
 /** Asks as users do, on a connection that is kept, until it is stopped; gives back what was not answered well. */
 function users(router: string): () => Promise<{ sent: number; failed: string[] }> {
@@ -224,7 +203,10 @@ describe("a deploy by its command", { timeout: 20 * 60_000 }, () => {
     const image = await second()
     const order = ["deploy", ...reach("staging"), "--only", "api", "--strategy", "canary"]
     const args = [...order, "--reason", "the second", "--image", `api=${image}`]
-    await killed(args, "10 % on revision 2")
+    const first = call(args, true)
+    await first.until("10 % on revision 2")
+    first.kill()
+    expect((await first.ended).signal).toBe("SIGKILL")
     expect(await traffic(staging)).toEqual({ "api-1": 90, "api-2": 10 })
     // Another one stands in nobody's way.
     expect(await refused(...order, "--image", `api=localhost:${registryPort}/api@${digest}`)).toContain(
@@ -252,29 +234,25 @@ describe("a deploy by its command", { timeout: 20 * 60_000 }, () => {
       ...["access", "--env", "production", "--deployer", deployer],
       ...["--approver", `system:serviceaccount:${approver.namespace}:${approver.name}`],
     )
-    const account: Thing[] = [
-      { apiVersion: "v1", kind: "ServiceAccount", metadata: approver },
-      {
-        ...{ apiVersion: "v1", kind: "Secret", type: "kubernetes.io/service-account-token" },
-        metadata: { ...approver, annotations: { "kubernetes.io/service-account.name": approver.name } },
-      },
-    ]
-    for (const object of account) await stage.admin.apply(object)
-    await dag
+    const kubectl = (...args: string[]) => ["k3s", "kubectl", "--kubeconfig=/kubeconfig", ...args]
+    const token = await dag
       .container()
       .from(images.k3s)
       .withServiceBinding("cluster", stage.cluster.service)
       .withMountedSecret("/kubeconfig", await stage.cluster.secret("https://cluster:6443"))
       .withNewFile("/access.yaml", rights)
       .withEnvVariable("AT", String(Date.now()))
-      .withExec(["k3s", "kubectl", "--kubeconfig=/kubeconfig", "apply", "--filename=/access.yaml"])
-      .sync()
+      .withExec(kubectl("apply", "--filename=/access.yaml"))
+      .withExec(kubectl("create", "serviceaccount", approver.name, `--namespace=${approver.namespace}`))
+      .withExec(kubectl("create", "token", approver.name, `--namespace=${approver.namespace}`))
+      .stdout()
 
     const image = `api=localhost:${registryPort}/api@${digest}`
     const order = ["deploy", ...reach("production"), "--only", "api", "--image", image, ...secrets()]
     const args = [...order, "--author", "alan"]
     expect(await refused(...args)).toContain(`./daggerw call approve --env production --image api=${digest}`)
-    await writeFile(join(folder, "approver"), await kubeconfigOfApprover())
+    const server = `https://${await stage.cluster.api()}`
+    await writeFile(join(folder, "approver"), kubeconfigOf(stage.cluster.name, server, token.trim()))
     expect(await done("approve", ...reach("production", "approver"), "--image", image)).toContain(
       `${approver.namespace}:${approver.name} approves api@${digest} for production`,
     )
@@ -287,19 +265,6 @@ describe("a deploy by its command", { timeout: 20 * 60_000 }, () => {
     expect(why).toContain("approval")
     expect(why).toContain("checks")
   })
-
-  async function kubeconfigOfApprover(): Promise<string> {
-    for (let left = 50; left > 0; left--) {
-      const secret = await stage.admin.read({ apiVersion: "v1", kind: "Secret", metadata: approver })
-      const token = secret?.data?.token
-      if (token !== undefined) {
-        const server = `https://${await stage.cluster.api()}`
-        return kubeconfigOf(stage.cluster.name, server, Buffer.from(token, "base64").toString())
-      }
-      await new Promise((resolve) => setTimeout(resolve, 200))
-    }
-    throw new Error("the cluster made no token for the approver")
-  }
 
   it("keeps secrets out of what it says", async () => {
     const { stdout, stderr }: Ended = await call([
