@@ -94,14 +94,14 @@ export function compatibility(
   revisions: Revision[],
   number?: number,
 ): Compatibility {
-  // What says nothing of its schema has none to compare.
-  if (!schema) return { compatible: true }
   const others = revisions.filter((other) => other.number !== number)
   for (const { number: later, schema: moved } of others) {
-    const breaking = (moved?.breaking ?? []).filter((migration) => !schema.breaking.includes(migration))
+    const breaking = (moved?.breaking ?? []).filter((migration) => !schema?.breaking.includes(migration))
     if (breaking.length === 0) continue
-    const reason = `revision ${later} brought migration ${breaking.join(", ")}, which one of schema ${schema.head} cannot read`
-    return { compatible: false, reason }
+    const brought = `revision ${later} brought migration ${breaking.join(", ")}`
+    return schema
+      ? { compatible: false, reason: `${brought}, which one of schema ${schema.head} cannot read` }
+      : { compatible: "unknown", reason: `${brought}, and the image says nothing of what it can read` }
   }
   return { compatible: true }
 }

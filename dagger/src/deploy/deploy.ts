@@ -169,9 +169,9 @@ async function factsOf(site: Site, wish: Wish, jobs: Job[], checks: Checks): Pro
           ? undefined
           : recordedPass(site),
   ])
-  const database = asked.map(({ prepared: { revisions, service } }) => [
+  const database = asked.map(({ prepared: { revisions, schema, service } }) => [
     service,
-    compatibility(wish.schemas?.[service], revisions),
+    compatibility(schema, revisions),
   ])
   return {
     ...{ now: cluster.now(), deployer: who, author: wish.author, digests, approvals, checked },

@@ -6,6 +6,7 @@ import type { Rollout } from "../rollout/rollout.js"
 import type { Schema } from "../services/schema.js"
 import { type SecretSource, secretFlag } from "./configuration.js"
 import { decide, fingerprintOf, type Move, presentOf } from "./decisions.js"
+import { digestOf } from "./images.js"
 import type { Target } from "./target.js"
 
 export type Secrets = Partial<Record<SecretSource, string>>
@@ -33,6 +34,8 @@ export interface Prepared {
   objects: Manifest[]
   /** Secrets that were not given and stay as the present revision has them. */
   kept: string[]
+  /** What the image needs of its database, as far as it is known. */
+  schema?: Schema
 }
 
 /**
@@ -41,13 +44,14 @@ export interface Prepared {
  * @throws Error when a secret is neither given nor there
  */
 export async function prepare(target: Target, wanted: Wanted): Promise<Prepared> {
-  const { image, schema, secrets: given } = wanted
+  const { image, secrets: given } = wanted
   const { placement, record, revisions: there, service, settings, site } = target
   const { name: environment, namespace } = site.environment
   const [rollout, revisions] = await Promise.all([record.read(), there.all()])
   const stable = presentOf(rollout)
   const { secrets, kept } = await secretsOf(target, given, stable)
-  const digest = image.slice(image.indexOf("@") + 1)
+  const digest = digestOf(image)
+  const schema = wanted.schema ?? revisions.find((kept) => kept.digest === digest && kept.schema)?.schema
   const release: Omit<Release, "revision"> = {
     ...{ environment, namespace, service, image, digest, secrets },
     // The image says nothing better that stays the same for the same contents.
@@ -69,6 +73,7 @@ export async function prepare(target: Target, wanted: Wanted): Promise<Prepared>
   return {
     ...{ service, image, digest, move, revisions, fingerprint, kept },
     ...(rollout && { rollout }),
+    ...(schema && { schema }),
     objects: move.kind === "begin" ? objectsOf(move.revision) : [],
   }
 }

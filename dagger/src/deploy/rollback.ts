@@ -97,7 +97,7 @@ async function switchBack(target: Target, wish: Return, lease: Lease): Promise<O
   const kept = await revisions.all()
   const to = rollbackTarget(kept, present, wish.to)
   const readable = compatibility(to.schema, kept, to.number)
-  if (!readable.compatible) {
+  if (readable.compatible !== true) {
     throw new Error(
       `it cannot go back to revision ${to.number}: ${readable.reason}; deploy a repaired revision instead`,
     )

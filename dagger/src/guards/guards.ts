@@ -3,7 +3,7 @@ import { clock, closures, horizonDays, opening } from "./calendar.js"
 import type { GuardPolicy } from "./configuration.js"
 
 /** Whether the revision to deploy can work with a database as it is. */
-export type Compatibility = { compatible: true } | { compatible: false; reason: string }
+export type Compatibility = { compatible: true } | { compatible: false | "unknown"; reason: string }
 
 /** Somebody's word that these very images may go to production. Moments are in ms since the epoch. */
 export interface Approval {
@@ -164,19 +164,16 @@ function signature({ digests, signed }: Facts): Refusal[] {
   return [{ guard: "signature", reason: `no verified signature of ${images(missing)}`, overridable: true }]
 }
 
-/** No policy and no reason makes a revision read what it cannot. */
+/** No policy and no reason makes a revision read what it cannot; somebody may know that it can where nothing here does. */
 function database(facts: Facts): Refusal[] {
-  return Object.entries(facts.database).flatMap(([service, found]) =>
-    found.compatible
-      ? []
-      : [
-          {
-            guard: "database" as const,
-            reason: `${service} cannot work with its database as it is: ${found.reason}; this cannot be overridden`,
-            overridable: false,
-          },
-        ],
-  )
+  return Object.entries(facts.database).flatMap(([service, found]): Refusal[] => {
+    if (found.compatible === true) return []
+    const known = found.compatible === false
+    const reason = known
+      ? `${service} cannot work with its database as it is: ${found.reason}; this cannot be overridden`
+      : `${service} may not be able to work with its database as it is: ${found.reason}`
+    return [{ guard: "database", reason, overridable: !known }]
+  })
 }
 
 const without = (digests: Record<string, string>, known: string[] = []) =>

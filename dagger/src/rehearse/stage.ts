@@ -45,14 +45,14 @@ export class Stage {
     const platform = await readPlatform(source)
     const service = platform.service(name)
     const { database = name } = service
-    const seed = await platform.seed(service)
+    const dump = await platform.dump(service)
     const registry = await Registry.start(id)
     const [cluster, db, cache] = await Promise.all([
       Cluster.start({
         ...{ name: id, registry, ...(reach && { reach }) },
         gatewayApi: source.file("dagger/config/kubernetes/gateway-api.yaml"),
       }),
-      postgres(id, database, seed.database).start(),
+      postgres(id, database, dump).start(),
       redis(id).start(),
     ])
     const [dbHost, redisHost] = await Promise.all([db.hostname(), cache.hostname()])

@@ -1,4 +1,4 @@
-import { dag, type Container, type Directory, type File, type Service as Running } from "@dagger.io/dagger"
+import type { Container, Directory, File, Service as Running } from "@dagger.io/dagger"
 import type { Catalog, Service } from "./catalog.js"
 import { labelled, schemaOf } from "./schema.js"
 import { withStores } from "./stores.js"
@@ -40,8 +40,7 @@ export class Platform {
         .withEnvVariable("API_UPSTREAM", `http://backend:${defaultPort}`)
         .asService({ useEntrypoint: true })
     }
-    const seed = await this.seed(service)
-    const seeded = configured(withStores(listening, owner, database, seed.database), service)
+    const seeded = configured(withStores(listening, owner, database, await this.dump(service)), service)
     return seeded.asService({ useEntrypoint: true })
   }
 
@@ -51,33 +50,25 @@ export class Platform {
     const image = this.image(service)
     if (files === undefined) return image
     const seed = await this.seed(service)
-    if (!seed.files) return image
-    return image
-      .withFile(archive, seed.files, { owner: await image.user() })
-      .withExec(["tar", "--extract", "--file", archive, "--directory", files])
-      .withoutFile(archive)
+    return image.withDirectory(files, seed.directory(files), { owner: await image.user() })
   }
 
-  /**
-   * What the setup of a backend leaves behind on empty stores: a dump of its database, and the files that it keeps, if any, as an archive. Made once for an image.
-   *
-   * An archive, since the engine knows a folder by its contents once it was made and by its recipe before, and so would do all that uses it twice.
-   */
-  async seed(service: Service): Promise<{ database: File; files?: File }> {
-    const { name, files, setup, database = name } = service
+  /** What the setup of a backend has put into its empty database, as SQL. */
+  async dump(service: Service): Promise<File> {
+    return (await this.seed(service)).file(dump)
+  }
+
+  /** The image of a backend after its setup on empty stores, with a dump of its database beside the files that it keeps. Made once for an image. */
+  private async seed(service: Service): Promise<Container> {
+    const { name, setup, database = name } = service
     const image = this.image(service)
     const tools = image
       .withUser("root")
       .withExec(["sh", "-c", "apt-get update -qq && apt-get install -yqq --no-install-recommends postgresql-client-15"])
       .withUser(await image.user())
-    const kept = [
-      `pg_dump --no-owner --file ${dump} "$DATABASE_URL"`,
-      ...(files === undefined ? [] : [`tar --create --file ${archive} --directory ${files} .`]),
-    ]
-    const done = configured(withStores(tools, `${name}:setup`, database), service).withExec([
-      ...["sh", "-ec", [...setup, ...kept].join("\n")],
+    return configured(withStores(tools, `${name}:setup`, database), service).withExec([
+      ...["sh", "-ec", [...setup, `pg_dump --no-owner --file ${dump} "$DATABASE_URL"`].join("\n")],
     ])
-    return { database: done.file(dump), ...(files !== undefined && { files: done.file(archive) }) }
   }
 
   service(name: string): Service {
@@ -92,7 +83,9 @@ export class Platform {
 /** Nothing but this port: what an image declares stands for where it listens by itself. */
 async function listeningOn(image: Container, port: number): Promise<Container> {
   const declared = await Promise.all((await image.exposedPorts()).map((exposed) => exposed.port()))
+  // The engine tells them in any order, and knows what is made in another one for something else.
   return declared
+    .sort((one, other) => one - other)
     .reduce((container, number) => container.withoutExposedPort(number), image)
     .withEnvVariable("PORT", String(port))
     .withExposedPort(port)
@@ -104,15 +97,15 @@ function configured(container: Container, { environment }: Service): Container {
     .reduce((told, [name, value]) => told.withEnvVariable(name, value), container)
     .withEnvVariable("ENVIRONMENT", "development")
     .withEnvVariable("SETUP_USER", setupUser)
-    .withSecretVariable("SETUP_PASSWORD", dag.setSecret("throw-away-password", setupPassword))
-    .withSecretVariable("JWT_SECRET_KEY", dag.setSecret("throw-away-jwt-key", throwAwayKey))
+    .withEnvVariable("SETUP_PASSWORD", setupPassword)
+    .withEnvVariable("JWT_SECRET_KEY", throwAwayKey)
 }
 
 const defaultPort = 8000
 const dump = "/tmp/database.sql"
-const archive = "/tmp/files.tar"
 
-// Of platforms that live for one run, on no network but the run's own: nothing that it opens is worth anything.
+// Of platforms that live for one run, on no network but the run's own: nothing that it opens is worth anything. No secrets to the engine either:
+// it would forget all passes with every change of the module.
 const throwAwayKey = "throw-away-key-of-a-platform-that-lives-for-one-run"
 /** An editor that a setup may make, for journeys that sign in. */
 export const setupUser = "editor"

@@ -252,7 +252,15 @@ describe("rollback", () => {
       platform.deploy("c", { schemas: old, override: "the database was restored" }),
     ).rejects.toThrow(why)
     expect(platform.traffic()).toEqual({ "api-2": 100 })
-    expect(await platform.deploy("c")).toMatch(/api +promoted +3 /)
+  })
+
+  it("wants a word for an image that says nothing once a breaking migration came, unless it is kept", async () => {
+    const platform = new Platform()
+    await platform.deploy("a", { schemas: { api: { head: "0002", breaking: ["0002"] } } })
+    await expect(platform.deploy("b")).rejects.toThrow("api may not be able to work with its database")
+    const override = "read with the registry of the other account"
+    expect(await platform.deploy("b", { override })).toMatch(/api +promoted +2 /)
+    expect(await platform.deploy("a")).toMatch(/api +promoted +1 |api +promoted +3 /)
   })
 
   it("takes an image that its schema became known of for the same", async () => {
