@@ -20,6 +20,16 @@ describe("attempt", () => {
     expect(onRetry.mock.calls).toEqual([["no route to host"]])
   })
 
+  it("says of a command what it said last", async () => {
+    const command = Object.assign(new Error("exit code: 1"), {
+      stderr: "WARNING: Retrying\nERROR: no network\n",
+    })
+    const task = vi.fn<() => Promise<string>>().mockRejectedValueOnce(command).mockResolvedValueOnce("done")
+    const onRetry = vi.fn()
+    await attempt(task, { pause, onRetry })
+    expect(onRetry.mock.calls).toEqual([["exit code: 1: ERROR: no network"]])
+  })
+
   it("gives up after the third try, with the last reason", async () => {
     let tries = 0
     const waits: number[] = []

@@ -1,5 +1,5 @@
 import { describe, expect, it } from "vitest"
-import { judge } from "../src/checks/verdict.js"
+import { isOutOfReach, judge } from "../src/checks/verdict.js"
 
 describe("judge", () => {
   it.each([1, 2, 125, 193, 255])("reads exit code %i as a finding about the source", (exitCode) => {
@@ -34,5 +34,32 @@ describe("judge", () => {
     const failure = { message: "exit code: 1", exitCode: 1 }
     expect(judge({ ...failure, stdout: "out\n", stderr: "err\n" }).output).toBe("out\nerr")
     expect(judge({ ...failure, stdout: " \n", stderr: "" }).output).toBe("exit code: 1")
+  })
+})
+
+describe("isOutOfReach", () => {
+  it.each([
+    [
+      "apt",
+      "W: Failed to fetch http://deb.debian.org/debian/InRelease  Temporary failure resolving 'deb.debian.org'",
+    ],
+    [
+      "pip",
+      "WARNING: Retrying (Retry(total=0)) after connection broken by 'NewConnectionError('<pip._vendor.urllib3>: Failed to establish a new connection: [Errno -3] Temporary failure in name resolution')': /simple/black/",
+    ],
+    ["npm", "npm error code EAI_AGAIN\nnpm error request to https://registry.npmjs.org/react failed"],
+    ["go", "dial tcp: lookup proxy.golang.org on 10.0.2.3:53: no such host"],
+    ["a cut line", "curl: (56) Recv failure: Connection reset by peer"],
+  ])("is what %s says without a network", (_, output) => {
+    expect(isOutOfReach(output)).toBe(true)
+  })
+
+  it.each([
+    "ERROR: Could not find a version that satisfies the requirement blak==1 (from versions: none)",
+    "npm error code E404\nnpm error 404 Not Found - GET https://registry.npmjs.org/reactt",
+    "ERROR: THESE PACKAGES DO NOT MATCH THE HASHES FROM THE REQUIREMENTS FILE.",
+    "exit code: 3",
+  ])("is not what is the source's own: %s", (output) => {
+    expect(isOutOfReach(output)).toBe(false)
   })
 })

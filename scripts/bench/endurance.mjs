@@ -158,24 +158,20 @@ const days = {
   },
   network: async () => {
     for (const lock of ["requirements.txt", "requirements-dev.txt"]) touch(one, join("services/api", lock))
-    const link = (/** @type {string} */ state) =>
-      spawnSync("nsenter", [
-        "--target",
-        String(instance().sandbox),
-        "--net",
-        "ip",
-        "link",
-        "set",
-        "tap0",
-        state,
-      ])
+    const ip = (/** @type {string[]} */ ...args) =>
+      spawnSync("nsenter", ["--target", String(instance().sandbox), "--net", "ip", ...args], {
+        encoding: "utf8",
+      })
+    const [route = ""] = ip("route", "show", "default").stdout.split("\n")
     const running = ci(one)
     await sleep(5)
-    expect(link("down").status === 0, "the network cannot be cut")
+    expect(ip("link", "set", "tap0", "down").status === 0, "the network cannot be cut")
     await sleep(60)
-    link("up")
+    ip("link", "set", "tap0", "up")
+    // It goes with the link, and does not come back with it.
+    expect(ip("route", "add", ...route.trim().split(/\s+/)).status === 0, "the network does not come back")
     const { code, seconds, stdout, stderr } = await running
-    const text = stdout || stderr
+    const text = stdout || stderr.slice(stderr.lastIndexOf("GATE "))
     const outcomes = [...text.matchAll(/^[a-z0-9-]+:[a-z-]+ +(passed|failed|could not run|skipped) /gm)].map(
       ([, outcome = ""]) => outcome,
     )

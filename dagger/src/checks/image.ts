@@ -3,6 +3,7 @@ import { images } from "../images.js"
 import type { Platform } from "../services/platform.js"
 import type { Service } from "../services/catalog.js"
 import { commandGate, Fault, type Gate } from "./gate.js"
+import { isOutOfReach } from "./verdict.js"
 
 /** The gates of what is delivered: the image builds, and what it holds comes up and says that it is ready. */
 export function imageGates(platform: Platform, service: Service): Gate[] {
@@ -17,7 +18,10 @@ export function imageGates(platform: Platform, service: Service): Gate[] {
         try {
           await image.sync()
         } catch (error) {
-          throw buildFailed(error) ? new Fault(messageOf(error)) : error
+          const message = messageOf(error)
+          // Its steps fetch packages: a command that ends badly for want of a network is no fault of the Dockerfile.
+          if (isOutOfReach(message)) throw new Error(message, { cause: error })
+          throw buildFailed(error) ? new Fault(message) : error
         }
         return { detail: `runs as user ${(await image.user()) || "root"}` }
       },

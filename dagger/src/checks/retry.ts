@@ -1,3 +1,5 @@
+import { oneLine } from "../report/text.js"
+
 /** Waits. */
 export type Pause = (milliseconds: number) => Promise<void>
 
@@ -26,15 +28,19 @@ export async function attempt<Result>(
       return await task()
     } catch (error) {
       if (unless(error)) throw error
-      onRetry(firstLine(error))
+      onRetry(reasonOf(error))
       await pause(delay)
     }
   }
   return task()
 }
 
-function firstLine(error: unknown): string {
+/** Of a command, what it said last says more than its exit code. */
+function reasonOf(error: unknown): string {
   const message = error instanceof Error ? error.message : String(error)
   // The engine's own note for its traces says nothing to people.
-  return (message.trim().split("\n", 1)[0] ?? "").replace(/ *\[traceparent:[^\]]*\]/, "")
+  const first = (message.trim().split("\n", 1)[0] ?? "").replace(/ *\[traceparent:[^\]]*\]/, "")
+  const { stderr = "" } = error instanceof Error ? (error as { stderr?: string }) : {}
+  const last = stderr.trim().split("\n").at(-1)?.trim()
+  return oneLine(last ? `${first}: ${last}` : first, 200)
 }

@@ -34,6 +34,13 @@ export interface CommandFailure {
 /** The shell's own codes: not executable, not found, killed by one of 64 signals. Beyond them, a tool may mean what it likes, as 255. */
 const codesOfTheShell = { first: 126, last: 128 + 64 }
 
+/** What apt, pip, npm and Go print when they do not get to another machine. */
+const outOfReach =
+  /temporary failure (in name resolution|resolving)|could not resolve|name or service not known|no such host|EAI_AGAIN|ENOTFOUND|ECONNREFUSED|ECONNRESET|ETIMEDOUT|network is unreachable|no route to host|connection (timed out|refused|reset)|NewConnectionError|ReadTimeoutError|TLS handshake timeout|i\/o timeout/i
+
+/** Whether a step that fetches ended for want of a network, by what it printed. */
+export const isOutOfReach = (output: string): boolean => outOfReach.test(output)
+
 /** Tells a gate that failed from one that could not run. */
 export function judge(failure: CommandFailure): Pick<Verdict, "outcome" | "output"> {
   const { exitCode, message } = failure
