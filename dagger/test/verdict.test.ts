@@ -41,14 +41,14 @@ describe("isOutOfReach", () => {
   it.each([
     [
       "apt",
-      "W: Failed to fetch http://deb.debian.org/debian/InRelease  Temporary failure resolving 'deb.debian.org'",
+      "W: Failed to fetch http://apt.example.org/debian/InRelease  Temporary failure resolving 'apt.example.org'",
     ],
     [
       "pip",
       "WARNING: Retrying (Retry(total=0)) after connection broken by 'NewConnectionError('<pip._vendor.urllib3>: Failed to establish a new connection: [Errno -3] Temporary failure in name resolution')': /simple/black/",
     ],
-    ["npm", "npm error code EAI_AGAIN\nnpm error request to https://registry.npmjs.org/react failed"],
-    ["go", "dial tcp: lookup proxy.golang.org on 10.0.2.3:53: no such host"],
+    ["npm", "npm error code EAI_AGAIN\nnpm error request to https://npm.example.org/react failed"],
+    ["go", "dial tcp: lookup go.example.org on 192.0.2.3:53: no such host"],
     ["a cut line", "curl: (56) Recv failure: Connection reset by peer"],
   ])("is what %s says without a network", (_, output) => {
     expect(isOutOfReach(output)).toBe(true)
@@ -56,7 +56,7 @@ describe("isOutOfReach", () => {
 
   it.each([
     "ERROR: Could not find a version that satisfies the requirement blak==1 (from versions: none)",
-    "npm error code E404\nnpm error 404 Not Found - GET https://registry.npmjs.org/reactt",
+    "npm error code E404\nnpm error 404 Not Found - GET https://npm.example.org/reactt",
     "ERROR: THESE PACKAGES DO NOT MATCH THE HASHES FROM THE REQUIREMENTS FILE.",
     "exit code: 3",
   ])("is not what is the source's own: %s", (output) => {

@@ -42,5 +42,5 @@ function reasonOf(error: unknown): string {
   const first = (message.trim().split("\n", 1)[0] ?? "").replace(/ *\[traceparent:[^\]]*\]/, "")
   const { stderr = "" } = error instanceof Error ? (error as { stderr?: string }) : {}
   const last = stderr.trim().split("\n").at(-1)?.trim()
-  return oneLine(last ? `${first}: ${last}` : first, 200)
+  return oneLine(last ? `${first}: ${last}` : first)
 }

@@ -264,7 +264,7 @@ export class DeployDesk {
           `${address}/${service}:${environment.name}-${id}`,
           { ...(answering && { registryService: answering }) },
         )
-        const digest = reference.slice(reference.lastIndexOf("@") + 1)
+        const digest = digestOf(reference)
         say(`${service}: published as ${address}/${service}@${digest}`)
         return { service, published: `${address}/${service}@${digest}`, schema: await schemaFrom(image) }
       }),

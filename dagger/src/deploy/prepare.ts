@@ -51,7 +51,7 @@ export async function prepare(target: Target, wanted: Wanted): Promise<Prepared>
   const stable = presentOf(rollout)
   const { secrets, kept } = await secretsOf(target, given, stable)
   const digest = digestOf(image)
-  const schema = wanted.schema ?? revisions.find((kept) => kept.digest === digest && kept.schema)?.schema
+  const schema = wanted.schema ?? revisions.find((known) => known.digest === digest && known.schema)?.schema
   const release: Omit<Release, "revision"> = {
     ...{ environment, namespace, service, image, digest, secrets },
     // The image says nothing better that stays the same for the same contents.

@@ -1,6 +1,7 @@
 import type { V1Deployment } from "@kubernetes/client-node"
 import { monotonic } from "../clock.js"
 import type { Environment, Placement } from "../deploy/configuration.js"
+import { digestOf } from "../deploy/images.js"
 import type { Cluster, Thing } from "../kubernetes/client.js"
 import { revisionObjects, routeObject } from "../manifests/objects.js"
 import type { Plain } from "../manifests/plain.js"
@@ -28,7 +29,7 @@ export class KubectlRollout {
     { service, workload, variables: config }: Placement,
     { image, host, secrets }: { image: string; host: string; secrets: Record<string, string> },
   ): Promise<KubectlRollout> {
-    const digest = image.slice(image.indexOf("@") + 1)
+    const digest = digestOf(image)
     const { gateway, rollout } = environment
     const objects = revisionObjects(workload, {
       ...{ namespace, service, revision, image, digest, config, secrets },
