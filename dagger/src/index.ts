@@ -150,7 +150,7 @@ export class Pitwall {
   /**
    * Runs some tests of a gate, and gives back what their tool said. A failing gate's output names the call.
    *
-   * Example: `./daggerw call test --gate api:test --select tests/test_search.py`
+   * Example: `./daggerw call test --gate api:test --select tests/test_reading.py`
    *
    * @param gate A gate that runs tests, such as `api:test` or `web:browser`.
    * @param select What its tool (pytest, Vitest, Playwright) is to run, as you would type it behind the tool's name.
