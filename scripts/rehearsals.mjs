@@ -20,6 +20,7 @@ const faults = [
     "image-missing",
     "node-pressure",
     "api-restart",
+    "api-unreachable",
     "metrics-down",
   ],
   ...["two-deployers", "clock", "killed-preparing", "killed-verifying", "killed-shifting"],

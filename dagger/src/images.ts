@@ -16,6 +16,12 @@ export const images = {
   traefik: "traefik:v3.5.3",
   // renovate: datasource=docker depName=grafana/k6
   k6: "grafana/k6:1.3.0",
+  // renovate: datasource=docker depName=quay.io/argoproj/argo-rollouts
+  argoRollouts: "quay.io/argoproj/argo-rollouts:v1.8.3",
+  // renovate: datasource=docker depName=ghcr.io/fluxcd/flagger
+  flagger: "ghcr.io/fluxcd/flagger:1.41.0",
+  // renovate: datasource=docker depName=prom/prometheus
+  prometheus: "prom/prometheus:v3.5.0",
   // renovate: datasource=docker depName=registry
   registry: "registry:2",
   // renovate: datasource=docker depName=aquasec/trivy

@@ -384,7 +384,8 @@ export class Pitwall {
    * @param service Of which an image is deployed: api or f1-backend.
    * @param requestsPerSecond The load.
    * @param settings A file in the form of `dagger/config/deploy.yaml` that is laid over `dagger/config/rehearsal.yaml`.
-   * @param peer What is rehearsed too, to compare with: `kubectl`, a plain Deployment of the same images on the same cluster.
+   * @param peer What the same faults are rehearsed with too, to compare with, on the same cluster and with the same images: `kubectl`, a plain Deployment;
+   * `argo-rollouts` or `flagger`, a canary with the same steps and rules.
    * @param asJson The figures as JSON.
    */
   @func({ cache: "never" })
@@ -394,11 +395,11 @@ export class Pitwall {
     service = "api",
     requestsPerSecond = 50,
     settings?: File,
-    peer = "",
+    peer: string[] = [],
     asJson = false,
   ): Promise<string> {
     return new RehearsalDesk(this.source).rehearse({
-      ...{ faults: fault, strategies: strategy, service, rate: requestsPerSecond, peer, json: asJson },
+      ...{ faults: fault, strategies: strategy, service, rate: requestsPerSecond, peers: peer, json: asJson },
       ...(settings && { settings }),
     })
   }

@@ -12,6 +12,8 @@ import type { Manifest, Plain } from "../manifests/plain.js"
 export const gateway = { namespace: "router", name: "router", section: "http", port: 8080 } as const
 
 const { namespace, name, section, port } = gateway
+/** Of its Deployment and of its ServiceAccount. */
+export const routerName = { namespace, name }
 const metadata = { name, namespace, labels: { "app.kubernetes.io/name": "traefik" } }
 /** Tells whether it is alive; away from the port that routes are served on. */
 const pingPort = 8081

@@ -47,6 +47,8 @@ interface Answer {
 
 /** Where each kind lives; what is not here, the pipeline does not touch. */
 const kinds: Record<string, { plural: string; clusterWide?: true }> = {
+  AnalysisTemplate: { plural: "analysistemplates" },
+  Canary: { plural: "canaries" },
   ClusterRole: { plural: "clusterroles", clusterWide: true },
   ClusterRoleBinding: { plural: "clusterrolebindings", clusterWide: true },
   ConfigMap: { plural: "configmaps" },
@@ -58,8 +60,10 @@ const kinds: Record<string, { plural: string; clusterWide?: true }> = {
   GatewayClass: { plural: "gatewayclasses", clusterWide: true },
   HorizontalPodAutoscaler: { plural: "horizontalpodautoscalers" },
   HTTPRoute: { plural: "httproutes" },
+  IngressRoute: { plural: "ingressroutes" },
   Job: { plural: "jobs" },
   Lease: { plural: "leases" },
+  MetricTemplate: { plural: "metrictemplates" },
   Namespace: { plural: "namespaces", clusterWide: true },
   NetworkPolicy: { plural: "networkpolicies" },
   Node: { plural: "nodes", clusterWide: true },
@@ -68,10 +72,12 @@ const kinds: Record<string, { plural: string; clusterWide?: true }> = {
   PodDisruptionBudget: { plural: "poddisruptionbudgets" },
   Role: { plural: "roles" },
   RoleBinding: { plural: "rolebindings" },
+  Rollout: { plural: "rollouts" },
   Secret: { plural: "secrets" },
   SelfSubjectReview: { plural: "selfsubjectreviews", clusterWide: true },
   Service: { plural: "services" },
   ServiceAccount: { plural: "serviceaccounts" },
+  TraefikService: { plural: "traefikservices" },
 }
 
 export const fieldManager = "pitwall"

@@ -5,6 +5,7 @@ import { newId } from "../deploy/target.js"
 import { type Strategy, strategies } from "../rollout/rollout.js"
 import { faultNames, faultOf } from "./faults.js"
 import { type Rehearsed, table } from "./measure.js"
+import { peerOf } from "./peers/index.js"
 import { environmentName, Rehearsals } from "./rehearsal.js"
 import { Stage } from "./stage.js"
 
@@ -17,8 +18,8 @@ export interface Order {
   rate: number
   /** Laid over the settings of rehearsals. */
   settings?: File
-  /** `kubectl`: the same faults are rehearsed with a plain `kubectl rollout`, too; empty: not. */
-  peer: string
+  /** What the same faults are rehearsed with, too. */
+  peers: string[]
   json: boolean
 }
 
@@ -31,10 +32,10 @@ export class RehearsalDesk {
 
   /** Rehearses each fault with each strategy on one cluster. Gives back the figures as a table or as JSON, throws with them when something did not end as it has to. */
   async rehearse(order: Order): Promise<string> {
-    const { service, rate, peer, json } = order
+    const { service, rate, json } = order
     const plays = playsOf(order)
     if (rate < 1) throw new Error(`${rate} requests per second are no load; allowed: 1 and more`)
-    if (!["", "kubectl"].includes(peer)) throw new Error(`"${peer}" is not compared with; allowed: kubectl`)
+    const compared = order.peers.map(peerOf)
     const { configuration, environment } = await this.environment(order.settings)
     placements(configuration, environment, [service])
     const say = (line: string) => {
@@ -55,7 +56,9 @@ export class RehearsalDesk {
         say(table([rehearsed]))
         all.push(rehearsed)
       }
-      if (peer === "kubectl") for (const fault of order.faults) all.push(await rehearsals.compare(fault))
+      for (const peer of compared) {
+        for (const fault of order.faults) all.push(await rehearsals.compare(fault, peer))
+      }
     } finally {
       await stage.stop()
     }

@@ -36,6 +36,7 @@ export type Around =
   | { kind: "two deployers" }
   /** For so many seconds, from the moment that the rollout comes there. */
   | { kind: "no API"; at: Moment; seconds: number }
+  | { kind: "API killed"; at: Moment }
   | { kind: "no room" }
   | { kind: "clock"; zone: string }
 
@@ -106,7 +107,12 @@ export const faults = {
     expected: neverExposed,
   },
   "api-restart": {
-    what: "no API server answers for 20 s while traffic shifts",
+    what: "the API server is killed while traffic shifts, and starts again",
+    around: { kind: "API killed", at: "exposed" },
+    expected: unharmed,
+  },
+  "api-unreachable": {
+    what: "no API server answers whoever deploys for 20 s while traffic shifts",
     around: { kind: "no API", at: "exposed", seconds: 20 },
     expected: unharmed,
   },

@@ -1,6 +1,7 @@
 import { columns, duration } from "../report/text.js"
 import type { Strategy } from "../rollout/rollout.js"
 import type { Expected } from "./faults.js"
+import type { PeerName } from "./peers/index.js"
 
 /** One request of the load, and what came of it. */
 export interface Request {
@@ -141,7 +142,8 @@ export function unmet(figures: Figures, { outcome, lost, within }: Expected): st
 /** A rehearsal with what came of it. */
 export interface Rehearsed {
   fault: string
-  strategy: Strategy | "kubectl rollout"
+  /** Of ours, or which peer it was rehearsed with. */
+  strategy: Strategy | PeerName
   figures: Figures
   unmet: string[]
   /** What the command said at its end, in one line. */

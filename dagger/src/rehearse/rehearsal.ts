@@ -20,9 +20,10 @@ import { backends, type Rollout, type Strategy } from "../rollout/rollout.js"
 import { type Around, type Fault, faultOf, type Moment } from "./faults.js"
 import { addresses, underLoad } from "./load.js"
 import { figuresOf, type Recording, type Rehearsed, type Sight, unmet } from "./measure.js"
-import * as peers from "./peer.js"
+import { begin, type PeerName } from "./peers/index.js"
+import * as peers from "./peers/peer.js"
 import type { Stage } from "./stage.js"
-import { Line, mortal } from "./trouble.js"
+import { killApiServer, Line, mortal } from "./trouble.js"
 
 /** What rehearsals on one stage have in common. */
 export interface Setting {
@@ -142,7 +143,7 @@ export class Rehearsals {
     const recording = await this.record(
       mark,
       this.host,
-      { namespace, revision: presentOf(before) ?? 0 },
+      { namespace, revision: presentOf(before) ?? 0, service: this.setting.service },
       async () => {
         const witness = new Witness(target, before?.id)
         message = await this.act(fault.around, wish, witness)
@@ -155,37 +156,35 @@ export class Rehearsals {
     return { fault: name, strategy, figures, unmet: surprises, message: oneLine(message, 500) }
   }
 
-  /** Brings a candidate with the same fault to a plain Deployment, and measures the same. What it comes to is not for us to judge. */
-  async compare(name: string): Promise<Rehearsed> {
-    const { say, stage } = this.setting
+  /** Brings a candidate with the same fault to traffic by a peer, and measures the same. What it comes to is not for us to judge. */
+  async compare(name: string, peerName: PeerName): Promise<Rehearsed> {
+    const { configuration, say, stage } = this.setting
     const fault = faultOf(name)
-    const mark = `${name}-kubectl-${newId(Date.now())}`
-    const host = "peer.example.com"
-    say(`The same with kubectl: ${fault.what}`)
-    const image = await stage.publish(await stage.image())
-    const secrets = this.secretFiles()
-    const peer = await peers.KubectlRollout.begin(stage.admin, this.environment, this.placement, {
-      image,
-      host,
-      secrets,
+    const mark = `${name}-${peerName}-${newId(Date.now())}`
+    say(`The same with ${peerName}: ${fault.what}`)
+    const peer = await begin(peerName, {
+      ...{ admin: stage.admin, environment: this.environment, placement: this.placement },
+      ...{ analysis: configuration.analysis, secrets: this.secretFiles() },
+      image: await stage.publish(await stage.image()),
+      publish: (image, repository) => stage.publish(image, repository),
     })
-    const candidate = await this.candidate(fault, mark, host)
-    const where = { namespace: peers.namespace, revision: peers.revision }
-    const recording = await this.record(mark, host, where, async () => {
-      const sights = await peer.set(candidate, fault.variables ?? {})
+    const made = await this.candidate(fault, mark, peers.host)
+    const { namespace, revision } = peers
+    const where = { namespace, revision, service: peer.service }
+    const recording = await this.record(mark, peers.host, where, async () => {
+      const sights = await peer.set(made, fault.variables ?? {})
       if (name !== "none") await monotonic.pause(attention)
       return sights
     })
-    await peer.remove()
-    const figures = figuresOf(recording)
-    return { fault: name, strategy: "kubectl rollout", figures, unmet: [], message: "" }
+    await peers.remove(stage.admin)
+    return { fault: name, strategy: peerName, figures: figuresOf(recording), unmet: [], message: "" }
   }
 
   /** Does something under load, and keeps what was seen. */
   private async record(
     mark: string,
     host: string,
-    traffic: { namespace: string; revision: number },
+    traffic: { namespace: string; revision: number; service: string },
     act: () => Promise<Sight[]>,
   ): Promise<Recording> {
     const { rate, service, stage } = this.setting
@@ -195,7 +194,7 @@ export class Rehearsals {
     const load = await underLoad(
       { id: mark, cluster: stage.cluster.service, host, paths, rate },
       stage.admin,
-      async () => (await source.observe({ ...traffic, service, role: "stable" })).requests >= rate / 2,
+      async () => (await source.observe({ ...traffic, role: "stable" })).requests >= rate / 2,
       async () => {
         sights = await act()
       },
@@ -265,6 +264,14 @@ export class Rehearsals {
         const text = await done
         line.cut()
         return text
+      }
+      case "API killed": {
+        const { stage } = this.setting
+        const image = await stage.publish(await stage.image())
+        const done = command()
+        await witness.until(around.at)
+        await killApiServer(admin, image)
+        return done
       }
       case "no room": {
         const nodes = await admin.list("v1", "Node", "")

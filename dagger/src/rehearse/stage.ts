@@ -74,8 +74,8 @@ export class Stage {
   }
 
   /** @returns what a pod names to run it, by digest */
-  publish(image: Container): Promise<string> {
-    return this.registry.publish(image, this.service.name)
+  publish(image: Container, repository = this.service.name): Promise<string> {
+    return this.registry.publish(image, repository)
   }
 
   /**

@@ -1,5 +1,8 @@
 import { connect, createServer, type Server, type Socket } from "node:net"
-import type { Cluster } from "../kubernetes/client.js"
+import type { V1Pod } from "@kubernetes/client-node"
+import { monotonic } from "../clock.js"
+import { type Cluster, type Thing, Unreachable } from "../kubernetes/client.js"
+import type { Plain } from "../manifests/plain.js"
 
 /** A cluster as a command sees it that can be killed: from then on nothing that it asked is ever answered, and nothing that it asks is sent. */
 export function mortal(cluster: Cluster): { cluster: Cluster; kill: () => void } {
@@ -83,4 +86,62 @@ function listen(server: Server, port: number): Promise<void> {
       resolve()
     })
   })
+}
+
+/** Run where it sees the processes of the node. */
+const killer = `
+import os, signal, sys
+def command(pid):
+    with open(f"/proc/{pid}/cmdline", "rb") as file:
+        return file.read()
+found = [pid for pid in os.listdir("/proc") if pid.isdigit() and command(pid).startswith(b"kube-apiserver\\0")]
+if not found:
+    sys.exit("no process here is called kube-apiserver")
+for pid in found:
+    os.kill(int(pid), signal.SIGKILL)
+`
+
+/**
+ * Kills the API server, as a crash would, by a pod on its node; what runs it is to start it again.
+ *
+ * @param image one with Python 3
+ * @throws Error when the node has no such process: the k3s of the Rancher project runs it within its own, with which the cluster would end
+ */
+export async function killApiServer(admin: Cluster, image: string): Promise<void> {
+  const pod: Plain<V1Pod> = {
+    apiVersion: "v1",
+    kind: "Pod",
+    metadata: { namespace: "kube-system", name: "kill-api-server" },
+    spec: {
+      hostPID: true,
+      restartPolicy: "Never",
+      containers: [
+        {
+          ...{ name: "kill", image, command: ["python3", "-c", killer] },
+          securityContext: { runAsUser: 0, runAsNonRoot: false },
+        },
+      ],
+    },
+  }
+  const { metadata } = pod
+  await admin.create(pod)
+  for (let left = 60; left > 0; left--) {
+    await monotonic.pause(500)
+    const phase = (await readAgain(admin, pod))?.status?.phase
+    if (phase === "Succeeded") return admin.delete(pod)
+    if (phase !== "Failed") continue
+    const said = await admin.logs("kube-system", metadata?.name ?? "", {})
+    throw new Error(`the API server cannot be killed: ${said.trim()}`)
+  }
+  throw new Error("the API server was not killed within 30 s")
+}
+
+/** Nothing while there is no API server. */
+async function readAgain(admin: Cluster, thing: Thing): Promise<Thing | undefined> {
+  try {
+    return await admin.read(thing)
+  } catch (error) {
+    if (error instanceof Unreachable) return undefined
+    throw error
+  }
 }

@@ -37,6 +37,8 @@ var engineConfig = []byte(`{
   "logLevel": "info",
   "registries": {
     "docker.io": {"mirrors": ["` + registryAddress + `"]},
+    "ghcr.io": {"mirrors": ["` + registryAddress + `"]},
+    "quay.io": {"mirrors": ["` + registryAddress + `"]},
     "` + registryAddress + `": {"http": true}
   },
   "gc": {"reservedSpace": "10GB", "maxUsedSpace": "60GB", "minFreeSpace": "10GB"}

@@ -19,6 +19,8 @@ import (
 	"strings"
 	"syscall"
 	"time"
+
+	"golang.org/x/sync/errgroup"
 )
 
 // Where things are, as in the k3s of the Rancher project.
@@ -139,6 +141,24 @@ func (n *node) bringUp(ctx context.Context) error {
 			return err
 		}
 	}
+	// Parts live as long as the node, and not just until all of these are done.
+	var all errgroup.Group
+	all.Go(func() error { return n.serveNames(ctx) })
+	all.Go(func() error { return n.applyManifests(ctx) })
+	all.Go(func() error {
+		if err := until(ctx, func() error { return n.ready(ctx) }); err != nil {
+			return fmt.Errorf("the node does not become ready: %w", err)
+		}
+		return nil
+	})
+	if err := all.Wait(); err != nil {
+		return err
+	}
+	n.say("node %s is ready", n.name)
+	return nil
+}
+
+func (n *node) serveNames(ctx context.Context) error {
 	// The right to read what it serves comes before the server.
 	if err := n.apply(ctx, etcDir+"/coredns-access.yaml"); err != nil {
 		return err
@@ -146,6 +166,15 @@ func (n *node) bringUp(ctx context.Context) error {
 	if err := n.start(ctx, "coredns"); err != nil {
 		return err
 	}
+	if err := until(ctx, func() error { return n.get(ctx, "http://127.0.0.1:8181/ready", nil) }); err != nil {
+		return fmt.Errorf("CoreDNS does not become ready: %w", err)
+	}
+	return n.apply(ctx, etcDir+"/coredns.yaml")
+}
+
+// applyManifests applies what users of the image have laid out, in the order of
+// its names.
+func (n *node) applyManifests(ctx context.Context) error {
 	manifests, err := filepath.Glob(manifestsDir + "/*.yaml")
 	if err != nil {
 		return err
@@ -155,23 +184,14 @@ func (n *node) bringUp(ctx context.Context) error {
 			return err
 		}
 	}
-	if err := until(ctx, func() error { return n.get(ctx, "http://127.0.0.1:8181/ready", nil) }); err != nil {
-		return fmt.Errorf("CoreDNS does not become ready: %w", err)
-	}
-	if err := n.apply(ctx, etcDir+"/coredns.yaml"); err != nil {
-		return err
-	}
-	if err := until(ctx, func() error { return n.ready(ctx) }); err != nil {
-		return fmt.Errorf("the node does not become ready: %w", err)
-	}
-	n.say("node %s is ready", n.name)
 	return nil
 }
 
-// start starts a part, which ends the node when it ends.
+// start starts a part, which ends the node when it ends; but an API server that
+// has served may be killed, and is started again, as all others wait for it.
 func (n *node) start(ctx context.Context, name string) error {
 	path := filepath.Join(logDir, name+".log")
-	log, err := os.Create(path)
+	log, err := os.OpenFile(path, os.O_CREATE|os.O_WRONLY|os.O_APPEND, 0o644)
 	if err != nil {
 		return err
 	}
@@ -186,8 +206,15 @@ func (n *node) start(ctx context.Context, name string) error {
 	if err := cmd.Start(); err != nil {
 		return fmt.Errorf("%s: %w", name, err)
 	}
+	began := time.Now()
 	go func() {
 		err := cmd.Wait()
+		if name == "kube-apiserver" && ctx.Err() == nil && time.Since(began) > served {
+			n.say("%s ended (%v), and is started again", name, err)
+			if err = n.start(ctx, name); err == nil {
+				return
+			}
+		}
 		said, _ := os.ReadFile(path)
 		n.ended <- fmt.Errorf("%s ended (%v), and so does the node; its last words:\n%s", name, err, lastLines(said, 20))
 	}()
@@ -277,6 +304,9 @@ func (n *node) say(format string, args ...any) {
 
 // How long a part has until it answers.
 const patience = 2 * time.Minute
+
+// An API server that ends sooner than this cannot start.
+const served = 10 * time.Second
 
 // until tries again until it is well, and gives back the last trouble.
 func until(ctx context.Context, try func() error) error {
