@@ -51,13 +51,13 @@ export class RehearsalDesk {
         watch: await this.source.file("dagger/config/kubernetes/watch.py").contents(),
       })
       await rehearsals.begin()
-      for (const { fault, strategy } of plays) {
-        const rehearsed = await rehearsals.run(fault, strategy)
+      const keep = (rehearsed: Rehearsed) => {
         say(table([rehearsed]))
         all.push(rehearsed)
       }
+      for (const { fault, strategy } of plays) keep(await rehearsals.run(fault, strategy))
       for (const peer of compared) {
-        for (const fault of order.faults) all.push(await rehearsals.compare(fault, peer))
+        for (const fault of order.faults) keep(await rehearsals.compare(fault, peer))
       }
     } finally {
       await stage.stop()

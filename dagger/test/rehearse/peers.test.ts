@@ -87,4 +87,9 @@ describe("a rollout that is looked at", () => {
     ])
     expect(sights.every(({ at }) => Math.abs(Date.now() - at) < 60_000)).toBe(true)
   })
+
+  it("is not waited for for ever", async () => {
+    const next = () => Promise.resolve({ phase: "shifting", weight: 10, over: false })
+    await expect(watch(next, 1, 20)).rejects.toThrow("not over after 0.02 s: shifting, 10 % of requests")
+  })
 })

@@ -63,7 +63,13 @@ export class FlaggerCanary implements Peer {
         progressDeadlineSeconds: rollout.progressDeadline,
         service: {
           ...{ name: service, port: workload.port, targetPort: "http", hosts: [host] },
-          gatewayRefs: [{ name: gateway.name, namespace: gateway.namespace }],
+          // As the API server gives it back: Flagger begins a step anew where it finds a difference.
+          gatewayRefs: [
+            {
+              ...{ group: "gateway.networking.k8s.io", kind: "Gateway" },
+              ...{ name: gateway.name, namespace: gateway.namespace },
+            },
+          ],
         },
         analysis: {
           interval: `${interval}s`,

@@ -38,6 +38,8 @@ const home: Thing = { apiVersion: "v1", kind: "Namespace", metadata: { name: nam
 
 /** Seconds that pods have to end, and that something of the cluster has to come up. */
 const patience = 120
+/** Seconds that a rollout may take. */
+const longest = 900
 /** Milliseconds between two looks. */
 const look = 300
 
@@ -85,14 +87,23 @@ export type State = Omit<Sight, "at"> & { over: boolean }
  * Looks at a rollout until it is at its end.
  *
  * @param every milliseconds between two looks
+ * @param limit milliseconds that it may take
+ * @throws Error with how far it has come, when it is not at its end by then
  */
-export async function watch(state: () => Promise<State>, every = look): Promise<Sight[]> {
+export async function watch(
+  state: () => Promise<State>,
+  every = look,
+  limit = longest * 1000,
+): Promise<Sight[]> {
   const sights: Sight[] = []
-  for (;;) {
+  for (const began = monotonic.now(); ;) {
     const { over, ...seen } = await state()
     const last = sights.at(-1)
     if (last?.phase !== seen.phase || last.weight !== seen.weight) sights.push({ at: Date.now(), ...seen })
     if (over) return sights
+    if (monotonic.now() - began >= limit) {
+      throw new Error(`not over after ${limit / 1000} s: ${seen.phase}, ${seen.weight} % of requests`)
+    }
     await monotonic.pause(every)
   }
 }
