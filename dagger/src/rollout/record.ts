@@ -162,10 +162,10 @@ export class RolloutRecord {
     const numberOf = (name: string) => Number(/^\d+/.exec(name.slice(service.length + 1))?.[0])
     const isBaseline = ({ name }: { name: string }) => name === baselineName(service, numberOf(name))
     // What a baseline has was the stable revision's.
-    const home = targets.some(isBaseline) ? await this.home() : ""
+    const home = targets.some(isBaseline) ? await this.home() : undefined
     const shares = new Map<string, number>()
     for (const target of targets) {
-      const name = isBaseline(target) ? home : target.name
+      const name = isBaseline(target) ? (home ?? target.name) : target.name
       shares.set(name, (shares.get(name) ?? 0) + target.weight)
     }
     const [most] = [...shares].sort(([, one], [, other]) => other - one)
@@ -187,7 +187,7 @@ export class RolloutRecord {
   }
 
   /** The preview address of the revision that the cluster's own clients go to: while traffic is shared, the stable one. */
-  private async home(): Promise<string> {
+  private async home(): Promise<string | undefined> {
     const { namespace, service } = this.entrance
     const live = await this.cluster.read({
       apiVersion: "v1",
@@ -195,7 +195,8 @@ export class RolloutRecord {
       metadata: { namespace, name: service },
     })
     const { selector } = (live?.spec ?? {}) as { selector?: Record<string, string> }
-    return revisionName(service, Number(selector?.[labels.revision]))
+    const revision = selector?.[labels.revision]
+    return revision === undefined ? undefined : revisionName(service, Number(revision))
   }
 
   private route(shares: Backend[]): HttpRoute {
