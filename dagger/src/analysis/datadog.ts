@@ -1,6 +1,6 @@
 import { z } from "zod"
 import { attempt, type Pause } from "../checks/retry.js"
-import { baselineName, revisionName } from "../manifests/labels.js"
+import { names } from "../manifests/labels.js"
 import { durationMetric, isError, operatorRoutes, requestsMetric } from "./exposition.js"
 import { percentiles, type Observation, type Pods } from "./observation.js"
 import { keyOf, settle, within, type MetricsSource, type Timing, type Version } from "./sources.js"
@@ -196,7 +196,7 @@ function tagOf({ metric, tag_set }: Series, key: string): string {
 
 /** Those that Agents give by themselves: the one of the label `app.kubernetes.io/instance` is another for each revision, and for its baseline. */
 function usualTags({ namespace, service, revision, role }: Version): string[] {
-  const instance = (role === "baseline" ? baselineName : revisionName)(service, revision)
+  const instance = names[role === "baseline" ? role : "revision"](service, revision)
   return [`kube_namespace:${namespace}`, `kube_app_instance:${instance}`]
 }
 

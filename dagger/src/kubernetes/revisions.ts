@@ -1,5 +1,5 @@
 import type { V1Deployment, V1Pod, V2HorizontalPodAutoscaler } from "@kubernetes/client-node"
-import { annotations, baselineName, labels, revisionName } from "../manifests/labels.js"
+import { annotations, labels, names, type Whose } from "../manifests/labels.js"
 import { baselineObjects, owned, ownedBy } from "../manifests/objects.js"
 import type { Plain } from "../manifests/plain.js"
 import type { Schema } from "../services/schema.js"
@@ -40,9 +40,6 @@ export interface Readiness {
   /** Why a pod of it has no node. */
   waiting?: string
 }
-
-/** Whose pods are meant: a revision's own, or those of the fresh baseline that it is judged against. */
-export type Whose = "revision" | "baseline"
 
 /** Never changed once they are there: what they hold is part of the revision. */
 const immutable = ["ConfigMap", "Secret"]
@@ -260,8 +257,7 @@ export class Revisions {
   }
 
   private named(number: number, whose: Whose = "revision") {
-    const nameOf = { revision: revisionName, baseline: baselineName }[whose]
-    return { namespace: this.namespace, name: nameOf(this.service, number) }
+    return { namespace: this.namespace, name: names[whose](this.service, number) }
   }
 }
 

@@ -50,3 +50,7 @@ export const revisionName = (service: string, revision: number): string => `${se
 /** The same of the fresh baseline that a revision is judged against. */
 export const baselineName = (service: string, revision: number): string =>
   `${revisionName(service, revision)}-baseline`
+
+/** Whose pods are meant: a revision's own, or those of the fresh baseline that it is judged against. */
+export const names = { revision: revisionName, baseline: baselineName }
+export type Whose = keyof typeof names

@@ -5,6 +5,7 @@ import { type Observation, summaryOf } from "../analysis/observation.js"
 import type { MetricsSource, Version } from "../analysis/sources.js"
 import { type Cluster, Unreachable } from "../kubernetes/client.js"
 import type { Readiness, Revision, Revisions } from "../kubernetes/revisions.js"
+import type { Whose } from "../manifests/labels.js"
 import type { RolloutSettings } from "./configuration.js"
 import type { Lease } from "./lease.js"
 import { type RolloutRecord, stableOf, Superseded } from "./record.js"
@@ -32,8 +33,8 @@ export interface Means {
   source: MetricsSource
   /** Asks a revision, at its preview address, whether it and all that it needs are well. */
   smoke: (revision: number) => Promise<{ ok: boolean; reason: string }>
-  /** Sends requests to a revision's preview address, so that there is something to analyse before it has users. */
-  probe: (revision: number) => Promise<void>
+  /** Sends requests to a revision's preview address, or to that of its baseline, so that there is something to analyse before it has users. */
+  probe: (revision: number, whose: Whose) => Promise<void>
   /** Points the Service that the cluster's own clients use to a revision; it may be done again. */
   point: (revision: number) => Promise<void>
   /** The program of the dead-man's switch. */
@@ -219,9 +220,12 @@ export class Controller {
     const { analysis, cluster, probe, settings } = this.means
     const duration = analysisOf(rollout, settings)
     if (duration === 0) return undefined
-    if (rollout.phase === "verifying") await probe(rollout.revision)
-    // Side by side: only while both have users.
     const { revision, stable, baseline } = rollout
+    if (rollout.phase === "verifying") {
+      // What warms the one warms the other.
+      await Promise.all([probe(revision, "revision"), baseline && probe(revision, "baseline")])
+    }
+    // Side by side: only while both have users.
     const judged = rollout.phase === "shifting" && stable !== undefined && analysis.judge
     if (this.clock.now() - this.sampled >= analysis.interval * 1000) {
       this.sampled = this.clock.now()

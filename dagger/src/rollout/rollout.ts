@@ -100,9 +100,9 @@ export const needsBaseline = ({ baseline, phase }: Rollout): boolean =>
  * as there is as much, and the stable revision the rest.
  */
 export function backends(rollout: Rollout, { steps }: RolloutSettings): Backend[] {
-  const { baseline, phase, revision, stable } = rollout
+  const { baseline, revision, stable } = rollout
   const weight = candidateWeight(rollout, steps)
-  const beside = baseline && phase === "shifting" ? Math.min(weight, 100 - weight) : 0
+  const beside = baseline ? Math.min(weight, 100 - weight) : 0
   const all: Backend[] = [
     ...(stable === undefined ? [] : [{ revision: stable, weight: 100 - weight - beside }]),
     { revision, baseline: true, weight: beside },

@@ -333,7 +333,8 @@ describe("a deploy with a judge that asks for a fresh baseline", () => {
   it("has one while it shifts, which status shows, and none when it is promoted", async () => {
     const { platform, deploying } = await under("shifting")
     expect(platform.traffic()).toEqual({ "api-1": 80, [beside]: 10, "api-2": 10 })
-    const [line] = (/.*2-baseline.*/.exec(statusText(await statusOf(platform.site(), ["api"])))) ?? []
+    expect(platform.asked).toContain(`${beside}:8000 /api/recipes`)
+    const [line] = /.*2-baseline.*/.exec(statusText(await statusOf(platform.site(), ["api"]))) ?? []
     expect(line).toMatch(/2-baseline +10 % +2 of 2 +– +sha256:aaaaaaaaaaaa/)
     expect(await deploying).toMatch(/api +promoted +2 /)
     expect(platform.cluster.get("Deployment", beside)).toBeUndefined()

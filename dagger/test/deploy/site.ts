@@ -58,6 +58,8 @@ export class Platform {
   /** Revisions that answer every request with an error, and those that are not ready by their own word. */
   readonly failing = new Set<number>()
   readonly unwell = new Set<number>()
+  /** What was asked of whom by way of the API server. */
+  readonly asked: string[] = []
   private readonly layers = [{ file: "short.yaml", text: short }]
 
   /** @param dies at which of its requests the command is killed */
@@ -151,6 +153,7 @@ export class Platform {
   }
 
   private answer(name: string, path: string): { status: number; text: string } {
+    this.asked.push(`${name} ${path}`)
     const [target = ""] = name.split(":")
     const number = Number(target === "api" ? this.home() : target.slice("api-".length))
     if (path !== "/health/ready") return { status: this.failing.has(number) ? 500 : 200, text: "[]" }

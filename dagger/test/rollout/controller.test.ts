@@ -93,6 +93,7 @@ class Platform {
   /** The shares that the candidate has had, in turn. */
   readonly shares: number[] = []
   readonly smokes: number[] = []
+  readonly probes: string[] = []
   smoke = { ok: true, reason: "it is well" }
   judge?: NonNullable<AnalysisSettings["judge"]>
 
@@ -151,7 +152,10 @@ class Platform {
         this.smokes.push(revision)
         return Promise.resolve(this.smoke)
       },
-      probe: () => Promise.resolve(),
+      probe: (revision, whose) => {
+        this.probes.push(`${whose} ${revision}`)
+        return Promise.resolve()
+      },
       point: this.point(cluster),
       watch: "print()",
       history: 3,
@@ -496,6 +500,17 @@ describe("Controller", () => {
       expect(await platform.run(judged, { plan: long })).toMatchObject({ phase: "promoted" })
       expect(platform.traffic.asked).toContain("baseline 2")
       expect(platform.traffic.asked).not.toContain("stable 1")
+    })
+
+    it("is warmed up as its baseline is, by the same requests", async () => {
+      const platform = await Platform.begin()
+      await platform.run(judged)
+      const often = (whose: string) => platform.probes.filter((probe) => probe === `${whose} 2`).length
+      expect(often("revision")).toBeGreaterThan(0)
+      expect(often("baseline")).toBe(often("revision"))
+      platform.probes.length = 0
+      await platform.run({ id: "r3", revision: 1, stable: 2, strategy: "canary" })
+      expect(platform.probes.filter((probe) => probe.startsWith("baseline"))).toEqual([])
     })
 
     it("is held against the stable revision without one, whatever the settings say by now", async () => {
