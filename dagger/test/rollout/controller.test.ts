@@ -125,7 +125,7 @@ class Platform {
     }
   }
 
-  /** Everything that gets requests has pods for them; and the route's shares are a whole. */
+  /** Everything that gets requests has an address, and pods for them; and the route's shares are a whole. */
   private look(): void {
     const route = this.cluster.get("HTTPRoute", service)
     const { rules } = route?.spec as { rules: { backendRefs: { name: string; weight: number }[] }[] }
@@ -134,7 +134,9 @@ class Platform {
     if (targets.length > 0)
       this.routed = Object.fromEntries(targets.map(({ name, weight }) => [name, weight]))
     const names = [...targets.map(({ name }) => name), nameOf(Number(selector[labels.revision]))]
-    for (const name of names) if (this.cluster.serving(name) === 0) this.lost.push(name)
+    for (const name of names) {
+      if (!this.cluster.get("Service", name) || this.cluster.serving(name) === 0) this.lost.push(name)
+    }
     const sum = targets.reduce((total, { weight }) => total + weight, 0)
     if (sum !== 100) this.lost.push(`${sum} %`)
     const share = targets.find(({ name }) => name === nameOf(2))?.weight ?? 0
