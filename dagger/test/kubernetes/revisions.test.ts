@@ -149,13 +149,17 @@ describe("a fresh baseline", () => {
   })
 
   it("may be asked for twice, grows and never shrinks, and stays what it is", async () => {
-    const { cluster, revisions, deployment } = await judged()
+    const { client, cluster, revisions, deployment } = await judged()
     const before = deployment()
     cluster.merge(cluster.get("Deployment", "f1-backend-7") ?? {}, {
       spec: { template: { metadata: { annotations: { restarted: "now" } } } },
     })
+    const address = cluster.get("Service", "f1-backend-8-baseline") ?? {}
+    // As after a command that died between the two.
+    await client.delete(address)
     await revisions.bringUpBaseline(8, { stable: 7, replicas: 2, port: 8000 })
     expect(deployment()).toEqual(before)
+    expect(cluster.get("Service", "f1-backend-8-baseline")?.spec).toEqual(address.spec)
     await revisions.bringUpBaseline(8, { stable: 7, replicas: 5, port: 8000 })
     expect(deployment()?.spec).toEqual({ ...before?.spec, replicas: 5 })
   })
