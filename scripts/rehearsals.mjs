@@ -13,8 +13,9 @@ const repository = fileURLToPath(new URL("..", import.meta.url))
 const [target = "rehearsals.md", ...given] = process.argv.slice(2)
 
 const faults = [
-  ...["none", "crash-at-start", "never-ready", "broken", "error-rate", "latency", "memory-leak"],
+  ...["none", "judged", "crash-at-start", "never-ready", "broken", "error-rate", "latency", "slower"],
   ...[
+    "memory-leak",
     "after-promotion",
     "bad-configuration",
     "image-missing",

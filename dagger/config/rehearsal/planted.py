@@ -16,6 +16,7 @@ HOST = os.environ["REHEARSAL_HOST"].encode()
 # Requests per second of one pod above which it must have all traffic.
 BUSY = float(os.environ["REHEARSAL_BUSY"])
 LATENCY_SECONDS = 3
+SLOWER_SECONDS = 0.08
 LEAK_BYTES = 8 << 20
 RATE_SECONDS = 4
 
@@ -55,6 +56,8 @@ class Planted:
             return False
         if FAULT == "latency":
             await asyncio.sleep(LATENCY_SECONDS)
+        elif FAULT == "slower":
+            await asyncio.sleep(SLOWER_SECONDS)
         elif FAULT == "memory-leak":
             self.leaked.append(os.urandom(4096) * (LEAK_BYTES // 4096))
         return FAULT == "error-rate" or (FAULT == "after-promotion" and self.busy())

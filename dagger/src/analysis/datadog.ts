@@ -1,5 +1,6 @@
 import { z } from "zod"
 import { attempt, type Pause } from "../checks/retry.js"
+import { names } from "../manifests/labels.js"
 import { durationMetric, isError, operatorRoutes, requestsMetric } from "./exposition.js"
 import { percentiles, type Observation, type Pods } from "./observation.js"
 import { keyOf, settle, within, type MetricsSource, type Timing, type Version } from "./sources.js"
@@ -193,9 +194,10 @@ function tagOf({ metric, tag_set }: Series, key: string): string {
   return tag.slice(key.length + 1)
 }
 
-/** Unified service tagging, with the revision as the version. */
-function usualTags({ namespace, service, revision }: Version): string[] {
-  return [`kube_namespace:${namespace}`, `service:${service}`, `version:${revision}`]
+/** Those that Agents give by themselves: the one of the label `app.kubernetes.io/instance` is another for each revision, and for its baseline. */
+function usualTags({ namespace, service, revision, role }: Version): string[] {
+  const instance = names[role === "baseline" ? role : "revision"](service, revision)
+  return [`kube_namespace:${namespace}`, `kube_app_instance:${instance}`]
 }
 
 const sleep: Pause = (milliseconds) => new Promise((resolve) => setTimeout(resolve, milliseconds))

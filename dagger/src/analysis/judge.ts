@@ -59,7 +59,7 @@ export function judge(
 export function compare(
   candidate: Observation[],
   baseline: Observation[],
-  settings: NonNullable<AnalysisSettings["judge"]>,
+  settings: Pick<NonNullable<AnalysisSettings["judge"]>, "metric" | "confidence" | "points">,
 ): Assessment {
   const canary = pointsOf(candidate, settings.metric)
   const control = pointsOf(baseline, settings.metric)

@@ -38,6 +38,8 @@ export const analysisSection = section({
     metric: z.enum(["p95", "p50", "error-rate"]),
     confidence: z.number().min(50).lt(100),
     points: z.int().min(8, "at least 8; of fewer the normal approximation says nothing"),
+    /** What a candidate is held against: pods of the stable revision that are as new as its own, or those that have the users. */
+    baseline: z.enum(["fresh", "stable"]).default("fresh"),
   }).optional(),
 })
 

@@ -5,6 +5,7 @@ import { observe, remember, type Look, type Observation, type PodReading, type P
 export interface Version {
   namespace: string
   service: string
+  /** That of a baseline is the candidate that is judged against it. */
   revision: number
   role: "stable" | "candidate" | "baseline"
 }

@@ -1,7 +1,7 @@
 import { approvalFor, type Facts, override, type Refusal, refusals } from "../guards/guards.js"
 import { columns, duration, oneLine } from "../report/text.js"
 import type { Lease } from "../rollout/lease.js"
-import { isOver, type Rollout, type Strategy } from "../rollout/rollout.js"
+import { isJudgedAfresh, isOver, type Rollout, type Strategy } from "../rollout/rollout.js"
 import type { Schema } from "../services/schema.js"
 import { Approvals } from "./approvals.js"
 import { AuditLog, type Checks, type Order, passed } from "./audit.js"
@@ -254,9 +254,13 @@ async function begin(
   await site.audit.write({ event: "begun", ...orderOf(target, prepared, wish, cleared) })
   await revisions.bringUp(objects, fingerprint)
   const now = site.cluster.now()
-  const rollout: Rollout = {
-    ...{ id: site.id, service, strategy: settings.strategy, kind: "deploy", revision, digest },
+  const begun = {
+    ...{ id: site.id, service, strategy: settings.strategy, kind: "deploy" as const, revision, digest },
     ...(stable !== undefined && { stable }),
+  }
+  const rollout: Rollout = {
+    ...begun,
+    ...(isJudgedAfresh(begun, site.configuration.analysis) && { baseline: true }),
     ...{ phase: "preparing", step: 0, since: now, began: now },
     ...{ by: site.who, author: wish.author, reason: wish.reason },
     message: `revision ${revision} is brought up`,

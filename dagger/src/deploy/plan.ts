@@ -1,7 +1,9 @@
+import type { AnalysisSettings } from "../analysis/rules.js"
 import type { Refusal } from "../guards/guards.js"
 import { type Change, describePlan, difference } from "../manifests/diff.js"
 import { labels, revisionName } from "../manifests/labels.js"
 import type { Manifest } from "../manifests/plain.js"
+import { isJudgedAfresh } from "../rollout/rollout.js"
 import { type Move, inTheWay } from "./decisions.js"
 import type { Prepared } from "./prepare.js"
 import type { Target } from "./target.js"
@@ -55,7 +57,7 @@ export function intent(
       }
     case "begin":
       return {
-        does: `${how(move, settings)}, ${image}${kept.length > 0 ? `; ${kept.join(", ")} stay as they are` : ""}`,
+        does: `${how(move, settings, site.configuration.analysis)}, ${image}${kept.length > 0 ? `; ${kept.join(", ")} stay as they are` : ""}`,
       }
   }
 }
@@ -63,11 +65,14 @@ export function intent(
 function how(
   { revision, stable }: Extract<Move, { kind: "begin" }>,
   { strategy, steps }: Target["settings"],
+  analysis: AnalysisSettings,
 ): string {
   if (stable === undefined) return `revision ${revision}, the first one`
   if (strategy === "blue-green") return `revision ${revision} instead of ${stable}, blue-green`
   const shares = [...steps.map(({ weight }) => weight), 100].map((weight) => `${weight} %`).join(", ")
-  return `revision ${revision} instead of ${stable}, canary with ${shares}`
+  const afresh = isJudgedAfresh({ strategy, kind: "deploy", stable }, analysis)
+  const judged = afresh ? `, judged against a fresh baseline of as many pods as ${stable} has` : ""
+  return `revision ${revision} instead of ${stable}, canary with ${shares}${judged}`
 }
 
 /** What would change in the cluster, as its API server says to a dry run. */

@@ -2,6 +2,7 @@ import { leaseName } from "../rollout/lease.js"
 import { columns, duration, oneLine } from "../report/text.js"
 import type { Manifest } from "../manifests/plain.js"
 import type { Revision } from "../kubernetes/revisions.js"
+import type { Backend } from "../manifests/objects.js"
 import { backends, type Rollout } from "../rollout/rollout.js"
 import { placements } from "./configuration.js"
 import { type Site, Target } from "./target.js"
@@ -10,9 +11,11 @@ import { type Site, Target } from "./target.js"
 export interface Status {
   service: string
   rollout?: Rollout
-  /** Which share of requests each revision has, in percent. */
-  traffic: { revision: number; weight: number }[]
+  /** Which share of requests each revision and baseline has, in percent. */
+  traffic: Backend[]
   revisions: Revision[]
+  /** The fresh baselines, under the numbers of the revisions that are judged against them. */
+  baselines: Revision[]
   /** Who works on it, and for how many seconds nothing was heard of them. */
   holder?: { who: string; silent: number }
 }
@@ -25,7 +28,10 @@ export async function statusOf(site: Site, only: string[]): Promise<Status[]> {
       const { service, record, revisions, settings } = new Target(site, placement)
       const metadata = { namespace: environment.namespace, name: leaseName(service) }
       const address: Manifest = { apiVersion: "coordination.k8s.io/v1", kind: "Lease", metadata }
-      const [rollout, all, lease] = await Promise.all([record.read(), revisions.all(), cluster.read(address)])
+      const [rollout, all, baselines, lease] = await Promise.all([
+        ...([record.read(), revisions.all(), revisions.baselines()] as const),
+        cluster.read(address),
+      ])
       const { holderIdentity, renewTime } = (lease?.spec ?? {}) as {
         holderIdentity?: string | null
         renewTime?: string
@@ -36,6 +42,7 @@ export async function statusOf(site: Site, only: string[]): Promise<Status[]> {
         ...(rollout && { rollout }),
         traffic: rollout ? backends(rollout, settings) : [],
         revisions: all,
+        baselines,
         ...(holderIdentity && { holder: { who: holderIdentity, silent: Math.max(0, silent) } }),
       }
     }),
@@ -47,17 +54,21 @@ export function statusText(all: Status[]): string {
   return all.map(one).join("\n\n")
 }
 
-function one({ service, rollout, traffic, revisions, holder }: Status): string {
+function one({ service, rollout, traffic, revisions, baselines, holder }: Status): string {
   if (!rollout && revisions.length === 0) return `${service}: nothing was deployed yet`
   const work = holder
     ? `${holder.who} works on it, heard of ${duration(holder.silent)} ago`
     : "nobody works on it"
   const state = rollout ? `${rollout.kind} of revision ${rollout.revision}: ${rollout.phase}` : "no rollout"
-  const rows = revisions.map(({ number, digest, made, outcome, ready, wanted }) => {
-    const weight = traffic.find(({ revision }) => revision === number)?.weight ?? 0
+  const row = ({ number, digest, made, outcome, ready, wanted }: Revision, baseline = false) => {
+    const share = traffic.find(
+      (backend) => backend.revision === number && (backend.baseline ?? false) === baseline,
+    )
     const pods = wanted === 0 ? "–" : `${ready} of ${wanted}`
-    return [String(number), `${weight} %`, pods, outcome ?? "not proven", digest.slice(0, 19), made]
-  })
+    const [name, proof] = baseline ? [`${number}-baseline`, "–"] : [`${number}`, outcome ?? "not proven"]
+    return [name, `${share?.weight ?? 0} %`, pods, proof, digest.slice(0, 19), made]
+  }
+  const rows = [...revisions.map((each) => row(each)), ...baselines.map((each) => row(each, true))]
   return [
     `${service}: ${state}; ${work}`,
     ...(rollout ? [`  ${oneLine(rollout.message, 300)}`] : []),

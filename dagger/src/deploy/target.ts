@@ -2,7 +2,7 @@ import type { MetricsSource } from "../analysis/sources.js"
 import type { Clock } from "../clock.js"
 import type { Cluster } from "../kubernetes/client.js"
 import { Revisions } from "../kubernetes/revisions.js"
-import { revisionName } from "../manifests/labels.js"
+import { names, type Whose } from "../manifests/labels.js"
 import { stableService } from "../manifests/objects.js"
 import type { Kind } from "../notify/event.js"
 import type { Notifier } from "../notify/notifier.js"
@@ -139,7 +139,7 @@ export class Target {
       analysis: configuration.analysis,
       history: workload.history,
       smoke: (revision) => this.smoke(revision),
-      probe: (revision) => this.probe(revision),
+      probe: (revision, whose) => this.probe(revision, whose),
       point: async (revision) => {
         const { namespace } = environment
         await cluster.apply(stableService({ namespace, service, revision, port: workload.port }))
@@ -162,13 +162,17 @@ export class Target {
   }
 
   /** What comes of the requests is counted by the revision itself, and whatever does not get there is no data. */
-  private async probe(revision: number): Promise<void> {
-    await Promise.allSettled(this.placement.probe.map((path) => this.ask(path, revision)))
+  private async probe(revision: number, whose: Whose): Promise<void> {
+    await Promise.allSettled(this.placement.probe.map((path) => this.ask(path, revision, whose)))
   }
 
-  private ask(path: string, revision?: number): Promise<{ status: number; text: string }> {
+  private ask(
+    path: string,
+    revision?: number,
+    whose: Whose = "revision",
+  ): Promise<{ status: number; text: string }> {
     const { cluster, environment } = this.site
-    const name = revision === undefined ? this.service : revisionName(this.service, revision)
+    const name = revision === undefined ? this.service : names[whose](this.service, revision)
     const address = `${name}:${this.placement.workload.port}`
     return cluster.proxy("services", environment.namespace, address, path)
   }

@@ -6,9 +6,13 @@ import { isReady, type Pod, Revisions } from "./revisions.js"
 export class ClusterPods implements PodAccess {
   constructor(private readonly cluster: Cluster) {}
 
-  async pods({ namespace, service, revision }: Version): Promise<RunningPods> {
+  async pods({ namespace, service, revision, role }: Version): Promise<RunningPods> {
     const revisions = new Revisions(this.cluster, namespace, service)
-    const [found, pods] = await Promise.all([revisions.find(revision), revisions.pods(revision)])
+    const whose = role === "baseline" ? "baseline" : "revision"
+    const [found, pods] = await Promise.all([
+      revisions.find(revision, whose),
+      revisions.pods(revision, whose),
+    ])
     const wanted = found?.wanted ?? 0
     return {
       wanted,

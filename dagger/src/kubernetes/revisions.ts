@@ -1,6 +1,6 @@
 import type { V1Deployment, V1Pod, V2HorizontalPodAutoscaler } from "@kubernetes/client-node"
-import { annotations, labels, revisionName } from "../manifests/labels.js"
-import { ownedBy } from "../manifests/objects.js"
+import { annotations, labels, names, type Whose } from "../manifests/labels.js"
+import { baselineObjects, owned, ownedBy } from "../manifests/objects.js"
 import type { Plain } from "../manifests/plain.js"
 import type { Schema } from "../services/schema.js"
 import { ApiError, type Cluster, type Thing } from "./client.js"
@@ -56,14 +56,23 @@ export class Revisions {
 
   /** All that the cluster keeps, newest first. */
   async all(): Promise<Revision[]> {
-    const selector = `${labels.service}=${this.service},${labels.revision}`
-    const things = await this.cluster.list("apps/v1", "Deployment", this.namespace, selector)
-    return things.map((thing) => revisionOf(thing)).sort((one, other) => other.number - one.number)
+    return this.list("revision")
   }
 
-  async find(number: number): Promise<Revision | undefined> {
-    const thing = await this.cluster.read(this.deployment(number))
-    return thing ? revisionOf(thing) : undefined
+  /** The fresh baselines that there are, each as what runs there, under the number of the revision that is judged against it. */
+  async baselines(): Promise<Revision[]> {
+    return this.list("baseline")
+  }
+
+  private async list(whose: Whose): Promise<Revision[]> {
+    const selector = `${labels.service}=${this.service},${labels[whose]}`
+    const things = await this.cluster.list("apps/v1", "Deployment", this.namespace, selector)
+    return things.map((thing) => revisionOf(thing, whose)).sort((one, other) => other.number - one.number)
+  }
+
+  async find(number: number, whose: Whose = "revision"): Promise<Revision | undefined> {
+    const thing = await this.cluster.read(this.deployment(number, whose))
+    return thing ? revisionOf(thing, whose) : undefined
   }
 
   /**
@@ -89,10 +98,9 @@ export class Revisions {
     await Promise.all(common.map((thing) => this.cluster.apply(thing)))
     // Without pods at first: what they mount is to be there before them, and is to belong to the Deployment.
     const owner = live ?? (await this.cluster.apply(withReplicas(marked, 0)))
-    const { name = "", uid = "" } = owner.metadata ?? {}
     const rest = objects.filter(({ kind = "" }) => kind !== "Deployment" && !shared.includes(kind))
-    await Promise.all(ownedBy(rest, { name, uid }).map((thing) => this.ensure(thing)))
-    const present = live ? revisionOf(live).wanted : 0
+    await Promise.all(ownedBy(rest, ownerOf(owner)).map((thing) => this.ensure(thing)))
+    const present = live ? revisionOf(live, "revision").wanted : 0
     await this.cluster.apply(present > 0 ? withReplicas(marked, present) : marked)
   }
 
@@ -123,8 +131,36 @@ export class Revisions {
     return sameData(thing, await this.cluster.read(thing))
   }
 
-  async scale(number: number, replicas: number): Promise<void> {
-    await this.cluster.merge(this.deployment(number), { spec: { replicas } })
+  /**
+   * Sees to it that a revision's fresh baseline is there, with at least so many pods. It is made of the stable revision as the cluster has it, and goes with the
+   * revision that is judged against it. Where one of the two is gone there is none, which {@link readiness} says.
+   */
+  async bringUpBaseline(
+    number: number,
+    of: { stable: number; replicas: number; port: number },
+  ): Promise<void> {
+    const { namespace, service } = this
+    const [candidate, stable, live] = await Promise.all([
+      this.cluster.read(this.deployment(number)),
+      this.cluster.read(this.deployment(of.stable)),
+      this.cluster.read(this.deployment(number, "baseline")),
+    ])
+    if (!candidate || !stable) return
+    const baseline = { namespace, service, revision: number, port: of.port, replicas: of.replicas }
+    const [deployment, address] = baselineObjects(stable as Deployment, baseline)
+    const made = live ?? (await this.cluster.apply(owned(deployment, ownerOf(candidate))))
+    await this.cluster.apply(owned(address, ownerOf(made)))
+    if (revisionOf(made, "baseline").wanted < of.replicas) await this.scale(number, of.replicas, "baseline")
+  }
+
+  /** Takes every fresh baseline away, whoever left it. */
+  async removeBaselines(): Promise<void> {
+    const left = await this.baselines()
+    await Promise.all(left.map(({ number }) => this.cluster.delete(this.deployment(number, "baseline"))))
+  }
+
+  async scale(number: number, replicas: number, whose: Whose = "revision"): Promise<void> {
+    await this.cluster.merge(this.deployment(number, whose), { spec: { replicas } })
   }
 
   /**
@@ -176,8 +212,8 @@ export class Revisions {
   }
 
   /** The pods of a revision that are neither on their way out nor over, as an evicted one is. */
-  async pods(number: number): Promise<Pod[]> {
-    const selector = `${labels.service}=${this.service},${labels.revision}=${number}`
+  async pods(number: number, whose: Whose = "revision"): Promise<Pod[]> {
+    const selector = `${labels.service}=${this.service},${labels[whose]}=${number}`
     const pods = (await this.cluster.list("v1", "Pod", this.namespace, selector)) as Pod[]
     return pods.filter(
       ({ metadata, status }) =>
@@ -185,14 +221,15 @@ export class Revisions {
     )
   }
 
-  async readiness(number: number): Promise<Readiness> {
-    const revision = await this.find(number)
-    if (!revision) {
-      return { wanted: 1, ready: 0, serving: 0, broken: `the Deployment of revision ${number} is gone` }
+  async readiness(number: number, whose: Whose = "revision"): Promise<Readiness> {
+    const found = await this.find(number, whose)
+    if (!found) {
+      const what = whose === "revision" ? `revision ${number}` : `revision ${number}'s baseline`
+      return { wanted: 1, ready: 0, serving: 0, broken: `the Deployment of ${what} is gone` }
     }
-    const { wanted, ready } = revision
+    const { wanted, ready } = found
     if (ready >= wanted) return { wanted, ready, serving: ready }
-    const pods = await this.pods(number)
+    const pods = await this.pods(number, whose)
     const serving = pods.filter(isReady).length
     const trouble = pods.map(troubleOf).find((found) => found !== undefined)
     if (!trouble) {
@@ -211,18 +248,20 @@ export class Revisions {
     }
   }
 
-  private deployment(number: number): Thing {
-    return { apiVersion: "apps/v1", kind: "Deployment", metadata: this.named(number) }
+  private deployment(number: number, whose: Whose = "revision"): Thing {
+    return { apiVersion: "apps/v1", kind: "Deployment", metadata: this.named(number, whose) }
   }
 
   private autoscaler(number: number): Thing {
     return { apiVersion: "autoscaling/v2", kind: "HorizontalPodAutoscaler", metadata: this.named(number) }
   }
 
-  private named(number: number) {
-    return { namespace: this.namespace, name: revisionName(this.service, number) }
+  private named(number: number, whose: Whose = "revision") {
+    return { namespace: this.namespace, name: names[whose](this.service, number) }
   }
 }
+
+const ownerOf = ({ metadata }: Thing) => ({ name: metadata?.name ?? "", uid: metadata?.uid ?? "" })
 
 const withReplicas = (deployment: Thing, replicas: number): Thing => ({
   ...deployment,
@@ -240,13 +279,13 @@ function sameData(thing: Thing & { stringData?: Record<string, string> }, live: 
   return live !== undefined && [...names].every((name) => wanted[name] === found[name])
 }
 
-function revisionOf(thing: Thing): Revision {
+function revisionOf(thing: Thing, whose: Whose): Revision {
   const { metadata, spec, status } = thing as Deployment
   const marks = metadata?.annotations ?? {}
   const outcome = marks[annotations.outcome]
   const head = marks[annotations.schemaHead]
   return {
-    number: Number(metadata?.labels?.[labels.revision]),
+    number: Number(metadata?.labels?.[labels[whose]]),
     image: spec?.template.spec?.containers[0]?.image ?? "",
     digest: marks[annotations.digest] ?? "",
     version: metadata?.labels?.[labels.version] ?? "",

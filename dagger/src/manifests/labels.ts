@@ -2,6 +2,8 @@
 export const labels = {
   service: "app.kubernetes.io/name",
   revision: "pitwall.dev/revision",
+  /** In place of the revision's, on what a fresh baseline is made of: the revision that is judged against it. */
+  baseline: "pitwall.dev/baseline",
   version: "app.kubernetes.io/version",
 }
 
@@ -33,5 +35,22 @@ export function labelsOf(service: string, revision?: number): Record<string, str
   }
 }
 
+/** What a fresh baseline's objects say of themselves; nothing that looks for a revision's is to find them. */
+export function baselineLabels(service: string, revision: number): Record<string, string> {
+  return {
+    ...labelsOf(service),
+    "app.kubernetes.io/instance": baselineName(service, revision),
+    [labels.baseline]: String(revision),
+  }
+}
+
 /** What every object of a revision is called; as a Service, its preview address. */
 export const revisionName = (service: string, revision: number): string => `${service}-${revision}`
+
+/** The same of the fresh baseline that a revision is judged against. */
+export const baselineName = (service: string, revision: number): string =>
+  `${revisionName(service, revision)}-baseline`
+
+/** Whose pods are meant: a revision's own, or those of the fresh baseline that it is judged against. */
+export const names = { revision: revisionName, baseline: baselineName }
+export type Whose = keyof typeof names

@@ -14,7 +14,7 @@ import type {
   V2HorizontalPodAutoscaler,
 } from "@kubernetes/client-node"
 import { homes, type Peer, variable, type Workload } from "./configuration.js"
-import { annotations, labels, labelsOf, revisionName } from "./labels.js"
+import { annotations, baselineLabels, baselineName, labels, labelsOf, revisionName } from "./labels.js"
 import type { Schema } from "../services/schema.js"
 import type { Manifest, Plain } from "./plain.js"
 
@@ -62,16 +62,77 @@ export function revisionObjects(workload: Workload, release: Release): Manifest[
   ]
 }
 
+/** A Deployment in the cluster. */
+interface Owner {
+  name: string
+  uid: string
+}
+
 /** Hands what belongs to a revision to its Deployment, so that it goes when that goes. What the service shares stays as it is. */
-export function ownedBy<Kind extends Manifest>(
-  objects: Kind[],
-  { name, uid }: { name: string; uid: string },
-): Kind[] {
-  const owner = { apiVersion: "apps/v1", kind: "Deployment", name, uid }
+export function ownedBy<Kind extends Manifest>(objects: Kind[], owner: Owner): Kind[] {
   return objects.map((object) => {
-    const owned = object.metadata?.labels?.[labels.revision] !== undefined && object.kind !== "Deployment"
-    return owned ? { ...object, metadata: { ...object.metadata, ownerReferences: [owner] } } : object
+    const own = object.metadata?.labels?.[labels.revision] !== undefined && object.kind !== "Deployment"
+    return own ? owned(object, owner) : object
   })
+}
+
+/** Hands an object to a Deployment, so that it goes when that goes. */
+export function owned<Kind extends Manifest>(object: Kind, { name, uid }: Owner): Kind {
+  const owner = { apiVersion: "apps/v1", kind: "Deployment", name, uid }
+  return { ...object, metadata: { ...object.metadata, ownerReferences: [owner] } }
+}
+
+/**
+ * A fresh baseline: pods as the stable revision's are, but for their age, with a Service of their own. Nothing scales them, and nothing that looks for the stable
+ * revision's pods finds them.
+ *
+ * @param stable the Deployment of the stable revision, as it is in the cluster
+ * @param baseline.revision the one that is judged against it
+ */
+export function baselineObjects(
+  { metadata: { annotations: marks = {} } = {}, spec: model }: Plain<V1Deployment>,
+  baseline: { namespace: string; service: string; revision: number; port: number; replicas: number },
+): [Plain<V1Deployment>, Plain<V1Service>] {
+  const { namespace, service, revision, port, replicas } = baseline
+  if (!model) throw new Error(`${service}: there is no baseline of a Deployment without pods`)
+  const { metadata: pods = {}, spec } = model.template
+  const version = pods.labels?.[labels.version]
+  const metadata = {
+    namespace,
+    name: baselineName(service, revision),
+    labels: {
+      ...baselineLabels(service, revision),
+      ...(version !== undefined && { [labels.version]: version }),
+    },
+    annotations: { [annotations.digest]: marks[annotations.digest] ?? "" },
+  }
+  const selector = { [labels.service]: service, [labels.baseline]: String(revision) }
+  const template = {
+    metadata: {
+      labels: withoutRevision({ ...pods.labels, ...metadata.labels }),
+      annotations: { ...pods.annotations },
+    },
+    ...(spec && { spec: spreadBy(spec, selector) }),
+  }
+  return [
+    {
+      apiVersion: "apps/v1",
+      kind: "Deployment",
+      metadata,
+      spec: { ...model, replicas, selector: { matchLabels: selector }, template },
+    },
+    serviceObject(metadata, selector, port),
+  ]
+}
+
+const withoutRevision = (all: Record<string, string>): Record<string, string> =>
+  Object.fromEntries(Object.entries(all).filter(([name]) => name !== labels.revision))
+
+/** Pods that are spread among those of their revision are spread among themselves. */
+function spreadBy(spec: Plain<V1PodSpec>, selector: Record<string, string>): Plain<V1PodSpec> {
+  return JSON.parse(JSON.stringify(spec), (key, value: Record<string, string>) =>
+    key === "matchLabels" && labels.revision in value ? { ...withoutRevision(value), ...selector } : value,
+  ) as Plain<V1PodSpec>
 }
 
 /** The address that clients inside the cluster use: all of it goes to one revision. */
@@ -82,7 +143,8 @@ export function stableService(address: {
   port: number
 }): Plain<V1Service> {
   const { namespace, service } = address
-  return serviceObject({ namespace, name: service, labels: labelsOf(service) }, address)
+  const metadata = { namespace, name: service, labels: labelsOf(service) }
+  return serviceObject(metadata, selectorOf(address), address.port)
 }
 
 interface Gateway {
@@ -101,13 +163,20 @@ export interface HttpRoute extends Manifest {
   }
 }
 
-/** Where a service's requests come in, and which share of them each revision gets. */
+/** What requests are sent to: a revision, or the fresh baseline that it is judged against. */
+export interface Backend {
+  revision: number
+  baseline?: true
+  weight: number
+}
+
+/** Where a service's requests come in, and which share of them each backend gets. */
 export function routeObject(route: {
   namespace: string
   service: string
   hostnames: string[]
   gateway: Gateway
-  backends: { revision: number; weight: number }[]
+  backends: Backend[]
   port: number
 }): HttpRoute {
   const { namespace, service, hostnames, gateway, backends, port } = route
@@ -129,10 +198,10 @@ export function routeObject(route: {
       hostnames,
       rules: [
         {
-          backendRefs: backends.map(({ revision, weight }) => ({
+          backendRefs: backends.map(({ revision, baseline, weight }) => ({
             group: "",
             kind: "Service",
-            name: revisionName(service, revision),
+            name: baseline ? baselineName(service, revision) : revisionName(service, revision),
             port,
             weight,
           })),
@@ -397,11 +466,12 @@ function secret(release: Release): Plain<V1Secret> {
 }
 
 const previewService = ({ port }: Workload, release: Release): Plain<V1Service> =>
-  serviceObject(metadataOf(release), { ...release, port })
+  serviceObject(metadataOf(release), selectorOf(release), port)
 
 function serviceObject(
   metadata: Plain<V1ObjectMeta>,
-  { port, ...target }: { service: string; revision: number; port: number },
+  selector: Record<string, string>,
+  port: number,
 ): Plain<V1Service> {
   return {
     apiVersion: "v1",
@@ -409,7 +479,7 @@ function serviceObject(
     metadata,
     spec: {
       type: "ClusterIP",
-      selector: selectorOf(target),
+      selector,
       ports: [{ name: "http", port, targetPort: "http", protocol: "TCP" }],
     },
   }

@@ -1,3 +1,4 @@
+import type { AnalysisSettings } from "../analysis/rules.js"
 import type { Phase, Strategy } from "../rollout/rollout.js"
 
 /** How a rehearsal is to end. */
@@ -18,10 +19,19 @@ export interface Fault {
   what: string
   /** What is wrong with the candidate's image; see `dagger/config/rehearsal/planted.py`. */
   planted?:
-    "error-rate" | "latency" | "memory-leak" | "after-promotion" | "never-ready" | "metrics-down" | "broken"
+    | "error-rate"
+    | "latency"
+    | "slower"
+    | "memory-leak"
+    | "after-promotion"
+    | "never-ready"
+    | "metrics-down"
+    | "broken"
   image?: "ends at once" | "is not there"
   /** Variables that the candidate is configured with. */
   variables?: Record<string, string>
+  /** Laid over the settings of the analysis. */
+  analysis?: Partial<AnalysisSettings>
   /** What happens around the deploy. */
   around?: Around
   expected: Record<Strategy, Expected>
@@ -51,6 +61,12 @@ const unharmed = always({ outcome: "promoted", lost: "none" })
 /** Taken back while it has users: in so many seconds of the rehearsal's short windows. */
 const takenBack = always({ outcome: "aborted", lost: "candidate", within: 30 })
 
+/** With a judge, looks so close to each other that even a short step has points enough, and a false alarm in one of a thousand steps. */
+const judged: Partial<AnalysisSettings> = {
+  interval: 1,
+  judge: { metric: "p50", confidence: 99.8, points: 8, baseline: "fresh" },
+}
+
 const killed = (at: Phase): Fault => ({
   what: `the deploy dies while it is ${at}, and the same command is given again`,
   around: { kind: "killed", at, resumed: true },
@@ -60,6 +76,11 @@ const killed = (at: Phase): Fault => ({
 /** What can be rehearsed. */
 export const faults = {
   none: { what: "nothing goes wrong", expected: unharmed },
+  judged: {
+    what: "nothing goes wrong, and a judge compares with a fresh baseline",
+    analysis: judged,
+    expected: unharmed,
+  },
   "crash-at-start": { what: "the candidate ends at once", image: "ends at once", expected: neverExposed },
   "never-ready": {
     what: "the candidate runs and is never ready",
@@ -80,6 +101,16 @@ export const faults = {
     what: "the candidate takes 3 s for every answer to users",
     planted: "latency",
     expected: takenBack,
+  },
+  slower: {
+    what: "the candidate takes 80 ms more for every answer to users, which no rule minds and a judge sees",
+    planted: "slower",
+    analysis: judged,
+    // Blue-green has nothing to compare with: never have both users.
+    expected: {
+      canary: { outcome: "aborted", lost: "none" },
+      "blue-green": { outcome: "promoted", lost: "none" },
+    },
   },
   "memory-leak": {
     what: "the candidate leaks memory with every request of users, and is killed for it",

@@ -55,6 +55,8 @@ interface Wish {
   image: string
   strategy: Strategy
   variables: Record<string, string>
+  /** Laid over the settings of the analysis. */
+  analysis?: Fault["analysis"]
 }
 
 /** The rollout of a rehearsal as it is seen from outside, by somebody who does not take part. */
@@ -100,7 +102,9 @@ class Witness {
   private see(rollout: Rollout | undefined): void {
     if (!rollout || rollout.id === this.past) return
     const { phase, revision } = rollout
-    const share = backends(rollout, this.target.settings).find((backend) => backend.revision === revision)
+    const share = backends(rollout, this.target.settings).find(
+      (backend) => backend.revision === revision && !backend.baseline,
+    )
     const sight = { at: Date.now(), phase, weight: share?.weight ?? 0 }
     const last = this.sights.at(-1)
     if (last?.phase !== sight.phase || last.weight !== sight.weight) this.sights.push(sight)
@@ -135,7 +139,7 @@ export class Rehearsals {
     const mark = `${name}-${strategy}-${newId(Date.now())}`
     this.setting.say(`Rehearsal, ${strategy}: ${fault.what}`)
     const image = await this.candidate(fault, mark, this.host)
-    const wish = { image, strategy, variables: fault.variables ?? {} }
+    const wish = { image, strategy, variables: fault.variables ?? {}, analysis: fault.analysis }
     const target = new Target(await this.site(wish, this.setting.stage.admin), this.placement, strategy)
     const before = await target.record.read()
     const { namespace } = this.environment
@@ -153,6 +157,8 @@ export class Rehearsals {
     this.setting.say(message)
     const figures = figuresOf(recording)
     const surprises = unmet(figures, fault.expected[strategy])
+    // What comes next is not to be compared with a revision that has the fault.
+    if (fault.planted && figures.outcome === "promoted") await this.begin()
     return { fault: name, strategy, figures, unmet: surprises, message: oneLine(message, 500) }
   }
 
@@ -312,8 +318,15 @@ export class Rehearsals {
     })
   }
 
-  private async site({ variables }: Pick<Wish, "variables">, cluster: Cluster): Promise<Site> {
-    const { configuration, service, watch, say } = this.setting
+  private async site(
+    { variables, analysis }: Pick<Wish, "variables" | "analysis">,
+    cluster: Cluster,
+  ): Promise<Site> {
+    const { service, watch, say } = this.setting
+    const configuration = {
+      ...this.setting.configuration,
+      analysis: { ...this.setting.configuration.analysis, ...analysis },
+    }
     const { environment } = this
     const there = environment.services[service]
     const services = {

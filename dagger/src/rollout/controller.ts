@@ -5,10 +5,21 @@ import { type Observation, summaryOf } from "../analysis/observation.js"
 import type { MetricsSource, Version } from "../analysis/sources.js"
 import { type Cluster, Unreachable } from "../kubernetes/client.js"
 import type { Readiness, Revision, Revisions } from "../kubernetes/revisions.js"
+import type { Whose } from "../manifests/labels.js"
 import type { RolloutSettings } from "./configuration.js"
 import type { Lease } from "./lease.js"
 import { type RolloutRecord, stableOf, Superseded } from "./record.js"
-import { abort, advance, analysisOf, backends, type Facts, isOver, type Rollout } from "./rollout.js"
+import {
+  abort,
+  advance,
+  analysisOf,
+  backends,
+  backendText,
+  type Facts,
+  isOver,
+  needsBaseline,
+  type Rollout,
+} from "./rollout.js"
 import { clearWatch, setWatch } from "./watch.js"
 
 /** What a rollout is driven with. */
@@ -22,8 +33,8 @@ export interface Means {
   source: MetricsSource
   /** Asks a revision, at its preview address, whether it and all that it needs are well. */
   smoke: (revision: number) => Promise<{ ok: boolean; reason: string }>
-  /** Sends requests to a revision's preview address, so that there is something to analyse before it has users. */
-  probe: (revision: number) => Promise<void>
+  /** Sends requests to a revision's preview address, or to that of its baseline, so that there is something to analyse before it has users. */
+  probe: (revision: number, whose: Whose) => Promise<void>
   /** Points the Service that the cluster's own clients use to a revision; it may be done again. */
   point: (revision: number) => Promise<void>
   /** The program of the dead-man's switch. */
@@ -42,7 +53,7 @@ const tick = 1000
 const quiet = 10_000
 
 /** What is seen of a rollout, for a decision and for people. */
-type Look = Facts & { candidate: Pick<Readiness, "waiting"> }
+type Look = Facts & { candidate: Pick<Readiness, "waiting">; baseline?: Pick<Readiness, "waiting"> }
 
 /** Takes a rollout from its state in the cluster to its end, whoever began it. */
 export class Controller {
@@ -132,6 +143,7 @@ export class Controller {
       if (found) await revisions.hold(found.number, this.present)
       if (!back && !forth) this.needed = await revisions.hold(revision, this.present)
     }
+    await this.refresh(rollout)
     const first = this.seen === ""
     this.seen = state
     this.history = []
@@ -140,6 +152,15 @@ export class Controller {
     delete this.smoked
     say(describe(rollout, settings))
     if (!first) await entered?.(rollout)
+  }
+
+  /** Both sides of the comparison have equally many pods, so that a pod of either has the same work. */
+  private async refresh(rollout: Rollout): Promise<void> {
+    const { record, revisions } = this.means
+    const { revision, stable } = rollout
+    if (stable === undefined || !needsBaseline(rollout)) return
+    const { port } = record.entrance
+    await revisions.bringUpBaseline(revision, { stable, replicas: this.needed, port })
   }
 
   private async write(next: Rollout): Promise<void> {
@@ -158,17 +179,26 @@ export class Controller {
     if (phase === "aborting") return { candidate: { wanted: 0, ready: 0, serving: 0 }, guarded: false }
     const candidate = await revisions.readiness(revision)
     if (phase === "settling") return { candidate, guarded: false }
+    const baseline = needsBaseline(rollout) ? await revisions.readiness(revision, "baseline") : undefined
     if (phase === "preparing") {
-      return { candidate: { ...candidate, wanted: Math.max(candidate.wanted, this.needed) }, guarded: false }
+      return {
+        candidate: { ...candidate, wanted: Math.max(candidate.wanted, this.needed) },
+        guarded: false,
+        ...(baseline && { baseline }),
+      }
     }
     const home = stable === undefined ? undefined : await revisions.find(stable)
     if (home && home.wanted < this.present) await revisions.hold(home.number, this.present)
-    if (home && home.wanted > this.needed) this.needed = await revisions.hold(revision, home.wanted)
+    if (home && home.wanted > this.needed) {
+      this.needed = await revisions.hold(revision, home.wanted)
+      await this.refresh(rollout)
+    }
     if (phase === "verifying") this.smoked ??= await smoke(revision)
     const [guarded, assessment] = await Promise.all([this.guard(rollout, home), this.analyse(rollout)])
     return {
       candidate: { ...candidate, wanted: this.needed },
       guarded,
+      ...(baseline && { baseline }),
       ...(this.smoked && { smoke: this.smoked }),
       ...(assessment && { assessment }),
     }
@@ -190,14 +220,21 @@ export class Controller {
     const { analysis, cluster, probe, settings } = this.means
     const duration = analysisOf(rollout, settings)
     if (duration === 0) return undefined
-    if (rollout.phase === "verifying") await probe(rollout.revision)
+    const { revision, stable, baseline } = rollout
+    if (rollout.phase === "verifying") {
+      // What warms the one warms the other.
+      await Promise.all([probe(revision, "revision"), baseline && probe(revision, "baseline")])
+    }
     // Side by side: only while both have users.
-    const judged = rollout.phase === "shifting" && rollout.stable !== undefined && analysis.judge
+    const judged = rollout.phase === "shifting" && stable !== undefined && analysis.judge
     if (this.clock.now() - this.sampled >= analysis.interval * 1000) {
       this.sampled = this.clock.now()
       await Promise.all([
-        this.sample(this.history, rollout.revision, "candidate"),
-        judged && this.sample(this.baseline, rollout.stable ?? 0, "stable"),
+        this.sample(this.history, revision, "candidate"),
+        judged &&
+          (baseline
+            ? this.sample(this.baseline, revision, "baseline")
+            : this.sample(this.baseline, stable, "stable")),
       ])
     }
     const found = assess(this.history, analysis, { elapsed: cluster.now() - rollout.since, duration })
@@ -212,15 +249,18 @@ export class Controller {
     history.push(await this.means.source.observe({ namespace, service, revision, role }))
   }
 
-  private report(rollout: Rollout, { candidate, assessment }: Look): void {
+  private report(rollout: Rollout, { candidate, baseline, assessment }: Look): void {
     if (this.clock.now() - this.spoke < quiet) return
     this.spoke = this.clock.now()
     const { say, cluster } = this.means
     const seconds = Math.round((cluster.now() - rollout.since) / 1000)
-    const { wanted, ready, waiting } = candidate
-    const pods = `${ready} of ${wanted} pods are ready${waiting === undefined ? "" : ` (${waiting})`}`
+    const count = ({ wanted, ready, waiting }: Look["candidate"], whose = "") =>
+      `${ready} of ${wanted} pods${whose} are ready${waiting === undefined ? "" : ` (${waiting})`}`
+    const counts = ({ ready, wanted }: Look["candidate"]) =>
+      rollout.phase === "preparing" || (!isOver(rollout) && ready < wanted)
     const news = [
-      ...(rollout.phase === "preparing" || (!isOver(rollout) && ready < wanted) ? [pods] : []),
+      ...(counts(candidate) ? [count(candidate)] : []),
+      ...(baseline && counts(baseline) ? [count(baseline, " of its baseline")] : []),
       ...(assessment ? [summaryOf(this.history), assessment.reason] : []),
     ]
     say([`${head(rollout)} for ${seconds} s`, news.join("; ")].filter((part) => part !== "").join(": "))
@@ -234,6 +274,8 @@ export async function tidy(
 ): Promise<void> {
   const stable = stableOf(rollout)
   await clearWatch(cluster, rollout, revisions.namespace)
+  // Nobody has been sent there since before the delay.
+  await revisions.removeBaselines()
   if (await revisions.find(rollout.revision)) {
     if (rollout.phase === "promoted") await revisions.mark(rollout.revision, "promoted")
     else if (rollout.kind === "deploy") await revisions.mark(rollout.revision, "aborted")
@@ -278,7 +320,7 @@ function head({ service, revision, phase }: Rollout): string {
 
 function describe(rollout: Rollout, settings: RolloutSettings): string {
   const shares = backends(rollout, settings)
-    .map(({ revision, weight }) => `${weight} % on revision ${revision}`)
+    .map((backend) => `${backend.weight} % on ${backendText(backend)}`)
     .join(", ")
   return `${head(rollout)}: ${rollout.message}${shares === "" ? "" : ` (${shares})`}`
 }

@@ -1,7 +1,7 @@
 import { z } from "zod"
 import { ApiError, type Cluster, type Thing } from "../kubernetes/client.js"
-import { revisionName } from "../manifests/labels.js"
-import { type HttpRoute, routeObject } from "../manifests/objects.js"
+import { baselineName, labels, revisionName } from "../manifests/labels.js"
+import { type Backend, type HttpRoute, routeObject } from "../manifests/objects.js"
 import type { RolloutSettings } from "./configuration.js"
 import { backends, isOver, phases, type Rollout, strategies } from "./rollout.js"
 
@@ -12,6 +12,7 @@ const schema = z.object({
   kind: z.enum(["deploy", "rollback"]),
   revision: z.int(),
   stable: z.int().optional(),
+  baseline: z.literal(true).optional(),
   digest: z.string(),
   phase: z.enum(phases),
   step: z.int(),
@@ -44,7 +45,9 @@ export const stateName = annotation("rollout")
 
 /** A rollout as annotations; the single ones are for people and for `kubectl get`. */
 export function toAnnotations(rollout: Rollout, settings: RolloutSettings): Record<string, string> {
-  const shares = backends(rollout, settings).map(({ revision, weight }) => `${revision}=${weight}%`)
+  const shares = backends(rollout, settings).map(
+    ({ revision, baseline, weight }) => `${revision}${baseline ? "-baseline" : ""}=${weight}%`,
+  )
   return {
     [stateName]: JSON.stringify(rollout),
     [annotation("phase")]: rollout.phase,
@@ -103,7 +106,7 @@ export class RolloutRecord {
   async read(): Promise<Rollout | undefined> {
     const live = await this.cluster.read(this.route([]))
     this.remember(live)
-    return fromAnnotations(live?.metadata?.annotations) ?? (live && this.adopt(live as HttpRoute))
+    return fromAnnotations(live?.metadata?.annotations) ?? (live && (await this.adopt(live as HttpRoute)))
   }
 
   /** @throws Superseded when the record is no longer what was read */
@@ -153,15 +156,25 @@ export class RolloutRecord {
     else this.text = text
   }
 
-  private adopt({ metadata, spec }: HttpRoute): Rollout | undefined {
+  private async adopt({ metadata, spec }: HttpRoute): Promise<Rollout | undefined> {
     const { service } = this.entrance
     const targets = spec.rules.flatMap(({ backendRefs = [] }) => backendRefs)
-    const [most] = [...targets].sort((one, other) => other.weight - one.weight)
+    const numberOf = (name: string) => Number(/^\d+/.exec(name.slice(service.length + 1))?.[0])
+    const isBaseline = ({ name }: { name: string }) => name === baselineName(service, numberOf(name))
+    // What a baseline has was the stable revision's.
+    const home = targets.some(isBaseline) ? await this.home() : undefined
+    const shares = new Map<string, number>()
+    for (const target of targets) {
+      const name = isBaseline(target) ? (home ?? target.name) : target.name
+      shares.set(name, (shares.get(name) ?? 0) + target.weight)
+    }
+    const [most] = [...shares].sort(([, one], [, other]) => other - one)
     if (!most) return undefined
-    const revision = Number(most.name.slice(service.length + 1))
-    if (!Number.isInteger(revision) || most.name !== revisionName(service, revision)) {
+    const [name] = most
+    const revision = numberOf(name)
+    if (name !== revisionName(service, revision)) {
       throw new Error(
-        `the HTTPRoute ${metadata?.name ?? ""} sends requests to the Service ${most.name}, which is no revision of ${service}: let it send them to one, or delete it to begin with none`,
+        `the HTTPRoute ${metadata?.name ?? ""} sends requests to the Service ${name}, which is no revision of ${service}: let it send them to one, or delete it to begin with none`,
       )
     }
     const unknown = { id: "", digest: "", by: "", author: "", reason: "", controller: "" }
@@ -173,7 +186,20 @@ export class RolloutRecord {
     }
   }
 
-  private route(shares: { revision: number; weight: number }[]): HttpRoute {
+  /** The preview address of the revision that the cluster's own clients go to: while traffic is shared, the stable one. */
+  private async home(): Promise<string | undefined> {
+    const { namespace, service } = this.entrance
+    const live = await this.cluster.read({
+      apiVersion: "v1",
+      kind: "Service",
+      metadata: { namespace, name: service },
+    })
+    const { selector } = (live?.spec ?? {}) as { selector?: Record<string, string> }
+    const revision = selector?.[labels.revision]
+    return revision === undefined ? undefined : revisionName(service, Number(revision))
+  }
+
+  private route(shares: Backend[]): HttpRoute {
     return routeObject({ ...this.entrance, backends: shares })
   }
 }

@@ -1,4 +1,5 @@
-import type { Assessment } from "../analysis/rules.js"
+import type { AnalysisSettings, Assessment } from "../analysis/rules.js"
+import type { Backend } from "../manifests/objects.js"
 import type { RolloutSettings } from "./configuration.js"
 
 /**
@@ -35,6 +36,8 @@ export interface Rollout {
   revision: number
   /** The revision that had it before; none at the first deploy. */
   stable?: number
+  /** It is judged against a fresh baseline. Decided when it begins, so that other settings do not change it on its way. */
+  baseline?: true
   digest: string
   phase: Phase
   /** Which of the canary's steps, from 0. */
@@ -52,13 +55,21 @@ export interface Rollout {
   controller: string
 }
 
+/** How many pods there are to be, how many have been ready for long enough, and how many take requests at this moment. */
+interface Pods {
+  wanted: number
+  ready: number
+  serving: number
+  /** Why one of them will never be ready. */
+  broken?: string
+}
+
 /** What a decision is made from. */
 export interface Facts {
-  /**
-   * Pods of the candidate: how many it needs for more traffic, no fewer than the stable revision has; how many have been ready for long enough; how many take
-   * requests at this moment. `broken`: why one of them will never be ready.
-   */
-  candidate: { wanted: number; ready: number; serving: number; broken?: string }
+  /** It needs as many pods for more traffic as the stable revision has, or more. */
+  candidate: Pods
+  /** Of a rollout that is judged against one, for as long as that is needed. */
+  baseline?: Pods
   /** What the smoke test said; none while it has not been run. */
   smoke?: { ok: boolean; reason: string }
   /** The watch that takes traffic back from an unattended rollout is on duty. */
@@ -74,15 +85,35 @@ export const isOver = ({ phase }: Rollout): boolean => terminal.includes(phase)
 /** The candidate gets requests of users in this phase, and is not proven yet: left alone, it is to be taken back. */
 export const isExposed = ({ phase }: Rollout): boolean => phase === "shifting" || phase === "promoting"
 
-/** The share of traffic that each revision is to have, in percent; they sum to 100, or to nothing at the first deploy. */
-export function backends(
-  rollout: Rollout,
-  { steps }: RolloutSettings,
-): { revision: number; weight: number }[] {
+/** Whether a rollout that begins is to be judged against a fresh baseline: only where it shares traffic, and a judge is asked for. */
+export const isJudgedAfresh = (
+  rollout: Pick<Rollout, "strategy" | "kind" | "stable">,
+  { judge }: AnalysisSettings,
+): boolean => judge?.baseline === "fresh" && sharesTraffic(rollout)
+
+/** The baseline is to be there in this phase: it has users, or is about to have them. */
+export const needsBaseline = ({ baseline, phase }: Rollout): boolean =>
+  baseline === true && ["preparing", "verifying", "shifting"].includes(phase)
+
+/**
+ * The share of traffic that each backend is to have, in percent; they sum to 100, or to nothing at the first deploy. A baseline has what the candidate has as far
+ * as there is as much, and the stable revision the rest.
+ */
+export function backends(rollout: Rollout, { steps }: RolloutSettings): Backend[] {
+  const { baseline, revision, stable } = rollout
   const weight = candidateWeight(rollout, steps)
-  const stable = rollout.stable === undefined ? [] : [{ revision: rollout.stable, weight: 100 - weight }]
-  return [...stable, { revision: rollout.revision, weight }].filter((backend) => backend.weight > 0)
+  const beside = baseline ? Math.min(weight, 100 - weight) : 0
+  const all: Backend[] = [
+    ...(stable === undefined ? [] : [{ revision: stable, weight: 100 - weight - beside }]),
+    { revision, baseline: true, weight: beside },
+    { revision, weight },
+  ]
+  return all.filter((backend) => backend.weight > 0)
 }
+
+/** A backend in words, such as `revision 3`. */
+export const backendText = ({ revision, baseline }: Backend): string =>
+  `${baseline ? "the baseline of " : ""}revision ${revision}`
 
 function candidateWeight({ phase, step, strategy }: Rollout, steps: RolloutSettings["steps"]): number {
   switch (phase) {
@@ -128,14 +159,24 @@ export function advance(rollout: Rollout, facts: Facts, settings: RolloutSetting
   if ((isExposed(rollout) || rollout.phase === "settling") && serving === 0) {
     return abort(rollout, `none of ${wanted} pods is ready${broken === undefined ? "" : `; ${broken}`}`, now)
   }
+  const { baseline } = facts
+  if (rollout.phase === "shifting" && baseline?.serving === 0) {
+    return abort(rollout, `none of the ${baseline.wanted} pods of its baseline is ready; ${remedy}`, now)
+  }
 
   switch (rollout.phase) {
-    case "preparing":
+    case "preparing": {
       if (broken !== undefined) return abort(rollout, broken, now)
-      if (wanted > 0 && ready >= wanted) return to("verifying", `${ready} of ${wanted} pods are ready`)
-      return late
-        ? abort(rollout, `${ready} of ${wanted} pods were ready after ${settings.progressDeadline} s`, now)
-        : rollout
+      if (baseline?.broken !== undefined)
+        return abort(rollout, `its baseline: ${baseline.broken}; ${remedy}`, now)
+      const up = wanted > 0 && ready >= wanted
+      if (up && isBaselineUp(rollout, facts)) return to("verifying", `${ready} of ${wanted} pods are ready`)
+      if (!late) return rollout
+      const count = (pods: Pods) => `${pods.ready} of ${pods.wanted} pods`
+      const short = up && baseline ? `${count(baseline)} of its baseline` : count(facts.candidate)
+      const why = `${short} were ready after ${settings.progressDeadline} s`
+      return abort(rollout, up ? `${why}; ${remedy}` : why, now)
+    }
     case "verifying": {
       if (facts.smoke && !facts.smoke.ok) return abort(rollout, facts.smoke.reason, now)
       if (!facts.smoke) return rollout
@@ -174,28 +215,43 @@ export function advance(rollout: Rollout, facts: Facts, settings: RolloutSetting
 }
 
 /** A first revision has nobody to share traffic with, and one that was proven needs no proof. */
-const stepsOf = ({ strategy, kind, stable }: Rollout, { steps }: RolloutSettings) =>
-  strategy === "canary" && kind === "deploy" && stable !== undefined ? steps : []
+const stepsOf = (rollout: Rollout, { steps }: RolloutSettings) => (sharesTraffic(rollout) ? steps : [])
 
-/** Goes on where the analysis is over and the candidate has the pods for more traffic. */
+const sharesTraffic = ({ strategy, kind, stable }: Pick<Rollout, "strategy" | "kind" | "stable">) =>
+  strategy === "canary" && kind === "deploy" && stable !== undefined
+
+/** What helps where a baseline has no pods. */
+const remedy =
+  "it takes as many pods again as the stable revision has: make room for them, or set the judge's baseline: stable"
+
+/** A rollout without one needs none. */
+const isBaselineUp = (rollout: Rollout, { baseline }: Facts): boolean =>
+  !needsBaseline(rollout) || (baseline !== undefined && baseline.ready >= baseline.wanted)
+
+/** Goes on where the analysis is over, and the candidate and what it is judged against have the pods for more traffic. */
 function analysed(
   rollout: Rollout,
-  { assessment, candidate: { wanted, ready } }: Facts,
+  facts: Facts,
   settings: RolloutSettings,
   now: number,
   passed: (why: string) => Rollout,
 ): Rollout {
+  const { assessment, baseline, candidate } = facts
+  const { wanted, ready } = candidate
   const duration = analysisOf(rollout, settings)
   const { outcome, reason } =
     duration === 0 ? { outcome: "pass", reason: "no analysis is asked for" } : (assessment ?? {})
   if (outcome === "fail" && reason !== undefined) return abort(rollout, reason, now)
   if (outcome !== "pass" || reason === undefined) return rollout
   // One that has all traffic has no more to get.
-  if (ready >= wanted || rollout.phase === "promoting") return passed(reason)
+  const up = ready >= wanted || rollout.phase === "promoting"
+  if (up && isBaselineUp(rollout, facts)) return passed(reason)
   const late = now - rollout.since >= duration + settings.progressDeadline * 1000
-  return late
-    ? abort(rollout, `${ready} of ${wanted} pods are ready, too few for more traffic`, now)
-    : rollout
+  if (!late) return rollout
+  const few = "pods are ready, too few for more traffic"
+  return up && baseline
+    ? abort(rollout, `its baseline: ${baseline.ready} of ${baseline.wanted} ${few}; ${remedy}`, now)
+    : abort(rollout, `${ready} of ${wanted} ${few}`, now)
 }
 
 /**

@@ -85,9 +85,9 @@ async function datadog(replies: Reply[], options: Partial<DatadogOptions> = {}, 
     timing: { now: () => clock.at, limit },
     ...options,
   })
-  const next = (seconds = 10) => {
+  const next = (seconds = 10, role = version.role) => {
     clock.at += seconds * 1000
-    return source.observe(version)
+    return source.observe({ ...version, role })
   }
   return { source, requests, pauses, next, server }
 }
@@ -106,7 +106,7 @@ describe("Datadog", () => {
     expect(url.pathname).toBe("/api/v1/query")
     expect([url.searchParams.get("from"), url.searchParams.get("to")]).toEqual([`${from}`, `${from + 10}`])
     const scope =
-      "{kube_namespace:production,service:f1-backend,version:12," +
+      "{kube_namespace:production,kube_app_instance:f1-backend-12," +
       "!route:/health/live,!route:/health/ready,!route:/metrics}"
     expect(url.searchParams.get("query")?.split(/,(?=sum:)/)).toEqual([
       `sum:http_requests.count${scope} by {status}.as_count().rollup(sum, 10)`,
@@ -260,6 +260,14 @@ describe("Datadog", () => {
     expect(await next()).toMatchObject({
       ...{ requests: 4, pods: { wanted: 0, failing: 0 }, missing: "the pods cannot be listed: forbidden" },
     })
+  })
+
+  it("asks for a baseline's own pods", async () => {
+    const { next, requests } = await datadog([says(200, answer([]))])
+    await next(0, "baseline")
+    await next(10, "baseline")
+    const query = requests[0]?.url.searchParams.get("query")
+    expect(query).toContain("{kube_namespace:production,kube_app_instance:f1-backend-12-baseline,")
   })
 
   it("takes other names and tags", async () => {

@@ -60,6 +60,48 @@ describe("judge", () => {
   })
 })
 
+describe("judge, with as few points as a short step has", () => {
+  /** Median durations of a service that takes about 6 ms, now and then a lot more, as on a machine that has other work too. */
+  function service(seed: number) {
+    let state = seed
+    const chance = () => {
+      // Numerical Recipes' quick one.
+      state = (Math.imul(state, 1664525) + 1013904223) >>> 0
+      return (state + 0.5) / 2 ** 32
+    }
+    const normal = () => Math.sqrt(-2 * Math.log(chance())) * Math.cos(2 * Math.PI * chance())
+    return (points: number) =>
+      Array.from({ length: points }, () => 6 * Math.exp(0.4 * normal()) * (chance() < 0.1 ? 4 : 1))
+  }
+  const runs = 4000
+  const alarms = (by: number, { points, confidence }: { points: number; confidence: number }) => {
+    const next = service(2026)
+    const settings = { points: 8, confidence, direction: "increase" } as const
+    return Array.from({ length: runs }, () => {
+      const slow = next(points).map((value) => value + by)
+      return judge(slow, next(points), settings).verdict
+    }).filter((verdict) => verdict === "worse").length
+  }
+
+  it.each([
+    [8, 98, 0.01],
+    [20, 98, 0.01],
+    [10, 99.8, 0.001],
+  ])("takes one of the same kind, by %s points at %s, for worse about as often as it says", (...asked) => {
+    const [points, confidence, rate] = asked
+    // Three deviations above what is expected.
+    const most = runs * rate + 3 * Math.sqrt(runs * rate)
+    expect(alarms(0, { points, confidence })).toBeLessThanOrEqual(most)
+  })
+
+  it.each([
+    [8, 98, 1],
+    [10, 99.8, 0.995],
+  ])("sees 80 ms more by %s points at %s", (points, confidence, rate) => {
+    expect(alarms(80, { points, confidence })).toBeGreaterThanOrEqual(rate * runs)
+  })
+})
+
 describe("compare", () => {
   const history = (values: number[]): Observation[] =>
     values.map((p95) => ({

@@ -284,13 +284,14 @@ describe("the section analysis", () => {
   })
 
   it("may have a judge", () => {
-    const judge = "{ metric: p95, confidence: 98, points: 50 }"
-    const rules = "[{ metric: failing-pods, above: 50, for: 5m }]"
-    expect(settings(`{ interval: 10s, patience: 5m, rules: ${rules}, judge: ${judge} }`).judge).toEqual({
-      metric: "p95",
-      confidence: 98,
-      points: 50,
-    })
+    const judge = (more: string) => {
+      const rules = "[{ metric: failing-pods, above: 50, for: 5m }]"
+      const asked = `{ metric: p95, confidence: 98, points: 50${more} }`
+      return settings(`{ interval: 10s, patience: 5m, rules: ${rules}, judge: ${asked} }`).judge
+    }
+    expect(judge("")).toEqual({ metric: "p95", confidence: 98, points: 50, baseline: "fresh" })
+    expect(judge(", baseline: stable")).toMatchObject({ baseline: "stable" })
+    expect(() => judge(", baseline: warm")).toThrow("judge.baseline")
   })
 
   const rule = (text: string) => `{ interval: 10s, patience: 5m, rules: [{ ${text} }] }`

@@ -307,6 +307,86 @@ describe("rollback", () => {
   })
 })
 
+describe("a deploy with a judge that asks for a fresh baseline", () => {
+  const judge = (baseline: string) =>
+    `analysis: { judge: { metric: error-rate, confidence: 98, points: 50, baseline: ${baseline} } }`
+  const beside = "api-2-baseline"
+  const phase = "pitwall.dev/phase"
+
+  /** A deploy of a second revision, once it is in a phase. */
+  async function under(there: string, more: Parameters<Platform["deploy"]>[1] = { strategy: "canary" }) {
+    const platform = new Platform()
+    platform.set(judge("fresh"))
+    await platform.deploy("a")
+    expect(platform.cluster.all("Deployment")).toHaveLength(1)
+    const reached = new Promise<void>((resolve) => {
+      platform.cluster.watchers.push(({ metadata }) => {
+        if (metadata?.annotations?.[phase] === there) resolve()
+      })
+    })
+    const deploying = platform.deploy("b", more)
+    deploying.catch(() => undefined)
+    await reached
+    return { platform, deploying }
+  }
+
+  it("has one while it shifts, which status shows, and none when it is promoted", async () => {
+    const { platform, deploying } = await under("shifting")
+    expect(platform.traffic()).toEqual({ "api-1": 80, [beside]: 10, "api-2": 10 })
+    expect(platform.asked).toContain(`${beside}:8000 /api/recipes`)
+    const [line] = /.*2-baseline.*/.exec(statusText(await statusOf(platform.site(), ["api"]))) ?? []
+    expect(line).toMatch(/2-baseline +10 % +2 of 2 +– +sha256:aaaaaaaaaaaa/)
+    expect(await deploying).toMatch(/api +promoted +2 /)
+    expect(platform.cluster.get("Deployment", beside)).toBeUndefined()
+    expect(statusText(await statusOf(platform.site(), ["api"]))).not.toContain("baseline")
+  })
+
+  it("has none with blue-green", async () => {
+    const { platform, deploying } = await under("promoting", { strategy: "blue-green" })
+    expect(platform.cluster.get("Deployment", beside)).toBeUndefined()
+    await deploying
+  })
+
+  it.each([
+    ["fresh", "stable", true],
+    ["stable", "fresh", false],
+  ])("begins with a %s baseline, and goes on so when the settings say %s", async (first, then, fresh) => {
+    const platform = new Platform()
+    await platform.deploy("a")
+    platform.set(judge(first))
+    const site = platform.site({ dies: 60 })
+    platform.set(judge(then))
+    void platform.deploy("b", { strategy: "canary" }, site).catch(() => undefined)
+    await platform.clock.until(site.dead)
+    const { [phase]: reached } = platform.cluster.get("HTTPRoute", "api")?.metadata?.annotations ?? {}
+    expect(reached).toMatch(/preparing|verifying/)
+    platform.said.length = 0
+    expect(await platform.deploy("b", { strategy: "canary" })).toMatch(/api +promoted +2 /)
+    expect(platform.said.join("\n").includes("10 % on the baseline of revision 2")).toBe(fresh)
+    expect(platform.cluster.get("Deployment", beside)).toBeUndefined()
+  })
+
+  it("is rolled back while it shifts, and leaves nothing", async () => {
+    const { platform, deploying } = await under("shifting")
+    expect(await platform.rollback({}, platform.site({ who: "grace" }))).toMatch(/api +promoted +1 /)
+    await expect(deploying).rejects.toThrow("taken back by grace: it is wrong")
+    expect(platform.traffic()).toEqual({ "api-1": 100 })
+    expect(platform.cluster.get("Deployment", beside)).toBeUndefined()
+  })
+
+  it("is planned with what it takes", async () => {
+    const platform = new Platform()
+    await platform.deploy("a")
+    const shown = async (baseline: string) => {
+      platform.set(judge(baseline))
+      const wish = { images: { api: image("b") }, secrets: {}, reason: "", author: "alan", override: "" }
+      return describePlan(await plan(platform.site(), { ...wish, strategy: "canary" }))
+    }
+    expect(await shown("fresh")).toContain(", judged against a fresh baseline of as many pods as 1 has, ")
+    expect(await shown("stable")).not.toContain("baseline of")
+  })
+})
+
 describe("plan", () => {
   it("says what a deploy would do and what is against it, and changes nothing", async () => {
     const platform = new Platform()

@@ -58,7 +58,9 @@ export class Platform {
   /** Revisions that answer every request with an error, and those that are not ready by their own word. */
   readonly failing = new Set<number>()
   readonly unwell = new Set<number>()
-  private readonly configuration = readDeploy(shipped, { file: "short.yaml", text: short })
+  /** What was asked of whom by way of the API server. */
+  readonly asked: string[] = []
+  private readonly layers = [{ file: "short.yaml", text: short }]
 
   /** @param dies at which of its requests the command is killed */
   site({
@@ -74,9 +76,10 @@ export class Platform {
       whoAmI: () => Promise.resolve(who),
       proxy: (_kind, _namespace, name, path) => Promise.resolve(this.answer(name, path)),
     }
-    const at = environmentOf(this.configuration, environment)
+    const configuration = readDeploy(shipped, ...this.layers)
+    const at = environmentOf(configuration, environment)
     return {
-      ...{ cluster, who, configuration: this.configuration, environment: at, clock: this.clock },
+      ...{ cluster, who, configuration, environment: at, clock: this.clock },
       ...{ id: newId(this.cluster.now()), audit: new AuditLog(cluster, at.namespace), watch: "pass" },
       notifier: new Notifier([
         {
@@ -91,6 +94,11 @@ export class Platform {
       say: (line) => this.said.push(line),
       dead: client.dead,
     }
+  }
+
+  /** Lays other settings over those of commands to come. */
+  set(text: string): void {
+    this.layers.push({ file: "more.yaml", text })
   }
 
   deploy(letter: string, more: Partial<Wish> = {}, site: Site = this.site()): Promise<string> {
@@ -145,6 +153,7 @@ export class Platform {
   }
 
   private answer(name: string, path: string): { status: number; text: string } {
+    this.asked.push(`${name} ${path}`)
     const [target = ""] = name.split(":")
     const number = Number(target === "api" ? this.home() : target.slice("api-".length))
     if (path !== "/health/ready") return { status: this.failing.has(number) ? 500 : 200, text: "[]" }

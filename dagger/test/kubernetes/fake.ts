@@ -22,8 +22,8 @@ export class FakeCluster {
   private readonly objects = new Map<string, Thing>()
   private readonly pods = new Map<string, FakePod[]>()
   private counter = 0
-  /** By revision; those not named are well. */
-  readonly health = new Map<number, Health>()
+  /** By revision, or by the name of a Deployment that is none; those not named are well. */
+  readonly health = new Map<number | string, Health>()
   /** Is told of each object that was written. */
   watchers: ((thing: Thing) => void)[] = []
   /** No API server answers. */
@@ -166,10 +166,10 @@ export class FakeCluster {
   private remove(thing: Thing): void {
     const live = this.objects.get(keyOf(thing))
     this.objects.delete(keyOf(thing))
-    this.pods.delete(thing.metadata?.name ?? "")
-    for (const [key, { metadata }] of this.objects) {
-      if (metadata?.ownerReferences?.some(({ uid }) => uid === live?.metadata?.uid) === true) {
-        this.objects.delete(key)
+    if (thing.kind === "Deployment") this.pods.delete(thing.metadata?.name ?? "")
+    for (const object of this.objects.values()) {
+      if (object.metadata?.ownerReferences?.some(({ uid }) => uid === live?.metadata?.uid) === true) {
+        this.remove(object)
       }
     }
   }
@@ -193,7 +193,8 @@ export class FakeCluster {
   }
 
   private healthOf({ metadata }: Thing): Health {
-    return this.health.get(Number(metadata?.labels?.[labels.revision])) ?? "well"
+    const revision = metadata?.labels?.[labels.revision]
+    return this.health.get(revision === undefined ? (metadata?.name ?? "") : Number(revision)) ?? "well"
   }
 
   private present(thing: Thing): Thing {

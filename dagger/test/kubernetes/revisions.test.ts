@@ -119,6 +119,90 @@ describe("Revisions", () => {
   })
 })
 
+describe("a fresh baseline", () => {
+  /** Revision 7 in service, and revision 8 that is to be judged against it. */
+  async function judged() {
+    const there = begin()
+    const { clock, cluster, revisions, objects } = there
+    await revisions.bringUp(objects(), "seven")
+    await revisions.bringUp(objects({ revision: 8 }), "eight")
+    await revisions.bringUpBaseline(8, { stable: 7, replicas: 3, port: 8000 })
+    await clock.pass(startup)
+    return { ...there, deployment: () => cluster.get("Deployment", "f1-backend-8-baseline") }
+  }
+
+  it("is neither of the two revisions, and neither has its pods", async () => {
+    const { client, revisions } = await judged()
+    expect((await revisions.all()).map(({ number }) => number)).toEqual([8, 7])
+    expect(await revisions.baselines()).toMatchObject([
+      { number: 8, digest: release().digest, image: release().image, wanted: 3, ready: 3 },
+    ])
+    const names = async (whose?: "baseline") =>
+      (await revisions.pods(8, whose)).map(({ metadata }) => metadata?.name?.replace(/-pod.*/, ""))
+    expect(await names()).toEqual(Array(2).fill("f1-backend-8"))
+    expect(await names("baseline")).toEqual(Array(3).fill("f1-backend-8-baseline"))
+    expect(await revisions.pods(7)).toHaveLength(2)
+    const version = { namespace: "f1-staging", service: "f1-backend", revision: 8 }
+    const measured = async (role: "candidate" | "baseline") =>
+      (await new ClusterPods(client).pods({ ...version, role })).wanted
+    expect([await measured("candidate"), await measured("baseline")]).toEqual([2, 3])
+  })
+
+  it("may be asked for twice, grows and never shrinks, and stays what it is", async () => {
+    const { client, cluster, revisions, deployment } = await judged()
+    const before = deployment()
+    cluster.merge(cluster.get("Deployment", "f1-backend-7") ?? {}, {
+      spec: { template: { metadata: { annotations: { restarted: "now" } } } },
+    })
+    const address = cluster.get("Service", "f1-backend-8-baseline") ?? {}
+    // As after a command that died between the two.
+    await client.delete(address)
+    await revisions.bringUpBaseline(8, { stable: 7, replicas: 2, port: 8000 })
+    expect(deployment()).toEqual(before)
+    expect(cluster.get("Service", "f1-backend-8-baseline")?.spec).toEqual(address.spec)
+    await revisions.bringUpBaseline(8, { stable: 7, replicas: 5, port: 8000 })
+    expect(deployment()?.spec).toEqual({ ...before?.spec, replicas: 5 })
+  })
+
+  it("goes with the revision that is judged against it, and its Service goes with it", async () => {
+    const { cluster, revisions, deployment } = await judged()
+    const owner = (thing = deployment()) => thing?.metadata?.ownerReferences?.map(({ name }) => name)
+    const address = () => cluster.get("Service", "f1-backend-8-baseline")
+    expect([owner(), owner(address())]).toEqual([["f1-backend-8"], ["f1-backend-8-baseline"]])
+    await revisions.remove(8)
+    expect([deployment(), address()]).toEqual([undefined, undefined])
+  })
+
+  it("is taken away with whatever was left of others, and nothing else is", async () => {
+    const { cluster, revisions } = await judged()
+    await revisions.bringUpBaseline(7, { stable: 8, replicas: 1, port: 8000 })
+    await revisions.removeBaselines()
+    await revisions.removeBaselines()
+    expect(cluster.all("Deployment").map(({ metadata }) => metadata?.name)).toEqual([
+      ...["f1-backend-7", "f1-backend-8"],
+    ])
+    expect(cluster.all("Service").map(({ metadata }) => metadata?.name)).toEqual([
+      ...["f1-backend-7", "f1-backend-8"],
+    ])
+  })
+
+  it("says how far it has come, and where there is nothing to make it of", async () => {
+    const { cluster, revisions } = await judged()
+    expect(await revisions.readiness(8, "baseline")).toEqual({ wanted: 3, ready: 3, serving: 3 })
+    cluster.health.set("f1-backend-8-baseline", "crashing")
+    expect((await revisions.readiness(8, "baseline")).broken).toMatch(
+      /^f1-backend-8-baseline-pod-\d+: it ended/,
+    )
+    await revisions.removeBaselines()
+    await revisions.remove(7)
+    await revisions.bringUpBaseline(8, { stable: 7, replicas: 3, port: 8000 })
+    expect(await revisions.readiness(8, "baseline")).toMatchObject({
+      serving: 0,
+      broken: "the Deployment of revision 8's baseline is gone",
+    })
+  })
+})
+
 describe("ClusterPods", () => {
   const version = { namespace: "f1-staging", service: "f1-backend", revision: 7, role: "candidate" } as const
 

@@ -5,8 +5,8 @@ import { describe, expect, it } from "vitest"
 import { parse, stringify } from "yaml"
 import { accessObjects, approvalsNamespace, readSubject, watchAccount } from "../../src/manifests/access.js"
 import type { Plain } from "../../src/manifests/plain.js"
-import { revisionObjects, routeObject } from "../../src/manifests/objects.js"
-import { full, release, workload } from "./fixtures.js"
+import { baselineObjects, revisionObjects, routeObject } from "../../src/manifests/objects.js"
+import { full, release, the, workload } from "./fixtures.js"
 
 const objects = accessObjects({
   namespace: "f1-production",
@@ -122,7 +122,10 @@ describe("accessObjects", () => {
       backends: [],
       port: 8000,
     })
-    for (const { apiVersion = "", kind = "" } of [...revisionObjects(workload(full), release()), route]) {
+    const own = revisionObjects(workload(full), release())
+    const baseline = { namespace: "f1-production", service: "api", revision: 8, port: 8000, replicas: 2 }
+    const fresh = baselineObjects(the("Deployment", own), baseline)
+    for (const { apiVersion = "", kind = "" } of [...own, ...fresh, route]) {
       const group = apiVersion.includes("/") ? `.${apiVersion.split("/")[0] ?? ""}` : ""
       const plural = `${kind.toLowerCase().replace(/y$/, "ie")}s${group}`
       expect(of(plural)).toEqual(expect.arrayContaining(["get", "create"]))

@@ -5,6 +5,7 @@ import { describe, expect, it } from "vitest"
 import { parse, stringify } from "yaml"
 import { difference } from "../../src/manifests/diff.js"
 import {
+  baselineObjects,
   ownedBy,
   previewRoute,
   revisionObjects,
@@ -357,6 +358,80 @@ describe("revisionObjects", () => {
       expect(attempt(names)).toThrow(names[0])
       expect(attempt(names)).not.toThrow(/hunter2/)
     }
+  })
+})
+
+describe("baselineObjects", () => {
+  const affine = structuredClone(deployment)
+  Object.assign(affine.spec?.template.spec ?? {}, {
+    affinity: {
+      podAntiAffinity: {
+        requiredDuringSchedulingIgnoredDuringExecution: [
+          {
+            topologyKey: "kubernetes.io/hostname",
+            labelSelector: { matchLabels: affine.spec?.selector.matchLabels },
+          },
+        ],
+      },
+    },
+  })
+  const baseline = { namespace: "f1-staging", service: "f1-backend", revision: 8, port: 8000, replicas: 3 }
+  const made = baselineObjects(affine, baseline)
+  const [fresh, address] = made
+  const candidate = deploymentOf({ revision: 8 })
+
+  it("runs what the stable revision runs, with its configuration, as often as it is told", () => {
+    expect(fresh.metadata?.name).toBe("f1-backend-8-baseline")
+    expect(fresh.spec?.replicas).toBe(3)
+    const running = ({ spec }: typeof fresh) => {
+      const { containers, volumes, serviceAccountName, securityContext } = spec?.template.spec ?? {}
+      return { containers, volumes, serviceAccountName, securityContext, ready: spec?.minReadySeconds }
+    }
+    expect(running(fresh)).toEqual(running(deployment))
+    expect(fresh.spec?.template.metadata?.annotations).toEqual(
+      deployment.spec?.template.metadata?.annotations,
+    )
+  })
+
+  it("chooses its own pods, and is chosen by nobody else's", () => {
+    const own = selectors(JSON.stringify(made))
+    // Deployment, two spreads, an affinity, Service.
+    expect(own).toHaveLength(5)
+    for (const selector of own) {
+      expect(chosen(selector, fresh)).toBe(true)
+      expect(chosen(selector, deployment)).toBe(false)
+      expect(chosen(selector, candidate)).toBe(false)
+      expect(chosen(selector, baselineObjects(affine, { ...baseline, revision: 9 })[0])).toBe(false)
+    }
+    const others = [...objects, ...revisionObjects(workload(full), release({ revision: 8 }))]
+    const theirs = selectors(JSON.stringify(others.filter(({ kind }) => kind !== "NetworkPolicy")))
+    for (const selector of [...theirs, ...selectors(JSON.stringify(stable))]) {
+      expect(chosen(selector, fresh)).toBe(false)
+    }
+    const covered = the("NetworkPolicy", objects).spec?.podSelector?.matchLabels ?? {}
+    expect(chosen(covered, fresh)).toBe(true)
+  })
+
+  it("is found by no label of a revision's", () => {
+    for (const { metadata } of [...made, fresh.spec?.template ?? {}]) {
+      expect(metadata?.labels).not.toHaveProperty("pitwall.dev/revision")
+      expect(metadata?.labels).toMatchObject({
+        "pitwall.dev/baseline": "8",
+        "app.kubernetes.io/instance": "f1-backend-8-baseline",
+        "app.kubernetes.io/version": "1.4.0",
+      })
+    }
+  })
+
+  it("has an address that a route can name", () => {
+    const { backends, ...where } = {
+      ...baseline,
+      backends: [{ revision: 8, baseline: true as const, weight: 10 }],
+    }
+    const [backend] =
+      routeObject({ ...where, hostnames: [], gateway, backends }).spec.rules[0]?.backendRefs ?? []
+    expect([backend?.name, backend?.port]).toEqual([address.metadata?.name, address.spec?.ports?.[0]?.port])
+    expect(address.spec?.ports?.[0]?.targetPort).toBe("http")
   })
 })
 

@@ -4,13 +4,14 @@ import type { MetricsSource, Version } from "../../src/analysis/sources.js"
 import type { Cluster } from "../../src/kubernetes/client.js"
 import { Revisions } from "../../src/kubernetes/revisions.js"
 import { accessObjects } from "../../src/manifests/access.js"
-import { labels, revisionName } from "../../src/manifests/labels.js"
+import { baselineName, labels, revisionName } from "../../src/manifests/labels.js"
 import { revisionObjects, stableService } from "../../src/manifests/objects.js"
 import type { RolloutSettings } from "../../src/rollout/configuration.js"
+import type { AnalysisSettings } from "../../src/analysis/rules.js"
 import { askToAbort, Controller, type Means, tidy } from "../../src/rollout/controller.js"
 import { Held, Lease } from "../../src/rollout/lease.js"
 import { type Entrance, RolloutRecord, Superseded } from "../../src/rollout/record.js"
-import { isOver, type Rollout, takeOver } from "../../src/rollout/rollout.js"
+import { abort, isOver, type Rollout, takeOver } from "../../src/rollout/rollout.js"
 import { FakeClock } from "../clock.js"
 import { FakeCluster, startup } from "../kubernetes/fake.js"
 import { needed, release, workload } from "../manifests/fixtures.js"
@@ -26,6 +27,7 @@ const entrance: Entrance = {
 }
 const plan = workload(needed.replace("max: 6", "max: 8"))
 const nameOf = (revision: number) => revisionName(service, revision)
+const beside = baselineName(service, 2)
 
 /** What the deployer may do, and whatever it is asked beyond. */
 function rights(): (verb: string, resource: string) => void {
@@ -54,6 +56,8 @@ function rights(): (verb: string, resource: string) => void {
 class Traffic implements MetricsSource {
   readonly name = "fake"
   readonly errors = new Map<number, number>()
+  /** Milliseconds that an answer takes, by role; 50, if not said. */
+  readonly took: Partial<Record<Version["role"], number>> = {}
   readonly asked: string[] = []
   private readonly seen = new Map<string, number>()
 
@@ -66,11 +70,12 @@ class Traffic implements MetricsSource {
     const seconds = (at - (this.seen.get(key) ?? at)) / 1000
     this.seen.set(key, at)
     const requests = 50 * seconds
-    const wanted = Number(this.cluster.get("Deployment", nameOf(revision))?.spec?.replicas)
+    const name = role === "baseline" ? baselineName(service, revision) : nameOf(revision)
+    const wanted = Number(this.cluster.get("Deployment", name)?.spec?.replicas)
     return Promise.resolve({
       ...{ at, seconds, requests, errors: (requests * (this.errors.get(revision) ?? 0)) / 100 },
-      ...{ p95: 100, p50: 50 },
-      pods: { wanted, failing: wanted - this.cluster.serving(nameOf(revision)) },
+      ...{ p95: 100, p50: this.took[role] ?? 50 },
+      pods: { wanted, failing: wanted - this.cluster.serving(name) },
     })
   }
 }
@@ -83,10 +88,14 @@ class Platform {
   readonly said: string[] = []
   /** Requests that no pod could have answered. */
   readonly lost: string[] = []
+  /** The shares that each has now, by name. */
+  routed: Record<string, number> = {}
   /** The shares that the candidate has had, in turn. */
   readonly shares: number[] = []
   readonly smokes: number[] = []
+  readonly probes: string[] = []
   smoke = { ok: true, reason: "it is well" }
+  judge?: NonNullable<AnalysisSettings["judge"]>
 
   static async begin(pods = 4): Promise<Platform> {
     const platform = new Platform()
@@ -116,14 +125,18 @@ class Platform {
     }
   }
 
-  /** Everything that gets requests has pods for them; and the route's shares are a whole. */
+  /** Everything that gets requests has an address, and pods for them; and the route's shares are a whole. */
   private look(): void {
     const route = this.cluster.get("HTTPRoute", service)
     const { rules } = route?.spec as { rules: { backendRefs: { name: string; weight: number }[] }[] }
     const targets = rules.flatMap(({ backendRefs }) => backendRefs)
     const { selector } = this.cluster.get("Service", service)?.spec as { selector: Record<string, string> }
+    if (targets.length > 0)
+      this.routed = Object.fromEntries(targets.map(({ name, weight }) => [name, weight]))
     const names = [...targets.map(({ name }) => name), nameOf(Number(selector[labels.revision]))]
-    for (const name of names) if (this.cluster.serving(name) === 0) this.lost.push(name)
+    for (const name of names) {
+      if (!this.cluster.get("Service", name) || this.cluster.serving(name) === 0) this.lost.push(name)
+    }
     const sum = targets.reduce((total, { weight }) => total + weight, 0)
     if (sum !== 100) this.lost.push(`${sum} %`)
     const share = targets.find(({ name }) => name === nameOf(2))?.weight ?? 0
@@ -133,14 +146,18 @@ class Platform {
   means(cluster: Cluster, lease: Lease, change: Partial<RolloutSettings> = {}): Means {
     const plan = settings(change)
     return {
-      ...{ cluster, lease, settings: plan, analysis, source: this.traffic, clock: this.clock },
+      ...{ cluster, lease, settings: plan, source: this.traffic, clock: this.clock },
+      analysis: { ...analysis, ...(this.judge && { judge: this.judge }) },
       record: new RolloutRecord(cluster, entrance, plan),
       revisions: new Revisions(cluster, entrance.namespace, service),
       smoke: (revision) => {
         this.smokes.push(revision)
         return Promise.resolve(this.smoke)
       },
-      probe: () => Promise.resolve(),
+      probe: (revision, whose) => {
+        this.probes.push(`${whose} ${revision}`)
+        return Promise.resolve()
+      },
       point: this.point(cluster),
       watch: "print()",
       history: 3,
@@ -222,6 +239,9 @@ class Platform {
     expect([this.replicas(revision), this.replicas(other)]).toEqual([pods, 0])
     expect(this.least(revision)).toBe(2)
     expect(this.cluster.all("Job")).toEqual([])
+    const names = (kind: string) => this.cluster.all(kind).map(({ metadata }) => metadata?.name)
+    expect(names("Deployment")).toEqual([nameOf(1), nameOf(2)])
+    expect(names("Service")).not.toContain(beside)
     expect(this.lost).toEqual([])
   }
 }
@@ -431,7 +451,162 @@ describe("Controller", () => {
     expect(platform.cluster.get("ConfigMap", nameOf(5))).toBeDefined()
   })
 
-  describe.each(["canary", "blue-green"] as const)("of a %s", (strategy) => {
+  describe("judged against a fresh baseline", () => {
+    const judge = { metric: "p50", confidence: 98, points: 8, baseline: "fresh" } as const
+    const long = { steps: [{ weight: 10, for: 30 }] }
+    const judged = { baseline: true } as const
+    const aborted = (message: string) => ({
+      phase: "aborted",
+      message: expect.stringContaining(message) as string,
+    })
+
+    it("shares users between two of the same age, with equally many pods, until it is over", async () => {
+      const platform = await Platform.begin()
+      const steps = [10, 50, 60].map((weight) => ({ weight, for: 6 }))
+      const seen: Record<string, unknown>[] = []
+      const pods: unknown[] = []
+      const entered = ({ phase }: Rollout) => {
+        seen.push(platform.routed)
+        pods.push([platform.replicas(2), platform.cluster.serving(beside)])
+        // What has had users still drains.
+        if (phase === "promoted") expect(platform.cluster.get("Service", beside)).toBeDefined()
+      }
+      expect(await platform.run(judged, { entered, plan: { steps } })).toMatchObject({ phase: "promoted" })
+      expect(seen.slice(1, 5)).toEqual([
+        { [nameOf(1)]: 80, [beside]: 10, [nameOf(2)]: 10 },
+        { [beside]: 50, [nameOf(2)]: 50 },
+        { [beside]: 40, [nameOf(2)]: 60 },
+        { [nameOf(2)]: 100 },
+      ])
+      expect(pods).toEqual(Array(7).fill([4, 4]))
+      expect(platform.said.join("\n")).toContain("10 % on the baseline of revision 2, 10 % on revision 2")
+      platform.expectOn(2, 1)
+    })
+
+    it("grows as the candidate grows, when more users come", async () => {
+      const platform = await Platform.begin()
+      const pods: Record<string, unknown> = {}
+      const entered = ({ phase, step }: Rollout) => {
+        pods[`${phase} ${step}`] = [platform.replicas(2), platform.cluster.serving(beside)]
+        if (phase === "verifying") platform.cluster.merge(deployment(1), { spec: { replicas: 6 } })
+      }
+      await platform.run(judged, { entered })
+      expect(pods).toMatchObject({ "verifying 0": [4, 4], "shifting 0": [6, 6], "shifting 1": [6, 6] })
+      platform.expectOn(2, 1, 6)
+    })
+
+    it("is held against that, and not against pods with warm caches", async () => {
+      const platform = await Platform.begin()
+      platform.judge = judge
+      Object.assign(platform.traffic.took, { stable: 5, baseline: 50, candidate: 50 })
+      expect(await platform.run(judged, { plan: long })).toMatchObject({ phase: "promoted" })
+      expect(platform.traffic.asked).toContain("baseline 2")
+      expect(platform.traffic.asked).not.toContain("stable 1")
+    })
+
+    it("is warmed up as its baseline is, by the same requests", async () => {
+      const platform = await Platform.begin()
+      await platform.run(judged)
+      const often = (whose: string) => platform.probes.filter((probe) => probe === `${whose} 2`).length
+      expect(often("revision")).toBeGreaterThan(0)
+      expect(often("baseline")).toBe(often("revision"))
+      platform.probes.length = 0
+      await platform.run({ id: "r3", revision: 1, stable: 2, strategy: "canary" })
+      expect(platform.probes.filter((probe) => probe.startsWith("baseline"))).toEqual([])
+    })
+
+    it("is held against the stable revision without one, whatever the settings say by now", async () => {
+      const platform = await Platform.begin()
+      platform.judge = judge
+      Object.assign(platform.traffic.took, { stable: 5, baseline: 50, candidate: 50 })
+      expect(await platform.run({}, { plan: long })).toMatchObject(aborted("p50 is 45 ms above"))
+      expect(platform.traffic.asked).not.toContain("baseline 2")
+    })
+
+    it("is taken back when it is slower, and nothing is left of it", async () => {
+      const platform = await Platform.begin()
+      platform.judge = judge
+      platform.traffic.took.candidate = 130
+      expect(await platform.run(judged, { plan: long })).toMatchObject(
+        aborted("p50 is 80 ms above the baseline's"),
+      )
+      expect(platform.shares).toEqual([10, 0])
+      platform.expectOn(1, 2)
+    })
+
+    it.each([
+      ["never ready", "0 of 4 pods of its baseline were ready after 60 s"],
+      ["crashing", `its baseline: ${beside}-pod-`],
+    ] as const)("gets no users without a baseline: one that is %s", async (health, message) => {
+      const platform = await Platform.begin()
+      platform.cluster.health.set(beside, health)
+      const end = await platform.run(judged)
+      expect(end).toMatchObject(aborted(message))
+      expect(end.message).toContain("make room for them, or set the judge's baseline: stable")
+      expect(platform.shares).toEqual([])
+      platform.expectOn(1, 2)
+    })
+
+    it.each(["dies", "is deleted"])("goes back at once when its baseline %s", async (how) => {
+      const platform = await Platform.begin()
+      let ended = 0
+      const entered = ({ phase }: Rollout) => {
+        if (phase === "shifting") {
+          ended = platform.clock.now()
+          if (how === "dies") platform.cluster.health.set(beside, "never ready")
+          else void platform.cluster.client().delete({ ...deployment(2), metadata: { name: beside } })
+        }
+        if (phase === "aborting") expect(platform.clock.now() - ended).toBeLessThanOrEqual(1000)
+      }
+      expect(await platform.run(judged, { entered })).toMatchObject(aborted("pods of its baseline is ready"))
+      expect(platform.shares).toEqual([10, 0])
+    })
+
+    it("leaves nothing behind when the watch took it back and its command is dead", async () => {
+      const platform = await Platform.begin()
+      const client = platform.cluster.client()
+      const entered = (state: Rollout) => {
+        if (state.phase !== "shifting") return
+        client.kill()
+        const patch = new RolloutRecord(client, entrance, settings()).patchOf(
+          abort(state, "unattended", platform.cluster.now()),
+        )
+        platform.cluster.merge(
+          platform.cluster.get("HTTPRoute", service) ?? {},
+          patch as Record<string, unknown>,
+        )
+      }
+      const first = platform.deploy(judged, { client, entered })
+      await platform.clock.until(Promise.race([first, client.dead]))
+      await platform.clock.pass(60_000)
+      expect(platform.routed).toEqual({ [nameOf(1)]: 100 })
+      expect(platform.cluster.get("Deployment", beside)).toBeDefined()
+      const back = await platform.run(judged, { who: "grace" })
+      expect(back).toMatchObject({ phase: "aborted", message: "unattended" })
+      platform.expectOn(1, 2)
+    })
+
+    it("leaves nothing behind when its command died at the very end", async () => {
+      const platform = await Platform.begin()
+      platform.smoke = { ok: false, reason: "its database does not answer" }
+      const client = platform.cluster.client()
+      const entered = ({ phase }: Rollout) => {
+        if (phase === "aborted") client.kill()
+      }
+      const first = platform.deploy(judged, { client, entered })
+      await platform.clock.until(Promise.race([first, client.dead]))
+      expect(platform.cluster.get("Deployment", beside)).toBeDefined()
+      await platform.run(judged, { who: "grace" })
+      platform.expectOn(1, 2)
+    })
+  })
+
+  describe.each([
+    ["a canary", { strategy: "canary" }],
+    ["blue-green", { strategy: "blue-green" }],
+    ["a canary with a fresh baseline", { strategy: "canary", baseline: true }],
+  ] as const)("of %s", (_, asked) => {
+    const { strategy } = asked
     /** Nothing to analyse, so that there are few requests, and each of them can be the last one. */
     const brief = {
       ...{ prePromotion: 0, postPromotion: 0, scaleDownDelay: 1 },
@@ -442,9 +617,9 @@ describe("Controller", () => {
     async function killed(dies: number, after: boolean) {
       const platform = await Platform.begin()
       const client = platform.cluster.client({ dies, after, may: rights() })
-      const first = platform.deploy({ strategy }, { client, plan: brief })
+      const first = platform.deploy(asked, { client, plan: brief })
       await platform.clock.until(Promise.race([first, client.dead]))
-      const { phase } = await platform.run({ strategy }, { who: "grace", plan: brief })
+      const { phase } = await platform.run(asked, { who: "grace", plan: brief })
       return { platform, phase, requests: client.requests }
     }
 
@@ -473,13 +648,13 @@ describe("Controller", () => {
         const kill = ({ phase }: Rollout) => {
           if (phase === fatal) client.kill()
         }
-        const first = platform.deploy({ strategy }, { client, entered: kill })
+        const first = platform.deploy(asked, { client, entered: kill })
         await platform.clock.until(Promise.race([first, client.dead]))
         // The lease is to be free by then: what counts is the time that the other command takes.
         await platform.clock.pass(1000)
         const moments: number[] = []
         const entered = () => moments.push(platform.cluster.now())
-        const end = platform.run({ strategy }, { who: "grace", entered })
+        const end = platform.run(asked, { who: "grace", entered })
         expect(await end).toMatchObject({ phase: "promoted" })
         platform.expectOn(2, 1)
         const taken = Date.parse(String(platform.leaseSpec?.acquireTime))

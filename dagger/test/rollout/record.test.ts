@@ -56,6 +56,15 @@ describe("RolloutRecord", () => {
     })
   })
 
+  it("sends users to the baseline of a rollout that has one, and says so", async () => {
+    const { record, route, weights } = begin()
+    const state = rollout({ phase: "shifting", baseline: true })
+    await record().write(state)
+    expect(await record().read()).toEqual(state)
+    expect(weights()).toEqual({ "f1-backend-1": 80, "f1-backend-2-baseline": 10, "f1-backend-2": 10 })
+    expect(route().metadata?.annotations?.["pitwall.dev/traffic"]).toBe("1=80% 2-baseline=10% 2=10%")
+  })
+
   it("knows none where there is no HTTPRoute", async () => {
     const { record } = begin()
     expect(await record().read()).toBeUndefined()
@@ -110,6 +119,40 @@ describe("RolloutRecord", () => {
     expect(weights()).toEqual({ "f1-backend-1": 100 })
   })
 
+  it.each([
+    ["10", 0, "1", 1],
+    ["50, of which the stable revision has none by itself", 1, "1", 1],
+    ["60", 2, "1", 2],
+  ])("takes a baseline's traffic for the stable revision's at %s", async (_, step, home, stable) => {
+    expect(stableOf(await unannotated(step, home))).toBe(stable)
+  })
+
+  it("does not guess whose a baseline's traffic was", async () => {
+    await expect(unannotated(1, undefined)).rejects.toThrow(
+      "sends requests to the Service f1-backend-2-baseline, which is no revision of f1-backend",
+    )
+  })
+
+  /** What is made of a rollout with a baseline whose annotations were taken away. */
+  async function unannotated(step: number, home: string | undefined) {
+    const { cluster } = begin()
+    const steps = [10, 50, 60].map((weight) => ({ weight, for: 6 }))
+    const record = new RolloutRecord(cluster.client(), entrance, settings({ steps }))
+    await record.write(rollout({ phase: "shifting", step, baseline: true }))
+    if (home !== undefined) {
+      cluster.put({
+        apiVersion: "v1",
+        kind: "Service",
+        metadata: { namespace: "f1-staging", name: "f1-backend" },
+        spec: { selector: { "pitwall.dev/revision": home } },
+      })
+    }
+    cluster.merge(cluster.get("HTTPRoute", "f1-backend") ?? {}, {
+      metadata: { annotations: { [stateName]: null } },
+    })
+    return record.read()
+  }
+
   it("does not touch traffic of others", async () => {
     const { cluster, record } = begin()
     const rules = [{ backendRefs: [{ name: "legacy", port: 80, weight: 1 }] }]
@@ -151,6 +194,14 @@ describe("fromAnnotations", () => {
     expect(() => fromAnnotations({ [stateName]: text })).toThrow(
       `the annotation ${stateName} of the HTTPRoute cannot be read`,
     )
+  })
+
+  it("reads what was written before there were baselines", () => {
+    const old =
+      '{"id":"r2","service":"f1-backend","strategy":"canary","kind":"deploy","revision":2,"stable":1,' +
+      '"digest":"sha256:b2","phase":"shifting","step":1,"since":5,"began":1,"by":"ada","author":"grace",' +
+      '"reason":"release","message":"50 % of traffic","controller":"ada (1)"}'
+    expect(fromAnnotations({ [stateName]: old })).toEqual(JSON.parse(old))
   })
 
   it("knows none where there is none", () => {

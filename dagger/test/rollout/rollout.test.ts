@@ -7,18 +7,21 @@ import {
   backends,
   type Facts,
   isExposed,
+  isJudgedAfresh,
   isOver,
+  needsBaseline,
   type Phase,
   phases,
   type Rollout,
   strategies,
   takeOver,
 } from "../../src/rollout/rollout.js"
-import { rollout, settings } from "./fixtures.js"
+import { analysis, rollout, settings } from "./fixtures.js"
 
 const began = 1_000_000
 const after = (seconds: number) => began + seconds * 1000
 const up = { wanted: 3, ready: 3, serving: 3 }
+const none = { wanted: 3, ready: 0, serving: 0 }
 const says = (outcome: Assessment["outcome"]): Assessment => ({ outcome, reason: `it is ${outcome}` })
 const well: Facts = {
   candidate: up,
@@ -46,11 +49,18 @@ const states: Rollout[] = phases.flatMap((phase) =>
     (["deploy", "rollback"] as const).flatMap((kind) =>
       [0, 1].flatMap((step) => {
         const state = rollout({ phase, strategy, kind, step })
-        return phase === "shifting" ? [state] : [state, firstOf(state)]
+        const judged =
+          strategy === "canary" && kind === "deploy" ? [{ ...state, baseline: true as const }] : []
+        return phase === "shifting" ? [state, ...judged] : [state, firstOf(state), ...judged]
       }),
     ),
   ),
 )
+const named = states.map((state): [string, Rollout] => {
+  const { phase, strategy, kind, step, stable, baseline } = state
+  const first = stable === undefined ? " the first" : ""
+  return [`${phase} ${strategy} ${kind} ${step}${first}${baseline ? " with a baseline" : ""}`, state]
+})
 const candidates: Facts["candidate"][] = [
   up,
   { wanted: 3, ready: 1, serving: 1 },
@@ -59,11 +69,15 @@ const candidates: Facts["candidate"][] = [
   { wanted: 0, ready: 0, serving: 0 },
 ]
 const everyFacts: Facts[] = candidates.flatMap((candidate) =>
-  [true, false].flatMap((guarded) =>
+  [
+    { guarded: true },
+    { guarded: false },
+    ...candidates.map((baseline) => ({ guarded: true, baseline })),
+  ].flatMap((rest) =>
     [undefined, { ok: true, reason: "well" }, { ok: false, reason: "its database is down" }].flatMap(
       (smoke) =>
         [undefined, says("wait"), says("hold"), says("pass"), says("fail")].map((assessment) => ({
-          ...{ candidate, guarded },
+          ...{ candidate, ...rest },
           ...(smoke && { smoke }),
           ...(assessment && { assessment }),
         })),
@@ -219,6 +233,41 @@ describe("advance", () => {
     expect(now.since).toBe(moved ? after(seconds) : began)
   })
 
+  it.each<[string, Partial<Rollout>, Facts["baseline"], number, Phase, string]>([
+    ["is there", { phase: "preparing" }, up, 1, "verifying", "3 of 3 pods are ready"],
+    ["is not there yet", { phase: "preparing" }, { ...up, ready: 2 }, 59, "preparing", "asked for"],
+    [
+      ...(["is late", { phase: "preparing" }, { ...up, ready: 2 }, 60, "aborting"] as const),
+      /^2 of 3 pods of its baseline were ready after 60 s; .*: make room for them, or set .* baseline: stable$/,
+    ],
+    [
+      ...(["is broken", { phase: "preparing" }, { ...up, ready: 0, broken: "OOM" }, 1, "aborting"] as const),
+      /^its baseline: OOM; it takes as many pods again/,
+    ],
+    ["was not looked at", { phase: "preparing" }, undefined, 1, "preparing", "asked for"],
+    ["lost a pod", { phase: "verifying" }, { ...up, ready: 2 }, 63, "verifying", "asked for"],
+    [
+      ...(["lost it for long", { phase: "shifting" }, { ...up, ready: 2 }, 66, "aborting"] as const),
+      /^its baseline: 2 of 3 pods are ready, too few for more traffic; it takes/,
+    ],
+    ["lost all, and has no users", { phase: "verifying" }, none, 1, "verifying", "asked for"],
+    [
+      ...(["lost all, and has users", { phase: "shifting" }, none, 1, "aborting"] as const),
+      /^none of the 3 pods of its baseline is ready; it takes/,
+    ],
+    [
+      ...(["lost all, and has no users any more", { phase: "promoting" }, none, 1] as const),
+      ...(["settling", "it is pass"] as const),
+    ],
+  ] as [string, Partial<Rollout>, Facts["baseline"], number, Phase, string][])(
+    "minds a baseline that %s",
+    (_, change, baseline, seconds, phase, message) => {
+      const now = next({ ...change, baseline: true }, baseline && { baseline }, seconds)
+      expect(now.phase).toBe(phase)
+      expect(now.message).toMatch(message)
+    },
+  )
+
   it("gives a first revision, and one that was proven, all traffic without steps", () => {
     expect(advance(firstOf(rollout({ phase: "verifying" })), well, settings(), after(1)).phase).toBe(
       "promoting",
@@ -260,7 +309,7 @@ describe("advance", () => {
     expect(advance(waiting, { ...well, assessment: says("wait") }, settings(), after(1))).toBe(waiting)
   })
 
-  it.each(states.map((state) => [`${state.phase} ${state.strategy} ${state.kind} ${state.step}`, state]))(
+  it.each(named)(
     "from %s goes only where the picture says, and never from unproven to proven without a pass",
     (_, state) => {
       const forward: Record<Phase, Phase[]> = {
@@ -280,7 +329,10 @@ describe("advance", () => {
           const same = now.id === state.id && now.revision === state.revision && now.stable === state.stable
           const onward = now !== state && now.phase !== "aborting"
           const unproven = onward && analysisOf(state, settings()) > 0 && facts.assessment?.outcome !== "pass"
-          return allowed && same && !unproven ? [] : [{ facts, seconds, now }]
+          // Nobody is sent to a baseline that was not seen with all of its pods.
+          const { ready, wanted } = facts.baseline ?? { ready: 0, wanted: 1 }
+          const short = onward && needsBaseline(state) && ready < wanted
+          return allowed && same && !unproven && !short ? [] : [{ facts, seconds, now }]
         }),
       )
       expect(wrong).toEqual([])
@@ -301,16 +353,13 @@ describe("advance", () => {
 })
 
 describe("backends", () => {
-  it.each(states.map((state) => [`${state.phase} ${state.strategy} ${state.kind} ${state.step}`, state]))(
-    "sum to 100 in %s, or to nothing where there is nothing proven",
-    (_, state) => {
-      const shares = backends(state, settings())
-      const sum = shares.reduce((total, { weight }) => total + weight, 0)
-      const unborn = state.stable === undefined && sum === 0
-      expect(unborn || sum === 100).toBe(true)
-      expect(shares.every(({ weight }) => weight > 0)).toBe(true)
-    },
-  )
+  it.each(named)("sum to 100 in %s, or to nothing where there is nothing proven", (_, state) => {
+    const shares = backends(state, settings())
+    const sum = shares.reduce((total, { weight }) => total + weight, 0)
+    const unborn = state.stable === undefined && sum === 0
+    expect(unborn || sum === 100).toBe(true)
+    expect(shares.every(({ weight }) => weight > 0)).toBe(true)
+  })
 
   it("shares as the step says", () => {
     expect(backends(rollout({ phase: "shifting", step: 1 }), settings())).toEqual([
@@ -321,38 +370,69 @@ describe("backends", () => {
       { revision: 1, weight: 100 },
     ])
   })
+
+  it.each([
+    [10, { stable: 80, baseline: 10, candidate: 10 }],
+    [50, { baseline: 50, candidate: 50 }],
+    [60, { baseline: 40, candidate: 60 }],
+    [99, { baseline: 1, candidate: 99 }],
+  ])("gives a baseline at %s % as much as the candidate, as far as there is as much", (weight, shares) => {
+    const all = backends(
+      rollout({ phase: "shifting", baseline: true }),
+      settings({ steps: [{ weight, for: 6 }] }),
+    )
+    const name = ({ revision, baseline }: (typeof all)[number]) =>
+      revision === 1 ? "stable" : baseline ? "baseline" : "candidate"
+    expect(Object.fromEntries(all.map((backend) => [name(backend), backend.weight]))).toEqual(shares)
+  })
+
+  it.each(named.filter(([, { phase }]) => phase !== "shifting"))("have no baseline in %s", (_, state) => {
+    expect(backends(state, settings()).filter(({ baseline }) => baseline)).toEqual([])
+  })
+})
+
+describe("isJudgedAfresh", () => {
+  const judge = { metric: "p95", confidence: 98, points: 50, baseline: "fresh" } as const
+
+  it("is where traffic is shared, and a judge asks for it", () => {
+    expect(isJudgedAfresh(rollout(), { ...analysis, judge })).toBe(true)
+  })
+
+  it.each([
+    ["a judge", rollout(), undefined],
+    ["a judge that wants it", rollout(), { ...judge, baseline: "stable" } as const],
+    ["steps", rollout({ strategy: "blue-green" }), judge],
+    ["anything to prove", rollout({ kind: "rollback" }), judge],
+    ["a stable revision", firstOf(rollout()), judge],
+  ])("is not without %s", (_, state, asked) => {
+    expect(isJudgedAfresh(state, { ...analysis, ...(asked && { judge: asked }) })).toBe(false)
+  })
 })
 
 describe("abort", () => {
-  it.each(states.map((state) => [`${state.phase} ${state.strategy} ${state.kind} ${state.step}`, state]))(
-    "leads from %s to all traffic on the stable revision",
-    (_, state) => {
-      const back = abort(state, "an operator asked", after(9))
-      if (isOver(state) || state.phase === "aborting") {
-        expect(back).toBe(state)
-        return
-      }
-      expect(back).toMatchObject({ phase: "aborting", since: after(9), message: "an operator asked" })
-      const home = state.stable === undefined ? [] : [{ revision: state.stable, weight: 100 }]
-      expect(backends(back, settings())).toEqual(home)
-      const over = advance(back, well, settings(), after(9 + 3))
-      expect(over.phase).toBe("aborted")
-      expect(backends(over, settings())).toEqual(home)
-    },
-  )
+  it.each(named)("leads from %s to all traffic on the stable revision", (_, state) => {
+    const back = abort(state, "an operator asked", after(9))
+    if (isOver(state) || state.phase === "aborting") {
+      expect(back).toBe(state)
+      return
+    }
+    expect(back).toMatchObject({ phase: "aborting", since: after(9), message: "an operator asked" })
+    const home = state.stable === undefined ? [] : [{ revision: state.stable, weight: 100 }]
+    expect(backends(back, settings())).toEqual(home)
+    const over = advance(back, well, settings(), after(9 + 3))
+    expect(over.phase).toBe("aborted")
+    expect(backends(over, settings())).toEqual(home)
+  })
 })
 
 describe("takeOver", () => {
-  it.each(states.map((state) => [`${state.phase} ${state.strategy} ${state.kind} ${state.step}`, state]))(
-    "leaves traffic of %s as it is, and begins its analysis again",
-    (_, state) => {
-      const taken = takeOver(state, "grace (2)", after(3600))
-      expect(backends(taken, settings())).toEqual(backends(state, settings()))
-      expect(taken).toEqual({ ...state, controller: "grace (2)", since: taken.since })
-      const measured = state.phase === "preparing" || state.phase === "verifying" || isExposed(state)
-      expect(taken.since).toBe(measured ? after(3600) : began)
-    },
-  )
+  it.each(named)("leaves traffic of %s as it is, and begins its analysis again", (_, state) => {
+    const taken = takeOver(state, "grace (2)", after(3600))
+    expect(backends(taken, settings())).toEqual(backends(state, settings()))
+    expect(taken).toEqual({ ...state, controller: "grace (2)", since: taken.since })
+    const measured = state.phase === "preparing" || state.phase === "verifying" || isExposed(state)
+    expect(taken.since).toBe(measured ? after(3600) : began)
+  })
 
   it("does not let pods be late that nobody waited for", () => {
     const taken = takeOver(rollout({ phase: "preparing" }), "grace (2)", after(3600))
