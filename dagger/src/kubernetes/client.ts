@@ -242,6 +242,16 @@ export class Kubernetes {
     let answer: Answer
     try {
       answer = await this.once(method, address, asking)
+      // One that has just started refuses everybody until it has read who may do what: only a ready one's refusal is final.
+      if (answer.status === 403) {
+        const { status } = await this.once("GET", "/readyz", {})
+        if (status !== 200) {
+          const refusal = apiError(method, address, answer)
+          const why = `${refusal.message}; nor is the API server known to be ready: /readyz answered ${status}`
+          return new Unreachable(why, { cause: refusal })
+        }
+        answer = await this.once(method, address, asking)
+      }
     } catch (error) {
       return new Unreachable(`the API server cannot be reached: ${(error as Error).message}`, {
         cause: error,

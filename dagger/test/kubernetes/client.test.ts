@@ -121,12 +121,33 @@ describe("Kubernetes", () => {
     expect(asked[1]).toMatchObject({ method: "DELETE", query: { propagationPolicy: "Background" } })
   })
 
-  it("does not try again what was refused", async () => {
-    const { cluster, asked } = await serve({ status: 403, body: refusal("Forbidden") })
-    await expect(cluster.read(thing)).rejects.toThrow(
-      "GET /api/v1/namespaces/staging/configmaps/api-3: 403 it is Forbidden",
+  const forbidden = { status: 403, body: refusal("Forbidden") }
+  const address = "/api/v1/namespaces/staging/configmaps/api-3"
+
+  it("takes no for an answer from an API server that is ready", async () => {
+    const { cluster, asked, pauses } = await serve(forbidden, { body: "ok" }, forbidden)
+    await expect(cluster.read(thing)).rejects.toThrow(`GET ${address}: 403 it is Forbidden`)
+    expect(asked.map(({ path }) => path)).toEqual([address, "/readyz", address])
+    expect(pauses).toEqual([])
+  })
+
+  it("takes none from one that has just started and does not know yet who may do what", async () => {
+    const starting = [forbidden, { status: 500, body: "not yet" }]
+    const { cluster, pauses } = await serve(...starting, ...starting, { body: thing })
+    expect(await cluster.read(thing)).toEqual(thing)
+    expect(pauses).toEqual([200, 500])
+
+    const late = await serve(forbidden, { body: "ok" }, { body: thing })
+    expect(await late.cluster.read(thing)).toEqual(thing)
+  })
+
+  it("says both where it is refused and may not ask whether the API server is ready", async () => {
+    const { cluster } = await serve(forbidden)
+    const refused = cluster.read(thing)
+    await expect(refused).rejects.toThrow(Unreachable)
+    await expect(refused).rejects.toThrow(
+      /403 it is Forbidden; nor is the API server known to be ready: \/readyz answered 403$/,
     )
-    expect(asked).toHaveLength(1)
   })
 
   it.each([
