@@ -92,8 +92,11 @@ function listen(server: Server, port: number): Promise<void> {
 const killer = `
 import os, signal, sys
 def command(pid):
-    with open(f"/proc/{pid}/cmdline", "rb") as file:
-        return file.read()
+    try:
+        with open(f"/proc/{pid}/cmdline", "rb") as file:
+            return file.read()
+    except OSError:
+        return b""  # it has ended meanwhile
 found = [pid for pid in os.listdir("/proc") if pid.isdigit() and command(pid).startswith(b"kube-apiserver\\0")]
 if not found:
     sys.exit("no process here is called kube-apiserver")
