@@ -3,7 +3,7 @@ import { attempt, type Pause } from "../checks/retry.js"
 import { names } from "../manifests/labels.js"
 import { durationMetric, isError, operatorRoutes, requestsMetric } from "./exposition.js"
 import { percentiles, type Observation, type Pods } from "./observation.js"
-import { keyOf, settle, within, type MetricsSource, type Timing, type Version } from "./sources.js"
+import { keyOf, settle, within, type MetricsSource, type Timing, type Version, whoseOf } from "./sources.js"
 
 export interface DatadogOptions {
   /** Such as `datadoghq.eu`. */
@@ -195,8 +195,9 @@ function tagOf({ metric, tag_set }: Series, key: string): string {
 }
 
 /** Those that Agents give by themselves: the one of the label `app.kubernetes.io/instance` is another for each revision, and for its baseline. */
-function usualTags({ namespace, service, revision, role }: Version): string[] {
-  const instance = names[role === "baseline" ? role : "revision"](service, revision)
+function usualTags(version: Version): string[] {
+  const { namespace, service, revision } = version
+  const instance = names[whoseOf(version)](service, revision)
   return [`kube_namespace:${namespace}`, `kube_app_instance:${instance}`]
 }
 

@@ -1,3 +1,4 @@
+import type { Whose } from "../manifests/labels.js"
 import { readExposition } from "./exposition.js"
 import { observe, remember, type Look, type Observation, type PodReading, type Pods } from "./observation.js"
 
@@ -93,6 +94,9 @@ export class PodMetrics implements MetricsSource {
     return { at: now(), pods: { wanted, failing }, readings, ...(silent && { missing }) }
   }
 }
+
+/** Whose pods these are: a stable revision's and a candidate's are their own. */
+export const whoseOf = ({ role }: Version): Whose => (role === "baseline" ? role : "revision")
 
 /** Two roles may have the same revision, and other pods of it. */
 export function keyOf({ namespace, service, revision, role }: Version): string {

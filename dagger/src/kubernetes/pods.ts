@@ -1,4 +1,4 @@
-import type { PodAccess, RunningPods, Version } from "../analysis/sources.js"
+import { type PodAccess, type RunningPods, type Version, whoseOf } from "../analysis/sources.js"
 import type { Cluster } from "./client.js"
 import { isReady, type Pod, Revisions } from "./revisions.js"
 
@@ -6,9 +6,10 @@ import { isReady, type Pod, Revisions } from "./revisions.js"
 export class ClusterPods implements PodAccess {
   constructor(private readonly cluster: Cluster) {}
 
-  async pods({ namespace, service, revision, role }: Version): Promise<RunningPods> {
+  async pods(version: Version): Promise<RunningPods> {
+    const { namespace, service, revision } = version
     const revisions = new Revisions(this.cluster, namespace, service)
-    const whose = role === "baseline" ? "baseline" : "revision"
+    const whose = whoseOf(version)
     const [found, pods] = await Promise.all([
       revisions.find(revision, whose),
       revisions.pods(revision, whose),

@@ -128,8 +128,7 @@ export class Rehearsals {
 
   /** Deploys the first revision: the one that there is to go back to. */
   async begin(): Promise<void> {
-    const { stage } = this.setting
-    const image = await stage.publish(await stage.image())
+    const image = await this.plain()
     await this.command({ image, strategy: "blue-green", variables: {} }, await this.connect())
   }
 
@@ -171,14 +170,14 @@ export class Rehearsals {
     const peer = await begin(peerName, {
       ...{ admin: stage.admin, environment: this.environment, placement: this.placement },
       ...{ analysis: configuration.analysis, secrets: this.secretFiles() },
-      image: await stage.publish(await stage.image()),
+      image: await this.plain(),
       publish: (image, repository) => stage.publish(image, repository),
     })
     const made = await this.candidate(fault, mark, peers.host)
     const { namespace, revision } = peers
     const where = { namespace, revision, service: peer.service }
     const recording = await this.record(mark, peers.host, where, async () => {
-      const sights = await peer.set(made, fault.variables ?? {})
+      const sights = await peers.change(stage.admin, peer, made, fault.variables ?? {})
       if (name !== "none") await monotonic.pause(attention)
       return sights
     })
@@ -213,6 +212,12 @@ export class Rehearsals {
     const given = this.setting.stage.secrets
     const files = this.placement.secrets.map(({ variable, from }) => [variable.toLowerCase(), given[from]])
     return Object.fromEntries(files.filter(([, value]) => value !== undefined)) as Record<string, string>
+  }
+
+  /** The image as it is built from source, in the registry. */
+  private async plain(): Promise<string> {
+    const { stage } = this.setting
+    return stage.publish(await stage.image())
   }
 
   /** The image with its mark and its fault, in the registry. */
@@ -272,8 +277,7 @@ export class Rehearsals {
         return text
       }
       case "API killed": {
-        const { stage } = this.setting
-        const image = await stage.publish(await stage.image())
+        const image = await this.plain()
         const done = command()
         await witness.until(around.at)
         await killApiServer(admin, image)

@@ -3,10 +3,8 @@ import { gateway, routerName } from "../../cluster/router.js"
 import { images } from "../../images.js"
 import type { Cluster, Thing } from "../../kubernetes/client.js"
 import { revisionName } from "../../manifests/labels.js"
-import type { Sight } from "../measure.js"
-import { define, install } from "./controller.js"
+import { allRights, define, install } from "./controller.js"
 import {
-  candidate,
   furnish,
   type Ground,
   host,
@@ -16,9 +14,8 @@ import {
   revision,
   type State,
   until,
-  watch,
 } from "./peer.js"
-import { installPrometheus, prometheusAddress, queryOf } from "./prometheus.js"
+import { installPrometheus, prometheusAddress, queriesOf } from "./prometheus.js"
 
 const group = "argoproj.io"
 const apiVersion = `${group}/v1alpha1`
@@ -39,7 +36,7 @@ export class ArgoRollout implements Peer {
   private constructor(
     readonly service: string,
     private readonly admin: Cluster,
-    private readonly rollout: Thing,
+    readonly running: Thing,
     private readonly weights: Thing,
   ) {}
 
@@ -84,20 +81,14 @@ export class ArgoRollout implements Peer {
       ...{ apiVersion, kind: "AnalysisTemplate", metadata: named(service) },
       spec: {
         args: [{ name: hash }],
-        metrics: analysis.rules.flatMap((rule) => {
-          const query = queryOf(rule, `hash="{{args.${hash}}}"`)
-          if (query === undefined) return []
-          return [
-            {
-              name: rule.metric,
-              interval: `${analysis.interval}s`,
-              // As many bad values as there are looks in the time for which a rule has to be broken.
-              failureLimit: Math.ceil(rule.for / analysis.interval) - 1,
-              successCondition: `len(result) == 0 || isNaN(result[0]) || result[0] <= ${rule.above}`,
-              provider: { prometheus: { address: prometheusAddress, query } },
-            },
-          ]
-        }),
+        metrics: queriesOf(analysis.rules, `hash="{{args.${hash}}}"`).map(({ rule, query }) => ({
+          name: rule.metric,
+          interval: `${analysis.interval}s`,
+          // As many bad values as there are looks in the time for which a rule has to be broken.
+          failureLimit: Math.ceil(rule.for / analysis.interval) - 1,
+          successCondition: `len(result) == 0 || isNaN(result[0]) || result[0] <= ${rule.above}`,
+          provider: { prometheus: { address: prometheusAddress, query } },
+        })),
       },
     }
     const rollout: Thing = {
@@ -135,13 +126,8 @@ export class ArgoRollout implements Peer {
     return peer
   }
 
-  async set(image: string, variables: Record<string, string>): Promise<Sight[]> {
-    await this.admin.apply(candidate(this.rollout, image, variables))
-    return watch(() => this.state())
-  }
-
-  private async state(): Promise<State> {
-    const [live, shared] = await Promise.all([this.admin.read(this.rollout), this.admin.read(this.weights)])
+  async state(): Promise<State> {
+    const [live, shared] = await Promise.all([this.admin.read(this.running), this.admin.read(this.weights)])
     const spec = shared?.spec as { weighted: { services: { weight: number }[] } } | undefined
     const weight = spec?.weighted.services[1]?.weight ?? 0
     const { observedGeneration, phase, abort, stableRS, currentPodHash } = (live?.status ?? {}) as Status
@@ -199,13 +185,7 @@ async function installArgo({ admin, publish }: Ground): Promise<void> {
 async function readTraefikKinds(admin: Cluster): Promise<void> {
   const flag = "--providers.kubernetesCRD=true"
   const address: Thing = { apiVersion: "apps/v1", kind: "Deployment", metadata: routerName }
-  await admin.apply({
-    apiVersion: "rbac.authorization.k8s.io/v1",
-    kind: "ClusterRoleBinding",
-    metadata: { name: `${routerName.name}:admin` },
-    roleRef: { apiGroup: "rbac.authorization.k8s.io", kind: "ClusterRole", name: "cluster-admin" },
-    subjects: [{ kind: "ServiceAccount", ...routerName }],
-  } as Thing)
+  await admin.apply(allRights(routerName))
   const live = await admin.read(address)
   const { template } = live?.spec as { template: { spec: { containers: { args: string[] }[] } } }
   const [container] = template.spec.containers

@@ -34,13 +34,7 @@ export async function install(admin: Cluster, controller: Controller): Promise<v
   const all: Thing[] = [
     { apiVersion: "v1", kind: "Namespace", metadata: { name } } satisfies Plain<V1Namespace>,
     { apiVersion: "v1", kind: "ServiceAccount", metadata } satisfies Plain<V1ServiceAccount>,
-    {
-      apiVersion: "rbac.authorization.k8s.io/v1",
-      kind: "ClusterRoleBinding",
-      metadata: { name },
-      roleRef: { apiGroup: "rbac.authorization.k8s.io", kind: "ClusterRole", name: "cluster-admin" },
-      subjects: [{ kind: "ServiceAccount", ...metadata }],
-    } as Plain<V1ClusterRoleBinding>,
+    allRights(metadata),
     { apiVersion: "v1", kind: "ConfigMap", metadata, data: files },
     ...objects,
     deployment,
@@ -48,6 +42,16 @@ export async function install(admin: Cluster, controller: Controller): Promise<v
   for (const object of all) await admin.apply(object)
   await until(`${name} is ready`, () => isRunning(admin, deployment))
 }
+
+/** All rights on the cluster, for a ServiceAccount. */
+export const allRights = (account: { name: string; namespace: string }): Thing =>
+  ({
+    apiVersion: "rbac.authorization.k8s.io/v1",
+    kind: "ClusterRoleBinding",
+    metadata: { name: `${account.name}:admin` },
+    roleRef: { apiGroup: "rbac.authorization.k8s.io", kind: "ClusterRole", name: "cluster-admin" },
+    subjects: [{ kind: "ServiceAccount", ...account }],
+  }) as Plain<V1ClusterRoleBinding>
 
 function deploymentOf({ name, image, args, ready }: Controller): Plain<V1Deployment> {
   const labels = { "app.kubernetes.io/name": name }

@@ -1,24 +1,10 @@
 import { dag } from "@dagger.io/dagger"
-import type { V1Deployment } from "@kubernetes/client-node"
 import { images } from "../../images.js"
 import type { Cluster, Thing } from "../../kubernetes/client.js"
 import { revisionName } from "../../manifests/labels.js"
-import type { Plain } from "../../manifests/plain.js"
-import type { Sight } from "../measure.js"
 import { define, install } from "./controller.js"
-import {
-  candidate,
-  furnish,
-  type Ground,
-  host,
-  namespace,
-  type Peer,
-  revision,
-  type State,
-  until,
-  watch,
-} from "./peer.js"
-import { installPrometheus, prometheusAddress, queryOf } from "./prometheus.js"
+import { furnish, type Ground, host, namespace, type Peer, revision, type State, until } from "./peer.js"
+import { installPrometheus, prometheusAddress, queriesOf } from "./prometheus.js"
 
 const group = "flagger.app"
 const apiVersion = `${group}/v1beta1`
@@ -34,7 +20,7 @@ export class FlaggerCanary implements Peer {
   private constructor(
     service: string,
     private readonly admin: Cluster,
-    private readonly deployment: Plain<V1Deployment>,
+    readonly running: Thing,
     private readonly canary: Thing,
   ) {
     this.service = `${service}-primary`
@@ -47,10 +33,7 @@ export class FlaggerCanary implements Peer {
     const { gateway, rollout } = environment
     const deployment = await furnish(ground)
     const named = (name: string) => ({ namespace, name })
-    const queries = analysis.rules.flatMap((rule) => {
-      const query = queryOf(rule, 'pod=~"{{ target }}-[0-9a-z]+-[0-9a-z]+"')
-      return query === undefined ? [] : [{ rule, query }]
-    })
+    const queries = queriesOf(analysis.rules, 'pod=~"{{ target }}-[0-9a-z]+-[0-9a-z]+"')
     const templates: Thing[] = queries.map(({ rule: { metric }, query }) => ({
       ...{ apiVersion, kind: "MetricTemplate", metadata: named(metric) },
       spec: { provider: { type: "prometheus", address: prometheusAddress }, query },
@@ -84,18 +67,13 @@ export class FlaggerCanary implements Peer {
         },
       },
     }
-    for (const object of [...templates, deployment as Thing, canary]) await admin.apply(object)
+    for (const object of [...templates, deployment, canary]) await admin.apply(object)
     const peer = new FlaggerCanary(service, admin, deployment, canary)
     await until("the first revision is ready", async () => (await peer.status()).phase === "Initialized")
     return peer
   }
 
-  async set(image: string, variables: Record<string, string>): Promise<Sight[]> {
-    await this.admin.apply(candidate(this.deployment, image, variables))
-    return watch(() => this.state())
-  }
-
-  private async state(): Promise<State> {
+  async state(): Promise<State> {
     const { phase, canaryWeight: weight = 0 } = await this.status()
     if (phase === "Succeeded") return { phase: "promoted", weight: 100, over: true }
     if (phase === "Failed") return { phase: "aborted", weight: 0, over: true }

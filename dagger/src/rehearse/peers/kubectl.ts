@@ -1,10 +1,6 @@
-import type { V1Deployment } from "@kubernetes/client-node"
-import type { Cluster } from "../../kubernetes/client.js"
+import type { Cluster, Thing } from "../../kubernetes/client.js"
 import { routeObject } from "../../manifests/objects.js"
-import type { Plain } from "../../manifests/plain.js"
-import type { Sight } from "../measure.js"
 import {
-  candidate,
   type Deployed,
   furnish,
   type Ground,
@@ -15,7 +11,6 @@ import {
   revision,
   type State,
   until,
-  watch,
 } from "./peer.js"
 
 /** A Deployment whose image is changed, as `kubectl set image` does, and waited for, as `kubectl rollout status` does. */
@@ -23,7 +18,7 @@ export class KubectlRollout implements Peer {
   private constructor(
     readonly service: string,
     private readonly admin: Cluster,
-    private readonly deployment: Plain<V1Deployment>,
+    readonly running: Thing,
   ) {}
 
   static async begin(ground: Ground): Promise<KubectlRollout> {
@@ -43,14 +38,9 @@ export class KubectlRollout implements Peer {
     return peer
   }
 
-  async set(image: string, variables: Record<string, string>): Promise<Sight[]> {
-    await this.admin.apply(candidate(this.deployment, image, variables))
-    return watch(() => this.state())
-  }
-
   /** A Deployment that gives up stays as it is. */
-  private async state(): Promise<State> {
-    const live = (await this.admin.read(this.deployment)) as Deployed
+  async state(): Promise<State> {
+    const live = (await this.admin.read(this.running)) as Deployed
     if (isComplete(live)) return { phase: "promoted", weight: 100, over: true }
     const { metadata, status } = live
     const late = status?.conditions?.some(({ reason }) => reason === "ProgressDeadlineExceeded") ?? false

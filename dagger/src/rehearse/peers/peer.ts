@@ -3,6 +3,7 @@ import type { V1Deployment } from "@kubernetes/client-node"
 import type { AnalysisSettings } from "../../analysis/rules.js"
 import { monotonic } from "../../clock.js"
 import type { Environment, Placement } from "../../deploy/configuration.js"
+import { digestOf } from "../../deploy/images.js"
 import type { Cluster, Thing } from "../../kubernetes/client.js"
 import { revisionObjects } from "../../manifests/objects.js"
 import type { Plain } from "../../manifests/plain.js"
@@ -12,8 +13,9 @@ import type { Sight } from "../measure.js"
 export interface Peer {
   /** By what its pods that have traffic are found. */
   readonly service: string
-  /** Changes the image and waits for what comes of it; what was seen meanwhile. */
-  set(image: string, variables: Record<string, string>): Promise<Sight[]>
+  /** What has the image: another one there is a rollout. */
+  readonly running: Thing
+  state(): Promise<State>
 }
 
 /** What a peer works on. */
@@ -47,7 +49,7 @@ const look = 300
 export async function furnish(ground: Ground): Promise<Plain<V1Deployment>> {
   const { admin, environment, image, secrets } = ground
   const { service, workload, variables: config } = ground.placement
-  const digest = image.slice(image.indexOf("@") + 1)
+  const digest = digestOf(image)
   const objects = revisionObjects(workload, {
     ...{ namespace, service, revision, image, digest, config, secrets },
     ...{ environment: environment.name, version: "peer" },
@@ -60,6 +62,17 @@ export async function furnish(ground: Ground): Promise<Plain<V1Deployment>> {
   const own = ["Deployment", "HorizontalPodAutoscaler"]
   for (const object of objects) if (!own.includes(object.kind ?? "")) await admin.apply(object)
   return deployment
+}
+
+/** Changes the image and waits for what comes of it; what was seen meanwhile. */
+export async function change(
+  admin: Cluster,
+  peer: Peer,
+  image: string,
+  variables: Record<string, string>,
+): Promise<Sight[]> {
+  await admin.apply(candidate(peer.running, image, variables))
+  return watch(() => peer.state())
 }
 
 /** The same pods of another image. */

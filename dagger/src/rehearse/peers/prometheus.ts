@@ -53,6 +53,14 @@ export async function installPrometheus(admin: Cluster, image: string): Promise<
   })
 }
 
+/** What rules on requests ask for; see {@link queryOf}. */
+export function queriesOf(rules: Rule[], pods: string): { rule: Rule; query: string }[] {
+  return rules.flatMap((rule) => {
+    const query = queryOf(rule, pods)
+    return query === undefined ? [] : [{ rule, query }]
+  })
+}
+
 /**
  * The query for what a rule measures, in its own unit: percent, or milliseconds.
  *
