@@ -385,7 +385,7 @@ export class Pitwall {
    * @param requestsPerSecond The load.
    * @param settings A file in the form of `dagger/config/deploy.yaml` that is laid over `dagger/config/rehearsal.yaml`.
    * @param peer What the same faults are rehearsed with too, to compare with, on the same cluster and with the same images: `kubectl`, a plain Deployment;
-   * `argo-rollouts` or `flagger`, a canary with the same steps and rules.
+   * `argo-rollouts` or `flagger`, a canary with the same steps and rules. Only faults of the candidate, not what is done to the deploy.
    * @param asJson The figures as JSON.
    */
   @func({ cache: "never" })

@@ -5,7 +5,7 @@ import { newId } from "../deploy/target.js"
 import { type Strategy, strategies } from "../rollout/rollout.js"
 import { faultNames, faultOf } from "./faults.js"
 import { type Rehearsed, table } from "./measure.js"
-import { peerOf } from "./peers/index.js"
+import { type PeerName, peerOf } from "./peers/index.js"
 import { environmentName, Rehearsals } from "./rehearsal.js"
 import { Stage } from "./stage.js"
 
@@ -35,7 +35,7 @@ export class RehearsalDesk {
     const { service, rate, json } = order
     const plays = playsOf(order)
     if (rate < 1) throw new Error(`${rate} requests per second are no load; allowed: 1 and more`)
-    const compared = order.peers.map(peerOf)
+    const comparisons = comparisonsOf(order)
     const { configuration, environment } = await this.environment(order.settings)
     placements(configuration, environment, [service])
     const say = (line: string) => {
@@ -56,9 +56,7 @@ export class RehearsalDesk {
         all.push(rehearsed)
       }
       for (const { fault, strategy } of plays) keep(await rehearsals.run(fault, strategy))
-      for (const peer of compared) {
-        for (const fault of order.faults) keep(await rehearsals.compare(fault, peer))
-      }
+      for (const { fault, peer } of comparisons) keep(await rehearsals.compare(fault, peer))
     } finally {
       await stage.stop()
     }
@@ -101,4 +99,21 @@ export function playsOf({ faults, strategies: named }: Pick<Order, "faults" | "s
     faultOf(fault)
     return wanted.map((strategy) => ({ fault, strategy }))
   })
+}
+
+/** @throws Error for a peer that is none, and for a fault that is not of the candidate: it is done to the deploy, which no peer has */
+export function comparisonsOf({ faults, peers }: Pick<Order, "faults" | "peers">): {
+  fault: string
+  peer: PeerName
+}[] {
+  return peers.map(peerOf).flatMap((peer) =>
+    faults.map((fault) => {
+      if (faultOf(fault).around) {
+        throw new Error(
+          `"${fault}" cannot be compared with ${peer}: it is done to the deploy, and not in the candidate; leave out the one or the other`,
+        )
+      }
+      return { fault, peer }
+    }),
+  )
 }

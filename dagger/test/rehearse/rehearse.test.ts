@@ -4,7 +4,7 @@ import type { AddressInfo } from "node:net"
 import { afterEach, describe, expect, it } from "vitest"
 import { deployFile, environmentOf, placements, readDeploy } from "../../src/deploy/configuration.js"
 import type { Cluster } from "../../src/kubernetes/client.js"
-import { playsOf } from "../../src/rehearse/desk.js"
+import { comparisonsOf, playsOf } from "../../src/rehearse/desk.js"
 import { faultNames, faultOf } from "../../src/rehearse/faults.js"
 import { addresses, readRequests, readUnsent } from "../../src/rehearse/load.js"
 import { environmentName } from "../../src/rehearse/rehearsal.js"
@@ -28,6 +28,16 @@ describe("what is rehearsed", () => {
       'there is no strategy "hope"; allowed: blue-green, canary',
     )
     expect(() => playsOf({ faults: [], strategies: [] })).toThrow("name what is to go wrong")
+  })
+
+  it("compares what is in the candidate, and refuses what is done to the deploy", () => {
+    expect(comparisonsOf({ faults: ["none", "latency"], peers: ["kubectl"] })).toEqual([
+      { fault: "none", peer: "kubectl" },
+      { fault: "latency", peer: "kubectl" },
+    ])
+    expect(() => comparisonsOf({ faults: ["none", "api-restart"], peers: ["flagger"] })).toThrow(
+      '"api-restart" cannot be compared with flagger: it is done to the deploy',
+    )
   })
 
   it("never lets a request be lost where the candidate has no users", () => {
