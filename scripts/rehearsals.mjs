@@ -102,12 +102,15 @@ for (const fault of faults) {
   const flags = strategiesOf(fault).flatMap((strategy) => ["--strategy", strategy])
   const ended = await daggerw(["call", "rehearse", "--as-json", "--fault", fault, ...flags, ...given])
   if (ended.code !== 0) process.exitCode = 1
+  /** @type {string[][]} */
+  const found = []
   try {
-    lines.push(...figuresIn(ended).map(row).map(line))
+    found.push(...figuresIn(ended).map(row))
   } catch (error) {
     const why = `could not be rehearsed: ${/** @type {Error} */ (error).message}`
-    lines.push(line([fault, strategiesOf(fault).join(", "), ...head.slice(3).map(() => "–"), why]))
+    found.push([fault, strategiesOf(fault).join(", "), ...head.slice(3).map(() => "–"), why])
   }
+  lines.push(...found.map(line))
   await writeFile(target, `${lines.join("\n")}\n`)
-  console.log(lines.at(-1))
+  console.log(found.map(line).join("\n"))
 }

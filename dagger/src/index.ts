@@ -170,7 +170,7 @@ export class Pitwall {
    * --database-url env://STAGING_DATABASE_URL --f-1-database-url env://STAGING_F1_DATABASE_URL --redis-url env://STAGING_REDIS_URL --jwt-secret-key env://JWT_SECRET_KEY`
    *
    * @param env staging or production.
-   * @param kubeconfig Of the cluster: what it may do there is all that is done; see `access`.
+   * @param kubeconfig Of the cluster: what it may do there is all that is done; see `access`. `'cmd://kubectl config view --raw --flatten --minify'` gives the present one.
    * @param image Images that were built before, as `api=ghcr.io/owner/repository/api@sha256:…`; without any, they are built from source, and the gates of `ci` are asked about it.
    * @param registry Where images that are built go, such as `ghcr.io/owner/repository`.
    * @param registryUser Its user.
@@ -181,6 +181,7 @@ export class Pitwall {
    * @param reason Why, for the audit log.
    * @param author Who wrote the change, as the cluster would know them: somebody else has to approve it. Whoever deploys, if not said.
    * @param override Why guards may be set aside this time; it is recorded. The state of a database cannot be.
+   * @param kubeToken Of who asks instead of the kubeconfig's user, such as `'cmd://kubectl create token deployer --namespace f1-staging --duration 2h'`.
    * @param settings A file in the form of `dagger/config/deploy.yaml` that is laid over it.
    * @param databaseUrl Of the recipes API. A secret that is not given stays as the present revision has it.
    * @param f1DatabaseUrl Of the prediction backend.
@@ -205,6 +206,7 @@ export class Pitwall {
     reason = "",
     author = "",
     override = "",
+    kubeToken?: Secret,
     settings?: File,
     databaseUrl?: Secret,
     f1DatabaseUrl?: Secret,
@@ -215,7 +217,7 @@ export class Pitwall {
     datadogApiKey?: Secret,
     datadogAppKey?: Secret,
   ): Promise<string> {
-    const desk = this.deployDesk(env, kubeconfig, settings, datadogApiKey, datadogAppKey)
+    const desk = this.deployDesk({ env, kubeconfig, kubeToken, settings, datadogApiKey, datadogAppKey })
     return desk.deploy({
       ...{ images: image, only, strategy, reason, author, override },
       registry: {
@@ -238,13 +240,8 @@ export class Pitwall {
    * @param only As of `deploy`.
    * @param strategy As of `deploy`.
    * @param author As of `deploy`.
+   * @param kubeToken As of `deploy`.
    * @param settings As of `deploy`.
-   * @param databaseUrl As of `deploy`.
-   * @param f1DatabaseUrl As of `deploy`.
-   * @param redisUrl As of `deploy`.
-   * @param jwtSecretKey As of `deploy`.
-   * @param ergastApiKey As of `deploy`.
-   * @param weatherApiKey As of `deploy`.
    */
   @func({ cache: "never" })
   async plan(
@@ -254,10 +251,11 @@ export class Pitwall {
     only: string[] = [],
     strategy = "",
     author = "",
+    kubeToken?: Secret,
     settings?: File,
   ): Promise<string> {
     const nothing = { reason: "", override: "", registry: { address: "", user: "" }, secrets: {} }
-    return this.deployDesk(env, kubeconfig, settings).plan({
+    return this.deployDesk({ env, kubeconfig, kubeToken, settings }).plan({
       images: image,
       only,
       strategy,
@@ -277,6 +275,7 @@ export class Pitwall {
    * @param reason Why, for the audit log.
    * @param service One service; all of the environment, if none is named.
    * @param to The number of a kept revision of that service; 0: the proven one before the present. See `status`.
+   * @param kubeToken As of `deploy`.
    * @param settings As of `deploy`.
    */
   @func({ cache: "never" })
@@ -286,9 +285,10 @@ export class Pitwall {
     reason: string,
     service = "",
     to = 0,
+    kubeToken?: Secret,
     settings?: File,
   ): Promise<string> {
-    return this.deployDesk(env, kubeconfig, settings).rollback({
+    return this.deployDesk({ env, kubeconfig, kubeToken, settings }).rollback({
       ...{ services: service === "" ? [] : [service], reason },
       ...(to !== 0 && { to }),
     })
@@ -302,11 +302,18 @@ export class Pitwall {
    * @param env As of `deploy`.
    * @param kubeconfig As of `deploy`.
    * @param only As of `deploy`.
+   * @param kubeToken As of `deploy`.
    * @param settings As of `deploy`.
    */
   @func({ cache: "never" })
-  async status(env: string, kubeconfig: Secret, only: string[] = [], settings?: File): Promise<string> {
-    return this.deployDesk(env, kubeconfig, settings).status(only)
+  async status(
+    env: string,
+    kubeconfig: Secret,
+    only: string[] = [],
+    kubeToken?: Secret,
+    settings?: File,
+  ): Promise<string> {
+    return this.deployDesk({ env, kubeconfig, kubeToken, settings }).status(only)
   }
 
   /**
@@ -318,6 +325,7 @@ export class Pitwall {
    * @param kubeconfig As of `deploy`.
    * @param only As of `deploy`.
    * @param asJson Everything that is known, as JSON.
+   * @param kubeToken As of `deploy`.
    * @param settings As of `deploy`.
    */
   @func({ cache: "never" })
@@ -326,9 +334,10 @@ export class Pitwall {
     kubeconfig: Secret,
     only: string[] = [],
     asJson = false,
+    kubeToken?: Secret,
     settings?: File,
   ): Promise<string> {
-    return this.deployDesk(env, kubeconfig, settings).history(only, asJson)
+    return this.deployDesk({ env, kubeconfig, kubeToken, settings }).history(only, asJson)
   }
 
   /**
@@ -340,6 +349,7 @@ export class Pitwall {
    * @param kubeconfig Of the approver.
    * @param image Services and their images, as `api=sha256:…`; a refused deploy names them.
    * @param note For the record.
+   * @param kubeToken As of `deploy`.
    * @param settings As of `deploy`.
    */
   @func({ cache: "never" })
@@ -348,9 +358,10 @@ export class Pitwall {
     kubeconfig: Secret,
     image: string[],
     note = "",
+    kubeToken?: Secret,
     settings?: File,
   ): Promise<string> {
-    return this.deployDesk(env, kubeconfig, settings).approve(image, note)
+    return this.deployDesk({ env, kubeconfig, kubeToken, settings }).approve(image, note)
   }
 
   /**
@@ -468,15 +479,24 @@ export class Pitwall {
     return new KubernetesCluster(this.source, name)
   }
 
-  private deployDesk(
-    environment: string,
-    kubeconfig: Secret,
-    settings?: File,
-    datadogApiKey?: Secret,
-    datadogAppKey?: Secret,
-  ): DeployDesk {
+  private deployDesk({
+    env,
+    kubeconfig,
+    kubeToken,
+    settings,
+    datadogApiKey,
+    datadogAppKey,
+  }: {
+    env: string
+    kubeconfig: Secret
+    kubeToken: Secret | undefined
+    settings: File | undefined
+    datadogApiKey?: Secret | undefined
+    datadogAppKey?: Secret | undefined
+  }): DeployDesk {
     return new DeployDesk(this.source, {
-      ...{ environment, kubeconfig },
+      ...{ environment: env, kubeconfig },
+      ...(kubeToken && { token: kubeToken }),
       ...(settings && { settings }),
       ...(datadogApiKey && datadogAppKey && { datadog: { api: datadogApiKey, application: datadogAppKey } }),
     })

@@ -37,6 +37,8 @@ import { iso, newId, type Site } from "./target.js"
 export interface Reach {
   environment: string
   kubeconfig: Secret
+  /** Of who asks instead of the kubeconfig's user. */
+  token?: Secret
   /** Laid over deploy.yaml. */
   settings?: File
   /** Keys of Datadog, where metrics come from there. */
@@ -192,13 +194,14 @@ export class DeployDesk {
   }
 
   private async site(): Promise<Site> {
-    const { kubeconfig, environment: name, settings } = this.reach
-    const [{ configuration, environment }, watch, text] = await Promise.all([
+    const { kubeconfig, token: asked, environment: name, settings } = this.reach
+    const [{ configuration, environment }, watch, text, token] = await Promise.all([
       readEnvironment(this.source, name, settings),
       this.source.file("dagger/config/kubernetes/watch.py").contents(),
       kubeconfig.plaintext(),
+      asked?.plaintext(),
     ])
-    const cluster = await Kubernetes.connect(text)
+    const cluster = await Kubernetes.connect(text, { ...(token !== undefined && { token }) })
     const who = await cluster.whoAmI()
     const audit = new AuditLog(cluster, environment.namespace)
     return {

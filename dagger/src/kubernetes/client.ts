@@ -108,14 +108,15 @@ export class Kubernetes {
 
   /**
    * @param kubeconfig its text
+   * @param means a token of somebody else than the kubeconfig's user, and how to wait before a further try
    * @throws Error when it is no kubeconfig, names no cluster, or needs more than itself
    */
   // A promise, so that all refusals of this class come the same way.
   static connect(
     kubeconfig: string,
-    pause: (milliseconds: number) => Promise<unknown> = sleep,
+    { token, pause = sleep }: { token?: string; pause?: (milliseconds: number) => Promise<unknown> } = {},
   ): Promise<Kubernetes> {
-    return Promise.resolve().then(() => new Kubernetes(readKubeconfig(kubeconfig), pause))
+    return Promise.resolve().then(() => new Kubernetes(readKubeconfig(kubeconfig, token), pause))
   }
 
   /** Milliseconds by the API server's clock: the one that all operators share. */

@@ -25,6 +25,7 @@ const clusterSchema = z.looseObject({
   "tls-server-name": text,
 })
 const contextSchema = z.looseObject({ cluster: z.string(), user: text })
+type User = Partial<z.output<typeof userSchema>>
 const userSchema = z.looseObject({
   "client-certificate-data": text,
   "client-key-data": text,
@@ -42,17 +43,18 @@ const elsewhere: Record<string, string> = {
       "names a file of another machine; `kubectl config view --raw --flatten --minify` writes one that holds everything",
     ]),
   ),
-  exec: "runs a command, which is not there where the pipeline runs; give a token instead, as from `kubectl create token`",
-  "auth-provider": "is no longer known to Kubernetes; give a token instead, as from `kubectl create token`",
+  exec: "runs a command, which is not there where the pipeline runs; give --kube-token 'cmd://kubectl create token …'",
+  "auth-provider": "is no longer known to Kubernetes; give --kube-token 'cmd://kubectl create token …'",
   "proxy-url": "is not supported",
 }
 
 /**
  * Reads how to get to the cluster of a kubeconfig's current context. What it holds is in no message.
  *
+ * @param token of who asks instead of the kubeconfig's user, of whom nothing is read then
  * @throws Error when it is no kubeconfig, names no cluster, or needs more than itself
  */
-export function readKubeconfig(kubeconfig: string): Access {
+export function readKubeconfig(kubeconfig: string, token?: string): Access {
   const config = readAs(schema, parsed(kubeconfig), "")
   const context = readAs(
     contextSchema,
@@ -61,12 +63,23 @@ export function readKubeconfig(kubeconfig: string): Access {
   )
   const found = entry(config.clusters, "cluster", context.cluster)
   const cluster = readAs(clusterSchema, found, "cluster")
-  const user = context.user ? readAs(userSchema, entry(config.users, "user", context.user), "user") : {}
+  const user = token === undefined ? userOf(config, context.user) : { token: tokenIn(token) }
   for (const key of [...Object.keys(cluster), ...Object.keys(user)]) {
     const remedy = elsewhere[key]
     if (remedy !== undefined) throw new Error(`the kubeconfig cannot be used: ${key} ${remedy}`)
   }
   return { server: serverOf(cluster.server), tls: tlsOf(cluster, user), headers: headersOf(user) }
+}
+
+function userOf(config: z.output<typeof schema>, name: string | undefined): User {
+  return name ? readAs(userSchema, entry(config.users, "user", name), "user") : {}
+}
+
+/** What a command prints ends with a new line, and what may stand in a header has none. */
+function tokenIn(text: string): string {
+  const token = text.trim()
+  if (/^[\w.~+/=-]+$/.test(token)) return token
+  throw new Error("the token cannot be used: it is one word of letters, digits and -._~+/=")
 }
 
 function parsed(kubeconfig: string): unknown {
@@ -101,10 +114,7 @@ function serverOf(server: string): URL {
   throw new Error("the kubeconfig cannot be used: cluster.server is an address that begins with https://")
 }
 
-function tlsOf(
-  cluster: z.output<typeof clusterSchema>,
-  user: Partial<z.output<typeof userSchema>>,
-): Access["tls"] {
+function tlsOf(cluster: z.output<typeof clusterSchema>, user: User): Access["tls"] {
   const decoded = {
     ca: cluster["certificate-authority-data"],
     cert: user["client-certificate-data"],
@@ -120,7 +130,7 @@ function tlsOf(
   }
 }
 
-function headersOf({ token, username, password, as }: Partial<z.output<typeof userSchema>>) {
+function headersOf({ token, username, password, as }: User) {
   const basic = Buffer.from(`${username ?? ""}:${password ?? ""}`).toString("base64")
   const authorization = token ? `Bearer ${token}` : username ? `Basic ${basic}` : undefined
   return {

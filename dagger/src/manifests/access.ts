@@ -57,8 +57,11 @@ const watchRules: Plain<V1PolicyRule>[] = [
 ]
 
 /**
- * What an administrator applies once for an environment: its namespace, the rights of who deploys to it, and the account of the dead-man's switch with rights of
- * its own, so that the deployer never has to grant any. With approvers, a namespace for approvals too, and the rule that an approval bears its giver's name.
+ * What an administrator applies once for an environment: its namespace, the rights of who deploys to it, with the accounts of these that live there, and the account of
+ * the dead-man's switch with rights of its own, so that the deployer never has to grant any. With approvers, a namespace for approvals too, and the rule that an approval
+ * bears its giver's name.
+ *
+ * @throws Error when an approver is an account of the environment's own namespace: whoever deploys there can start a pod in its name
  */
 export function accessObjects({
   namespace,
@@ -72,11 +75,20 @@ export function accessObjects({
   const deploy = deployers.map((subject) => subjectOf(subject, namespace))
   const approve = approvers.map((subject) => subjectOf(subject, namespace))
   const watch = { kind: "ServiceAccount", name: watchAccount, namespace }
+  const [usurped] = approve.filter((subject) => livesIn(subject, namespace))
+  if (usurped) {
+    throw new Error(
+      `${usurped.name} cannot approve for ${namespace}, as it lives there, and who deploys can start a pod in its name; allowed: an account of another namespace, a user or group:NAME`,
+    )
+  }
   const approvals = approvalsNamespace(namespace)
   return [
     namespaceObject(namespace),
+    ...deploy
+      .filter((subject) => livesIn(subject, namespace))
+      .map(({ name }) => serviceAccount(namespace, name)),
     ...grant(namespace, "pitwall-deployer", deploy, deployerRules),
-    watchServiceAccount(namespace),
+    serviceAccount(namespace, watchAccount),
     ...grant(namespace, watchAccount, [watch], watchRules),
     ...(approvers.length > 0
       ? [
@@ -190,10 +202,9 @@ function namespaceObject(name: string): Plain<V1Namespace> {
   return { apiVersion: "v1", kind: "Namespace", metadata: { name, labels: { ...managedBy, ...restricted } } }
 }
 
-function watchServiceAccount(namespace: string): Plain<V1ServiceAccount> {
-  return {
-    apiVersion: "v1",
-    kind: "ServiceAccount",
-    metadata: { namespace, name: watchAccount, labels: managedBy },
-  }
+const livesIn = (subject: Plain<RbacV1Subject>, namespace: string): boolean =>
+  subject.kind === "ServiceAccount" && subject.namespace === namespace
+
+function serviceAccount(namespace: string, name: string): Plain<V1ServiceAccount> {
+  return { apiVersion: "v1", kind: "ServiceAccount", metadata: { namespace, name, labels: managedBy } }
 }

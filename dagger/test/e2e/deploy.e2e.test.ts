@@ -6,7 +6,6 @@ import { networkInterfaces } from "node:os"
 import { join } from "node:path"
 import { connection, dag, type Service } from "@dagger.io/dagger"
 import { afterAll, aroundAll, beforeAll, describe, expect, it } from "vitest"
-import { kubeconfigOf } from "../../src/cluster/cluster.js"
 import { registryPort } from "../../src/cluster/registry.js"
 import { images } from "../../src/images.js"
 import { Stage } from "../../src/rehearse/stage.js"
@@ -80,8 +79,8 @@ afterAll(async () => {
 })
 
 /** What every command of a deployer is given. */
-const reach = (env: string, kubeconfig = "kubeconfig") => [
-  ...["--env", env, "--kubeconfig", `file://${join(folder, kubeconfig)}`],
+const reach = (env: string) => [
+  ...["--env", env, "--kubeconfig", `file://${join(folder, "kubeconfig")}`],
   ...["--settings", join(folder, "settings.yaml")],
 ]
 
@@ -251,9 +250,9 @@ describe("a deploy by its command", { timeout: 20 * 60_000 }, () => {
     const order = ["deploy", ...reach("production"), "--only", "api", "--image", image, ...secrets()]
     const args = [...order, "--author", "alan"]
     expect(await refused(...args)).toContain(`./daggerw call approve --env production --image api=${digest}`)
-    const server = `https://${await stage.cluster.api()}`
-    await writeFile(join(folder, "approver"), kubeconfigOf(stage.cluster.name, server, token.trim()))
-    expect(await done("approve", ...reach("production", "approver"), "--image", image)).toContain(
+    await writeFile(join(folder, "token"), token)
+    const somebodyElse = ["--kube-token", `cmd://cat ${join(folder, "token")}`]
+    expect(await done("approve", ...reach("production"), ...somebodyElse, "--image", image)).toContain(
       `${approver.namespace}:${approver.name} approves api@${digest} for production`,
     )
     expect(await done(...args)).toMatch(/^api +promoted +1 /m)

@@ -22,7 +22,7 @@ const steps = Object.values(workflow.jobs).flatMap((job) => job.steps)
 const calls = steps
   .flatMap(({ run = "" }) => run.split("\n"))
   .filter((line) => line.startsWith("./daggerw "))
-  .map((line) => line.replaceAll('"', "").trim().split(/\s+/).slice(1))
+  .map((line) => (line.match(/(?:[^\s"]|"[^"]*")+/g) ?? []).map((word) => word.replaceAll('"', "")).slice(1))
 
 /** Asks for help behind a call's own words: its functions and arguments are looked up, and nothing runs. */
 const understood = async (words: string[]) => (await daggerw([...words, "--help"]).ended).code === 0

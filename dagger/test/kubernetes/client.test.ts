@@ -52,9 +52,11 @@ async function serve(...replies: Reply[]) {
   servers.push(server)
   await new Promise<void>((resolve) => server.listen(0, "127.0.0.1", resolve))
   const { port } = server.address() as AddressInfo
-  const cluster = await Kubernetes.connect(kubeconfig(`http://127.0.0.1:${port}`), (milliseconds) => {
-    pauses.push(milliseconds)
-    return Promise.resolve()
+  const cluster = await Kubernetes.connect(kubeconfig(`http://127.0.0.1:${port}`), {
+    pause: (milliseconds) => {
+      pauses.push(milliseconds)
+      return Promise.resolve()
+    },
   })
   return { cluster, asked, pauses, server }
 }
@@ -257,6 +259,26 @@ describe("Kubernetes", () => {
 
 describe("a kubeconfig", () => {
   const server = "https://cluster.example:6443"
+
+  it("is asked with a token instead of its user, where one is given", async () => {
+    const { asked, server } = await serve({})
+    const { port } = server.address() as AddressInfo
+    // Such as `aws eks update-kubeconfig` writes.
+    const text = kubeconfig(`http://127.0.0.1:${port}`, "exec: { command: aws, args: [eks, get-token] }")
+    const cluster = await Kubernetes.connect(text, { token: "eyJhbGciOi.J9-_~\n" })
+    await cluster.read(thing)
+    expect(asked[0]?.authorization).toBe("Bearer eyJhbGciOi.J9-_~")
+  })
+
+  it.each(["", "\n", "hunter2 hunter2", "error: hunter2\nmore"])(
+    "takes no token that is none: %j",
+    async (token) => {
+      const refused = Kubernetes.connect(kubeconfig(server), { token })
+      await expect(refused).rejects.toThrow("the token cannot be used: it is one word")
+      await expect(refused).rejects.not.toThrow(/hunter2/)
+    },
+  )
+
   it.each([
     ["no YAML", "hunter2: [hunter2", "no YAML document of kind Config"],
     ["something else", "hunter2", "the kubeconfig cannot be read: the document"],

@@ -194,6 +194,27 @@ describe("accessObjects", () => {
     )
   })
 
+  it("makes the accounts that deploy and live in the namespace, and nobody else's", () => {
+    const accountsFor = (...deployers: string[]) =>
+      accessObjects({ namespace: "f1-staging", deployers: deployers.map(readSubject), approvers: [] })
+        .filter(({ kind }) => kind === "ServiceAccount")
+        .map(({ metadata }) => metadata)
+    const [ours, theirs] = ["f1-staging", "ci"].map((home) => `system:serviceaccount:${home}:deployer`)
+    expect(accountsFor(ours ?? "", theirs ?? "", "ada")).toMatchObject([
+      { namespace: "f1-staging", name: "deployer" },
+      { namespace: "f1-staging", name: watchAccount },
+    ])
+  })
+
+  it("lets nobody approve in whose name a deployer can start pods", () => {
+    const access = (approver: string) => () =>
+      accessObjects({ namespace: "f1-production", deployers: [], approvers: [readSubject(approver)] })
+    expect(access("system:serviceaccount:f1-production:boss")).toThrow(
+      "boss cannot approve for f1-production",
+    )
+    expect(access("system:serviceaccount:people:boss")).not.toThrow()
+  })
+
   it("names subjects as Kubernetes does", () => {
     const subjects = bindings.map(({ subjects: named }) => named?.[0])
     expect(subjects[0]).toEqual({ kind: "ServiceAccount", name: "deployer", namespace: "ci" })
