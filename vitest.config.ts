@@ -40,7 +40,7 @@ export default defineConfig({
           name: "session",
           include: [
             "engine/test/{cluster,engine,images,security}.e2e.test.ts",
-            "dagger/test/e2e/deploy.e2e.test.ts",
+            "dagger/test/e2e/{deploy,events}.e2e.test.ts",
           ],
           testTimeout: 45 * minutes,
           hookTimeout: 45 * minutes,
@@ -52,7 +52,7 @@ export default defineConfig({
         test: {
           name: "command",
           include: ["engine/test/{cli,runtime,lifecycle}.e2e.test.ts", "dagger/test/e2e/*.e2e.test.ts"],
-          exclude: ["dagger/test/e2e/deploy.e2e.test.ts"],
+          exclude: ["dagger/test/e2e/{deploy,events}.e2e.test.ts"],
           testTimeout: 10 * minutes,
           hookTimeout: 10 * minutes,
         },

@@ -12,21 +12,6 @@ import { fileURLToPath } from "node:url"
 const repository = fileURLToPath(new URL("..", import.meta.url))
 const [target = "rehearsals.md", ...given] = process.argv.slice(2)
 
-const faults = [
-  ...["none", "judged", "crash-at-start", "never-ready", "broken", "error-rate", "latency", "slower"],
-  ...[
-    "memory-leak",
-    "after-promotion",
-    "bad-configuration",
-    "image-missing",
-    "node-pressure",
-    "api-restart",
-    "api-unreachable",
-    "metrics-down",
-  ],
-  ...["two-deployers", "clock", "killed-preparing", "killed-verifying", "killed-shifting"],
-  ...["killed-promoting", "killed-settling", "unattended"],
-]
 // Blue-green never shifts, so nothing can die there.
 const strategiesOf = (/** @type {string} */ fault) =>
   fault === "killed-shifting" ? ["canary"] : ["blue-green", "canary"]
@@ -97,6 +82,12 @@ function row({ fault, strategy, figures, unmet }) {
 const line = (/** @type {string[]} */ cells) =>
   `| ${cells.map((cell) => cell.replaceAll("|", "\\|").replaceAll(/\s+/g, " ")).join(" | ")} |`
 
+const listed = await daggerw(["call", "faults"])
+if (listed.code !== 0) throw new Error(listed.stderr)
+const [, ...faults] = listed.stdout
+  .trim()
+  .split("\n")
+  .map((row) => row.split(" ", 1).join(""))
 const lines = [line(head), line(head.map(() => "---"))]
 for (const fault of faults) {
   const flags = strategiesOf(fault).flatMap((strategy) => ["--strategy", strategy])

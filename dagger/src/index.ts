@@ -14,10 +14,11 @@ import {
   type Workspace,
 } from "@dagger.io/dagger"
 import { KubernetesCluster } from "./cluster.js"
-import { accessYaml, DeployDesk } from "./deploy/desk.js"
+import { accessYaml, DeployDesk, eventFile } from "./deploy/desk.js"
 import { Desk } from "./desk.js"
 import { secondsOf } from "./duration.js"
 import { RehearsalDesk } from "./rehearse/desk.js"
+import { faultTable } from "./rehearse/faults.js"
 import { SecurityChecks } from "./security.js"
 import { ModuleChecks, PythonLibrary, PythonService, ReactApp, ReactLibrary } from "./services.js"
 
@@ -341,6 +342,23 @@ export class Pitwall {
   }
 
   /**
+   * The events of an environment's deploys, rollbacks and approvals, oldest first, as a file of JSON Lines: what this engine has done and still keeps. What lasts, whoever did
+   * it, is `history`.
+   *
+   * Each is an object: at (ISO 8601), kind (started, resumed, waiting, shifted, promoted, rolling-back, rolled-back, failed, refused, overridden or approved), environment,
+   * service, revision, digest, by, message, key (the same for all of one trouble), severity (info, warning or critical), resolves (true when that trouble is over).
+   *
+   * Example: `./daggerw call events --env staging export --path events.jsonl`
+   *
+   * @param env As of `deploy`.
+   * @param settings As of `deploy`.
+   */
+  @func({ cache: "never" })
+  async events(env: string, settings?: File): Promise<File> {
+    return eventFile(this.source, env, settings)
+  }
+
+  /**
    * Says yes to images for an environment that asks for it, in the name of whose kubeconfig it is. It holds for these very images, and for a time.
    *
    * Example: `./daggerw call approve --env production --kubeconfig file://$HOME/.kube/config --image api=sha256:…`
@@ -390,7 +408,7 @@ export class Pitwall {
    *
    * Example: `./daggerw call rehearse --fault error-rate --strategy canary`
    *
-   * @param fault What goes wrong, such as none, error-rate, latency, crash-at-start or killed-shifting; several one after another. A wrong name lists them all.
+   * @param fault What goes wrong, such as none, error-rate, latency, crash-at-start or killed-shifting; several one after another. `faults` lists them.
    * @param strategy blue-green, canary or both.
    * @param service Of which an image is deployed: api or f1-backend.
    * @param requestsPerSecond The load.
@@ -413,6 +431,12 @@ export class Pitwall {
       ...{ faults: fault, strategies: strategy, service, rate: requestsPerSecond, peers: peer, json: asJson },
       ...(settings && { settings }),
     })
+  }
+
+  /** Lists what can go wrong in a rehearsal. Example: `./daggerw call faults` */
+  @func()
+  faults(): string {
+    return faultTable()
   }
 
   /** The recipes API: its gates. Example: `./daggerw check 'api:*'` */

@@ -8,7 +8,7 @@ import { Desk } from "../desk.js"
 import { type Cluster, Kubernetes } from "../kubernetes/client.js"
 import { ClusterPods } from "../kubernetes/pods.js"
 import { accessObjects, readSubject } from "../manifests/access.js"
-import type { Sink } from "../notify/event.js"
+import { EventFile } from "../notify/file.js"
 import { Notifier } from "../notify/notifier.js"
 import { oneLine } from "../report/text.js"
 import type { Strategy } from "../rollout/rollout.js"
@@ -73,8 +73,6 @@ export class DeployDesk {
   constructor(
     private readonly source: Directory,
     private readonly reach: Reach,
-    /** Who is told of what happens. */
-    private readonly sinks: Sink[] = [],
   ) {}
 
   /** Builds what is not there yet, and brings it to all traffic. Gives back the table of what became of it, throws with it when something did not get there. */
@@ -206,7 +204,11 @@ export class DeployDesk {
     const audit = new AuditLog(cluster, environment.namespace)
     return {
       ...{ cluster, configuration, environment, who, audit, watch },
-      ...{ id: newId(cluster.now()), notifier: new Notifier(this.sinks), clock: monotonic },
+      ...{
+        id: newId(cluster.now()),
+        notifier: new Notifier([new EventFile(environment.name)]),
+        clock: monotonic,
+      },
       source: this.metrics(cluster, environment),
       say: (line) => {
         console.log(line)
@@ -337,6 +339,12 @@ async function readEnvironment(
   ])
   const configuration = readDeploy(text, ...(layer ? [{ file: layer[0], text: layer[1] }] : []))
   return { configuration, environment: environmentOf(configuration, name) }
+}
+
+/** What deploys, rollbacks and approvals of an environment have told of themselves on this engine, as JSON Lines. */
+export async function eventFile(source: Directory, name: string, settings?: File): Promise<File> {
+  const { environment } = await readEnvironment(source, name, settings)
+  return new EventFile(environment.name).file()
 }
 
 /**

@@ -1,35 +1,43 @@
-import { mkdir, open } from "node:fs/promises"
-import { dirname } from "node:path"
+import { CacheSharingMode, type Container, dag, type File } from "@dagger.io/dagger"
+import { images } from "../images.js"
 import type { Event, Sink } from "./event.js"
 
-const newline = "\n".charCodeAt(0)
+const folder = "/events"
+const path = `${folder}/events.jsonl`
+
+// Whoever wrote half a line will not come back to end it.
+const append = `touch ${path}; [ -z "$(tail -c 1 ${path})" ] || echo >> ${path}; cat /event >> ${path}`
 
 /**
- * A file of JSON Lines that only grows. Each event is one write at the end of the file, so lines of several writers do not mix on a local file system.
- * A reader passes over blank lines and over a line that a writer died in.
+ * A file of JSON Lines that only grows, one for each environment, in a volume of the engine: a module has no file of the machine to write to. What runs on one engine
+ * shares it, and writes one after another. A reader passes over blank lines and over a line that a writer died in.
  */
-export class FileSink implements Sink {
-  readonly name: string
+export class EventFile implements Sink {
+  readonly name = "the file of events"
 
-  constructor(private readonly path: string) {
-    this.name = `file ${path}`
-  }
+  constructor(private readonly environment: string) {}
 
   async send(event: Event): Promise<void> {
-    await mkdir(dirname(this.path), { recursive: true })
-    const file = await open(this.path, "a+")
-    try {
-      const { size } = await file.stat()
-      const last = Buffer.from("\n")
-      if (size > 0) await file.read(last, 0, 1, size - 1)
-      // Whoever wrote half a line will not come back to end it.
-      const line = Buffer.from(`${last[0] === newline ? "" : "\n"}${JSON.stringify(event)}\n`)
-      const { bytesWritten } = await file.write(line)
-      if (bytesWritten < line.length) {
-        throw new Error(`only ${bytesWritten} of ${line.length} bytes could be written`)
-      }
-    } finally {
-      await file.close()
-    }
+    await this.container()
+      .withNewFile("/event", `${JSON.stringify(event)}\n`)
+      .withExec(["sh", "-ec", append])
+      .sync()
+  }
+
+  /** All that was sent until now, oldest first. */
+  file(): File {
+    return this.container()
+      .withExec(["sh", "-ec", `touch ${path}; cp ${path} /events.jsonl`])
+      .file("/events.jsonl")
+  }
+
+  private container(): Container {
+    return dag
+      .container()
+      .from(images.debian)
+      .withMountedCache(folder, dag.cacheVolume(`events-${this.environment}`), {
+        sharing: CacheSharingMode.Locked,
+      })
+      .withEnvVariable("NOW", `${Date.now()}-${Math.random()}`)
   }
 }

@@ -1,4 +1,5 @@
 import type { AnalysisSettings } from "../analysis/rules.js"
+import { columns } from "../report/text.js"
 import type { Phase, Strategy } from "../rollout/rollout.js"
 
 /** How a rehearsal is to end. */
@@ -177,6 +178,12 @@ export const faults = {
 export type FaultName = keyof typeof faults
 
 export const faultNames = Object.keys(faults) as FaultName[]
+
+/** What can be rehearsed, a line each. */
+export function faultTable(): string {
+  const rows = faultNames.map((name) => [name, faults[name].what])
+  return columns([["FAULT", "WHAT GOES WRONG"], ...rows])
+}
 
 /** @throws Error for a name that is none */
 export function faultOf(name: string): Fault {

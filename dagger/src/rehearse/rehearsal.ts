@@ -11,6 +11,7 @@ import {
 } from "../deploy/configuration.js"
 import { presentOf } from "../deploy/decisions.js"
 import { deploy } from "../deploy/deploy.js"
+import { rollback } from "../deploy/rollback.js"
 import { newId, type Site, Target } from "../deploy/target.js"
 import { type Cluster, Kubernetes } from "../kubernetes/client.js"
 import { ClusterPods } from "../kubernetes/pods.js"
@@ -157,8 +158,15 @@ export class Rehearsals {
     const figures = figuresOf(recording)
     const surprises = unmet(figures, fault.expected[strategy])
     // What comes next is not to be compared with a revision that has the fault.
-    if (fault.planted && figures.outcome === "promoted") await this.begin()
+    if (fault.planted && figures.outcome === "promoted") await this.back(presentOf(before))
     return { fault: name, strategy, figures, unmet: surprises, message: oneLine(message, 500) }
+  }
+
+  /** Goes back to a revision as a rollback does, which needs no users to prove it. */
+  private async back(to: number | undefined): Promise<void> {
+    const { service } = this.setting
+    const site = await this.site({ variables: {} }, await this.connect())
+    await rollback(site, { services: [service], reason: "rehearsal", ...(to !== undefined && { to }) })
   }
 
   /** Brings a candidate with the same fault to traffic by a peer, and measures the same. What it comes to is not for us to judge. */

@@ -8,6 +8,7 @@ import { connection, dag, type Service } from "@dagger.io/dagger"
 import { afterAll, aroundAll, beforeAll, describe, expect, it } from "vitest"
 import { registryPort } from "../../src/cluster/registry.js"
 import { images } from "../../src/images.js"
+import type { Event } from "../../src/notify/event.js"
 import { Stage } from "../../src/rehearse/stage.js"
 import { daggerw, type Ended, repository } from "./daggerw.js"
 
@@ -51,6 +52,7 @@ async function tunnelled(service: Service, port: number, frontend = 0): Promise<
   return `${machine ?? "localhost"}:${open}`
 }
 
+const began = new Date()
 let stage: Stage
 let folder: string
 let registry: string
@@ -226,6 +228,23 @@ describe("a deploy by its command", { timeout: 20 * 60_000 }, () => {
     const { sent, failed } = await usersStop()
     expect(sent).toBeGreaterThan(100)
     expect(failed).toEqual([])
+  })
+
+  it("tells of it all in a file of events", async () => {
+    const told = await done("events", "--env", "staging", "contents")
+    const events = told
+      .trim()
+      .split("\n")
+      .map((line) => JSON.parse(line) as Event)
+      .filter(({ at }) => new Date(at) >= began)
+    const seen = events.map(({ kind, revision }) => `${kind} ${revision}`)
+    expect(seen.filter((one) => one.startsWith("promoted"))).toEqual([
+      "promoted 1",
+      "promoted 2",
+      "promoted 1",
+    ])
+    expect(seen).toContain("resumed 2")
+    expect(new Set(events.map(({ by }) => by))).toEqual(new Set([deployer]))
   })
 
   it("comes to production with an approval, for images that ci has passed for", async () => {

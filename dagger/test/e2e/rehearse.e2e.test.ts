@@ -2,6 +2,7 @@
 import { describe, expect, it } from "vitest"
 import { faultNames } from "../../src/rehearse/faults.js"
 import type { Rehearsed } from "../../src/rehearse/measure.js"
+import { peerNames } from "../../src/rehearse/peers/index.js"
 import { daggerw } from "./daggerw.js"
 
 async function rehearse(...args: string[]): Promise<Record<string, Rehearsed>> {
@@ -31,12 +32,29 @@ describe("a rehearsal", { timeout: 45 * 60_000 }, () => {
     expect(bad?.failedByCandidate).toBe(bad?.failed)
   })
 
-  it("switches blue-green at once without a lost request", async () => {
-    const all = await rehearse("--fault", "none", "--strategy", "blue-green")
+  it("switches blue-green at once without a lost request, and has others bring the same image to traffic", async () => {
+    const peers = peerNames.flatMap((peer) => ["--peer", peer])
+    const all = await rehearse("--fault", "none", "--strategy", "blue-green", ...peers)
     expect(all["none, blue-green"]?.figures).toMatchObject({ outcome: "promoted", failed: 0, shares: [] })
+    for (const peer of peerNames) {
+      const { outcome, sent, shares } = all[`none, ${peer}`]?.figures ?? {}
+      expect(outcome, peer).toBe("promoted")
+      expect(sent, peer).toBeGreaterThan(500)
+      expect(
+        shares?.map(({ weight }) => weight),
+        peer,
+      ).toEqual(peer === "kubectl" ? [] : [10, 50])
+    }
   })
 
-  it("says what can go wrong when it is asked for something else", async () => {
+  it("says what can go wrong, also when it is asked for something else", async () => {
+    const listed = await daggerw(["call", "faults"]).ended
+    expect(
+      listed.stdout
+        .trim()
+        .split("\n")
+        .map((line) => line.split(" ")[0]),
+    ).toEqual(["FAULT", ...faultNames])
     const { code, stderr } = await daggerw(["call", "rehearse", "--fault", "rain"]).ended
     expect(code).not.toBe(0)
     expect(stderr).toContain(`there is no fault "rain"; allowed: ${faultNames.join(", ")}`)
