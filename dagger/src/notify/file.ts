@@ -1,4 +1,4 @@
-import { CacheSharingMode, type Container, dag, type File } from "@dagger.io/dagger"
+import { CacheSharingMode, type Container, dag, ExecError, type File } from "@dagger.io/dagger"
 import { images } from "../images.js"
 import type { Event, Sink } from "./event.js"
 
@@ -18,10 +18,14 @@ export class EventFile implements Sink {
   constructor(private readonly environment: string) {}
 
   async send(event: Event): Promise<void> {
-    await this.container()
-      .withNewFile("/event", `${JSON.stringify(event)}\n`)
-      .withExec(["sh", "-ec", append])
-      .sync()
+    try {
+      await this.container()
+        .withNewFile("/event", `${JSON.stringify(event)}\n`)
+        .withExec(["sh", "-ec", append])
+        .sync()
+    } catch (error) {
+      throw error instanceof ExecError ? new Error(error.stderr) : error
+    }
   }
 
   /** All that was sent until now, oldest first. */
