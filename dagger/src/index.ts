@@ -74,13 +74,13 @@ export class Pitwall {
    *
    * Example: `./daggerw call ci --since origin/main`
    *
-   * @param only Services to look at, such as `f1-backend`; `module` is the pipeline's own source, `security` what scanners look at. All, if none is named.
-   * @param since A git ref, such as `origin/main`: only what the changes since then call for, uncommitted ones included. Any doubt (no git, a shallow clone, a
+   * @param only Services to look at, such as f1-backend; "module" is the pipeline's own source, "security" what scanners look at. All, if none is named.
+   * @param since A git ref, such as origin/main: only what the changes since then call for, uncommitted ones included. Any doubt (no git, a shallow clone, a
    * shared file) means everything.
-   * @param performance Put the backends under load as well, for 60 seconds; see `load-test`.
+   * @param performance Put the backends under load as well, for 60 seconds; see "call load-test".
    * @param failFast Start no further gate once one has failed.
    * @param parallel How many gates run at the same time; 0: as many as the engine has processors.
-   * @param vulnerabilities The OCI reference of a vulnerability database in Trivy's format; that of `dagger/config/security.yaml`, if not given.
+   * @param vulnerabilities The OCI reference of a vulnerability database in Trivy's format; that of dagger/config/security.yaml, if not given.
    * @param snykToken Asks Snyk too; without it, that gate is skipped.
    * @param from The summary.json of a report: run nothing, and pass or fail as that run did.
    */
@@ -108,13 +108,13 @@ export class Pitwall {
    *
    * Example: `./daggerw call report export --path reports`
    *
-   * @param only As of `ci`.
-   * @param since As of `ci`.
-   * @param performance As of `ci`.
-   * @param failFast As of `ci`.
-   * @param parallel As of `ci`.
-   * @param vulnerabilities As of `ci`.
-   * @param snykToken As of `ci`.
+   * @param only As in ci.
+   * @param since As in ci.
+   * @param performance As in ci.
+   * @param failFast As in ci.
+   * @param parallel As in ci.
+   * @param vulnerabilities As in ci.
+   * @param snykToken As in ci.
    */
   @func({ cache: "never" })
   async report(
@@ -139,7 +139,7 @@ export class Pitwall {
    * Example: `./daggerw call load-test --users 50 --duration 60s`
    *
    * @param users Simulated people at the same time.
-   * @param duration How long, such as `90s` or `5m`.
+   * @param duration How long, such as 90s or 5m.
    * @param only Backends by name; both, if none is named.
    */
   @func({ cache: "never" })
@@ -153,7 +153,7 @@ export class Pitwall {
    *
    * Example: `./daggerw call test --gate api:test --select tests/test_reading.py`
    *
-   * @param gate A gate that runs tests, such as `api:test` or `web:browser`.
+   * @param gate A gate that runs tests, such as api:test or web:browser.
    * @param select What its tool (pytest, Vitest, Playwright) is to run, as you would type it behind the tool's name.
    */
   @func({ cache: "never" })
@@ -171,9 +171,9 @@ export class Pitwall {
    * --database-url env://STAGING_DATABASE_URL --f-1-database-url env://STAGING_F1_DATABASE_URL --redis-url env://STAGING_REDIS_URL --jwt-secret-key env://JWT_SECRET_KEY`
    *
    * @param env staging or production.
-   * @param kubeconfig Of the cluster: what it may do there is all that is done; see `access`. `'cmd://kubectl config view --raw --flatten --minify'` gives the present one.
-   * @param image Images that were built before, as `api=ghcr.io/owner/repository/api@sha256:…`; without any, they are built from source, and the gates of `ci` are asked about it.
-   * @param registry Where images that are built go, such as `ghcr.io/owner/repository`.
+   * @param kubeconfig Of the cluster: what it may do there is all that is done; see "call access". 'cmd://kubectl config view --raw --flatten --minify' gives the present one.
+   * @param image Images that were built before, as api=ghcr.io/owner/repository/api@sha256:…; without any, they are built from source, and the gates of "call ci" are asked about it.
+   * @param registry Where images that are built go, such as ghcr.io/owner/repository.
    * @param registryUser Its user.
    * @param registryPassword Its password or token.
    * @param registryService Answers at the registry's address, where that is a service.
@@ -182,8 +182,8 @@ export class Pitwall {
    * @param reason Why, for the audit log.
    * @param author Who wrote the change, as the cluster would know them: somebody else has to approve it. Whoever deploys, if not said.
    * @param override Why guards may be set aside this time; it is recorded. The state of a database cannot be.
-   * @param kubeToken Of who asks instead of the kubeconfig's user, such as `'cmd://kubectl create token deployer --namespace f1-staging --duration 2h'`.
-   * @param settings A file in the form of `dagger/config/deploy.yaml` that is laid over it.
+   * @param kubeToken Of who asks instead of the kubeconfig's user, such as 'cmd://kubectl create token deployer --namespace f1-staging --duration 2h'.
+   * @param settings A file in the form of dagger/config/deploy.yaml that is laid over it.
    * @param databaseUrl Of the recipes API. A secret that is not given stays as the present revision has it.
    * @param f1DatabaseUrl Of the prediction backend.
    * @param redisUrl Of the cache of both.
@@ -235,14 +235,14 @@ export class Pitwall {
    *
    * Example: `./daggerw call plan --env production --kubeconfig file://$HOME/.kube/config --image api=ghcr.io/owner/repository/api@sha256:…`
    *
-   * @param env As of `deploy`.
-   * @param kubeconfig As of `deploy`.
-   * @param image As of `deploy`; for services without one, the image that is there.
-   * @param only As of `deploy`.
-   * @param strategy As of `deploy`.
-   * @param author As of `deploy`.
-   * @param kubeToken As of `deploy`.
-   * @param settings As of `deploy`.
+   * @param env As in deploy.
+   * @param kubeconfig As in deploy.
+   * @param image As in deploy; for services without one, the image that is there.
+   * @param only As in deploy.
+   * @param strategy As in deploy.
+   * @param author As in deploy.
+   * @param kubeToken As in deploy.
+   * @param settings As in deploy.
    */
   @func({ cache: "never" })
   async plan(
@@ -271,13 +271,13 @@ export class Pitwall {
    *
    * Example: `./daggerw call rollback --env production --kubeconfig file://$HOME/.kube/config --service api --reason "prices are wrong"`
    *
-   * @param env As of `deploy`.
-   * @param kubeconfig As of `deploy`.
+   * @param env As in deploy.
+   * @param kubeconfig As in deploy.
    * @param reason Why, for the audit log.
    * @param service One service; all of the environment, if none is named.
-   * @param to The number of a kept revision of that service; 0: the proven one before the present. See `status`.
-   * @param kubeToken As of `deploy`.
-   * @param settings As of `deploy`.
+   * @param to The number of a kept revision of that service; 0: the proven one before the present. See "call status".
+   * @param kubeToken As in deploy.
+   * @param settings As in deploy.
    */
   @func({ cache: "never" })
   async rollback(
@@ -300,11 +300,11 @@ export class Pitwall {
    *
    * Example: `./daggerw call status --env staging --kubeconfig file://$HOME/.kube/config`
    *
-   * @param env As of `deploy`.
-   * @param kubeconfig As of `deploy`.
-   * @param only As of `deploy`.
-   * @param kubeToken As of `deploy`.
-   * @param settings As of `deploy`.
+   * @param env As in deploy.
+   * @param kubeconfig As in deploy.
+   * @param only As in deploy.
+   * @param kubeToken As in deploy.
+   * @param settings As in deploy.
    */
   @func({ cache: "never" })
   async status(
@@ -322,12 +322,12 @@ export class Pitwall {
    *
    * Example: `./daggerw call history --env production --kubeconfig file://$HOME/.kube/config --as-json > history.json`
    *
-   * @param env As of `deploy`.
-   * @param kubeconfig As of `deploy`.
-   * @param only As of `deploy`.
+   * @param env As in deploy.
+   * @param kubeconfig As in deploy.
+   * @param only As in deploy.
    * @param asJson Everything that is known, as JSON.
-   * @param kubeToken As of `deploy`.
-   * @param settings As of `deploy`.
+   * @param kubeToken As in deploy.
+   * @param settings As in deploy.
    */
   @func({ cache: "never" })
   async history(
@@ -350,8 +350,8 @@ export class Pitwall {
    *
    * Example: `./daggerw call events --env staging export --path events.jsonl`
    *
-   * @param env As of `deploy`.
-   * @param settings As of `deploy`.
+   * @param env As in deploy.
+   * @param settings As in deploy.
    */
   @func({ cache: "never" })
   async events(env: string, settings?: File): Promise<File> {
@@ -363,12 +363,12 @@ export class Pitwall {
    *
    * Example: `./daggerw call approve --env production --kubeconfig file://$HOME/.kube/config --image api=sha256:…`
    *
-   * @param env As of `deploy`.
+   * @param env As in deploy.
    * @param kubeconfig Of the approver.
-   * @param image Services and their images, as `api=sha256:…`; a refused deploy names them.
+   * @param image Services and their images, as api=sha256:…; a refused deploy names them.
    * @param note For the record.
-   * @param kubeToken As of `deploy`.
-   * @param settings As of `deploy`.
+   * @param kubeToken As in deploy.
+   * @param settings As in deploy.
    */
   @func({ cache: "never" })
   async approve(
@@ -387,10 +387,10 @@ export class Pitwall {
    *
    * Example: `./daggerw call access --env production --deployer system:serviceaccount:ci:deployer --approver group:approvers | kubectl apply -f -`
    *
-   * @param env As of `deploy`.
-   * @param deployer Who deploys, as the API server names them: a user, `system:serviceaccount:NAMESPACE:NAME` or `group:NAME`.
-   * @param approver Who approves, where that is asked for; those of `dagger/config/deploy.yaml`, if none is named.
-   * @param settings As of `deploy`.
+   * @param env As in deploy.
+   * @param deployer Who deploys, as the API server names them: a user, system:serviceaccount:NAMESPACE:NAME or group:NAME.
+   * @param approver Who approves, where that is asked for; those of dagger/config/deploy.yaml, if none is named.
+   * @param settings As in deploy.
    */
   @func({ cache: "never" })
   async access(env: string, deployer: string[], approver: string[] = [], settings?: File): Promise<string> {
@@ -408,13 +408,13 @@ export class Pitwall {
    *
    * Example: `./daggerw call rehearse --fault error-rate --strategy canary`
    *
-   * @param fault What goes wrong, such as none, error-rate, latency, crash-at-start or killed-shifting; several one after another. `faults` lists them.
+   * @param fault What goes wrong, such as none, error-rate, latency, crash-at-start or killed-shifting; several one after another. "call faults" lists them.
    * @param strategy blue-green, canary or both.
    * @param service Of which an image is deployed: api or f1-backend.
    * @param requestsPerSecond The load.
-   * @param settings A file in the form of `dagger/config/deploy.yaml` that is laid over `dagger/config/rehearsal.yaml`.
-   * @param peer What the same faults are rehearsed with too, to compare with, on the same cluster and with the same images: `kubectl`, a plain Deployment;
-   * `argo-rollouts` or `flagger`, a canary with the same steps and rules. Only faults of the candidate, not what is done to the deploy.
+   * @param settings A file in the form of dagger/config/deploy.yaml that is laid over dagger/config/rehearsal.yaml.
+   * @param peer What the same faults are rehearsed with too, to compare with, on the same cluster and with the same images: kubectl, a plain Deployment;
+   * argo-rollouts or flagger, a canary with the same steps and rules. Only faults of the candidate, not what is done to the deploy.
    * @param asJson The figures as JSON.
    */
   @func({ cache: "never" })
@@ -486,7 +486,7 @@ export class Pitwall {
    *
    * @param snykToken Asks Snyk too; without it, that gate is skipped.
    * @param vulnerabilities The OCI reference of a vulnerability database in Trivy's format.
-   * @param registry A registry that the reference names as `registry.local`.
+   * @param registry A registry that the reference names as registry.local.
    */
   @func()
   security(snykToken?: Secret, vulnerabilities?: string, registry?: Service): SecurityChecks {
