@@ -90,6 +90,7 @@ const busy = [429, 500, 502, 503, 504]
 export type Cluster = Pick<Kubernetes, keyof Kubernetes>
 
 /** A Kubernetes API, asked with the rights of a kubeconfig and nothing else. */
+// Of @kubernetes/client-node only the types: its client tries nothing again, and does not tell the server's time, by which all operators go.
 export class Kubernetes {
   private offset = 0
   private readonly agent: http.Agent
