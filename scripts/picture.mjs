@@ -9,13 +9,15 @@ const columns = Number(width)
 const [size, line, left, top] = [14, 20, 22, 58]
 /** @type {[RegExp, string][]} */
 const colours = [
-  [/\bpassed\b|^Passed.*/, "#5fd38d"],
-  [/\bfailed\b|^Failed.*/, "#ff7a70"],
+  [/\b(passed|promoted)\b|^Passed.*/, "#5fd38d"],
+  [/\b(failed|aborting|aborted)\b|^Failed.*/, "#ff7a70"],
   [/\bskipped\b/, "#e3b866"],
 ]
 
+// A browser makes one of several spaces, whatever xml:space says, and columns no longer stand under each other.
 /** @param {string} words */
-const escape = (words) => words.replaceAll("&", "&amp;").replaceAll("<", "&lt;").replaceAll(">", "&gt;")
+const escape = (words) =>
+  words.replaceAll("&", "&amp;").replaceAll("<", "&lt;").replaceAll(">", "&gt;").replaceAll(" ", "\u00a0")
 /** @param {string} words */
 const shorten = (words) => (words.length > columns ? `${words.slice(0, columns - 1)}…` : words)
 /** @param {string} words */
@@ -38,6 +40,6 @@ const rows = lines.map((words, at) => {
 console.log(`<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 ${pixels.width} ${pixels.height}" width="${pixels.width}" height="${pixels.height}" role="img" aria-label="${escape(`Terminal: ${command}: ${printed.at(-1) ?? ""}`)}">
 <rect width="${pixels.width}" height="${pixels.height}" rx="10" fill="#15181e"/>
 <g fill="#3a414d"><circle cx="22" cy="20" r="6"/><circle cx="42" cy="20" r="6"/><circle cx="62" cy="20" r="6"/></g>
-<g font-family="ui-monospace, SFMono-Regular, Menlo, Consolas, 'DejaVu Sans Mono', monospace" font-size="${size}" xml:space="preserve" style="white-space:pre">
+<g font-family="ui-monospace, SFMono-Regular, Menlo, Consolas, 'DejaVu Sans Mono', monospace" font-size="${size}">
 ${rows.join("\n")}
 </g></svg>`)
