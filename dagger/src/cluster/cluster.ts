@@ -147,6 +147,9 @@ const serverFlags = [
   `--kube-apiserver-arg=token-auth-file=${tokens}`,
   // The node takes pods as soon as it is ready, and not up to five seconds later.
   "--kube-controller-manager-arg=node-monitor-period=1s",
+  // Its dozens of controllers all ask at its start, and would wait for each other at 20 requests a second.
+  "--kube-controller-manager-arg=kube-api-qps=500",
+  "--kube-controller-manager-arg=kube-api-burst=500",
 ]
 
 function nodeContainer(wanted: { name: string; token: string; gatewayApi: File; router: string }): Container {
