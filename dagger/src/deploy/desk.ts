@@ -204,11 +204,8 @@ export class DeployDesk {
     const audit = new AuditLog(cluster, environment.namespace)
     return {
       ...{ cluster, configuration, environment, who, audit, watch },
-      ...{
-        id: newId(cluster.now()),
-        notifier: new Notifier([new EventFile(environment.name)]),
-        clock: monotonic,
-      },
+      ...{ id: newId(cluster.now()), clock: monotonic },
+      notifier: new Notifier([new EventFile(environment.name)]),
       source: this.metrics(cluster, environment),
       say: (line) => {
         console.log(line)

@@ -75,7 +75,7 @@ export function accessObjects({
   const deploy = deployers.map((subject) => subjectOf(subject, namespace))
   const approve = approvers.map((subject) => subjectOf(subject, namespace))
   const watch = { kind: "ServiceAccount", name: watchAccount, namespace }
-  const [usurped] = approve.filter((subject) => livesIn(subject, namespace))
+  const usurped = approve.find((subject) => livesIn(subject, namespace))
   if (usurped) {
     throw new Error(
       `${usurped.name} cannot approve for ${namespace}, as it lives there, and who deploys can start a pod in its name; allowed: an account of another namespace, a user or group:NAME`,

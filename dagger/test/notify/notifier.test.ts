@@ -234,12 +234,7 @@ describe("flush", () => {
   })
 })
 
-describe("with a real file", () => {
-  // A disk does not wait for a clock that runs ahead.
-  beforeEach(() => {
-    vi.useRealTimers()
-  })
-
+describe("beside a sink that takes nothing", () => {
   it("has the events in order, and the trouble of a full disk beside them", async () => {
     const file = new Memory("a file")
     const { notifier: told, lines } = notifier([fullDisk(), file], { limit: 5_000, flush: 5_000 })
