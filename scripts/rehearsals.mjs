@@ -7,7 +7,7 @@ import { spawn } from "node:child_process"
 import { writeFile } from "node:fs/promises"
 import { fileURLToPath } from "node:url"
 
-/** @typedef {import("../dagger/src/rehearse/measure.js").Rehearsed} Rehearsed */
+/** @typedef {import("../dagger/src/rehearsal/measure.js").Rehearsed} Rehearsed */
 
 const repository = fileURLToPath(new URL("..", import.meta.url))
 const [target = "rehearsals.md", ...given] = process.argv.slice(2)

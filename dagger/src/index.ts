@@ -13,14 +13,14 @@ import {
   type Service,
   type Workspace,
 } from "@dagger.io/dagger"
-import { KubernetesCluster } from "./cluster.js"
-import { accessYaml, DeployDesk, eventFile } from "./deploy/desk.js"
-import { Desk } from "./desk.js"
-import { secondsOf } from "./duration.js"
-import { RehearsalDesk } from "./rehearse/desk.js"
-import { faultTable } from "./rehearse/faults.js"
-import { SecurityChecks } from "./security.js"
-import { ModuleChecks, PythonLibrary, PythonService, ReactApp, ReactLibrary } from "./services.js"
+import { KubernetesCluster } from "./api/cluster.js"
+import { accessYaml, DeployDesk, eventFile } from "./api/delivery.js"
+import { Desk } from "./ci/pipeline.js"
+import { secondsOf } from "./lib/duration.js"
+import { RehearsalDesk } from "./rehearsal/desk.js"
+import { faultTable } from "./rehearsal/faults.js"
+import { SecurityChecks } from "./api/security.js"
+import { ModuleChecks, PythonLibrary, PythonService, ReactApp, ReactLibrary } from "./api/services.js"
 
 @object()
 export class Pitwall {

@@ -3,11 +3,11 @@
 import https from "node:https"
 import { connection, dag, ReturnType, type Service } from "@dagger.io/dagger"
 import { afterAll, aroundAll, beforeAll, describe, expect, it } from "vitest"
-import { Cluster, type Reach } from "../../dagger/src/cluster/cluster.js"
-import { Registry } from "../../dagger/src/cluster/registry.js"
-import { gateway } from "../../dagger/src/cluster/router.js"
-import { images } from "../../dagger/src/images.js"
-import { Kubernetes, type Thing } from "../../dagger/src/kubernetes/client.js"
+import { Cluster, type Reach } from "../../dagger/src/platform/cluster/cluster.js"
+import { Registry } from "../../dagger/src/platform/cluster/registry.js"
+import { gateway } from "../../dagger/src/platform/cluster/router.js"
+import { images } from "../../dagger/src/platform/base-images.js"
+import { Kubernetes, type Thing } from "../../dagger/src/clients/kubernetes/client.js"
 import { repository } from "./home.js"
 
 aroundAll((suite) => connection(suite))

@@ -1,10 +1,10 @@
 // The file that events of deploys go to, in a volume of the engine.
 import { CacheSharingMode, type Container, connection, dag } from "@dagger.io/dagger"
 import { aroundAll, describe, expect, it } from "vitest"
-import { images } from "../../src/images.js"
-import type { Event } from "../../src/notify/event.js"
-import { EventFile } from "../../src/notify/file.js"
-import { event } from "../notify/event.js"
+import { images } from "../../src/platform/base-images.js"
+import type { Event } from "../../src/delivery/events/event.js"
+import { EventFile } from "../../src/delivery/events/file.js"
+import { event } from "../delivery/events/event.js"
 
 aroundAll((suite) => connection(suite))
 

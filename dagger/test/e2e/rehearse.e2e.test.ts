@@ -1,8 +1,8 @@
 // The deploy as people rehearse it: on a throw-away cluster, with load on it. What is held to here is what users had of it.
 import { describe, expect, it } from "vitest"
-import { faultNames } from "../../src/rehearse/faults.js"
-import type { Rehearsed } from "../../src/rehearse/measure.js"
-import { peerNames } from "../../src/rehearse/peers/index.js"
+import { faultNames } from "../../src/rehearsal/faults.js"
+import type { Rehearsed } from "../../src/rehearsal/measure.js"
+import { peerNames } from "../../src/rehearsal/peers/index.js"
 import { daggerw } from "./daggerw.js"
 
 async function rehearse(...args: string[]): Promise<Record<string, Rehearsed>> {

@@ -1,0 +1,51 @@
+import { dag, type Directory, type File, func, object, type Service } from "@dagger.io/dagger"
+import { Cluster, kubeconfigOf } from "../platform/cluster/cluster.js"
+import { Registry } from "../platform/cluster/registry.js"
+import { images } from "../platform/base-images.js"
+
+/** A throw-away Kubernetes for a look by hand. */
+@object()
+export class KubernetesCluster {
+  private source: Directory
+  private name: string
+
+  constructor(source: Directory, name: string) {
+    this.source = source
+    this.name = name
+  }
+
+  /**
+   * The cluster, when it is up: its API on port 6443, its router on port 8080. It lives until the call ends.
+   *
+   * Example: `./daggerw call cluster serve up`, and in another terminal `./daggerw call cluster kubeconfig export --path kubeconfig` and
+   * `kubectl --kubeconfig kubeconfig get pods --all-namespaces`
+   */
+  @func({ cache: "never" })
+  async serve(): Promise<Service> {
+    const gatewayApi = this.source.file("dagger/config/kubernetes/gateway-api.yaml")
+    const registry = await Registry.start(this.name)
+    const token = await this.token()
+    return (await Cluster.start({ name: this.name, gatewayApi, registry, token })).service
+  }
+
+  /**
+   * A kubeconfig with all rights for a cluster that `serve` runs.
+   *
+   * @param server Where it is reached.
+   */
+  @func({ cache: "never" })
+  async kubeconfig(server = "https://127.0.0.1:6443"): Promise<File> {
+    const text = kubeconfigOf(this.name, server, await this.token())
+    return dag.directory().withNewFile("kubeconfig", text, { permissions: 0o600 }).file("kubeconfig")
+  }
+
+  /** Made by chance once and kept by the engine, so that two calls know it. Nobody else does: `up` listens on every address of the machine. */
+  private async token(): Promise<string> {
+    const made = dag
+      .container()
+      .from(images.debian)
+      .withEnvVariable("CLUSTER", this.name)
+      .withExec(["sh", "-c", "od -An -N24 -tx1 /dev/urandom | tr -d ' \\n' > /token"])
+    return made.file("/token").contents()
+  }
+}

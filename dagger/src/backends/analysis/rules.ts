@@ -1,0 +1,191 @@
+import { z } from "zod"
+import { section } from "../../lib/document.js"
+import { duration } from "../rollout/configuration.js"
+import { percent, total, type Observation } from "./observation.js"
+
+const some = duration.refine((seconds) => seconds > 0, "more than 0s")
+const share = z.number().min(0).lt(100, "below 100: nothing is ever above 100 %")
+
+/** What a rule on requests has in common. */
+const traffic = {
+  /** The least number of requests that say something. */
+  requests: z.int().positive().default(20),
+  /** How far back each look goes at least; a third of `for` unless it is said. */
+  window: some.optional(),
+}
+
+const rule = z
+  .discriminatedUnion(
+    "metric",
+    [
+      section({ metric: z.literal("error-rate"), above: share, for: some, ...traffic }),
+      section({ metric: z.literal("p95"), above: z.number().positive(), for: some, ...traffic }),
+      section({ metric: z.literal("failing-pods"), above: share, for: some }),
+    ],
+    { error: "metric is one of error-rate, p95, failing-pods" },
+  )
+  .refine((rule) => rule.metric === "failing-pods" || (rule.window ?? 0) <= rule.for, {
+    message: "at most as long as for",
+    path: ["window"],
+  })
+
+/** When a new version is not good enough; see `dagger/config/deploy.yaml`. */
+export const analysisSection = section({
+  interval: some,
+  patience: some,
+  rules: z.array(rule).min(1, "at least one rule; a rollout that nothing can stop needs no analysis"),
+  judge: section({
+    metric: z.enum(["p95", "p50", "error-rate"]),
+    confidence: z.number().min(50).lt(100),
+    points: z.int().min(8, "at least 8; of fewer the normal approximation says nothing"),
+    /** What a candidate is held against: pods of the stable revision that are as new as its own, or those that have the users. */
+    baseline: z.enum(["fresh", "stable"]).default("fresh"),
+  }).optional(),
+})
+
+/** Durations in seconds, error rate and failing pods in percent, p95 in milliseconds. */
+export type AnalysisSettings = z.output<typeof analysisSection>
+export type Rule = AnalysisSettings["rules"][number]
+
+/**
+ * What is known of a version in its step: `fail` and `pass` are final, `wait` and `hold` (there is no data) are not.
+ */
+export interface Assessment {
+  outcome: "wait" | "hold" | "pass" | "fail"
+  reason: string
+}
+
+/** What a rule says after the last observation. Times in seconds. */
+interface State {
+  rule: Rule
+  /** What it measures now; none without data. */
+  value?: number
+  /** For how long it has been broken, without a good value between. */
+  broken?: number
+  /** For how long there has been no data. */
+  silent: number
+  /** Why there is no data. */
+  missing?: string
+}
+
+/**
+ * Judges one version by what it did since its step began.
+ *
+ * Each rule is measured anew at each observation. The error rate and p95 are those of a window that ends there: a third of the rule's `for`
+ * (or its `window`), and as much longer as it takes to have enough requests, but never longer than `for`. A smaller window would let chance decide:
+ * of 20 requests to a version that fails every fifth one, one time in five no more than a tenth fail. Failing pods are those of the moment.
+ *
+ * A rule that is broken is pending, and fails once it has been so for all of `for`. One good value ends that; an observation without data
+ * (a source that is down, too few requests) does not, nor does it prove it. No data holds, and fails when it has lasted for `patience`.
+ * A step whose time is over passes only when every rule has data and none is pending, so that a step shorter than `for` does not pass by being short.
+ *
+ * @param history of one role since the step began, oldest first
+ * @param step how long it has lasted and is to last, in milliseconds
+ */
+export function assess(
+  history: Observation[],
+  settings: AnalysisSettings,
+  step: { elapsed: number; duration: number },
+): Assessment {
+  // A source that does not even answer is as silent as one that says so.
+  if (history.length === 0) return silence("nothing was measured yet", step.elapsed / 1000, settings)
+  const states = settings.rules.map((rule) => stateOf(rule, history))
+
+  const failed = states.filter(({ rule, value, broken = -1 }) => value !== undefined && broken >= rule.for)
+  if (failed.length > 0) return { outcome: "fail", reason: failed.map(describe).join("; ") }
+
+  const silent = states.filter(({ value }) => value === undefined)
+  const [longest] = [...silent].sort((one, other) => other.silent - one.silent)
+  if (longest) return silence(describe(longest), longest.silent, settings)
+
+  const pending = states.filter(({ broken }) => broken !== undefined)
+  if (pending.length > 0) return { outcome: "wait", reason: pending.map(describe).join("; ") }
+  const reason = states.map(describe).join("; ")
+  return { outcome: step.elapsed >= step.duration ? "pass" : "wait", reason }
+}
+
+function silence(why: string, seconds: number, { patience }: AnalysisSettings): Assessment {
+  const length = Math.floor(seconds)
+  return seconds >= patience
+    ? { outcome: "fail", reason: `no data for ${length} s, which is not healthy: ${why}` }
+    : { outcome: "hold", reason: `no data for ${length} s of at most ${patience} s: ${why}` }
+}
+
+function stateOf(rule: Rule, history: Observation[]): State {
+  let now = 0
+  let heard = 0
+  let since: number | undefined
+  let value: number | undefined
+  for (const [index, observation] of history.entries()) {
+    // Time is what lies between looks: a clock may be set, and the first look saw what was before the step.
+    if (index > 0) now += observation.seconds
+    value = measure(rule, history, index)
+    if (value === undefined) continue
+    heard = now
+    since = value > rule.above ? (since ?? now) : undefined
+  }
+  return {
+    rule,
+    silent: now - heard,
+    ...(value !== undefined && { value }),
+    ...(since !== undefined && { broken: now - since }),
+    ...(value === undefined && { missing: why(rule, history) }),
+  }
+}
+
+/** What a rule measures at an observation; none where that says too little. */
+function measure(rule: Rule, history: Observation[], index: number): number | undefined {
+  const observation = history[index]
+  if (rule.metric === "failing-pods") {
+    // Known even when no pod answers, but not when nobody could list them.
+    const { wanted = 0, failing = 0 } = observation?.pods ?? {}
+    return wanted > 0 ? (100 * failing) / wanted : undefined
+  }
+  if (observation?.missing !== undefined) return undefined
+  const { requests, errors, p95 } = total(window(rule, history, index))
+  if (requests < rule.requests) return undefined
+  return rule.metric === "p95" ? p95 : (100 * errors) / requests
+}
+
+/** The observations that a rule looks at together, newest first. */
+function window(
+  {
+    for: longest,
+    requests: least,
+    window: shortest = longest / 3,
+  }: Exclude<Rule, { metric: "failing-pods" }>,
+  history: Observation[],
+  index: number,
+): Observation[] {
+  const seen: Observation[] = []
+  let seconds = 0
+  let requests = 0
+  for (const observation of history.slice(0, index + 1).reverse()) {
+    const enough = seconds >= shortest && requests >= least
+    if (seen.length > 0 && (enough || seconds + observation.seconds > longest)) break
+    seen.push(observation)
+    seconds += observation.seconds
+    requests += observation.requests
+  }
+  return seen
+}
+
+function why(rule: Rule, history: Observation[]): string {
+  const last = history.length - 1
+  const missing = history[last]?.missing
+  if (missing !== undefined) return missing
+  if (rule.metric === "failing-pods") return "no pods are wanted"
+  const { requests } = total(window(rule, history, last))
+  return requests < rule.requests ? `${requests} of at least ${rule.requests} requests` : "no durations"
+}
+
+const titles = { "error-rate": "error rate", p95: "p95", "failing-pods": "failing pods" }
+
+/** Such as `error rate 12 % is above 10 % for 20 s of 180 s`. */
+function describe({ rule, value, broken, missing }: State): string {
+  const unit = (number: number) => (rule.metric === "p95" ? `${Math.round(number)} ms` : percent(number))
+  const title = titles[rule.metric]
+  if (value === undefined) return `${title}: ${missing ?? "unknown"}`
+  if (broken === undefined) return `${title} ${unit(value)} is not above ${unit(rule.above)}`
+  return `${title} ${unit(value)} is above ${unit(rule.above)} for ${Math.floor(broken)} s of ${rule.for} s`
+}

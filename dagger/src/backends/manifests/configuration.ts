@@ -1,0 +1,205 @@
+import { z } from "zod"
+import { section } from "../../lib/document.js"
+import { duration } from "../rollout/configuration.js"
+
+const port = z.int().min(1).max(65535)
+const count = z.int().min(1).max(1000)
+const label = z
+  .string()
+  .regex(
+    /^[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?$/,
+    "a name of at most 63 lower-case letters, digits and hyphens, a letter or digit first and last",
+  )
+
+// A whole number is no string to YAML.
+const quantity = (pattern: RegExp, allowed: string) =>
+  z
+    .union([z.string(), z.number()], { error: allowed })
+    .transform(String)
+    .refine((text) => pattern.test(text) && amountOf(text) > 0, allowed)
+const cpu = quantity(/^(\d+m|\d+(\.\d{1,3})?)$/, "an amount of CPU, such as 250m or 1.5")
+const memory = quantity(/^\d+([KMGT]i|[kMGT])$/, "an amount of memory, such as 256Mi or 2Gi")
+
+const factors: Record<string, number> = {
+  ...{ m: 1e-3, k: 1e3, M: 1e6, G: 1e9, T: 1e12 },
+  ...{ Ki: 2 ** 10, Mi: 2 ** 20, Gi: 2 ** 30, Ti: 2 ** 40 },
+}
+
+/** The number that a quantity such as `250m` or `256Mi` stands for. */
+function amountOf(text: string): number {
+  const [, number = "", suffix = ""] = /^([\d.]+)(\D*)$/.exec(text) ?? []
+  return Number(number) * (factors[suffix] ?? 1)
+}
+
+const resources = section({
+  requests: section({ cpu, memory }),
+  limits: section({ cpu: cpu.optional(), memory }),
+}).superRefine(({ requests, limits }, context) => {
+  for (const name of ["cpu", "memory"] as const) {
+    const limit = limits[name]
+    if (limit !== undefined && amountOf(limit) < amountOf(requests[name])) {
+      context.addIssue({
+        code: "custom",
+        path: ["limits", name],
+        message: `at least what is requested, ${requests[name]}`,
+      })
+    }
+  }
+})
+
+/** Bounds of seconds that Kubernetes and the services' own settings allow. */
+const within = (least: number, most: number) =>
+  duration.refine((seconds) => seconds >= least && seconds <= most, `from ${least}s to ${most}s`)
+
+const probe = (path: string, period: string, timeout: string, failures: number) =>
+  section({
+    path: z.string().startsWith("/", "a path that begins with /").default(path),
+    period: within(1, 300).prefault(period),
+    timeout: within(1, 60).prefault(timeout),
+    failures: count.default(failures),
+  }).prefault({})
+
+const probes = section({
+  startup: probe("/health/live", "2s", "3s", 60),
+  liveness: probe("/health/live", "10s", "3s", 3),
+  // Its checks of stores give up by themselves after two seconds, and then it can still say so.
+  readiness: probe("/health/ready", "5s", "3s", 2),
+}).prefault({})
+
+const termination = section({
+  preStop: within(0, 300).prefault("5s"),
+  drain: within(0, 300).prefault("5s"),
+  linger: within(0, 300).prefault("5s"),
+  shutdown: within(1, 600).prefault("20s"),
+  grace: within(1, 3600).prefault("40s"),
+})
+  .superRefine(({ preStop, drain, linger, shutdown, grace }, context) => {
+    const needed = preStop + drain + linger + shutdown
+    if (grace <= needed) {
+      const sum = `preStop ${preStop}s + drain ${drain}s + linger ${linger}s + shutdown ${shutdown}s`
+      context.addIssue({
+        code: "custom",
+        path: ["grace"],
+        message: `longer than ${sum} = ${needed}s, or pods are killed with requests in flight`,
+      })
+    }
+  })
+  .prefault({})
+
+/** What a variable of a service is called. */
+export const variable = /^[A-Z][A-Z0-9_]*$/
+
+/** The variables that other settings here write: one place for each fact. */
+export const homes: Partial<Record<string, string>> = {
+  PORT: "port",
+  DRAIN_SECONDS: "termination.drain",
+  KEEP_ALIVE_LINGER_SECONDS: "termination.linger",
+  SHUTDOWN_GRACE_SECONDS: "termination.shutdown",
+}
+
+const environment = z
+  .record(
+    z.string(),
+    z
+      .union([z.string(), z.number(), z.boolean()], { error: "a text, a number, true or false" })
+      .transform(String),
+  )
+  .superRefine((variables, context) => {
+    for (const name of Object.keys(variables)) {
+      const fault = (message: string) => {
+        context.addIssue({ code: "custom", path: [name], message })
+      }
+      if (!variable.test(name)) fault("a variable's name is of capital letters, digits and _")
+      const home = homes[name]
+      if (home !== undefined) fault(`not to be set here: it comes from ${home}`)
+    }
+  })
+  .default({})
+
+/** What every pod has: /tmp to write to, and the secrets. */
+const taken = { names: ["tmp", "secrets"], paths: ["/tmp", "/run/secrets"] }
+
+const volume = section({
+  name: label.refine((name) => !taken.names.includes(name), `another name than ${taken.names.join(" and ")}`),
+  path: z.string().regex(/^(\/[\w.-]+)+$/, "an absolute path without a slash at its end"),
+  size: memory.optional(),
+  claim: label.optional(),
+}).superRefine(({ path, size, claim }, context) => {
+  const fault = (at: string[], message: string) => {
+    context.addIssue({ code: "custom", path: at, message })
+  }
+  if ((size === undefined) === (claim === undefined)) {
+    fault(
+      [],
+      "either size, for an empty folder that goes with its pod, or claim, the name of a PersistentVolumeClaim",
+    )
+  }
+  const near = taken.paths.find(
+    (own) => path === own || own.startsWith(`${path}/`) || path.startsWith(`${own}/`),
+  )
+  if (near !== undefined) fault(["path"], `a path that leaves ${near} alone`)
+})
+
+const volumes = z
+  .array(volume)
+  .superRefine((all, context) => {
+    for (const [at, { name, path }] of all.entries()) {
+      const earlier = all.slice(0, at)
+      for (const [key, double] of [
+        ["name", earlier.some((other) => other.name === name)],
+        ["path", earlier.some((other) => other.path === path)],
+      ] as const) {
+        if (double) context.addIssue({ code: "custom", path: [at, key], message: `each ${key} once` })
+      }
+    }
+  })
+  .default([])
+
+const peer = {
+  namespace: label.optional(),
+  pods: z.record(z.string(), z.string()).optional(),
+  cidr: z.union([z.cidrv4(), z.cidrv6()], { error: "a range of addresses, such as 10.0.0.0/16" }).optional(),
+}
+interface PeerInput {
+  namespace?: string | undefined
+  pods?: Record<string, string> | undefined
+  cidr?: string | undefined
+}
+const oneKind = ({ namespace, pods, cidr }: PeerInput) =>
+  (cidr === undefined) !== (namespace === undefined && pods === undefined)
+const kinds =
+  "either cidr, or namespace, pods (labels), or both of these; pods alone are those of the same namespace"
+
+const network = section({
+  from: z.array(section(peer).refine(oneKind, kinds)).default([]),
+  to: z.array(section({ ...peer, ports: z.array(port).min(1) }).refine(oneKind, kinds)).default([]),
+}).prefault({})
+
+/** How a service runs in a cluster; see `dagger/config/deploy.yaml`. */
+export const workloadSection = section({
+  replicas: section({ min: count, max: count, cpu: z.int().min(1).max(200).default(70) }).refine(
+    ({ min, max }) => min <= max,
+    { message: "at least as many as min", path: ["max"] },
+  ),
+  resources,
+  port: port.min(1024, "from 1024 to 65535: it does not run as root").default(8000),
+  probes,
+  termination,
+  minReady: within(0, 300).prefault("5s"),
+  history: z.int().min(1).max(50).default(5),
+  environment,
+  temporary: memory.prefault("64Mi"),
+  volumes,
+  network,
+  pullSecrets: z.array(label).default([]),
+})
+
+/**
+ * Durations in seconds.
+ *
+ * `replicas.cpu` is the share of the requested CPU, in percent, that the autoscaler aims at. `history` is how many revisions are kept beside the one with
+ * traffic. `network.from` is who may reach its port beside its own namespace: the router, whatever scrapes metrics, and, where the network plugin holds it to
+ * policies, the API server, through which the pipeline asks; `network.to` is what it may reach beside DNS.
+ */
+export type Workload = z.output<typeof workloadSection>
+export type Peer = Workload["network"]["from"][number]

@@ -1,0 +1,563 @@
+import type {
+  V1ConfigMap,
+  V1Deployment,
+  V1NetworkPolicy,
+  V1NetworkPolicyPeer,
+  V1ObjectMeta,
+  V1PodDisruptionBudget,
+  V1PodSpec,
+  V1Probe,
+  V1Secret,
+  V1Service,
+  V1ServiceAccount,
+  V1Volume,
+  V2HorizontalPodAutoscaler,
+} from "@kubernetes/client-node"
+import { homes, type Peer, variable, type Workload } from "./configuration.js"
+import { annotations, baselineLabels, baselineName, labels, labelsOf, revisionName } from "./labels.js"
+import type { Schema } from "../../platform/schema.js"
+import type { Manifest, Plain } from "../../clients/kubernetes/manifest.js"
+
+/** One revision of a service in one environment. */
+export interface Release {
+  environment: string
+  namespace: string
+  service: string
+  revision: number
+  /** With its digest: `repository@sha256:…`. */
+  image: string
+  digest: string
+  version: string
+  /** Variables of this environment; they win over those of the workload. */
+  config: Record<string, string>
+  /** By file name. They go into the Secret and nowhere else. */
+  secrets: Record<string, string>
+  /** The migration that its image brings, and those that older revisions cannot read. */
+  schema?: Schema
+  /** Pods to begin with; the least number, if not said. */
+  replicas?: number
+  /** Seconds after which the Deployment says that it does not get on: the rollout's own deadline. */
+  progressDeadline?: number
+}
+
+/** The user of the images, and the group of what is mounted into them. */
+const user = 10001
+
+/**
+ * Everything that a revision is made of: the ServiceAccount and the NetworkPolicy that it shares with the service's other revisions, and objects of its own.
+ *
+ * @throws Error for a release that cannot be one, with every fault
+ */
+export function revisionObjects(workload: Workload, release: Release): Manifest[] {
+  validate(workload, release)
+  return [
+    serviceAccount(release),
+    networkPolicy(workload, release),
+    deployment(workload, release),
+    configMap(workload, release),
+    secret(release),
+    previewService(workload, release),
+    disruptionBudget(release),
+    autoscaler(workload, release),
+  ]
+}
+
+/** A Deployment in the cluster. */
+interface Owner {
+  name: string
+  uid: string
+}
+
+/** Hands what belongs to a revision to its Deployment, so that it goes when that goes. What the service shares stays as it is. */
+export function ownedBy<Kind extends Manifest>(objects: Kind[], owner: Owner): Kind[] {
+  return objects.map((object) => {
+    const own = object.metadata?.labels?.[labels.revision] !== undefined && object.kind !== "Deployment"
+    return own ? owned(object, owner) : object
+  })
+}
+
+/** Hands an object to a Deployment, so that it goes when that goes. */
+export function owned<Kind extends Manifest>(object: Kind, { name, uid }: Owner): Kind {
+  const owner = { apiVersion: "apps/v1", kind: "Deployment", name, uid }
+  return { ...object, metadata: { ...object.metadata, ownerReferences: [owner] } }
+}
+
+/**
+ * A fresh baseline: pods as the stable revision's are, but for their age, with a Service of their own. Nothing scales them, and nothing that looks for the stable
+ * revision's pods finds them.
+ *
+ * @param stable the Deployment of the stable revision, as it is in the cluster
+ * @param baseline.revision the one that is judged against it
+ */
+export function baselineObjects(
+  { metadata: { annotations: marks = {} } = {}, spec: model }: Plain<V1Deployment>,
+  baseline: { namespace: string; service: string; revision: number; port: number; replicas: number },
+): [Plain<V1Deployment>, Plain<V1Service>] {
+  const { namespace, service, revision, port, replicas } = baseline
+  if (!model) throw new Error(`${service}: there is no baseline of a Deployment without pods`)
+  const { metadata: pods = {}, spec } = model.template
+  const version = pods.labels?.[labels.version]
+  const metadata = {
+    namespace,
+    name: baselineName(service, revision),
+    labels: {
+      ...baselineLabels(service, revision),
+      ...(version !== undefined && { [labels.version]: version }),
+    },
+    annotations: { [annotations.digest]: marks[annotations.digest] ?? "" },
+  }
+  const selector = { [labels.service]: service, [labels.baseline]: String(revision) }
+  const template = {
+    metadata: {
+      labels: withoutRevision({ ...pods.labels, ...metadata.labels }),
+      annotations: { ...pods.annotations },
+    },
+    ...(spec && { spec: spreadBy(spec, selector) }),
+  }
+  return [
+    {
+      apiVersion: "apps/v1",
+      kind: "Deployment",
+      metadata,
+      spec: { ...model, replicas, selector: { matchLabels: selector }, template },
+    },
+    serviceObject(metadata, selector, port),
+  ]
+}
+
+const withoutRevision = (all: Record<string, string>): Record<string, string> =>
+  Object.fromEntries(Object.entries(all).filter(([name]) => name !== labels.revision))
+
+/** Pods that are spread among those of their revision are spread among themselves. */
+function spreadBy(spec: Plain<V1PodSpec>, selector: Record<string, string>): Plain<V1PodSpec> {
+  return JSON.parse(JSON.stringify(spec), (key, value: Record<string, string>) =>
+    key === "matchLabels" && labels.revision in value ? { ...withoutRevision(value), ...selector } : value,
+  ) as Plain<V1PodSpec>
+}
+
+/** The address that clients inside the cluster use: all of it goes to one revision. */
+export function stableService(address: {
+  namespace: string
+  service: string
+  revision: number
+  port: number
+}): Plain<V1Service> {
+  const { namespace, service } = address
+  const metadata = { namespace, name: service, labels: labelsOf(service) }
+  return serviceObject(metadata, selectorOf(address), address.port)
+}
+
+interface Gateway {
+  name: string
+  namespace: string
+  /** One of its listeners; all of them, if not said. */
+  section?: string
+}
+
+/** Gateway API's HTTPRoute, as far as it is used here. */
+export interface HttpRoute extends Manifest {
+  spec: {
+    parentRefs: { group: string; kind: string; name: string; namespace: string; sectionName?: string }[]
+    hostnames: string[]
+    rules: { backendRefs: { group: string; kind: string; name: string; port: number; weight: number }[] }[]
+  }
+}
+
+/** What requests are sent to: a revision, or the fresh baseline that it is judged against. */
+export interface Backend {
+  revision: number
+  baseline?: true
+  weight: number
+}
+
+/** Where a service's requests come in, and which share of them each backend gets. */
+export function routeObject(route: {
+  namespace: string
+  service: string
+  hostnames: string[]
+  gateway: Gateway
+  backends: Backend[]
+  port: number
+}): HttpRoute {
+  const { namespace, service, hostnames, gateway, backends, port } = route
+  const { name, section } = gateway
+  return {
+    apiVersion: "gateway.networking.k8s.io/v1",
+    kind: "HTTPRoute",
+    metadata: { namespace, name: service, labels: labelsOf(service) },
+    spec: {
+      parentRefs: [
+        {
+          group: "gateway.networking.k8s.io",
+          kind: "Gateway",
+          name,
+          namespace: gateway.namespace,
+          ...(section !== undefined && { sectionName: section }),
+        },
+      ],
+      hostnames,
+      rules: [
+        {
+          backendRefs: backends.map(({ revision, baseline, weight }) => ({
+            group: "",
+            kind: "Service",
+            name: baseline ? baselineName(service, revision) : revisionName(service, revision),
+            port,
+            weight,
+          })),
+        },
+      ],
+    },
+  }
+}
+
+/** A revision under a host name of its own, for people to look at before it has traffic. It belongs to the revision. */
+export function previewRoute(preview: {
+  namespace: string
+  service: string
+  revision: number
+  hostnames: string[]
+  gateway: Gateway
+  port: number
+}): HttpRoute {
+  const { namespace, service, revision } = preview
+  return {
+    ...routeObject({ ...preview, backends: [{ revision, weight: 1 }] }),
+    metadata: { namespace, name: revisionName(service, revision), labels: labelsOf(service, revision) },
+  }
+}
+
+function validate({ minReady }: Workload, release: Release): void {
+  const { service, namespace, revision, image, digest, version, config, secrets } = release
+  const faults: string[] = []
+  const expect = (holds: boolean, where: string, allowed: string, found: unknown) => {
+    if (!holds) faults.push(`${where}: ${allowed} (found ${JSON.stringify(found)})`)
+  }
+  const named = /^[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?$/
+  expect(named.test(namespace), "namespace", "at most 63 lower-case letters, digits and hyphens", namespace)
+  expect(Number.isInteger(revision) && revision > 0, "revision", "a number from 1 on", revision)
+  expect(
+    /^[a-z]/.test(service) && named.test(revisionName(service, revision)),
+    "service",
+    "a letter, then lower-case letters, digits and hyphens; with its revision at most 63",
+    service,
+  )
+  expect(/^sha256:[0-9a-f]{64}$/.test(digest), "digest", "sha256: and 64 hexadecimal digits", digest)
+  expect(
+    image.length > digest.length + 1 && image.endsWith(`@${digest}`),
+    "image",
+    `an image @${digest}`,
+    image,
+  )
+  expect(
+    /^[A-Za-z0-9]([\w.-]{0,61}[A-Za-z0-9])?$/.test(labelValue(version)),
+    "version",
+    "at most 63 letters, digits, dots, hyphens and _, a letter or digit first and last",
+    version,
+  )
+  const { replicas = 0, progressDeadline } = release
+  expect(Number.isInteger(replicas) && replicas >= 0, "replicas", "a number from 0 on", replicas)
+  expect(
+    progressDeadline === undefined || progressDeadline > minReady,
+    "progressDeadline",
+    `more seconds than minReady, ${minReady}`,
+    progressDeadline,
+  )
+  for (const name of Object.keys(config)) {
+    expect(variable.test(name), "config", "names of capital letters, digits and _", name)
+    const home = homes[name]
+    expect(home === undefined, "config", `${home ?? ""} of the workload says that`, name)
+  }
+  for (const name of Object.keys(secrets)) {
+    expect(/^[a-z][a-z0-9_]*$/.test(name), "secrets", "file names of lower-case letters, digits and _", name)
+  }
+  if (faults.length > 0) throw new Error(`no revision can be made of this:\n${faults.join("\n")}`)
+}
+
+/** A `+`, as in a version with build metadata, is not for labels; Helm writes it so too. */
+const labelValue = (version: string) => version.replaceAll("+", "_")
+
+/** Pods of this revision and of no other. */
+const selectorOf = ({ service, revision }: { service: string; revision: number }) => ({
+  [labels.service]: service,
+  [labels.revision]: String(revision),
+})
+
+function shared({ namespace, service }: Release): Plain<V1ObjectMeta> {
+  return { namespace, name: service, labels: labelsOf(service) }
+}
+
+function metadataOf({ namespace, service, revision, version, ...release }: Release) {
+  return {
+    namespace,
+    name: revisionName(service, revision),
+    labels: { ...labelsOf(service, revision), [labels.version]: labelValue(version) },
+    annotations: {
+      [annotations.digest]: release.digest,
+      [annotations.environment]: release.environment,
+      ...(release.schema && {
+        [annotations.schemaHead]: release.schema.head,
+        [annotations.schemaBreaking]: release.schema.breaking.join(","),
+      }),
+    },
+  }
+}
+
+function deployment(workload: Workload, release: Release): Plain<V1Deployment> {
+  const metadata = metadataOf(release)
+  const scraped = {
+    "prometheus.io/scrape": "true",
+    "prometheus.io/port": String(workload.port),
+    "prometheus.io/path": "/metrics",
+  }
+  return {
+    apiVersion: "apps/v1",
+    kind: "Deployment",
+    metadata,
+    spec: {
+      replicas: release.replicas ?? workload.replicas.min,
+      // A pod that was ready for a moment only is not available, and the rollout waits for available ones.
+      minReadySeconds: workload.minReady,
+      progressDeadlineSeconds: release.progressDeadline ?? Math.max(600, workload.minReady + 1),
+      // The revisions are the history: this Deployment never gets another pod template.
+      revisionHistoryLimit: 0,
+      strategy: { type: "RollingUpdate", rollingUpdate: { maxUnavailable: 0, maxSurge: 1 } },
+      selector: { matchLabels: selectorOf(release) },
+      template: {
+        metadata: { labels: metadata.labels, annotations: { ...metadata.annotations, ...scraped } },
+        spec: podSpec(workload, release),
+      },
+    },
+  }
+}
+
+function podSpec(workload: Workload, release: Release): Plain<V1PodSpec> {
+  const { port, probes, termination, resources, pullSecrets } = workload
+  const name = revisionName(release.service, release.revision)
+  const mounts = volumesOf(workload, name)
+  return {
+    serviceAccountName: release.service,
+    // The token would be mounted below /run/secrets, and nothing here talks to the cluster.
+    automountServiceAccountToken: false,
+    // The variables that Kubernetes makes of other Services are not the ones that are read.
+    enableServiceLinks: false,
+    ...(pullSecrets.length > 0 && { imagePullSecrets: pullSecrets.map((secret) => ({ name: secret })) }),
+    terminationGracePeriodSeconds: termination.grace,
+    securityContext: {
+      runAsNonRoot: true,
+      runAsUser: user,
+      runAsGroup: user,
+      fsGroup: user,
+      fsGroupChangePolicy: "OnRootMismatch",
+      seccompProfile: { type: "RuntimeDefault" },
+    },
+    topologySpreadConstraints: ["kubernetes.io/hostname", "topology.kubernetes.io/zone"].map(
+      (topologyKey) => ({
+        maxSkew: 1,
+        topologyKey,
+        whenUnsatisfiable: "ScheduleAnyway",
+        labelSelector: { matchLabels: selectorOf(release) },
+      }),
+    ),
+    containers: [
+      {
+        name: release.service,
+        image: release.image,
+        ports: [{ name: "http", containerPort: port, protocol: "TCP" }],
+        envFrom: [{ configMapRef: { name } }],
+        resources: {
+          requests: { ...resources.requests },
+          limits: {
+            memory: resources.limits.memory,
+            ...(resources.limits.cpu !== undefined && { cpu: resources.limits.cpu }),
+          },
+        },
+        startupProbe: probeObject(probes.startup),
+        livenessProbe: probeObject(probes.liveness),
+        readinessProbe: probeObject(probes.readiness),
+        // Routers hear a moment late that a pod is leaving: until then it takes requests as ever. The drain of the server comes after.
+        ...(termination.preStop > 0 && {
+          lifecycle: { preStop: { sleep: { seconds: termination.preStop } } },
+        }),
+        // What it said last is then part of its status.
+        terminationMessagePolicy: "FallbackToLogsOnError",
+        securityContext: {
+          allowPrivilegeEscalation: false,
+          readOnlyRootFilesystem: true,
+          capabilities: { drop: ["ALL"] },
+        },
+        volumeMounts: mounts.map(({ volume, path, readOnly }) => ({
+          name: volume.name,
+          mountPath: path,
+          ...(readOnly && { readOnly }),
+        })),
+      },
+    ],
+    volumes: mounts.map(({ volume }) => volume),
+  }
+}
+
+function volumesOf(
+  { volumes, temporary }: Workload,
+  secretName: string,
+): { volume: Plain<V1Volume>; path: string; readOnly?: true }[] {
+  return [
+    { path: "/tmp", volume: { name: "tmp", emptyDir: { sizeLimit: temporary } } },
+    {
+      path: "/run/secrets",
+      readOnly: true,
+      // Root's, and readable by the group alone, which fsGroup makes the user's.
+      volume: { name: "secrets", secret: { secretName, defaultMode: 0o440 } },
+    },
+    ...volumes.map(({ name, path, size, claim }) => ({
+      path,
+      volume:
+        claim === undefined
+          ? { name, emptyDir: { sizeLimit: size } }
+          : { name, persistentVolumeClaim: { claimName: claim } },
+    })),
+  ]
+}
+
+function probeObject({ path, period, timeout, failures }: Workload["probes"]["liveness"]): Plain<V1Probe> {
+  return {
+    httpGet: { path, port: "http" },
+    periodSeconds: period,
+    timeoutSeconds: timeout,
+    failureThreshold: failures,
+  }
+}
+
+function configMap({ environment, port, termination }: Workload, release: Release): Plain<V1ConfigMap> {
+  return {
+    apiVersion: "v1",
+    kind: "ConfigMap",
+    metadata: metadataOf(release),
+    immutable: true,
+    data: withoutSecrets(release, {
+      ENVIRONMENT: release.environment,
+      ...environment,
+      ...release.config,
+      PORT: String(port),
+      DRAIN_SECONDS: String(termination.drain),
+      KEEP_ALIVE_LINGER_SECONDS: String(termination.linger),
+      SHUTDOWN_GRACE_SECONDS: String(termination.shutdown),
+    }),
+  }
+}
+
+/** @throws Error for a variable that is also a secret: it would win over the file, and everybody could read it */
+function withoutSecrets({ secrets }: Release, variables: Record<string, string>): Record<string, string> {
+  const both = Object.keys(secrets).filter((name) => Object.hasOwn(variables, name.toUpperCase()))
+  if (both.length > 0)
+    throw new Error(`these are secrets, and variables too: ${both.join(", ")}; each is one of both`)
+  return variables
+}
+
+function secret(release: Release): Plain<V1Secret> {
+  return {
+    apiVersion: "v1",
+    kind: "Secret",
+    metadata: metadataOf(release),
+    immutable: true,
+    type: "Opaque",
+    stringData: release.secrets,
+  }
+}
+
+const previewService = ({ port }: Workload, release: Release): Plain<V1Service> =>
+  serviceObject(metadataOf(release), selectorOf(release), port)
+
+function serviceObject(
+  metadata: Plain<V1ObjectMeta>,
+  selector: Record<string, string>,
+  port: number,
+): Plain<V1Service> {
+  return {
+    apiVersion: "v1",
+    kind: "Service",
+    metadata,
+    spec: {
+      type: "ClusterIP",
+      selector,
+      ports: [{ name: "http", port, targetPort: "http", protocol: "TCP" }],
+    },
+  }
+}
+
+function disruptionBudget(release: Release): Plain<V1PodDisruptionBudget> {
+  return {
+    apiVersion: "policy/v1",
+    kind: "PodDisruptionBudget",
+    metadata: metadataOf(release),
+    spec: {
+      // A least number of pods would keep a node with the only one from ever being drained.
+      maxUnavailable: 1,
+      unhealthyPodEvictionPolicy: "AlwaysAllow",
+      selector: { matchLabels: selectorOf(release) },
+    },
+  }
+}
+
+/** It leaves a Deployment of 0 pods alone: a revision that was scaled down stays so until it is scaled up. */
+function autoscaler({ replicas }: Workload, release: Release): Plain<V2HorizontalPodAutoscaler> {
+  const metadata = metadataOf(release)
+  return {
+    apiVersion: "autoscaling/v2",
+    kind: "HorizontalPodAutoscaler",
+    metadata,
+    spec: {
+      scaleTargetRef: { apiVersion: "apps/v1", kind: "Deployment", name: metadata.name },
+      minReplicas: replicas.min,
+      maxReplicas: replicas.max,
+      metrics: [
+        {
+          type: "Resource",
+          resource: { name: "cpu", target: { type: "Utilization", averageUtilization: replicas.cpu } },
+        },
+      ],
+    },
+  }
+}
+
+function serviceAccount(release: Release): Plain<V1ServiceAccount> {
+  return {
+    apiVersion: "v1",
+    kind: "ServiceAccount",
+    metadata: shared(release),
+    automountServiceAccountToken: false,
+  }
+}
+
+function networkPolicy({ port, network }: Workload, release: Release): Plain<V1NetworkPolicy> {
+  return {
+    apiVersion: "networking.k8s.io/v1",
+    kind: "NetworkPolicy",
+    metadata: shared(release),
+    spec: {
+      podSelector: { matchLabels: { [labels.service]: release.service } },
+      policyTypes: ["Ingress", "Egress"],
+      ingress: [
+        { from: [{ podSelector: {} }, ...network.from.map(peerObject)], ports: [{ protocol: "TCP", port }] },
+      ],
+      egress: [
+        // To anywhere: the resolver may be a Service, or a cache at an address of the node.
+        { ports: ["UDP", "TCP"].map((protocol) => ({ protocol, port: 53 })) },
+        ...network.to.map(({ ports, ...peer }) => ({
+          to: [peerObject(peer)],
+          ports: ports.map((number) => ({ protocol: "TCP", port: number })),
+        })),
+      ],
+    },
+  }
+}
+
+function peerObject({ namespace, pods, cidr }: Peer): Plain<V1NetworkPolicyPeer> {
+  if (cidr !== undefined) return { ipBlock: { cidr } }
+  return {
+    ...(namespace !== undefined && {
+      namespaceSelector: { matchLabels: { "kubernetes.io/metadata.name": namespace } },
+    }),
+    ...(pods !== undefined && { podSelector: { matchLabels: pods } }),
+  }
+}

@@ -1,0 +1,39 @@
+import { z } from "zod"
+import { section } from "../../lib/document.js"
+import { secondsOf } from "../../lib/duration.js"
+
+/** A duration as it is written, such as `90s` or `5m`, in seconds. `0s` is none. */
+export const duration = z.string().transform((text, context) => {
+  if (text === "0s") return 0
+  try {
+    return secondsOf(text)
+  } catch (error) {
+    context.addIssue({ code: "custom", message: (error as Error).message })
+    return z.NEVER
+  }
+})
+
+const step = section({ weight: z.int().min(1).max(99), for: duration })
+
+/** How a revision gets to all traffic; see `dagger/config/deploy.yaml`. */
+export const rolloutSection = section({
+  strategy: z.enum(["blue-green", "canary"]),
+  steps: z
+    .array(step)
+    .refine(
+      (steps) => steps.every(({ weight }, at) => at === 0 || weight > (steps[at - 1]?.weight ?? 0)),
+      "weights rise from step to step",
+    ),
+  progressDeadline: duration,
+  prePromotion: duration,
+  postPromotion: duration,
+  scaleDownDelay: duration,
+  abortDelay: duration,
+  unattended: duration,
+}).refine(({ strategy, steps }) => strategy !== "canary" || steps.length > 0, {
+  message: "a canary needs at least one step",
+  path: ["steps"],
+})
+
+/** Durations in seconds, weights in percent. */
+export type RolloutSettings = z.output<typeof rolloutSection>

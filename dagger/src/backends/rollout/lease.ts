@@ -1,0 +1,184 @@
+import { randomBytes } from "node:crypto"
+import { type Clock, monotonic } from "../../lib/clock.js"
+import { ApiError, type Cluster, type Thing } from "../../clients/kubernetes/client.js"
+
+/** Seconds without a sign of life after which a lease is anybody's; and between signs. */
+export const leaseSeconds = 15
+const renewSeconds = 4
+
+/** Another command holds the lease. */
+export class Held extends Error {
+  override name = "Held"
+}
+
+interface LeaseSpec {
+  holderIdentity?: string | null
+  leaseDurationSeconds?: number
+  acquireTime?: string
+  renewTime?: string
+  leaseTransitions?: number
+}
+
+/** What a lease needs beside the cluster. */
+export interface LeaseOptions {
+  clock?: Clock
+  /** Told, in one line, of a renewal that failed. */
+  report?: (line: string) => void
+}
+
+/**
+ * The right to work on a service's rollout, as a Lease in the cluster: one command at a time.
+ *
+ * Nobody compares clocks: a lease is free when it has not been renewed for its duration by the watch of the one that wants it, as client-go's leader election does.
+ *
+ * Unlike there, a holder that cannot renew goes on: an API server that restarts is no reason to stop, and what it writes is refused as soon as another command has
+ * written. It stops once it hears that the lease is another's.
+ */
+export class Lease {
+  private lost?: string
+  private ended = false
+
+  private constructor(
+    private readonly cluster: Cluster,
+    private readonly address: Thing,
+    /** Who, for people, and which of their commands. */
+    readonly holder: string,
+    private readonly clock: Clock,
+    private readonly report: (line: string) => void,
+  ) {}
+
+  /**
+   * @param who for people; two commands of one person are two holders
+   * @throws Held when another command is alive and has it
+   */
+  static async take(
+    cluster: Cluster,
+    namespace: string,
+    service: string,
+    who: string,
+    { clock = monotonic, report = console.warn }: LeaseOptions = {},
+  ): Promise<Lease> {
+    const address: Thing = {
+      apiVersion: "coordination.k8s.io/v1",
+      kind: "Lease",
+      metadata: { namespace, name: leaseName(service) },
+    }
+    const holder = `${who} (${randomBytes(3).toString("hex")})`
+    const lease = new Lease(cluster, address, holder, clock, report)
+    await lease.acquire(service)
+    void lease.keep()
+    return lease
+  }
+
+  private async acquire(service: string): Promise<void> {
+    for (;;) {
+      const live = await this.cluster.read(this.address)
+      const found = (live?.spec ?? {}) as LeaseSpec
+      const before = found.holderIdentity ?? ""
+      const other = before !== "" && before !== this.holder
+      const alive = other ? await this.signOfLife(found) : undefined
+      if (alive) {
+        throw new Held(
+          `${service} is being deployed by ${alive.holderIdentity ?? "somebody"} since ${alive.acquireTime ?? "?"}: wait for it, or ask them to stop`,
+        )
+      }
+      const transitions = (found.leaseTransitions ?? -1) + (before === this.holder ? 0 : 1)
+      const spec = { ...this.mine(), leaseTransitions: transitions }
+      const taken = live
+        ? this.write(live, spec)
+        : unlessConflict(this.cluster.create({ ...this.address, spec }))
+      if (await taken) return
+    }
+  }
+
+  /** The lease as it is once its holder has shown that it lives; nothing, if it does not for a lease's duration. */
+  private async signOfLife(found: LeaseSpec): Promise<LeaseSpec | undefined> {
+    const patience = (found.leaseDurationSeconds ?? leaseSeconds) * 1000
+    for (const until = this.clock.now() + patience; this.clock.now() < until;) {
+      await this.clock.pause(1000)
+      const now = (await this.cluster.read(this.address))?.spec as LeaseSpec | undefined
+      if (!now?.holderIdentity) return undefined
+      if (now.renewTime !== found.renewTime || now.holderIdentity !== found.holderIdentity) return now
+    }
+    return undefined
+  }
+
+  /** @throws Held when the lease is no longer this command's: it must not act */
+  check(): void {
+    if (this.lost !== undefined) throw new Held(this.lost)
+  }
+
+  private async keep(): Promise<void> {
+    for (;;) {
+      await this.clock.pause(renewSeconds * 1000, { ref: false })
+      if (this.ended) return
+      try {
+        await this.renew()
+      } catch (error) {
+        this.report(`the lease could not be renewed: ${(error as Error).message}`)
+      }
+    }
+  }
+
+  private async renew(): Promise<void> {
+    const live = await this.held()
+    if (live && !this.ended) await this.write(live, { renewTime: this.stamp() })
+  }
+
+  /** The lease, if it is still this command's. */
+  private async held(): Promise<Thing | undefined> {
+    const live = await this.cluster.read(this.address)
+    const holder = (live?.spec as LeaseSpec | undefined)?.holderIdentity ?? ""
+    if (holder === this.holder) return live
+    this.lost = `the lease was taken by ${holder === "" ? "nobody" : holder}`
+    this.ended = true
+    return undefined
+  }
+
+  /** Stops renewing, and leaves the lease as a killed command would. */
+  abandon(): void {
+    this.ended = true
+  }
+
+  /** Leaves the lease to whoever comes; one that is another's stays as it is. */
+  async release(): Promise<void> {
+    this.abandon()
+    while (this.lost === undefined) {
+      const live = await this.held()
+      if (live && (await this.write(live, { holderIdentity: null }))) return
+    }
+  }
+
+  /** @returns whether it was still as it was read */
+  private write(live: Thing, spec: LeaseSpec): Promise<boolean> {
+    const { resourceVersion } = live.metadata ?? {}
+    return unlessConflict(this.cluster.merge(this.address, { metadata: { resourceVersion }, spec }))
+  }
+
+  private mine(): LeaseSpec {
+    return {
+      holderIdentity: this.holder,
+      leaseDurationSeconds: leaseSeconds,
+      acquireTime: this.stamp(),
+      renewTime: this.stamp(),
+    }
+  }
+
+  /** Kubernetes' MicroTime. */
+  private stamp(): string {
+    return new Date(this.cluster.now()).toISOString().replace("Z", "000Z")
+  }
+}
+
+export const leaseName = (service: string): string => `${service}-rollout`
+
+/** Whether a write came before those of others. */
+async function unlessConflict(write: Promise<unknown>): Promise<boolean> {
+  try {
+    await write
+    return true
+  } catch (error) {
+    if (error instanceof ApiError && error.status === 409) return false
+    throw error
+  }
+}

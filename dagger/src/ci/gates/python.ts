@@ -1,0 +1,98 @@
+import { type CacheVolume, dag, type Container, type Directory } from "@dagger.io/dagger"
+import { images } from "../../platform/base-images.js"
+import type { Service } from "../../platform/catalog.js"
+import { withStores } from "../../platform/stores.js"
+import { coverageGate } from "./coverage.js"
+import { commandGate, type Gate, recorded, reportsFolder } from "../runner/gate.js"
+
+/** The gates of a Python service: how it is written, and how it behaves on real stores. */
+export function pythonGates(service: Service, services: Directory): Gate[] {
+  const { name, limits } = service
+  const bench = pythonWorkbench(service, services)
+  const source = services.filter({ include: service.inputs })
+  const code = bench.withDirectory("/services", source)
+  const tool = (gate: string, on: string, command: string[], container = code) =>
+    commandGate({ name: `${name}:${gate}`, on, container, command, limit: limits.tool })
+
+  const tests = {
+    container: withStores(code, `${name}:test`, "test"),
+    command: pytest,
+    limit: limits.test,
+  }
+  return [
+    commandGate({
+      name: `${name}:test`,
+      on: "pytest, on PostgreSQL and Redis",
+      folder: `services/${name}`,
+      selecting: ["pytest", "--color=no", "-m", ""],
+      ...(service.database === undefined ? {} : { needs: [`${name}:migrations`] }),
+      ...tests,
+    }),
+    tool("format", "black", ["black", "--check", "--quiet", "--diff", "."]),
+    tool("lint", "flake8", ["flake8", "--count", "."]),
+    tool("types", "mypy", ["mypy"], code.withMountedCache(mypyCache, mypyVolume(name))),
+    coverageGate(service, `${name}:test`, () => recorded(tests).file(`${reportsFolder}/coverage.xml`)),
+    ...(service.database === undefined
+      ? []
+      : [
+          tool(
+            "migrations",
+            "one head, models match, up and down and up",
+            ["sh", "-ec", migrations],
+            withStores(code, `${name}:migrations`, "test"),
+          ),
+        ]),
+  ]
+}
+
+const mypyCache = "/var/cache/mypy"
+const mypyVolume = (name: string): CacheVolume => dag.cacheVolume(`mypy-${name}`)
+
+const pytest = [
+  ...["pytest", "-m", "not slow", "--junitxml", `${reportsFolder}/junit.xml`],
+  ...[
+    "--cov",
+    "--cov-branch",
+    "--cov-report",
+    `xml:${reportsFolder}/coverage.xml`,
+    "--cov-report=",
+    "--cov-fail-under=0",
+  ],
+  // A test that hangs shows where, long before its gate is ended.
+  ...["-o", "faulthandler_timeout=120", "-o", "junit_family=xunit1", "--color=no", "-q"],
+]
+
+const migrations = `
+heads=$(alembic heads | grep -c '(head)')
+if [ "$heads" -ne 1 ]; then alembic heads --verbose; echo "There are $heads heads; there must be one: alembic merge heads"; exit 1; fi
+alembic upgrade head
+alembic check
+alembic downgrade base
+alembic upgrade head
+echo "1 head, $(alembic history | wc -l) migrations"`
+
+/** Python with the service's locked packages in place; only a changed lock installs them again. */
+export function pythonWorkbench({ name, inputs }: Service, services: Directory): Container {
+  const locks = inputs.filter((input) => !input.includes(".")).map((folder) => `${folder}/requirements*`)
+  return (
+    dag
+      .container()
+      .from(images.python)
+      .withMountedCache("/root/.cache/pip", dag.cacheVolume("pip"))
+      .withWorkdir(`/services/${name}`)
+      .withDirectory("/services", services.filter({ include: locks }))
+      // Colours would end up in the summary, and byte code in a layer.
+      .withEnvVariable("NO_COLOR", "1")
+      .withEnvVariable("PYTHONDONTWRITEBYTECODE", "1")
+      .withEnvVariable("MYPY_CACHE_DIR", mypyCache)
+      .withExec([
+        "pip",
+        "install",
+        "--quiet",
+        "--root-user-action=ignore",
+        "--require-hashes",
+        "-r",
+        "requirements-dev.txt",
+      ])
+  )
+}

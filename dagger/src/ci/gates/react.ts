@@ -1,0 +1,66 @@
+import { dag, type Container, type Directory } from "@dagger.io/dagger"
+import { images } from "../../platform/base-images.js"
+import type { Service } from "../../platform/catalog.js"
+import { coverageGate } from "./coverage.js"
+import { commandGate, type Gate, recorded } from "../runner/gate.js"
+
+/** The gates of a React app or library: its npm scripts, as developers run them. */
+export function reactGates(service: Service, services: Directory): Gate[] {
+  const { name, backend, limits } = service
+  const code = reactWorkbench(services)
+    .withDirectory("/services", services.filter({ include: service.inputs }))
+    .withWorkdir(`/services/${name}`)
+  const script = (gate: string, on: string, script: string) =>
+    commandGate({
+      name: `${name}:${gate}`,
+      on,
+      container: code,
+      command: ["npm", "run", "--silent", script],
+      limit: limits.tool,
+    })
+  const reports = reportsOf(name)
+  const tests = { container: code, command: vitest, limit: limits.test, reports }
+  return [
+    commandGate({
+      name: `${name}:test`,
+      on: "unit tests, Vitest",
+      folder: `services/${name}`,
+      selecting: ["npx", "vitest", "run"],
+      detail: testCount,
+      ...tests,
+    }),
+    script("lint", "ESLint", "check:lint"),
+    script("types", "tsc", "check:types"),
+    script("format", "Prettier", "check:format"),
+    ...(backend === undefined ? [] : [script("contract", `types as in ${backend}'s OpenAPI`, "check:api")]),
+    coverageGate(service, `${name}:test`, () =>
+      recorded(tests).file(`${reports}/coverage/cobertura-coverage.xml`),
+    ),
+  ]
+}
+
+/** Where the tools of a web app leave reports when they run in CI. */
+export const reportsOf = (name: string) => `/services/${name}/reports`
+
+// The threshold is the coverage gate's business: a drop is not a failing test.
+const measures = ["lines", "branches", "functions", "statements"]
+const vitest = ["npm", "test", "--", ...measures.map((measure) => `--coverage.thresholds.${measure}=0`)]
+
+/** Vitest's own line of totals. */
+export function testCount(output: string): string {
+  return /^\s*Tests\s+(.*)$/m.exec(output)?.[1]?.trim() ?? ""
+}
+
+/** Node with the locked packages of all web apps in place: they share one lock. */
+export function reactWorkbench(services: Directory, node = dag.container().from(images.node)): Container {
+  return (
+    node
+      .withMountedCache("/root/.npm", dag.cacheVolume("npm"))
+      .withWorkdir("/services")
+      .withDirectory(".", services.filter({ include: ["package*.json", ".npmrc", "*/package.json"] }))
+      // Colours would end up in the summary.
+      .withEnvVariable("NO_COLOR", "1")
+      .withEnvVariable("CI", "true")
+      .withExec(["npm", "ci", "--ignore-scripts"])
+  )
+}

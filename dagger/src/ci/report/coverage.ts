@@ -1,0 +1,192 @@
+import type { Thresholds } from "./evidence.js"
+import { inRepository } from "./paths.js"
+import { count, percent } from "../../lib/text.js"
+import { children, type Element, number, parseXml, UnreadableReport } from "../../lib/xml.js"
+
+/** How much of something tests reached. */
+export interface Share {
+  covered: number
+  valid: number
+  /** 100 where there is nothing to cover: `valid` tells. */
+  percent: number
+}
+
+export interface LineCoverage {
+  line: number
+  hits: number
+  branches?: { covered: number; valid: number }
+}
+
+export interface FileCoverage {
+  /** In the repository where that is known, else as the tool wrote it. */
+  file: string
+  lines: Share
+  branches: Share
+  /** Ranges of lines that no test reached, first and last. */
+  missed: [number, number][]
+  /** Lines that were reached, but not all ways on from them. */
+  partial: number[]
+  measured: LineCoverage[]
+}
+
+export interface Coverage {
+  totals: { lines: Share; branches: Share }
+  files: FileCoverage[]
+}
+
+/**
+ * Reads Cobertura XML as coverage.py and istanbul write it.
+ *
+ * @param folder where in the repository the tool ran
+ * @throws UnreadableReport where it is cut off, or no Cobertura report
+ */
+export function parseCoverage(xml: string, folder = ""): Coverage {
+  const root = parseXml(xml)
+  if (root.name !== "coverage")
+    throw new UnreadableReport(`is no Cobertura report: its root is <${root.name}>`)
+  const sources = children(root, "sources").flatMap((list) => children(list, "source"))
+  // Of several sources, nothing says which one a file is below.
+  const source = sources.length === 1 ? (sources[0]?.text.trim() ?? "") : ""
+  const files = classes(root).map((element) => file(element, source, folder))
+  return { totals: totals(root, files), files: [...files].sort((a, b) => (a.file < b.file ? -1 : 1)) }
+}
+
+/**
+ * What is missing to the thresholds, and in which files most of it; undefined where nothing is.
+ *
+ * A report without a line is a shortfall: no data is not a pass.
+ */
+export function shortfall(coverage: Coverage, thresholds: Thresholds): string | undefined {
+  if (coverage.totals.lines.valid === 0) return "Coverage was measured on no line at all."
+  const short = (["lines", "branches"] as const).filter((kind) =>
+    isShort(coverage.totals[kind], thresholds[kind]),
+  )
+  if (short.length === 0) return undefined
+  const sentences = short.map((kind) => {
+    const { covered, valid, percent: reached } = coverage.totals[kind]
+    const missing = Math.ceil((thresholds[kind] * valid) / 100) - covered
+    const more = count(missing, kind === "lines" ? "line" : "branch").replace(/branchs$/, "branches")
+    return `${percent(reached)} of ${kind} (${covered} of ${valid}), at least ${thresholds[kind]} % needed: ${more} to go.`
+  })
+  const worst = coverage.files
+    .map((file) => ({
+      ...file,
+      gaps: short.reduce((sum, kind) => sum + file[kind].valid - file[kind].covered, 0),
+    }))
+    .filter(({ gaps }) => gaps > 0)
+
+    .sort((a, b) => b.gaps - a.gaps)
+  const shown = worst.slice(0, 10).map((file) => `  ${file.file}: ${gaps(file)}`)
+  const rest = worst.length - shown.length
+  return [
+    ...sentences,
+    "Most is missing in:",
+    ...shown,
+    ...(rest > 0 ? [`  … and ${count(rest, "more file")}`] : []),
+  ].join("\n")
+}
+
+/** The share that a threshold asks for is not reached; in whole numbers, so that nothing is rounded. */
+export function isShort({ covered, valid }: Share, threshold: number): boolean {
+  return covered * 100 < threshold * valid
+}
+
+/** What was missed in a file, as "lines 3-5, 9; ways on from line 2". */
+export function gaps({ missed, partial }: FileCoverage, most = 12): string {
+  const some = (items: string[]) =>
+    items.length > most
+      ? `${items.slice(0, most).join(", ")} and ${items.length - most} more`
+      : items.join(", ")
+  const ranges = missed.map(([from, to]) => (from === to ? String(from) : `${from}-${to}`))
+  const parts = [
+    ranges.length > 0 &&
+      `line${missed.length === 1 && ranges[0]?.includes("-") === false ? "" : "s"} ${some(ranges)}`,
+    partial.length > 0 && `ways on from line${partial.length === 1 ? "" : "s"} ${some(partial.map(String))}`,
+  ]
+  return parts.filter((part) => part !== false).join("; ")
+}
+
+/** The same in lcov's format, which editors read. */
+export function toLcov({ files }: Coverage): string {
+  return files
+    .map(({ file, lines, branches, measured }) => {
+      const ways = measured.flatMap(({ line, hits, branches }) =>
+        Array.from(
+          { length: branches?.valid ?? 0 },
+          (_, way) => `BRDA:${line},0,${way},${hits === 0 ? "-" : way < (branches?.covered ?? 0) ? 1 : 0}`,
+        ),
+      )
+      return [
+        "TN:",
+        `SF:${file}`,
+        ...ways,
+        ...(branches.valid > 0 ? [`BRF:${branches.valid}`, `BRH:${branches.covered}`] : []),
+        ...measured.map(({ line, hits }) => `DA:${line},${hits}`),
+        `LF:${lines.valid}`,
+        `LH:${lines.covered}`,
+        "end_of_record\n",
+      ].join("\n")
+    })
+    .join("")
+}
+
+function classes(element: Element): Element[] {
+  return element.children.flatMap((child) => (child.name === "class" ? [child] : classes(child)))
+}
+
+function file(element: Element, source: string, folder: string): FileCoverage {
+  const name = element.attributes.filename ?? element.attributes.name ?? "(a file without a name)"
+  const path = source !== "" && !name.startsWith("/") ? `${source}/${name}` : name
+  // Lines of methods are those of the class once more.
+  const measured = children(element, "lines")
+    .flatMap((list) => children(list, "line"))
+    .map(lineCoverage)
+  const ways = measured.map(({ branches }) => branches ?? { covered: 0, valid: 0 })
+  const sum = (kind: "covered" | "valid") => ways.reduce((total, way) => total + way[kind], 0)
+  return {
+    file: inRepository(path, folder) ?? inRepository(name, folder) ?? name,
+    lines: share(measured.filter(({ hits }) => hits > 0).length, measured.length),
+    branches: share(sum("covered"), sum("valid")),
+    missed: ranges(measured),
+    partial: measured
+      .filter(({ hits, branches }) => hits > 0 && branches !== undefined && branches.covered < branches.valid)
+      .map(({ line }) => line),
+    measured,
+  }
+}
+
+function lineCoverage({ attributes }: Element): LineCoverage {
+  const [, covered, valid] = /\((\d+)\/(\d+)\)/.exec(attributes["condition-coverage"] ?? "") ?? []
+  return {
+    line: number(attributes.number),
+    hits: number(attributes.hits),
+    ...(covered !== undefined && { branches: { covered: Number(covered), valid: Number(valid) } }),
+  }
+}
+
+/** Missed lines with no reached one between them are one range. */
+function ranges(measured: LineCoverage[]): [number, number][] {
+  const found: [number, number][] = []
+  let open: [number, number] | undefined
+  for (const { line, hits } of [...measured].sort((a, b) => a.line - b.line)) {
+    if (hits > 0) open = undefined
+    else if (open) open[1] = line
+    else found.push((open = [line, line]))
+  }
+  return found
+}
+
+/** The tool's own totals; where it wrote none, the sum of its files. */
+function totals({ attributes }: Element, files: FileCoverage[]): Coverage["totals"] {
+  const total = (kind: "lines" | "branches") => {
+    const valid = attributes[`${kind}-valid`]
+    if (valid !== undefined) return share(number(attributes[`${kind}-covered`]), number(valid))
+    const sum = (what: "covered" | "valid") => files.reduce((all, file) => all + file[kind][what], 0)
+    return share(sum("covered"), sum("valid"))
+  }
+  return { lines: total("lines"), branches: total("branches") }
+}
+
+function share(covered: number, valid: number): Share {
+  return { covered, valid, percent: valid === 0 ? 100 : (covered / valid) * 100 }
+}

@@ -1,0 +1,95 @@
+import type { Digest } from "./digest.js"
+import { reportFiles } from "./files.js"
+import { coverage } from "./page/coverage.js"
+import { failures } from "./page/failures.js"
+import { gateTable } from "./page/gates.js"
+import { html, Html } from "./page/html.js"
+import { masthead } from "./page/masthead.js"
+import { scans } from "./page/scans.js"
+import { style } from "./page/style.js"
+import { tests } from "./page/tests.js"
+import { timeline } from "./page/timeline.js"
+import { oneLine } from "../../lib/text.js"
+
+/** The report as one page: no other file is needed but the pictures, and nothing is fetched. */
+export function page(digest: Digest): string {
+  const sections = [
+    section("failures", "What did not pass", failures(digest)),
+    section("problems", "Evidence that cannot be read", problems(digest)),
+    section("gates", "Gates", gateTable(digest)),
+    section(
+      "timeline",
+      digest.gates.some(({ after }) => after !== undefined) ? "Timeline" : "Durations",
+      timeline(digest),
+    ),
+    section("tests", "Tests", tests(digest)),
+    section("coverage", "Coverage", coverage(digest)),
+    section("findings", "Findings of scanners", scans(digest)),
+    section("files", "Files", files(digest)),
+  ].filter((part) => part !== undefined)
+  return html`<!doctype html>
+    <html lang="en">
+      <head>
+        <meta charset="utf-8" />
+        <meta name="viewport" content="width=device-width, initial-scale=1" />
+        <meta name="color-scheme" content="light dark" />
+        <meta
+          http-equiv="Content-Security-Policy"
+          content="default-src 'none'; style-src 'unsafe-inline'; img-src 'self' file:"
+        />
+        <title>${digest.outcome}: Pitwall report</title>
+        <style>
+          ${new Html(style)}
+        </style>
+      </head>
+      <body>
+        ${masthead(digest)}
+        <nav aria-label="Sections">
+          <ul>
+            ${sections.map(({ id, title }) => html`<li><a href="#${id}">${title}</a></li>`)}
+          </ul>
+        </nav>
+        <main>
+          ${sections.map(
+            ({ id, title, content }) =>
+              html`<section id="${id}" aria-labelledby="${id}-title">
+                <h2 id="${id}-title">${title}</h2>
+                ${content}
+              </section> `,
+          )}
+        </main>
+        <footer>
+          <p>Pitwall · the same facts for programs: <a href="${reportFiles.json}">${reportFiles.json}</a></p>
+        </footer>
+      </body>
+    </html> `.markup
+}
+
+function section(id: string, title: string, content: Html | undefined) {
+  return content && { id, title, content }
+}
+
+function problems({ problems }: Digest): Html | undefined {
+  if (problems.length === 0) return undefined
+  return html`<ul class="problems">
+      ${problems.map(({ gate, file, message }) => html`<li><strong>${gate}</strong>: its ${file} ${oneLine(message, 400)}</li>`)}
+    </ul>
+    <p>The rest of this report is complete without it; the files are kept under <code>unreadable/</code>.</p>`
+}
+
+function files({ gates, sarif, problems }: Digest): Html {
+  const row = (name: string, path: string) =>
+    html`<li><a href="${path}">${path}</a> <span>${name}</span></li>`
+  return html`<ul class="files">
+    ${row("this report in words", reportFiles.summary)}${row("the same facts, for programs", reportFiles.json)}${row("annotations for GitHub", reportFiles.annotations)}
+    ${gates.flatMap(({ verdict: { gate, output }, tests, coverage }) => [
+      ...(tests ? [row("JUnit", reportFiles.junit(gate))] : []),
+      ...(coverage
+        ? [row("Cobertura", reportFiles.coverage(gate)), row("lcov", reportFiles.lcov(gate))]
+        : []),
+      ...(output === "" ? [] : [row("output", reportFiles.log(gate))]),
+    ])}
+    ${sarif.files.map((_, at) => row("SARIF", reportFiles.sarif(at + 1)))}
+    ${problems.map(({ gate, file }) => row(file, reportFiles.unreadable(gate, file.split(" ")[0]?.toLowerCase() ?? "")))}
+  </ul>`
+}

@@ -1,0 +1,386 @@
+import { z } from "zod"
+import type { Verdict } from "../runner/verdict.js"
+import { gaps } from "./coverage.js"
+import { allTests, type Digest, flaky, type Reading, slowest, slowestGates } from "./digest.js"
+import { reportFiles } from "./files.js"
+import { inWords } from "./junit.js"
+import { severities } from "./findings.js"
+import { clip, count, duration, moment, oneLine, percent, plain, tail } from "../../lib/text.js"
+
+const outcome = z.enum(["passed", "failed", "could not run", "skipped"])
+const whole = z.int().min(0)
+const seconds = z.number().min(0)
+const counts = z.object({
+  tests: whole,
+  passed: whole,
+  failed: whole,
+  errors: whole,
+  skipped: whole,
+  flaky: whole.describe("Of those that passed: not at the first try."),
+})
+const share = z.object({
+  covered: whole,
+  valid: whole,
+  percent: z.number().min(0).max(100).describe("100 where there is nothing to cover."),
+})
+const coverage = z.object({
+  lines: share,
+  branches: share,
+  thresholds: z.object({ lines: z.number(), branches: z.number() }).optional(),
+})
+const test = z.object({
+  gate: z.string(),
+  suite: z.string(),
+  name: z.string(),
+  file: z.string().optional(),
+  line: z.int().optional(),
+  seconds,
+})
+
+/** The form of summary.json. A field may be added under the same version; a changed or removed one is a new version. */
+export const summarySchema = z
+  .object({
+    schemaVersion: z.literal(1),
+    outcome: outcome.describe("Of the whole run; skipped: no gate ran."),
+    conclusion: z.string(),
+    started: z.iso.datetime(),
+    seconds,
+    revision: z.string().optional(),
+    because: z.string().optional().describe("Why these gates and no others."),
+    gates: z.array(
+      z.object({
+        gate: z.string(),
+        on: z.string().describe("What it looked at."),
+        outcome,
+        seconds: seconds.describe("How long its command took, when it ran."),
+        after: z.number().optional().describe("When it began, in seconds after the run did."),
+        cached: z.boolean(),
+        retries: z.array(z.string()).describe("Trouble of the infrastructure that was met with another try."),
+        detail: z.string(),
+        output: z.string().describe("The end of what it printed; the whole is in logs/."),
+        failing: z.string().describe("Why it did not pass, in at most 40 lines."),
+        again: z.string().describe("The command that runs it again."),
+        tests: counts.optional(),
+        coverage: coverage.optional(),
+        pictures: z.array(z.string()).describe("In the report folder."),
+      }),
+    ),
+    tests: counts,
+    failures: z
+      .array(test.extend({ message: z.string(), again: z.string() }))
+      .describe("The first 1,000 failing tests."),
+    flaky: z.array(test),
+    slowest: z.array(test),
+    scans: z.array(
+      z.object({
+        gate: z.string(),
+        tool: z.string(),
+        failure: z.string().optional().describe("Why its result says nothing."),
+        counts: z.object({ critical: whole, high: whole, medium: whole, low: whole, note: whole }),
+        suppressed: whole,
+        dropped: whole.describe("Left out of the SARIF files, for GitHub's limits."),
+      }),
+    ),
+    problems: z
+      .array(z.object({ gate: z.string(), file: z.string(), message: z.string() }))
+      .describe("Evidence that cannot be read."),
+  })
+  .describe("What a run of Pitwall's gates came to.")
+
+export type Summary = z.output<typeof summarySchema>
+
+/** The JSON Schema (draft 2020-12) of summary.json. */
+export function summaryJsonSchema(): object {
+  // As it is read: fields that this version does not know are let be.
+  return z.toJSONSchema(summarySchema, { io: "input" })
+}
+
+export function toSummary(digest: Digest): Summary {
+  const place = ({
+    gate,
+    test,
+  }: {
+    gate: string
+    test: { suite: string; name: string; file?: string; line?: number; seconds: number }
+  }) => ({
+    gate,
+    suite: test.suite,
+    name: test.name,
+    ...(test.file !== undefined && { file: test.file }),
+    ...(test.line !== undefined && { line: test.line }),
+    seconds: Math.max(0, test.seconds),
+  })
+  return {
+    schemaVersion: 1,
+    outcome: digest.outcome,
+    conclusion: digest.conclusion,
+    started: Number.isNaN(digest.started.getTime())
+      ? new Date(0).toISOString()
+      : digest.started.toISOString(),
+    seconds: Math.max(0, digest.seconds),
+    ...(digest.revision !== undefined && { revision: digest.revision }),
+    ...(digest.because !== undefined && { because: digest.because }),
+    gates: digest.gates.map(gateSummary),
+    tests: allTests(digest),
+    failures: digest.gates
+      .flatMap(({ verdict: { gate }, tests }) =>
+        (tests?.cases ?? [])
+          .filter((test) => test.outcome === "failed")
+          .map((test) => ({
+            ...place({ gate, test }),
+            message: test.message,
+            again: digest.again(gate, test),
+          })),
+      )
+      .slice(0, 1000),
+    flaky: flaky(digest).map(place),
+    slowest: slowest(digest, 20).map(place),
+    scans: digest.sarif.scans.map(({ gate, tool, failure, counts, suppressed, dropped }) => ({
+      gate,
+      tool,
+      ...(failure !== undefined && { failure }),
+      counts,
+      suppressed,
+      dropped,
+    })),
+    problems: digest.problems,
+  }
+}
+
+function gateSummary({
+  verdict,
+  after,
+  again,
+  tests,
+  coverage,
+  thresholds,
+  failing,
+  pictures,
+}: Reading): Summary["gates"][number] {
+  const { gate, on, outcome, seconds, cached, retries, detail, output } = verdict
+  return {
+    gate,
+    on,
+    outcome,
+    seconds: Math.max(0, seconds),
+    ...(after !== undefined && { after }),
+    cached,
+    retries,
+    detail,
+    output: output === "" ? "" : tail(output, 200),
+    failing,
+    again,
+    ...(tests && { tests: tests.counts }),
+    ...(coverage && { coverage: { ...coverage.totals, ...(thresholds && { thresholds }) } }),
+    pictures: pictures.map((picture) => `${reportFiles.pictures(gate)}/${picture}`),
+  }
+}
+
+/**
+ * Reads a summary.json back.
+ *
+ * @throws Error that names what is wrong with it, where it is not one
+ */
+export function readSummary(json: string): Summary {
+  let parsed: unknown
+  try {
+    parsed = JSON.parse(json)
+  } catch (error) {
+    const reason = json.trim() === "" ? "it is empty" : error instanceof Error ? error.message : String(error)
+    throw new Error(`summary.json cannot be read: ${reason}`, { cause: error })
+  }
+  const version = (parsed as { schemaVersion?: unknown } | null)?.schemaVersion
+  if (typeof version === "number" && version !== 1) {
+    throw new Error(`summary.json has schemaVersion ${version}; this Pitwall reads version 1`)
+  }
+  const result = summarySchema.safeParse(parsed)
+  if (result.success) return result.data
+  const faults = result.error.issues.map(
+    ({ path, message }) => `${path.map(String).join(".") || "the whole file"}: ${message}`,
+  )
+  throw new Error(`summary.json is not a summary of Pitwall:\n${faults.slice(0, 20).join("\n")}`)
+}
+
+/** The verdicts of a summary: what the terminal's gate table is made from. */
+export function verdictsOf({ gates }: Summary): Verdict[] {
+  return gates.map(({ gate, on, outcome, seconds, cached, retries, detail, output, failing }) => ({
+    gate,
+    on,
+    outcome,
+    seconds,
+    cached,
+    retries,
+    detail,
+    output: failing || output,
+  }))
+}
+
+/** Signs beside the words, for eyes that look for them. */
+export const signs: Record<Verdict["outcome"], string> = {
+  passed: "✅",
+  failed: "❌",
+  "could not run": "⚠️",
+  skipped: "⏭️",
+}
+
+/** GitHub refuses a job summary above 1 MiB. */
+const largest = 900_000
+
+/** summary.md, which is GitHub's job summary as well: the verdict first, then what to do about it. */
+export function summaryMarkdown(digest: Digest): string {
+  const sections = [
+    `# ${signs[digest.outcome]} ${escape(digest.conclusion)}`,
+    about(digest),
+    gateTable(digest),
+    failures(digest),
+    problems(digest),
+    flakyTests(digest),
+    retries(digest),
+    slow(digest),
+    coverageTable(digest),
+    security(digest),
+  ].filter((section) => section !== "")
+  let size = 0
+  const kept = sections.filter((section) => (size += Buffer.byteLength(section) + 2) <= largest)
+  const left = sections.length - kept.length
+  const note = left > 0 ? [`_${count(left, "section")} left out for its size: see index.html._`] : []
+  return `${[...kept, ...note].join("\n\n")}\n`
+}
+
+function about({ started, seconds, revision, because }: Digest): string {
+  const facts = [
+    revision !== undefined && `revision \`${oneLine(revision, 60).replaceAll("`", "")}\``,
+    moment(started),
+    duration(seconds),
+    because !== undefined && escape(because),
+  ]
+  return facts.filter((fact) => fact !== false).join(" · ")
+}
+
+function gateTable({ gates }: Digest): string {
+  const rows = gates.map(({ verdict, again, tests }) => [
+    escape(verdict.gate),
+    `${signs[verdict.outcome]} ${verdict.outcome}`,
+    verdict.outcome === "skipped" ? "" : duration(verdict.seconds),
+    verdict.cached ? "cached" : "",
+    escape(verdict.detail || (tests ? inWords(tests.counts) : verdict.on)),
+    code(again),
+  ])
+  return rows.length === 0 ? "" : table(["gate", "outcome", "time", "cached", "detail", "run again"], rows)
+}
+
+function failures({ gates }: Digest): string {
+  const failed = gates.filter(({ failing }) => failing !== "")
+  if (failed.length === 0) return ""
+  const parts = failed.map(({ verdict, failing, again }) =>
+    [`### ${escape(verdict.gate)}: ${verdict.outcome}`, `Run again: ${code(again)}`, fenced(failing)].join(
+      "\n\n",
+    ),
+  )
+  return ["## What did not pass", ...parts].join("\n\n")
+}
+
+function problems({ problems }: Digest): string {
+  if (problems.length === 0) return ""
+  const lines = problems.map(({ gate, file, message }) => `- ${escape(`${gate}: its ${file} ${message}`)}`)
+  return ["## Evidence that cannot be read", lines.join("\n")].join("\n\n")
+}
+
+function flakyTests(digest: Digest): string {
+  const tests = flaky(digest)
+  if (tests.length === 0) return ""
+  const lines = tests.slice(0, 50).map(({ gate, test }) => `- ${escape(gate)}: ${escape(test.name)}`)
+  const more = tests.length > 50 ? [`- … and ${tests.length - 50} more`] : []
+  return ["## Passed, but not at the first try", [...lines, ...more].join("\n")].join("\n\n")
+}
+
+function retries({ gates }: Digest): string {
+  const lines = gates.flatMap(({ verdict: { gate, retries } }) =>
+    retries.map((reason) => `- ${escape(gate)}: tried again: ${escape(reason)}`),
+  )
+  return lines.length === 0
+    ? ""
+    : ["## Trouble of the infrastructure", lines.slice(0, 100).join("\n")].join("\n\n")
+}
+
+function slow(digest: Digest): string {
+  const steps = slowestGates(digest, 5).map(({ gate, seconds }) => [escape(gate), duration(seconds)])
+  const tests = slowest(digest, 10).map(({ gate, test }) => [
+    escape(`${gate}: ${clip(test.name, 120)}`),
+    duration(test.seconds),
+  ])
+  const parts = [
+    steps.length > 0 && table(["slowest gates", "time"], steps),
+    tests.length > 0 && table(["slowest tests", "time"], tests),
+  ].filter((part) => part !== false)
+  return parts.length === 0 ? "" : ["## Where the time went", ...parts].join("\n\n")
+}
+
+function coverageTable({ gates }: Digest): string {
+  const rows = gates.flatMap(({ verdict, coverage, thresholds }) => {
+    if (!coverage) return []
+    const cell = (kind: "lines" | "branches") => {
+      const share = coverage.totals[kind]
+      const goal = thresholds ? `, ${thresholds[kind]} % needed` : ""
+      return share.valid === 0
+        ? "nothing to cover"
+        : `${percent(share.percent)} (${share.covered} of ${share.valid}${goal})`
+    }
+    const worst = [...coverage.files].sort((a, b) => a.lines.percent - b.lines.percent)[0]
+    const gap = worst && worst.missed.length > 0 ? `${worst.file}: ${gaps(worst, 6)}` : ""
+    return [[escape(verdict.gate), cell("lines"), cell("branches"), escape(gap)]]
+  })
+  return rows.length === 0
+    ? ""
+    : ["## Coverage", table(["gate", "lines", "branches", "least covered file"], rows)].join("\n\n")
+}
+
+function security({ sarif: { scans } }: Digest): string {
+  if (scans.length === 0) return ""
+  const rows = scans.map(({ gate, tool, failure, counts, suppressed, dropped }) => [
+    escape(gate),
+    escape(tool),
+    ...(failure === undefined
+      ? severities.map((severity) => String(counts[severity]))
+      : severities.map(() => "?")),
+    escape(
+      [
+        failure !== undefined && `did not finish: ${failure}`,
+        suppressed > 0 && `${suppressed} accepted`,
+        dropped > 0 && `${dropped} not in the SARIF files`,
+      ]
+        .filter((part) => part !== false)
+        .join("; "),
+    ),
+  ])
+  return ["## Findings of scanners", table(["gate", "tool", ...severities, "remarks"], rows)].join("\n\n")
+}
+
+function table(head: string[], rows: string[][]): string {
+  const line = (cells: string[]) => `| ${cells.join(" | ")} |`
+  return [line(head), line(head.map(() => "---")), ...rows.map(line)].join("\n")
+}
+
+/** Text in a sentence or a cell, as it stands. */
+function escape(text: string): string {
+  return (
+    oneLine(text, 2000)
+      .replace(/[\\`*_[\]|~#]/g, "\\$&")
+      .replaceAll("&", "&amp;")
+      .replaceAll("<", "&lt;")
+      .replaceAll(">", "&gt;")
+      // Nobody is called, and no other ticket mentioned, by the name of a test.
+      .replaceAll("@", "&#64;")
+  )
+}
+
+function code(text: string): string {
+  return `\`${oneLine(text, 500).replaceAll("`", "'").replaceAll("|", "\\|")}\``
+}
+
+/** A fence that is longer than any in the text. */
+function fenced(text: string): string {
+  const longest = Math.max(2, ...[...text.matchAll(/`+/g)].map(([run]) => run.length))
+  const fence = "`".repeat(longest + 1)
+  return `${fence}text\n${plain(text)}\n${fence}`
+}

@@ -1,0 +1,80 @@
+import { stringify } from "yaml"
+import { oneLine } from "../../lib/text.js"
+import type { Ignore } from "./configuration.js"
+
+/** The ignores of one gate, as of a day. */
+export interface Ignores {
+  active: Ignore[]
+  expired: Ignore[]
+}
+
+/** What an ignore can be held against. */
+export interface Ignorable {
+  id: string
+  file?: string
+  /** A package URL. */
+  package?: string
+}
+
+/** The ignores of a gate: an ignore holds to the end of its last day, in UTC. */
+export function ignoresOf(ignores: Ignore[], gate: string, now: Date): Ignores {
+  const today = now.toISOString().slice(0, 10)
+  const own = ignores.filter(({ gates }) => gates.includes(gate))
+  return {
+    active: own.filter(({ expires }) => expires >= today),
+    expired: own.filter(({ expires }) => expires < today),
+  }
+}
+
+/** Ignores in Trivy's format. Those that have expired are not among them, so what Trivy is asked changes with the day that one expires on. */
+export function trivyIgnores(active: Ignore[]): string {
+  const entries = active.map(({ id, package: purl, path, reason }) => ({
+    id,
+    ...(purl !== undefined && { purls: [purl] }),
+    ...(path !== undefined && { paths: [path] }),
+    statement: reason,
+  }))
+  return stringify({ vulnerabilities: entries, misconfigurations: entries, secrets: entries })
+}
+
+/** The ignore that a finding falls under, if there is one. */
+export function ignoredBy(found: Ignorable, active: Ignore[]): Ignore | undefined {
+  return active.find(
+    ({ id, package: purl, path }) =>
+      id === found.id &&
+      (purl === undefined || (found.package !== undefined && samePackage(purl, found.package))) &&
+      (path === undefined || (found.file !== undefined && matches(path, found.file))),
+  )
+}
+
+/** What there is to say of ignores beside what they hide: that one has expired, or that there is nothing for it to hide. */
+export function remarks({ active, expired }: Ignores, used: Set<Ignore>): string[] {
+  return [
+    ...expired.map(
+      ({ id, expires, reason }) => `the ignore of ${id} expired on ${expires} (${oneLine(reason, 80)})`,
+    ),
+    ...active
+      .filter((ignore) => !used.has(ignore))
+      .map(({ id }) => `the ignore of ${id} matches nothing: remove it`),
+  ]
+}
+
+/** A package URL without a version stands for every version. */
+export function samePackage(wanted: string, found: string): boolean {
+  const [plain, whole] = [decoded(found), decoded(wanted)]
+  return plain === whole || (!/.@/.test(name(whole)) && withoutVersion(plain) === whole)
+}
+
+const decoded = (purl: string) => decodeURIComponent(purl.replace(/[?#].*$/, "")).toLowerCase()
+const name = (purl: string) => purl.slice(purl.lastIndexOf("/") + 1)
+const withoutVersion = (purl: string) => purl.replace(/(?<=[^/])@[^@/]*$/, "")
+
+/** Whether a path matches a pattern of `*`, within a folder, and `**`, across them. */
+export function matches(pattern: string, path: string): boolean {
+  const parts = pattern.split(/(\*\*\/|\*\*|\*)/).map((part) => {
+    if (part === "**/") return "(?:.*/)?"
+    if (part === "**") return ".*"
+    return part === "*" ? "[^/]*" : part.replace(/[.+?^${}()|[\]\\]/g, "\\$&")
+  })
+  return new RegExp(`^${parts.join("")}$`).test(path)
+}

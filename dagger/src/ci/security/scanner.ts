@@ -1,0 +1,20 @@
+import { type Container, dag } from "@dagger.io/dagger"
+import { images } from "../../platform/base-images.js"
+
+/**
+ * Trivy, in an image with a shell, coreutils and certificates, whatever its own image is made of.
+ *
+ * It asks nobody anything: what it is to know, it is given.
+ */
+export function scanner(): Container {
+  return dag
+    .container()
+    .from(images.python)
+    .withFile("/usr/local/bin/trivy", dag.container().from(images.trivy).file("/usr/local/bin/trivy"))
+    .withEnvVariable("NO_COLOR", "1")
+    .withEnvVariable("TRIVY_DISABLE_TELEMETRY", "true")
+    .withEnvVariable("TRIVY_SKIP_VERSION_CHECK", "true")
+    .withEnvVariable("TRIVY_CACHE_BACKEND", "memory")
+    .withEnvVariable("TRIVY_TIMEOUT", "10m")
+    .withWorkdir("/src")
+}

@@ -1,0 +1,110 @@
+import { DateTime, IANAZone } from "luxon"
+import { z } from "zod"
+import { section } from "../../lib/document.js"
+import { duration } from "../../backends/rollout/configuration.js"
+
+/** The days of a week in ISO's order. */
+export const weekdays = ["mon", "tue", "wed", "thu", "fri", "sat", "sun"] as const
+
+const timezone = z
+  .string()
+  // An offset is a zone to newer engines, and knows no summer time.
+  .refine(
+    (name) => /^[a-z]/i.test(name) && IANAZone.isValidZone(name),
+    "a time zone of the IANA database, such as Europe/Rome",
+  )
+
+/** Minutes since midnight. */
+const time = (pattern: RegExp, allowed: string) =>
+  z
+    .string()
+    .regex(pattern, allowed)
+    .transform((text) => Number(text.slice(0, 2)) * 60 + Number(text.slice(3)))
+
+const hours = section({
+  days: z
+    .array(z.enum(weekdays))
+    .min(1, "at least one day; without hours at all every time is allowed")
+    .refine((days) => new Set(days).size === days.length, "each day once"),
+  from: time(/^([01]\d|2[0-3]):[0-5]\d$/, "a time of day from 00:00 to 23:59, such as 09:00"),
+  to: time(/^(([01]\d|2[0-3]):[0-5]\d|24:00)$/, "a time of day from 00:00 to 24:00, such as 16:00"),
+}).refine(({ from, to }) => from !== to, {
+  message: "another time than from; a whole day is from 00:00 to 24:00",
+  path: ["to"],
+})
+
+const date = z.string().refine(
+  // A leap year, so that 02-29 can be a holiday.
+  (text) => z.iso.date().safeParse(/^\d\d-\d\d$/.test(text) ? `2024-${text}` : text).success,
+  "a date, such as 2026-12-25, or 12-25 for every year",
+)
+
+const moment = z
+  .string()
+  .regex(
+    /^\d{4}-\d\d-\d\dT\d\d:\d\d(:\d\d)?(Z|[+-]\d\d:\d\d)?$/,
+    "a local time, such as 2026-09-04T00:00, or one with its offset, such as 2026-09-04T00:00+02:00",
+  )
+
+const names = z
+  .array(z.string().trim().min(1))
+  .min(1, "at least one name; without approvers anybody may approve")
+
+const schema = section({
+  timezone: timezone.optional(),
+  hours: hours.optional(),
+  holidays: z.array(section({ date, name: z.string().trim().min(1) })).default([]),
+  freezes: z.array(section({ from: moment, to: moment, reason: z.string().trim().min(1) })).default([]),
+  approval: section({
+    required: z.boolean(),
+    validFor: duration.refine((seconds) => seconds > 0, "longer than 0s"),
+    approvers: names.optional(),
+  }).optional(),
+  checks: z.enum(["required", "none"]).default("none"),
+  signature: z.enum(["required", "none"]).default("none"),
+})
+
+/** What has to hold before a deploy to an environment may begin; see `dagger/config/deploy.yaml`. */
+export const guardsSection = schema.transform((raw, context) => {
+  const fault = (path: (string | number)[], message: string) => {
+    context.addIssue({ code: "custom", path, message })
+  }
+  const localFreeze = raw.freezes.some(({ from, to }) => !hasOffset(from) || !hasOffset(to))
+  if (raw.timezone === undefined && (raw.hours !== undefined || raw.holidays.length > 0 || localFreeze)) {
+    fault(["timezone"], "hours, holidays and local times need a time zone, such as Europe/Rome")
+    return z.NEVER
+  }
+  const timezone = raw.timezone ?? "UTC"
+  const instant = (text: string, path: (string | number)[]) => {
+    const found = instantOf(text, timezone)
+    if (typeof found === "number") return found
+    fault(path, found)
+    return NaN
+  }
+  const freezes = raw.freezes.map((freeze, at) => {
+    const from = instant(freeze.from, ["freezes", at, "from"])
+    const to = instant(freeze.to, ["freezes", at, "to"])
+    if (to <= from) fault(["freezes", at, "to"], `later than from, ${freeze.from}`)
+    return { from, to, reason: freeze.reason }
+  })
+  return { ...raw, timezone, freezes }
+})
+
+/** Times of day in minutes since midnight, freezes in ms since the epoch, durations in seconds. */
+export type GuardPolicy = z.output<typeof guardsSection>
+
+const hasOffset = (text: string) => /(Z|[+-]\d\d:\d\d)$/.test(text)
+
+/** The ms since the epoch of a moment, or what would be one. */
+function instantOf(text: string, zone: string): number | string {
+  const moment = DateTime.fromISO(text, { zone })
+  if (!moment.isValid) return `a time that there is: ${moment.invalidExplanation ?? "this one is not"}`
+  if (!hasOffset(text)) {
+    const remedy = `write it with its offset, such as ${text}+01:00`
+    if (moment.toFormat("HH:mm") !== text.slice(11, 16))
+      return `a time that there is: clocks in ${zone} skip this one; ${remedy}`
+    if (moment.getPossibleOffsets().length > 1)
+      return `a time that there is once: clocks in ${zone} show this one twice; ${remedy}`
+  }
+  return moment.toMillis()
+}

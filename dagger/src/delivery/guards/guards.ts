@@ -1,0 +1,184 @@
+import { oneLine } from "../../lib/text.js"
+import { clock, closures, horizonDays, opening } from "./calendar.js"
+import type { GuardPolicy } from "./configuration.js"
+
+/** Whether the revision to deploy can work with a database as it is. */
+export type Compatibility = { compatible: true } | { compatible: false | "unknown"; reason: string }
+
+/** Somebody's word that these very images may go to production. Moments are in ms since the epoch. */
+export interface Approval {
+  id: string
+  by: string
+  at: number
+  expires: number
+  /** Service to image digest. */
+  digests: Record<string, string>
+  note?: string
+}
+
+/** All that guards decide by. */
+export interface Facts {
+  /** In ms since the epoch. */
+  now: number
+  /** Who deploys, as the cluster knows them. */
+  deployer: string
+  /** Who wrote the change. */
+  author: string
+  /** What is to be deployed: service to image digest. */
+  digests: Record<string, string>
+  /** What a green `ci` has looked at. */
+  checked: { digests: string[]; at: number } | undefined
+  approvals: Approval[]
+  /** By service; one without a database is not here. */
+  database: Record<string, Compatibility>
+  /** Image digests with a signature that was verified. */
+  signed?: string[]
+}
+
+/** Why a deploy may not begin. */
+export interface Refusal {
+  guard: "hours" | "holiday" | "freeze" | "approval" | "checks" | "signature" | "database"
+  reason: string
+  /** When the calendar allows it again, in ms since the epoch; only where time alone helps. */
+  until?: number
+  overridable: boolean
+}
+
+/** Clocks of two machines may differ by this much. */
+const skew = 5 * 60_000
+const substance = { characters: 10, different: 5 }
+
+/** Everything that is against a deploy that begins now; nothing is a yes. */
+export function refusals(policy: GuardPolicy, facts: Facts): Refusal[] {
+  check(facts)
+  return [
+    ...calendar(policy, facts.now),
+    ...approval(policy, facts),
+    ...(policy.checks === "required" ? checks(facts, policy.timezone) : []),
+    ...(policy.signature === "required" ? signature(facts) : []),
+    ...database(facts),
+  ]
+}
+
+/**
+ * Sets aside what may be set aside, for a reason that is to be recorded.
+ *
+ * @throws Error when the reason is none that others can judge
+ */
+export function override(
+  refusals: Refusal[],
+  reason: string,
+): { overridden: Refusal[]; standing: Refusal[] } {
+  const characters = reason.toLowerCase().match(/[\p{L}\p{N}]/gu) ?? []
+  if (characters.length < substance.characters || new Set(characters).size < substance.different) {
+    throw new Error(
+      `"${oneLine(reason)}" is no reason to override a guard; allowed: one that others can judge, of at least ${substance.characters} letters and digits, such as "fixes the failing login, agreed with Ada"`,
+    )
+  }
+  return {
+    overridden: refusals.filter(({ overridable }) => overridable),
+    standing: refusals.filter(({ overridable }) => !overridable),
+  }
+}
+
+/** The approval that a deploy may begin with, where one is needed and there is one. */
+export function approvalFor(facts: Facts, policy: GuardPolicy): Approval | undefined {
+  check(facts)
+  const rules = policy.approval
+  if (!rules?.required) return undefined
+  return facts.approvals.find((given) => objection(given, facts, rules, policy.timezone) === undefined)
+}
+
+/** Without these, every answer below would be a yes by accident. */
+function check({ now, digests }: Facts): void {
+  if (!Number.isFinite(now)) throw new Error(`the time of a deploy is ${now}; allowed: ms since the epoch`)
+  if (Object.keys(digests).length === 0) throw new Error("a deploy of nothing; allowed: at least one service")
+  for (const [service, digest] of Object.entries(digests)) {
+    if (/^sha256:[0-9a-f]{64}$/.test(digest)) continue
+    throw new Error(`the digest of ${service} is "${oneLine(digest)}"; allowed: sha256: and 64 hex digits`)
+  }
+}
+
+function calendar(policy: GuardPolicy, now: number): Refusal[] {
+  const closed = closures(policy, now)
+  if (closed.length === 0) return []
+  const until = opening(policy, now)
+  const next =
+    until === undefined
+      ? `no time within ${horizonDays} days is allowed`
+      : `next at ${clock(until, policy.timezone)}`
+  return closed.map(({ guard, reason }) => ({
+    guard,
+    reason: `${reason()}; ${next}`,
+    ...(until !== undefined && { until }),
+    overridable: true,
+  }))
+}
+
+function approval(policy: GuardPolicy, facts: Facts): Refusal[] {
+  const rules = policy.approval
+  if (!rules?.required || approvalFor(facts, policy)) return []
+  const who = rules.approvers ? `one of ${rules.approvers.join(", ")}` : "somebody"
+  const given = facts.approvals.map((given) => {
+    const against = objection(given, facts, rules, policy.timezone)
+    return `that of ${oneLine(given.by, 60)} does not count: ${String(against)}`
+  })
+  const needed = `no approval for ${images(Object.entries(facts.digests))} by ${who} other than the author and the deployer`
+  return [{ guard: "approval", reason: [needed, ...given].join("; "), overridable: true }]
+}
+
+/** Why an approval does not count; nothing when it does. */
+function objection(
+  given: Approval,
+  { now, author, deployer, digests }: Facts,
+  { validFor, approvers }: NonNullable<GuardPolicy["approval"]>,
+  timezone: string,
+): string | undefined {
+  if (!person(given.by)) return "it has no name"
+  if (!person(author) || !person(deployer)) return "it is not known who wrote or who deploys the change"
+  if (samePerson(given.by, author)) return "they wrote the change"
+  if (samePerson(given.by, deployer)) return "they deploy the change"
+  if (approvers && !approvers.some((name) => samePerson(name, given.by))) return "they are no approver"
+  // A policy that has become stricter holds for what was given before, too.
+  const end = Math.min(given.expires, given.at + validFor * 1000)
+  if (!Number.isFinite(end)) return "its time cannot be read"
+  if (now >= end) return `it expired at ${clock(end, timezone)}`
+  if (given.at > now + skew) return `it is dated ahead, at ${clock(given.at, timezone)}`
+  const others = Object.entries(digests).filter(([service, digest]) => given.digests[service] !== digest)
+  return others.length > 0 ? `it is not for ${images(others)}` : undefined
+}
+
+const person = (name: string) => name.normalize("NFKC").trim().toLowerCase()
+const samePerson = (one: string, other: string) => person(one) === person(other)
+
+function checks({ digests, checked }: Facts, timezone: string): Refusal[] {
+  const missing = without(digests, checked?.digests)
+  if (missing.length === 0) return []
+  const last = checked ? `; it last passed at ${clock(checked.at, timezone)}, for other images` : ""
+  return [{ guard: "checks", reason: `ci has not passed for ${images(missing)}${last}`, overridable: true }]
+}
+
+function signature({ digests, signed }: Facts): Refusal[] {
+  const missing = without(digests, signed)
+  if (missing.length === 0) return []
+  return [{ guard: "signature", reason: `no verified signature of ${images(missing)}`, overridable: true }]
+}
+
+/** No policy and no reason makes a revision read what it cannot; somebody may know that it can where nothing here does. */
+function database(facts: Facts): Refusal[] {
+  return Object.entries(facts.database).flatMap(([service, found]): Refusal[] => {
+    if (found.compatible === true) return []
+    const known = found.compatible === false
+    const reason = known
+      ? `${service} cannot work with its database as it is: ${found.reason}; this cannot be overridden`
+      : `${service} may not be able to work with its database as it is: ${found.reason}`
+    return [{ guard: "database", reason, overridable: !known }]
+  })
+}
+
+const without = (digests: Record<string, string>, known: string[] = []) =>
+  Object.entries(digests).filter(([, digest]) => !known.includes(digest))
+
+/** Such as `api@sha256:0123456789ab`. */
+const images = (entries: [string, string][]) =>
+  entries.map(([service, digest]) => `${service}@${digest.slice(0, 19)}`).join(", ")

@@ -1,0 +1,128 @@
+import type {
+  V1ClusterRoleBinding,
+  V1Deployment,
+  V1Namespace,
+  V1ServiceAccount,
+} from "@kubernetes/client-node"
+import type { Cluster, Thing } from "../../clients/kubernetes/client.js"
+import type { Plain } from "../../clients/kubernetes/manifest.js"
+import { isRunning, until } from "./peer.js"
+
+/** A program that works in the cluster, with all rights there: the cluster lives for one run. */
+export interface Controller {
+  /** Its own, and that of its namespace. */
+  name: string
+  image: string
+  args: string[]
+  /** Where it says that it is ready. */
+  ready: { path: string; port: number }
+  /** Files of its configuration, by name; they are below {@link configuration}. */
+  files?: Record<string, string>
+  /** Objects beside it. */
+  objects?: Thing[]
+}
+
+export const configuration = "/configuration"
+/** A folder that it may write to. */
+export const scratch = "/tmp"
+
+/** Puts a program into the cluster, and waits until it is ready. It may be there already. */
+export async function install(admin: Cluster, controller: Controller): Promise<void> {
+  const { name, files = {}, objects = [] } = controller
+  const deployment = deploymentOf(controller)
+  const metadata = { name, namespace: name }
+  const all: Thing[] = [
+    { apiVersion: "v1", kind: "Namespace", metadata: { name } } satisfies Plain<V1Namespace>,
+    { apiVersion: "v1", kind: "ServiceAccount", metadata } satisfies Plain<V1ServiceAccount>,
+    allRights(metadata),
+    { apiVersion: "v1", kind: "ConfigMap", metadata, data: files },
+    ...objects,
+    deployment,
+  ]
+  for (const object of all) await admin.apply(object)
+  await until(`${name} is ready`, () => isRunning(admin, deployment))
+}
+
+/** All rights on the cluster, for a ServiceAccount. */
+export const allRights = (account: { name: string; namespace: string }): Thing =>
+  ({
+    apiVersion: "rbac.authorization.k8s.io/v1",
+    kind: "ClusterRoleBinding",
+    metadata: { name: `${account.name}:admin` },
+    roleRef: { apiGroup: "rbac.authorization.k8s.io", kind: "ClusterRole", name: "cluster-admin" },
+    subjects: [{ kind: "ServiceAccount", ...account }],
+  }) as Plain<V1ClusterRoleBinding>
+
+function deploymentOf({ name, image, args, ready }: Controller): Plain<V1Deployment> {
+  const labels = { "app.kubernetes.io/name": name }
+  return {
+    apiVersion: "apps/v1",
+    kind: "Deployment",
+    metadata: { name, namespace: name, labels },
+    spec: {
+      replicas: 1,
+      selector: { matchLabels: labels },
+      template: {
+        metadata: { labels },
+        spec: {
+          serviceAccountName: name,
+          containers: [
+            {
+              ...{ name, image, args },
+              readinessProbe: { httpGet: ready, periodSeconds: 1 },
+              volumeMounts: [
+                { name: "configuration", mountPath: configuration },
+                { name: "scratch", mountPath: scratch },
+              ],
+            },
+          ],
+          volumes: [
+            { name: "configuration", configMap: { name } },
+            { name: "scratch", emptyDir: {} },
+          ],
+        },
+      },
+    },
+  }
+}
+
+/** Plurals by kind. */
+export type Kinds = Record<string, string>
+
+/**
+ * Makes kinds known to the cluster. Without their schemas: nobody but their controller reads what is written here.
+ *
+ * @param stated the kinds whose status is changed at an address of its own
+ */
+export async function define(
+  admin: Cluster,
+  { group, version, names, stated }: { group: string; version: string; names: Kinds; stated: string[] },
+): Promise<void> {
+  const definitions = Object.entries(names).map(([kind, plural]) => {
+    return {
+      apiVersion: "apiextensions.k8s.io/v1",
+      kind: "CustomResourceDefinition",
+      metadata: { name: `${plural}.${group}` },
+      spec: {
+        group,
+        scope: kind.startsWith("Cluster") ? "Cluster" : "Namespaced",
+        names: { kind, plural, singular: kind.toLowerCase(), listKind: `${kind}List` },
+        versions: [
+          {
+            ...{ name: version, served: true, storage: true },
+            ...(stated.includes(kind) && { subresources: { status: {} } }),
+            schema: { openAPIV3Schema: { type: "object", "x-kubernetes-preserve-unknown-fields": true } },
+          },
+        ],
+      },
+    } satisfies Thing
+  })
+  for (const definition of definitions) await admin.apply(definition)
+  await until(`${group} is known`, async () => {
+    const all = await Promise.all(definitions.map((definition) => admin.read(definition)))
+    return all.every((live) => {
+      const conditions = (live?.status?.conditions ?? []) as { type: string; status: string }[]
+      return conditions.some(({ type, status: holds }) => type === "Established" && holds === "True")
+    })
+  })
+}

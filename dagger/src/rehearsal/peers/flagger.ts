@@ -1,0 +1,104 @@
+import { dag } from "@dagger.io/dagger"
+import { images } from "../../platform/base-images.js"
+import type { Cluster, Thing } from "../../clients/kubernetes/client.js"
+import { revisionName } from "../../backends/manifests/labels.js"
+import { define, install } from "./controller.js"
+import { furnish, type Ground, host, namespace, type Peer, revision, type State, until } from "./peer.js"
+import { installPrometheus, prometheusAddress, queriesOf } from "./prometheus.js"
+
+const group = "flagger.app"
+const apiVersion = `${group}/v1beta1`
+
+/** Seconds between two steps of Flagger; it takes less for as much. */
+const least = 10
+
+/** A canary of Flagger: its weights by the Gateway API, its analysis by Prometheus, with the weights and rules that ours has. Each of its looks is a step. */
+export class FlaggerCanary implements Peer {
+  /** Flagger runs what has traffic as a copy of what it was given. */
+  readonly service: string
+
+  private constructor(
+    service: string,
+    private readonly admin: Cluster,
+    readonly running: Thing,
+    private readonly canary: Thing,
+  ) {
+    this.service = `${service}-primary`
+  }
+
+  static async begin(ground: Ground): Promise<FlaggerCanary> {
+    await installFlagger(ground)
+    const { admin, analysis, environment, placement } = ground
+    const { service, workload } = placement
+    const { gateway, rollout } = environment
+    const deployment = await furnish(ground)
+    const named = (name: string) => ({ namespace, name })
+    const queries = queriesOf(analysis.rules, 'pod=~"{{ target }}-[0-9a-z]+-[0-9a-z]+"')
+    const templates: Thing[] = queries.map(({ rule: { metric }, query }) => ({
+      ...{ apiVersion, kind: "MetricTemplate", metadata: named(metric) },
+      spec: { provider: { type: "prometheus", address: prometheusAddress }, query },
+    }))
+    const interval = Math.max(least, ...rollout.steps.map(({ for: seconds }) => seconds))
+    const canary: Thing = {
+      ...{ apiVersion, kind: "Canary", metadata: named(service) },
+      spec: {
+        targetRef: { apiVersion: "apps/v1", kind: "Deployment", name: revisionName(service, revision) },
+        progressDeadlineSeconds: rollout.progressDeadline,
+        service: {
+          ...{ name: service, port: workload.port, targetPort: "http", hosts: [host] },
+          // As the API server gives it back: Flagger begins a step anew where it finds a difference.
+          gatewayRefs: [
+            {
+              ...{ group: "gateway.networking.k8s.io", kind: "Gateway" },
+              ...{ name: gateway.name, namespace: gateway.namespace },
+            },
+          ],
+        },
+        analysis: {
+          interval: `${interval}s`,
+          threshold: Math.max(1, ...queries.map(({ rule }) => Math.ceil(rule.for / interval))),
+          stepWeights: rollout.steps.map(({ weight }) => weight),
+          metrics: queries.map(({ rule: { metric, above } }) => ({
+            name: metric,
+            templateRef: named(metric),
+            thresholdRange: { max: above },
+            interval: `${interval}s`,
+          })),
+        },
+      },
+    }
+    for (const object of [...templates, deployment, canary]) await admin.apply(object)
+    const peer = new FlaggerCanary(service, admin, deployment, canary)
+    await until("the first revision is ready", async () => (await peer.status()).phase === "Initialized")
+    return peer
+  }
+
+  async state(): Promise<State> {
+    const { phase, canaryWeight: weight = 0 } = await this.status()
+    if (phase === "Succeeded") return { phase: "promoted", weight: 100, over: true }
+    if (phase === "Failed") return { phase: "aborted", weight: 0, over: true }
+    return { phase: phase === "Progressing" && weight > 0 ? "shifting" : "preparing", weight, over: false }
+  }
+
+  private async status(): Promise<{ phase?: string; canaryWeight?: number }> {
+    return (await this.admin.read(this.canary))?.status ?? {}
+  }
+}
+
+async function installFlagger({ admin, publish }: Ground): Promise<void> {
+  const name = "flagger"
+  const [image, prometheus] = await Promise.all([
+    publish(dag.container().from(images.flagger), name),
+    publish(dag.container().from(images.prometheus), "prometheus"),
+  ])
+  await define(admin, {
+    ...{ group, version: "v1beta1", stated: ["Canary"] },
+    names: { AlertProvider: "alertproviders", Canary: "canaries", MetricTemplate: "metrictemplates" },
+  })
+  await installPrometheus(admin, prometheus)
+  await install(admin, {
+    ...{ name, image },
+    args: [`--metrics-server=${prometheusAddress}`, "--mesh-provider=gatewayapi:v1", "--log-level=info"],
+    ready: { path: "/healthz", port: 8080 },
+  })
+}

@@ -1,0 +1,60 @@
+import { describe, expect, it } from "vitest"
+import { affected } from "../../src/ci/affected/affected.js"
+import { readCatalog } from "../../src/platform/catalog.js"
+
+const catalog = readCatalog(
+  `defaults:
+  coverage: { lines: 80, branches: 80 }
+  load: { p95: 2000, errorRate: 1 }
+  limits: { tool: 300, test: 900, ready: 120 }
+services:
+  servicekit: { kind: python }
+  api: { kind: python, database: recipes }
+  web: { kind: react, backend: api }
+`,
+  {
+    api: { dockerfile: "COPY servicekit/src /app/\nCOPY api/src /app/" },
+    web: { dockerfile: "COPY web/ web/" },
+  },
+)
+
+const groups = (...paths: string[]) => {
+  const call = affected(catalog, paths)
+  return call.everything ? `everything: ${call.because}` : Object.keys(call.groups).sort()
+}
+
+describe("affected", () => {
+  it.each([
+    ["services/api/src/recipes/app.py", ["api"]],
+    ["services/api/openapi.json", ["api", "web"]],
+    ["services/servicekit/src/servicekit/app.py", ["api", "servicekit"]],
+    ["services/servicekit/src/servicekit/middleware.py", ["api", "module", "servicekit"]],
+    ["services/pyproject.toml", ["api", "servicekit"]],
+    ["services/package-lock.json", ["web"]],
+    ["services/README.md", []],
+    ["dagger/test/catalog.test.ts", ["module"]],
+    ["engine/main.go", ["module"]],
+    ["README.md", ["module"]],
+    ["package-lock.json", ["module"]],
+  ])("%s calls for %j", (path, expected) => {
+    // Scanners look at every file.
+    expect(groups(path)).toEqual([...expected, "security"].sort())
+  })
+
+  it.each([
+    "dagger/src/index.ts",
+    "dagger/config/services.yaml",
+    "dagger/package-lock.json",
+    "dagger.json",
+    "services/compose.yaml",
+    "services/new/Dockerfile",
+    "terraform/main.tf",
+    ".env",
+  ])("%s is a doubt, so it calls for everything", (path) => {
+    expect(groups("services/api/src/recipes/app.py", path)).toMatch(new RegExp(`^everything: ${path} `))
+  })
+
+  it("of no change is nothing", () => {
+    expect(groups()).toEqual([])
+  })
+})

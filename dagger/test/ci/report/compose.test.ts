@@ -1,0 +1,105 @@
+import { describe, expect, it } from "vitest"
+import { composeReport } from "../../../src/ci/report/compose.js"
+import { readSummary } from "../../../src/ci/report/summary.js"
+import { examined, hostile, manyTests, run, sample } from "./fixtures.js"
+
+describe("composeReport", () => {
+  it("is every file of the folder", () => {
+    const files = composeReport(
+      run(
+        examined(
+          "api:test",
+          "failed",
+          { junit: sample("pytest.xml"), coverage: sample("coverage-py.xml") },
+          { output: "x" },
+        ),
+        examined("api:sast", "passed", { sarif: [sample("bandit.sarif.json")] }),
+      ),
+    )
+    expect(Object.keys(files).sort()).toEqual([
+      "annotations.txt",
+      "coverage/api.test.lcov",
+      "coverage/api.test.xml",
+      "index.html",
+      "junit/api.test.xml",
+      "logs/api.test.txt",
+      "sarif/1.sarif",
+      "summary.json",
+      "summary.md",
+    ])
+    expect(files["junit/api.test.xml"]).toBe(sample("pytest.xml"))
+  })
+
+  it("every link of the page leads to a file or a picture", () => {
+    const files = composeReport(
+      run(
+        examined(
+          "f1-backend:test",
+          "failed",
+          { junit: sample("pytest.xml"), coverage: "<cut" },
+          { output: "x" },
+        ),
+        examined("a/b", "passed", { junit: "", sarif: ["{}"] }),
+      ),
+    )
+    const links = [...(files["index.html"] ?? "").matchAll(/href="([^"#]+)"/g)].map(([, path = ""]) => path)
+    expect(links.length).toBeGreaterThan(5)
+    expect(links.filter((path) => !(path in files) && !path.startsWith("pictures/"))).toEqual([])
+  })
+
+  it("yields the rest when a report is cut off, and names gate and file", () => {
+    const files = composeReport(
+      run(
+        examined(
+          "api:test",
+          "could not run",
+          { junit: sample("pytest.xml").slice(0, 2000) },
+          { output: "Killed" },
+        ),
+        examined("web:test", "failed", { junit: sample("vitest.xml") }),
+      ),
+    )
+    expect(files).not.toHaveProperty("junit/api.test.xml")
+    expect(files["unreadable/api.test.junit.txt"]).toBe(sample("pytest.xml").slice(0, 2000))
+    for (const file of ["summary.md", "index.html", "summary.json"]) {
+      expect(files[file]).toContain("is cut off after line")
+      expect(files[file]).toContain("points")
+    }
+    expect(readSummary(files["summary.json"] ?? "").problems).toEqual([
+      { gate: "api:test", file: "JUnit report", message: expect.stringContaining("is cut off") as string },
+    ])
+  })
+
+  it("is whole for a run of nothing", () => {
+    const files = composeReport({ gates: [], started: new Date(Number.NaN), seconds: 0 })
+    expect(readSummary(files["summary.json"] ?? "")).toMatchObject({ outcome: "skipped", gates: [] })
+    expect(files["annotations.txt"]).toBe("")
+  })
+
+  it("takes any name and any amount", () => {
+    const huge = "\u001b[31mline\u001b[0m of output\n".repeat(200_000)
+    const files = composeReport(
+      run(
+        examined(
+          hostile,
+          "failed",
+          { junit: manyTests(10_000, 100), pictures: ["../../x.png"] },
+          { output: huge },
+        ),
+        examined("佐藤:🏎️", "failed", {}, { output: huge }),
+      ),
+    )
+    for (const path of Object.keys(files)) expect(path).toMatch(/^[A-Za-z0-9._/-]+$/)
+    expect(Object.keys(files).some((path) => path.split("/").includes(".."))).toBe(false)
+    expect((files["index.html"] ?? "").length).toBeLessThan(1_000_000)
+    expect((files["annotations.txt"] ?? "").trimEnd().split("\n").length).toBeLessThanOrEqual(21)
+    expect(readSummary(files["summary.json"] ?? "").gates[0]?.gate).toBe(hostile)
+  })
+
+  it("annotates a gate that failed without a test or a finding", () => {
+    const files = composeReport(run(examined("api:format", "failed", {}, { output: "would reformat a.py" })))
+    expect(files["annotations.txt"]).toBe(
+      "::error title=api%3Aformat%3A failed::would reformat a.py%0ARun again: ./daggerw check api:format\n",
+    )
+  })
+})

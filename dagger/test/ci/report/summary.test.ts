@@ -1,0 +1,141 @@
+import { format } from "prettier"
+import { describe, expect, it } from "vitest"
+import { table } from "../../../src/ci/runner/summary.js"
+import { digest } from "../../../src/ci/report/digest.js"
+import type { Examined } from "../../../src/ci/report/evidence.js"
+import {
+  readSummary,
+  summaryJsonSchema,
+  summaryMarkdown,
+  toSummary,
+  verdictsOf,
+} from "../../../src/ci/report/summary.js"
+import { examined, hostile, manyTests, run, sample } from "./fixtures.js"
+
+const api = { folder: "services/api", junit: sample("pytest.xml"), coverage: sample("coverage-py.xml") }
+const mixed = run(
+  examined("pipeline:lint", "passed", {}, { cached: true }),
+  examined("api:test", "failed", { ...api, thresholds: { lines: 90, branches: 95 } }),
+  examined("f1-frontend:browser", "passed", { junit: sample("playwright.xml") }),
+  examined("api:sast", "failed", { sarif: [sample("bandit.sarif.json"), "{"] }, { output: "1 finding" }),
+  examined(
+    "web:image",
+    "could not run",
+    {},
+    { output: "no such host", retries: ["registry: connection reset"] },
+  ),
+  examined("api:snyk", "skipped", {}, { detail: "no token: SNYK_TOKEN" }),
+)
+const markdown = (...gates: Examined[]) => summaryMarkdown(digest(run(...gates)))
+
+describe("summaryMarkdown", () => {
+  const text = summaryMarkdown(digest(mixed))
+
+  it("begins with the verdict", () => {
+    expect(text.split("\n")[0]).toBe(
+      "# ❌ Failed: api:test, api:sast (of 6 gates). Could not run: web:image. Put right what the output names, then run again. Skipped: api:snyk.",
+    )
+    expect(text).toContain("revision `0123456789ab` · 2026-03-01 12:00 UTC · 1 min 02 s")
+  })
+
+  it("has a row a gate, with the command that runs it again", () => {
+    expect(text).toContain(
+      "| pipeline:lint | ✅ passed | 12.3 s | cached | unit tests | `./daggerw check pipeline:lint` |",
+    )
+    expect(text).toContain(
+      "| api:snyk | ⏭️ skipped |  |  | no token: SNYK\\_TOKEN | `./daggerw check api:snyk` |",
+    )
+    expect(text).toContain("4 failed, 3 errors, 2 skipped, 4 passed of 13 tests")
+  })
+
+  it("has what failed, what was tried again, what passed late, coverage and scanners", () => {
+    expect(text).toContain("### api:test: failed")
+    expect(text).toContain("E       AssertionError: assert 'champion' == 'legend'")
+    expect(text).toContain("web:image: tried again: registry: connection reset")
+    expect(text).toContain("comes back after a lost connection")
+    expect(text).toContain("| api:test | 94.1 % (16 of 17, 90 % needed) | 90.0 % (9 of 10, 95 % needed) |")
+    expect(text).toContain("| api:sast | Bandit | 0 | 1 | 0 | 4 | 0 |  |")
+    expect(text).toContain(
+      "| api:sast | sast | ? | ? | ? | ? | ? | did not finish: its SARIF log is cut off or no JSON |",
+    )
+  })
+
+  it.each([
+    [[], "# ⏭️ No gate ran."],
+    [[examined("a", "skipped"), examined("b", "skipped")], "# ⏭️ Skipped: a, b."],
+    [[examined("a", "could not run")], "# ⚠️ Could not run: a."],
+    [[examined("a")], "# ✅ Passed: all 1 gates."],
+  ])("does not take nothing for a pass", (gates, line) => {
+    expect(markdown(...gates)).toMatch(line)
+  })
+
+  it("lets no name or output out of its place", () => {
+    const text = markdown(examined(hostile, "failed", {}, { on: hostile, detail: hostile, output: hostile }))
+    const [, ...outside] = text.split(/^`{4}text\n[^]*?^`{4}$/m)
+    expect(text).toMatch(/^`{4}text$/m)
+    expect(outside.join("")).not.toContain("<script")
+    expect(
+      text.split("\n").find((line) => line.startsWith("| \\`") || line.includes("&lt;/code")),
+    ).toBeDefined()
+    const row = text.split("\n").find((line) => line.startsWith("| &lt;"))
+    expect(row?.match(/(?<!\\)\|/g)).toHaveLength(7)
+  })
+
+  it("stays below GitHub's limit whatever is in it", () => {
+    const gates = Array.from({ length: 300 }, (_, at) =>
+      examined(`g:${at}`, "failed", {}, { output: "é".repeat(400_000) }),
+    )
+    expect(Buffer.byteLength(markdown(...gates))).toBeLessThan(1024 * 1024)
+  })
+})
+
+describe("summary.json", () => {
+  const json = JSON.stringify(toSummary(digest(mixed)))
+
+  it("comes back as it was", () => {
+    expect(readSummary(json)).toEqual(toSummary(digest(mixed)))
+    expect(readSummary(json)).toMatchObject({
+      schemaVersion: 1,
+      outcome: "failed",
+      tests: { tests: 25, passed: 10, failed: 6, errors: 3, skipped: 6, flaky: 2 },
+    })
+  })
+
+  it("reads what a later Pitwall of the same version adds", () => {
+    expect(readSummary(json.replace("{", `{"added":1,`))).toEqual(readSummary(json))
+  })
+
+  it("is enough for the terminal's gate table", () => {
+    const verdicts = verdictsOf(readSummary(json))
+    expect(table(verdicts)).toBe(table(mixed.gates.map(({ verdict }) => verdict)))
+    expect(verdicts[1]?.output).toContain("✗ services/api/tests/test_elo.py:26  test_negative")
+  })
+
+  it("has the form that its schema says", async () => {
+    const schema = JSON.stringify(summaryJsonSchema())
+    await expect(await format(schema, { parser: "json", printWidth: 110 })).toMatchFileSnapshot(
+      "../../../config/report.schema.json",
+    )
+  })
+
+  it("is bounded however much failed", () => {
+    const many = run(
+      examined("a", "failed", { junit: manyTests(10_000, 10_000) }, { output: "x\n".repeat(1_000_000) }),
+    )
+    const summary = toSummary(digest(many))
+    expect(summary.failures).toHaveLength(1000)
+    expect(summary.tests.failed).toBe(10_000)
+    expect(JSON.stringify(summary).length).toBeLessThan(500_000)
+  })
+
+  it.each([
+    ["", "summary.json cannot be read: it is empty"],
+    ["{", "summary.json cannot be read"],
+    ["null", "the whole file"],
+    [`{"schemaVersion":2}`, "summary.json has schemaVersion 2; this Pitwall reads version 1"],
+    [json.replace('"failed"', '"fine"'), "outcome: "],
+    [json.replace('"gates":', '"gate":'), "gates: "],
+  ])("refuses what is none", (text, message) => {
+    expect(() => readSummary(text)).toThrow(message)
+  })
+})

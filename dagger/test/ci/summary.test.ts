@@ -1,0 +1,93 @@
+import { describe, expect, it } from "vitest"
+import { allPassed, conclusion, finding, summarize, table } from "../../src/ci/runner/summary.js"
+import type { Outcome, Verdict } from "../../src/ci/runner/verdict.js"
+
+const verdict = (gate: string, outcome: Outcome = "passed", output = ""): Verdict => ({
+  gate,
+  on: "TypeScript",
+  outcome,
+  seconds: 12.345,
+  cached: false,
+  retries: [],
+  detail: "",
+  output,
+})
+
+describe("allPassed", () => {
+  it("needs every gate to have run and passed", () => {
+    expect(allPassed([verdict("lint"), verdict("types")])).toBe(true)
+    expect(allPassed([verdict("lint"), verdict("types", "failed")])).toBe(false)
+    expect(allPassed([verdict("lint", "could not run")])).toBe(false)
+  })
+
+  it("lets a gate be skipped, and says which", () => {
+    const verdicts = [verdict("lint"), verdict("snyk", "skipped")]
+    expect(allPassed(verdicts)).toBe(true)
+    expect(conclusion(verdicts)).toBe("Passed: 1 gates. Skipped: snyk.")
+  })
+
+  it("does not take nothing for a pass, nor only skips", () => {
+    expect(allPassed([])).toBe(false)
+    expect(conclusion([])).toBe("No gate ran.")
+    expect(allPassed([verdict("snyk", "skipped")])).toBe(false)
+    expect(conclusion([verdict("snyk", "skipped")])).toBe("Skipped: snyk. No gate passed.")
+  })
+})
+
+describe("table", () => {
+  it("has a line a gate, in aligned columns: how it ended, its time, what it looked at and counted", () => {
+    const lint = { ...verdict("api:lint"), cached: true, detail: "0 findings" }
+    const types = { ...verdict("types", "could not run"), retries: ["no route to host"] }
+    const test = { ...verdict("test", "skipped"), detail: "needs types, which did not pass" }
+    expect(table([lint, types, test])).toBe(
+      [
+        "GATE      OUTCOME        TIME           LOOKS AT",
+        "api:lint  passed         12.3 s cached  TypeScript · 0 findings",
+        "types     could not run  12.3 s         TypeScript · tried again: no route to host",
+        "test      skipped                       TypeScript · needs types, which did not pass",
+      ].join("\n"),
+    )
+  })
+})
+
+describe("finding", () => {
+  it("shows the end of a long output and says how much is left out", () => {
+    const output = Array.from({ length: 50 }, (_, line) => `line ${line + 1}`).join("\n")
+    const lines = finding(verdict("unit", "failed", output)).split("\n")
+    expect(lines[0]).toBe("── unit: failed · again: ./daggerw check unit ──")
+    expect(lines[1]).toBe("… 10 lines above")
+    expect(lines[2]).toBe("line 11")
+    expect(lines.at(-1)).toBe("line 50")
+  })
+
+  it("shows a short output whole", () => {
+    expect(finding(verdict("unit", "failed", "one\ntwo\n"))).toBe(
+      "── unit: failed · again: ./daggerw check unit ──\none\ntwo",
+    )
+  })
+})
+
+describe("summarize", () => {
+  it("is the table and one sentence when all is well", () => {
+    const verdicts = [verdict("lint"), verdict("types")]
+    expect(summarize(verdicts)).toBe(`${table(verdicts)}\n\nPassed: all 2 gates.`)
+  })
+
+  it("ends with what failed, under the output of the failing gates alone", () => {
+    const summary = summarize([
+      verdict("lint", "passed", "should not be shown"),
+      verdict("types", "failed", "error TS2322"),
+      verdict("shell", "could not run", "no route to host"),
+    ])
+    expect(summary).not.toContain("should not be shown")
+    expect(summary.split("\n").slice(-7)).toEqual([
+      "── types: failed · again: ./daggerw check types ──",
+      "error TS2322",
+      "",
+      "── shell: could not run · again: ./daggerw check shell ──",
+      "no route to host",
+      "",
+      "Failed: types (of 3 gates). Could not run: shell. Put right what the output names, then run again.",
+    ])
+  })
+})

@@ -1,0 +1,271 @@
+import { ApiError, type Cluster, type Thing, Unreachable } from "../../../src/clients/kubernetes/client.js"
+import { labels } from "../../../src/backends/manifests/labels.js"
+import type { FakeClock } from "../../lib/fake-clock.js"
+
+type Tree = Record<string, unknown>
+/** What becomes of a revision's pods. */
+export type Health = "well" | "crashing" | "never ready"
+
+interface FakePod {
+  name: string
+  uid: string
+  born: number
+}
+
+/** Milliseconds that a pod takes until it is available. */
+export const startup = 3_000
+/** When the API server's clock began. */
+const epoch = Date.parse("2026-03-02T10:00:00Z")
+
+/** An API server with the controllers that matter here: resource versions, merge patches, owners, and Deployments whose pods take a moment. */
+export class FakeCluster {
+  private readonly objects = new Map<string, Thing>()
+  private readonly pods = new Map<string, FakePod[]>()
+  private counter = 0
+  /** By revision, or by the name of a Deployment that is none; those not named are well. */
+  readonly health = new Map<number | string, Health>()
+  /** Is told of each object that was written. */
+  watchers: ((thing: Thing) => void)[] = []
+  /** No API server answers. */
+  down = false
+
+  constructor(readonly clock: FakeClock) {}
+
+  now(): number {
+    return epoch + this.clock.now()
+  }
+
+  get(kind: string, name: string): Thing | undefined {
+    const found = this.objects.get(`${kind}/${name}`)
+    return found && this.present(found)
+  }
+
+  all(kind: string): Thing[] {
+    return [...this.objects.entries()]
+      .filter(([key]) => key.startsWith(`${kind}/`))
+      .map(([, thing]) => this.present(thing))
+  }
+
+  put(thing: Thing): Thing {
+    return this.store(thing, undefined)
+  }
+
+  /**
+   * What one command asks with.
+   *
+   * @param options.dies at which of its requests it is killed, before (or, with `after`, right after) it is done: none of its requests comes back from then on
+   * @param options.may throws for what it has no right to
+   */
+  client({
+    dies = Infinity,
+    after = false,
+    may = () => undefined,
+  }: { dies?: number; after?: boolean; may?: (verb: string, resource: string) => void } = {}): Cluster & {
+    requests: number
+    dead: Promise<void>
+    kill: () => void
+  } {
+    let last = dies
+    let died: () => void = () => undefined
+    const dead = new Promise<void>((resolve) => {
+      died = resolve
+    })
+    const ask = <Value>(verb: string, resource: string, task: () => Value): Promise<Value> => {
+      const at = ++client.requests
+      if (at >= last) {
+        if (at === last && after) task()
+        died()
+        return new Promise(() => undefined)
+      }
+      return Promise.resolve().then(() => {
+        if (this.down) throw new Unreachable("the API server cannot be reached: connect ECONNREFUSED")
+        may(verb, resource)
+        return structuredClone(task())
+      })
+    }
+    const client = {
+      requests: 0,
+      dead,
+      kill: () => {
+        last = 0
+        died()
+      },
+      now: () => this.now(),
+      whoAmI: () => ask("create", "selfsubjectreviews.authentication.k8s.io", () => "system:test"),
+      read: (thing: Thing) =>
+        ask("get", resourceOf(thing), () => this.get(thing.kind ?? "", thing.metadata?.name ?? "")),
+      list: (apiVersion: string, kind: string, namespace: string, selector = "") =>
+        ask("list", resourceOf({ apiVersion, kind }), () =>
+          (kind === "Pod" ? this.podObjects() : this.all(kind)).filter(
+            ({ metadata }) =>
+              metadata?.namespace === namespace && selects(selector, (metadata.labels ?? {}) as Tree),
+          ),
+        ),
+      apply: (thing: Thing) => ask("patch", resourceOf(thing), () => this.apply(thing)),
+      create: (thing: Thing) =>
+        ask("create", resourceOf(thing), () => {
+          if (this.objects.has(keyOf(thing)))
+            throw new ApiError(409, "AlreadyExists", `${keyOf(thing)} is there`)
+          return this.store(thing, undefined)
+        }),
+      merge: (thing: Thing, patch: object) =>
+        ask("patch", resourceOf(thing), () => this.merge(thing, patch as Tree)),
+      delete: (thing: Thing) =>
+        ask("delete", resourceOf(thing), () => {
+          this.remove(thing)
+        }),
+      logs: () => ask("get", "pods/log", () => "ValueError: no such setting"),
+      proxy: (kind: string) => ask("get", `${kind}/proxy`, () => ({ status: 200, text: "" })),
+    }
+    return client
+  }
+
+  private apply(thing: Thing): Thing {
+    const live = this.objects.get(keyOf(thing))
+    if (!live) return this.store(thing, undefined)
+    const metadata = merged(live.metadata, thing.metadata)
+    return this.store({ ...live, ...thing, metadata } as Thing, live)
+  }
+
+  merge(thing: Thing, patch: Tree): Thing {
+    const live = this.objects.get(keyOf(thing))
+    if (!live) throw new ApiError(404, "NotFound", `${keyOf(thing)} is not there`)
+    const { resourceVersion } = (patch.metadata ?? {}) as { resourceVersion?: string }
+    if (resourceVersion !== undefined && resourceVersion !== live.metadata?.resourceVersion) {
+      throw new ApiError(409, "Conflict", `${keyOf(thing)} has been modified`)
+    }
+    return this.store(merged(live, patch) as Thing, live)
+  }
+
+  private store(thing: Thing, live: Thing | undefined): Thing {
+    const before = live?.metadata
+    const written = structuredClone({
+      ...thing,
+      metadata: {
+        ...thing.metadata,
+        uid: before?.uid ?? `uid-${++this.counter}`,
+        resourceVersion: String(++this.counter),
+        generation: (before?.generation ?? 0) + 1,
+        creationTimestamp: before?.creationTimestamp ?? new Date(this.now()).toISOString(),
+      },
+    }) as Thing & { stringData?: Record<string, string> }
+    if (written.stringData) {
+      const data = Object.entries(written.stringData).map(([name, text]) => [
+        name,
+        Buffer.from(text).toString("base64"),
+      ])
+      written.data = Object.fromEntries(data) as Record<string, string>
+      delete written.stringData
+    }
+    this.objects.set(keyOf(thing), written)
+    if (thing.kind === "Deployment") this.scale(written)
+    for (const watcher of this.watchers) watcher(written)
+    return this.present(written)
+  }
+
+  private remove(thing: Thing): void {
+    const live = this.objects.get(keyOf(thing))
+    this.objects.delete(keyOf(thing))
+    if (thing.kind === "Deployment") this.pods.delete(thing.metadata?.name ?? "")
+    for (const object of this.objects.values()) {
+      if (object.metadata?.ownerReferences?.some(({ uid }) => uid === live?.metadata?.uid) === true) {
+        this.remove(object)
+      }
+    }
+  }
+
+  private scale({ metadata, spec }: Thing): void {
+    const name = metadata?.name ?? ""
+    const pods = this.pods.get(name) ?? []
+    const wanted = Number(spec?.replicas)
+    while (pods.length < wanted) {
+      const uid = `pod-${++this.counter}`
+      pods.push({ name: `${name}-${uid}`, uid, born: this.clock.now() })
+    }
+    this.pods.set(name, pods.slice(0, wanted))
+  }
+
+  /** Pods of a revision that take requests now. */
+  serving(name: string): number {
+    const deployment = this.objects.get(`Deployment/${name}`)
+    if (!deployment || this.healthOf(deployment) !== "well") return 0
+    return (this.pods.get(name) ?? []).filter(({ born }) => this.clock.now() - born >= startup).length
+  }
+
+  private healthOf({ metadata }: Thing): Health {
+    const revision = metadata?.labels?.[labels.revision]
+    return this.health.get(revision === undefined ? (metadata?.name ?? "") : Number(revision)) ?? "well"
+  }
+
+  private present(thing: Thing): Thing {
+    const { metadata } = thing
+    if (thing.kind === "Job") return { ...thing, status: { ready: 1, ...thing.status } }
+    if (thing.kind !== "Deployment") return thing
+    return {
+      ...thing,
+      status: {
+        observedGeneration: metadata?.generation,
+        availableReplicas: this.serving(metadata?.name ?? ""),
+      },
+    }
+  }
+
+  private podObjects(): Thing[] {
+    return this.all("Deployment").flatMap((deployment) => {
+      const health = this.healthOf(deployment)
+      const { template } = deployment.spec as { template: { metadata: Thing["metadata"] } }
+      return (this.pods.get(deployment.metadata?.name ?? "") ?? []).map(({ name, uid, born }) => {
+        const up = health === "well" && this.clock.now() - born >= startup
+        const crashed = health === "crashing" && this.clock.now() - born >= startup
+        const container = {
+          ready: up,
+          restartCount: crashed ? 2 : 0,
+          state: crashed ? { waiting: { reason: "CrashLoopBackOff" } } : { running: {} },
+          ...(crashed && { lastState: { terminated: { exitCode: 1, reason: "Error" } } }),
+        }
+        return {
+          apiVersion: "v1",
+          kind: "Pod",
+          metadata: {
+            ...template.metadata,
+            namespace: deployment.metadata?.namespace,
+            name,
+            uid,
+          },
+          status: {
+            phase: "Running",
+            conditions: [{ type: "Ready", status: up ? "True" : "False" }],
+            containerStatuses: [container],
+          },
+        }
+      })
+    })
+  }
+}
+
+const keyOf = ({ kind, metadata }: Thing) => `${kind ?? ""}/${metadata?.name ?? ""}`
+
+function resourceOf({ apiVersion = "", kind = "" }: Thing): string {
+  const plural = `${kind.toLowerCase().replace(/y$/, "ie")}s`
+  return apiVersion.includes("/") ? `${plural}.${apiVersion.split("/")[0] ?? ""}` : plural
+}
+
+const selects = (selector: string, found: Tree) =>
+  selector
+    .split(",")
+    .filter(Boolean)
+    .every((term) => {
+      const [name = "", value] = term.split("=")
+      return value === undefined ? name in found : found[name] === value
+    })
+
+/** RFC 7396. */
+function merged(target: unknown, patch: unknown): unknown {
+  if (typeof patch !== "object" || patch === null || Array.isArray(patch)) return patch
+  const result: Tree = typeof target === "object" && !Array.isArray(target) ? { ...target } : {}
+  for (const [name, value] of Object.entries(patch)) {
+    if (value === null) Reflect.deleteProperty(result, name)
+    else if (value !== undefined) result[name] = merged(result[name], value)
+  }
+  return result
+}

@@ -1,0 +1,273 @@
+import { describe, expect, it } from "vitest"
+import {
+  approvalFor,
+  override,
+  refusals,
+  type Approval,
+  type Facts,
+} from "../../../src/delivery/guards/guards.js"
+import { at, iso, policy } from "./policy.js"
+
+const [api, backend, other] = ["a", "b", "c"].map((digit) => `sha256:${digit.repeat(64)}`) as [
+  string,
+  string,
+  string,
+]
+const now = at("2026-11-26T10:00Z")
+const hour = 3_600_000
+
+const facts = (more: Partial<Facts> = {}): Facts => ({
+  now,
+  deployer: "dora",
+  author: "alan",
+  digests: { api, "f1-backend": backend },
+  checked: { digests: [api, backend, other], at: now - hour },
+  approvals: [approval()],
+  database: { api: { compatible: true } },
+  ...more,
+})
+
+function approval(more: Partial<Approval> = {}): Approval {
+  return {
+    id: "1",
+    by: "grace",
+    at: now - hour,
+    expires: now + hour,
+    digests: { api, "f1-backend": backend },
+    ...more,
+  }
+}
+
+const production = policy(`
+timezone: Europe/Rome
+hours: { days: [mon, tue, wed, thu], from: "09:00", to: "16:00" }
+holidays: [{ date: 12-25, name: Christmas }]
+freezes: [{ from: 2026-12-24T00:00, to: 2027-01-04T06:00, reason: End of the year }]
+approval: { required: true, validFor: 24h }
+checks: required
+signature: required
+`)
+const open = { signed: [api, backend] }
+const needsApproval = policy("approval: { required: true, validFor: 24h, approvers: [Grace, Ada] }")
+
+describe("refusals", () => {
+  it("is nothing when all holds", () => {
+    expect(refusals(production, facts(open))).toEqual([])
+  })
+
+  it("is nothing where there are no guards", () => {
+    const bare = facts({ checked: undefined, approvals: [], now: at("2026-11-28T02:00Z"), database: {} })
+    expect(refusals(policy("{}"), bare)).toEqual([])
+    expect(refusals(policy("approval: { required: false, validFor: 24h }"), bare)).toEqual([])
+  })
+
+  it("are all of them, each with what to do", () => {
+    const found = refusals(
+      production,
+      facts({
+        now: at("2026-12-25T02:05Z"),
+        checked: undefined,
+        approvals: [],
+        database: {
+          "f1-backend": { compatible: false, reason: "it is at 0007, the image reads 0005 at most" },
+        },
+      }),
+    )
+    expect(found).toEqual([
+      {
+        guard: "hours",
+        reason:
+          "Friday 2026-12-25 03:05 CET is outside Mon–Thu 09:00–16:00 (Europe/Rome); next at Monday 2027-01-04 09:00 CET",
+        until: at("2027-01-04T08:00Z"),
+        overridable: true,
+      },
+      {
+        guard: "holiday",
+        reason:
+          "Friday 2026-12-25 is a holiday in Europe/Rome: Christmas; next at Monday 2027-01-04 09:00 CET",
+        until: at("2027-01-04T08:00Z"),
+        overridable: true,
+      },
+      {
+        guard: "freeze",
+        reason:
+          "frozen until Monday 2027-01-04 06:00 CET: End of the year; next at Monday 2027-01-04 09:00 CET",
+        until: at("2027-01-04T08:00Z"),
+        overridable: true,
+      },
+      {
+        guard: "approval",
+        reason:
+          "no approval for api@sha256:aaaaaaaaaaaa, f1-backend@sha256:bbbbbbbbbbbb by somebody other than the author and the deployer",
+        overridable: true,
+      },
+      {
+        guard: "checks",
+        reason: "ci has not passed for api@sha256:aaaaaaaaaaaa, f1-backend@sha256:bbbbbbbbbbbb",
+        overridable: true,
+      },
+      {
+        guard: "signature",
+        reason: "no verified signature of api@sha256:aaaaaaaaaaaa, f1-backend@sha256:bbbbbbbbbbbb",
+        overridable: true,
+      },
+      {
+        guard: "database",
+        reason:
+          "f1-backend cannot work with its database as it is: it is at 0007, the image reads 0005 at most; this cannot be overridden",
+        overridable: false,
+      },
+    ])
+  })
+
+  it("says so when no time is allowed", () => {
+    const closed = policy("freezes: [{ from: 2026-01-01T00:00Z, to: 2030-01-01T00:00Z, reason: Sold }]")
+    expect(refusals(closed, facts())).toEqual([
+      {
+        guard: "freeze",
+        reason: "frozen until Tuesday 2030-01-01 00:00 UTC: Sold; no time within 366 days is allowed",
+        overridable: true,
+      },
+    ])
+  })
+
+  it("names the service that ci has not looked at", () => {
+    const rules = policy("timezone: Europe/Rome\nchecks: required")
+    const [found] = refusals(rules, facts({ checked: { digests: [backend], at: now - hour } }))
+    expect(found?.reason).toBe(
+      "ci has not passed for api@sha256:aaaaaaaaaaaa; it last passed at Thursday 2026-11-26 10:00 CET, for other images",
+    )
+    expect(refusals(rules, facts({ checked: { digests: [backend, api], at: now } }))).toEqual([])
+  })
+
+  it("names the service whose signature is missing", () => {
+    const [found] = refusals(policy("signature: required"), facts({ signed: [api, other] }))
+    expect(found?.reason).toBe("no verified signature of f1-backend@sha256:bbbbbbbbbbbb")
+  })
+
+  it("refuses a database that is too new in every environment", () => {
+    const found = refusals(policy("{}"), facts({ database: { api: { compatible: false, reason: "x" } } }))
+    expect(found.map(({ guard, overridable }) => [guard, overridable])).toEqual([["database", false]])
+  })
+
+  it.each([
+    ["no services", { digests: {} }, /a deploy of nothing; allowed: at least one service/],
+    [
+      "a tag",
+      { digests: { api: "latest" } },
+      /the digest of api is "latest"; allowed: sha256: and 64 hex digits/,
+    ],
+    ["half a digest", { digests: { api: api.slice(0, 40) } }, /the digest of api is "sha256:a+"; allowed/],
+    ["no time", { now: NaN }, /the time of a deploy is NaN; allowed: ms since the epoch/],
+  ])("throws on %s", (_, more, message) => {
+    expect(() => refusals(policy("{}"), facts(more))).toThrow(message)
+    expect(() => approvalFor(facts(more), needsApproval)).toThrow(message)
+  })
+})
+
+describe("approvalFor", () => {
+  it("is an approval by somebody else for these images", () => {
+    const given = approval({ digests: { api, "f1-backend": backend, "f1-frontend": other } })
+    expect(approvalFor(facts({ approvals: [given] }), needsApproval)).toBe(given)
+  })
+
+  it("is the first that counts", () => {
+    const [own, good] = [approval({ id: "1", by: "alan" }), approval({ id: "2", by: "ada" })]
+    expect(approvalFor(facts({ approvals: [own, good] }), needsApproval)?.id).toBe("2")
+  })
+
+  it("is none where none is needed", () => {
+    expect(approvalFor(facts(), policy("{}"))).toBeUndefined()
+  })
+
+  it("lasts to just before its end", () => {
+    expect(approvalFor(facts({ approvals: [approval({ expires: now + 1 })] }), needsApproval)).toBeDefined()
+    const day = 24 * hour
+    const long = { expires: now + 99 * day }
+    expect(
+      approvalFor(facts({ approvals: [approval({ ...long, at: now - day + 1 })] }), needsApproval),
+    ).toBeDefined()
+    expect(
+      approvalFor(facts({ approvals: [approval({ ...long, at: now - day })] }), needsApproval),
+    ).toBeUndefined()
+  })
+
+  it("may be given on a clock that is a little ahead", () => {
+    const ahead = (minutes: number) => facts({ approvals: [approval({ at: now + minutes * 60_000 })] })
+    expect(approvalFor(ahead(5), needsApproval)).toBeDefined()
+    expect(approvalFor(ahead(6), needsApproval)).toBeUndefined()
+  })
+
+  it.each<[string, Partial<Approval>, Partial<Facts>, RegExp]>([
+    ["by the author", { by: "ada" }, { author: "ada" }, /that of ada does not count: they wrote the change/],
+    ["by the author in other letters", { by: "ADA" }, { author: "ada " }, /ADA does not count: they wrote/],
+    ["by the author in wide letters", { by: "ａｄａ" }, { author: "Ada" }, /they wrote the change/],
+    ["by the deployer", { by: "Grace" }, { deployer: "grace" }, /they deploy the change/],
+    ["by somebody else", { by: "mallory" }, {}, /that of mallory does not count: they are no approver/],
+    ["by nobody", { by: " " }, {}, /it has no name/],
+    ["of a change by nobody", {}, { author: "" }, /it is not known who wrote or who deploys/],
+    ["of a deploy by nobody", {}, { deployer: "" }, /it is not known who wrote or who deploys/],
+    ["that has expired", { expires: now }, {}, /it expired at Thursday 2026-11-26 10:00 UTC/],
+    [
+      "that was expired when given",
+      { expires: now - 9 * hour },
+      {},
+      /it expired at Thursday 2026-11-26 01:00/,
+    ],
+    ["older than the policy", { at: now - 25 * hour }, {}, /it expired at Thursday 2026-11-26 09:00 UTC/],
+    ["dated ahead", { at: now + hour }, {}, /it is dated ahead, at Thursday 2026-11-26 11:00 UTC/],
+    ["without an end", { expires: NaN }, {}, /its time cannot be read/],
+    ["for one image", { digests: { api } }, {}, /it is not for f1-backend@sha256:bbbbbbbbbbbb$/],
+    [
+      "for an older image",
+      { digests: { api: other, "f1-backend": backend } },
+      {},
+      /it is not for api@sha256:aaaa/,
+    ],
+    [
+      "for images the other way round",
+      { digests: { api: backend, "f1-backend": api } },
+      {},
+      /not for api@.*, f1-/,
+    ],
+    ["for nothing", { digests: {} }, {}, /it is not for api@/],
+  ])("is none %s", (_, given, more, reason) => {
+    const all = facts({ approvals: [approval(given)], ...more })
+    expect(approvalFor(all, needsApproval)).toBeUndefined()
+    const [found] = refusals(needsApproval, all)
+    expect(found).toMatchObject({ guard: "approval", overridable: true })
+    expect(found?.reason).toMatch(
+      /^no approval for api@\S+ f1-backend@\S+ by one of Grace, Ada other than the author/,
+    )
+    expect(found?.reason).toMatch(reason)
+    expect(found).not.toHaveProperty("until")
+  })
+})
+
+describe("override", () => {
+  const all = refusals(
+    production,
+    facts({ now: at("2026-11-28T10:00Z"), database: { api: { compatible: false, reason: "x" } } }),
+  )
+
+  it("sets aside all but the database", () => {
+    const { overridden, standing } = override(all, "fixes the login, agreed with Ada")
+    expect(overridden.map(({ guard }) => guard)).toEqual(["hours", "approval", "signature"])
+    expect(standing.map(({ guard }) => guard)).toEqual(["database"])
+    expect(iso(overridden[0]?.until)).toBe("2026-11-30T08:00Z")
+  })
+
+  it("takes a reason in any script", () => {
+    expect(override(all, "ログイン障害を修正する").standing).toHaveLength(1)
+  })
+
+  it.each(["", "   ", "urgent", "..............", "aaaaaaaaaaaaaaaa", "- - - - - - - - x", "asasasasasas"])(
+    "does not for %j",
+    (reason) => {
+      expect(() => override(all, reason)).toThrow(
+        /is no reason to override a guard; allowed: one that others can judge, of at least 10/,
+      )
+      expect(() => override([], reason)).toThrow(/is no reason/)
+    },
+  )
+})

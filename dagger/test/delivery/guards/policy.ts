@@ -1,0 +1,12 @@
+import { readConfiguration } from "../../../src/lib/document.js"
+import { guardsSection, type GuardPolicy } from "../../../src/delivery/guards/configuration.js"
+
+/** A policy as it is read from a file. */
+export const policy = (yaml: string): GuardPolicy => readConfiguration("deploy.yaml", yaml, guardsSection)
+
+/** A moment written with its offset, in ms since the epoch. */
+export const at = (text: string): number => new Date(text).getTime()
+
+/** Back to a form that a test can be read by. */
+export const iso = (moment: number | undefined) =>
+  moment === undefined ? undefined : new Date(moment).toISOString().replace(":00.000Z", "Z")

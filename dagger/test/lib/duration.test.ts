@@ -1,0 +1,19 @@
+import { describe, expect, it } from "vitest"
+import { secondsOf } from "../../src/lib/duration.js"
+
+describe("secondsOf", () => {
+  it.each([
+    ["60s", 60],
+    ["5m", 300],
+    ["1h30m", 5400],
+  ])("%s is %i", (text, seconds) => {
+    expect(secondsOf(text)).toBe(seconds)
+  })
+
+  it.each(["", "60", "s", "0s", "-5s", "5 m", "1.5h", "5d", "5m later"])(
+    "%j is none, and says what is",
+    (text) => {
+      expect(() => secondsOf(text)).toThrow(`"${text}" is no duration; it is a number and a unit`)
+    },
+  )
+})

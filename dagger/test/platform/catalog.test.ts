@@ -1,0 +1,111 @@
+import { readFileSync } from "node:fs"
+import { describe, expect, it } from "vitest"
+import { copiedFolders, readCatalog, touched } from "../../src/platform/catalog.js"
+
+const yaml = `defaults:
+  coverage: { lines: 80, branches: 70 }
+  load: { p95: 2000, errorRate: 1 }
+  limits: { tool: 300, test: 900, ready: 120 }
+services:
+  kit:
+    kind: react
+  api:
+    kind: python
+    database: recipes
+    coverage: { lines: 95, branches: 90 }
+  web:
+    kind: react
+    backend: api
+`
+const recipes = {
+  api: { dockerfile: "FROM python\nCOPY servicekit/src api/src /app/\n" },
+  web: {
+    dockerfile: "FROM node\nCOPY package.json ./\nCOPY web/ web/\n",
+    manifest: JSON.stringify({ dependencies: { "@f1/kit": "*", react: "^19" } }),
+  },
+}
+
+describe("readCatalog", () => {
+  const catalog = readCatalog(yaml, recipes)
+
+  it("gives each service its settings, and the defaults where it has none", () => {
+    expect(catalog.api).toMatchObject({
+      name: "api",
+      kind: "python",
+      database: "recipes",
+      deployable: true,
+      coverage: { lines: 95, branches: 90 },
+    })
+    expect(catalog.kit).toMatchObject({ deployable: false, coverage: { lines: 80, branches: 70 } })
+  })
+
+  it("derives what a service is made from: its Dockerfile's folders, its workspaces, its backend's contract", () => {
+    expect(catalog.api?.inputs).toEqual(expect.arrayContaining(["api", "servicekit"]))
+    expect(catalog.web?.inputs).toEqual(
+      expect.arrayContaining(["web", "kit", "api/openapi.json", "package-lock.json"]),
+    )
+    expect(catalog.web?.inputs).not.toContain("api")
+    expect(catalog.web?.inputs).not.toContain("react")
+  })
+
+  it.each([
+    [
+      "services:\n  api:\n    kind: ruby\n",
+      /services\.yaml:3: services\.api\.kind: .*"python"\|"react".*found "ruby"/,
+    ],
+    [
+      yaml.replace("lines: 95", "lines: 195"),
+      /services\.yaml:11: services\.api\.coverage\.lines: .*100.*found 195/,
+    ],
+    [
+      yaml.replace("database", "data_base"),
+      /services\.yaml:10: services\.api: no such key: data_base; allowed: kind, .*database/,
+    ],
+    [yaml.replace("backend: api", "backend: apy"), /services\.web\.backend: .*"apy".*allowed: kit, api, web/],
+    [yaml.replace("kind: react", "kind: [react"), /services\.yaml:\d+: /],
+    ["", /services\.yaml:1: /],
+  ])("names the file, the line, what was found and what is allowed", (text, message) => {
+    expect(() => readCatalog(text, {})).toThrow(message)
+  })
+
+  it("reads the configuration of this repository", () => {
+    const text = readFileSync(new URL("../../config/services.yaml", import.meta.url), "utf8")
+    expect(Object.keys(readCatalog(text, {}))).toContain("f1-backend")
+  })
+})
+
+describe("copiedFolders", () => {
+  it("reads COPY and ADD in all their forms, and leaves other stages alone", () => {
+    const dockerfile = `FROM node AS build
+copy --chown=1000:1000 --link web/src web/public /app/
+COPY ["frontend-kit/with space", "/kit/"]
+ADD ./servicekit/src \\
+    /app/servicekit
+COPY --from=build /dist/web /srv
+COPY package.json package-lock.json ./
+RUN echo COPY nothing/here /tmp
+`
+    expect(copiedFolders(dockerfile)).toEqual(["web", "frontend-kit", "servicekit"])
+  })
+
+  it("finds none in an empty Dockerfile", () => {
+    expect(copiedFolders("")).toEqual([])
+  })
+})
+
+describe("touched", () => {
+  const catalog = readCatalog(yaml, recipes)
+  const names = (paths: string[]) => touched(catalog, paths).map(({ name }) => name)
+
+  it.each([
+    [["api/src/recipes/app.py"], ["api"]],
+    [["servicekit/src/servicekit/app.py"], ["api"]],
+    [["api/openapi.json"], ["api", "web"]],
+    [["kit/src/index.ts"], ["kit", "web"]],
+    [["package-lock.json"], ["kit", "web"]],
+    [["apiary/README.md"], []],
+    [[], []],
+  ])("%j touches %j", (paths, services) => {
+    expect(names(paths)).toEqual(services)
+  })
+})
