@@ -2,7 +2,7 @@ import { dag, type Directory, type File, type Secret, type Service } from "@dagg
 import { stringify } from "yaml"
 import { Datadog } from "../backends/analysis/datadog.js"
 import { type MetricsSource, PodMetrics } from "../backends/analysis/sources.js"
-import { readPlatform } from "../ci/gates/gates.js"
+import { readPlatform } from "../platform/platform.js"
 import { monotonic } from "../lib/clock.js"
 import { Desk } from "../ci/pipeline.js"
 import { type Cluster, Kubernetes } from "../clients/kubernetes/client.js"

@@ -8,8 +8,7 @@ import type {
   V1ValidatingAdmissionPolicy,
   V1ValidatingAdmissionPolicyBinding,
 } from "@kubernetes/client-node"
-import { managedBy } from "../backends/manifests/labels.js"
-import type { Manifest, Plain } from "../clients/kubernetes/manifest.js"
+import { managedBy, type Manifest, type Plain } from "../clients/kubernetes/manifest.js"
 
 /** Who a right is given to. */
 export interface Subject {

@@ -3,8 +3,7 @@ import { z } from "zod"
 import type { Approval } from "./guards/guards.js"
 import { ApiError, type Cluster } from "../clients/kubernetes/client.js"
 import { approvalMark, approvalsNamespace } from "./access.js"
-import { managedBy } from "../backends/manifests/labels.js"
-import type { Plain } from "../clients/kubernetes/manifest.js"
+import { managedBy, type Plain } from "../clients/kubernetes/manifest.js"
 
 /**
  * Approvals of an environment, as ConfigMaps in a namespace that its deployers can read only.

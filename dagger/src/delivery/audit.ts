@@ -1,8 +1,8 @@
 import type { V1ConfigMap } from "@kubernetes/client-node"
 import { z } from "zod"
 import { ApiError, type Cluster } from "../clients/kubernetes/client.js"
-import { labels, managedBy } from "../backends/manifests/labels.js"
-import type { Plain } from "../clients/kubernetes/manifest.js"
+import { labels } from "../backends/manifests/labels.js"
+import { managedBy, type Plain } from "../clients/kubernetes/manifest.js"
 import { columns, duration, oneLine } from "../lib/text.js"
 
 /** What is known of a deploy or a rollback when it begins, or is refused. Times are ISO 8601, by the API server's clock. */

@@ -1,3 +1,5 @@
+import { z } from "zod"
+
 const units: Record<string, number> = { s: 1, m: 60, h: 3600 }
 
 /**
@@ -13,3 +15,14 @@ export function secondsOf(text: string): number {
   }
   return seconds
 }
+
+/** A duration in a configuration file, such as `90s` or `5m`, in seconds; `0s` turns the thing off. */
+export const duration = z.string().transform((text, context) => {
+  if (text === "0s") return 0
+  try {
+    return secondsOf(text)
+  } catch (error) {
+    context.addIssue({ code: "custom", message: (error as Error).message })
+    return z.NEVER
+  }
+})

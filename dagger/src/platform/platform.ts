@@ -1,7 +1,28 @@
 import type { Container, Directory, File, Service as Running } from "@dagger.io/dagger"
-import type { Catalog, Service } from "./catalog.js"
+import { type Catalog, catalogFile, readCatalog, type Recipes, type Service } from "./catalog.js"
 import { labelled, schemaOf } from "./schema.js"
 import { withStores } from "./stores.js"
+
+/** Reads what services there are from the repository. */
+export async function readPlatform(source: Directory): Promise<Platform> {
+  const services = source.directory("services")
+  const [text, found] = await Promise.all([
+    source.file(catalogFile).contents(),
+    services.filter({ include: ["*/Dockerfile", "*/package.json"] }).glob("*/*"),
+  ])
+  const recipes: Record<string, Recipes> = {}
+  await Promise.all(
+    found.map(async (path) => {
+      const [service = "", file] = path.split("/")
+      const contents = await services.file(path).contents()
+      recipes[service] = {
+        ...recipes[service],
+        [file === "Dockerfile" ? "dockerfile" : "manifest"]: contents,
+      }
+    }),
+  )
+  return new Platform(readCatalog(text, recipes), services)
+}
 
 /** The services of the platform, made from source and run beside each other. */
 export class Platform {

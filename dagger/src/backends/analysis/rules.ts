@@ -1,6 +1,6 @@
 import { z } from "zod"
 import { section } from "../../lib/document.js"
-import { duration } from "../rollout/configuration.js"
+import { duration } from "../../lib/duration.js"
 import { percent, total, type Observation } from "./observation.js"
 
 const some = duration.refine((seconds) => seconds > 0, "more than 0s")

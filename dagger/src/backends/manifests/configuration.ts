@@ -1,6 +1,6 @@
 import { z } from "zod"
 import { section } from "../../lib/document.js"
-import { duration } from "../rollout/configuration.js"
+import { duration } from "../../lib/duration.js"
 
 const port = z.int().min(1).max(65535)
 const count = z.int().min(1).max(1000)

@@ -1,3 +1,5 @@
+import { managedBy } from "../../clients/kubernetes/manifest.js"
+
 /** The labels that things are found by, and the version, for people. */
 export const labels = {
   service: "app.kubernetes.io/name",
@@ -20,8 +22,6 @@ export const annotations = {
   /** On an autoscaler that is held at more pods than it would have: its own least number. */
   least: "pitwall.dev/least-replicas",
 }
-
-export const managedBy = { "app.kubernetes.io/managed-by": "pitwall" }
 
 /** What a service's own objects say of themselves, and a revision's where there is one. */
 export function labelsOf(service: string, revision?: number): Record<string, string> {

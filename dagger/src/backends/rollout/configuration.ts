@@ -1,17 +1,6 @@
 import { z } from "zod"
 import { section } from "../../lib/document.js"
-import { secondsOf } from "../../lib/duration.js"
-
-/** A duration as it is written, such as `90s` or `5m`, in seconds. `0s` is none. */
-export const duration = z.string().transform((text, context) => {
-  if (text === "0s") return 0
-  try {
-    return secondsOf(text)
-  } catch (error) {
-    context.addIssue({ code: "custom", message: (error as Error).message })
-    return z.NEVER
-  }
-})
+import { duration } from "../../lib/duration.js"
 
 const step = section({ weight: z.int().min(1).max(99), for: duration })
 

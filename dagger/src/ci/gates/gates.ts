@@ -1,6 +1,6 @@
 import type { Directory } from "@dagger.io/dagger"
-import { catalogFile, readCatalog, type Recipes, type Service } from "../../platform/catalog.js"
-import { Platform } from "../../platform/platform.js"
+import type { Service } from "../../platform/catalog.js"
+import type { Platform } from "../../platform/platform.js"
 import { browserGate } from "./browser.js"
 import { type Gate, type Ran, run, skipped } from "../runner/gate.js"
 import { imageGates } from "./image.js"
@@ -10,27 +10,6 @@ import { pythonGates } from "./python.js"
 import { reactGates } from "./react.js"
 import { schedule, type Policy } from "../runner/schedule.js"
 import { securityGates, type SecurityOptions } from "./security.js"
-
-/** Reads what services there are from the repository. */
-export async function readPlatform(source: Directory): Promise<Platform> {
-  const services = source.directory("services")
-  const [text, found] = await Promise.all([
-    source.file(catalogFile).contents(),
-    services.filter({ include: ["*/Dockerfile", "*/package.json"] }).glob("*/*"),
-  ])
-  const recipes: Record<string, Recipes> = {}
-  await Promise.all(
-    found.map(async (path) => {
-      const [service = "", file] = path.split("/")
-      const contents = await services.file(path).contents()
-      recipes[service] = {
-        ...recipes[service],
-        [file === "Dockerfile" ? "dockerfile" : "manifest"]: contents,
-      }
-    }),
-  )
-  return new Platform(readCatalog(text, recipes), services)
-}
 
 /** What gates are told by whoever runs them. */
 export interface Options extends SecurityOptions {

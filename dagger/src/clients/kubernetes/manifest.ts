@@ -14,3 +14,6 @@ export type Plain<Kind> = Kind extends Date
 
 /** Any object, to be sent to an API server. */
 export type Manifest = Plain<KubernetesObject>
+
+/** The label of every object that the pipeline writes. */
+export const managedBy = { "app.kubernetes.io/managed-by": "pitwall" }

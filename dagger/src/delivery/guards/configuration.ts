@@ -1,7 +1,7 @@
 import { DateTime, IANAZone } from "luxon"
 import { z } from "zod"
 import { section } from "../../lib/document.js"
-import { duration } from "../../backends/rollout/configuration.js"
+import { duration } from "../../lib/duration.js"
 
 /** The days of a week in ISO's order. */
 export const weekdays = ["mon", "tue", "wed", "thu", "fri", "sat", "sun"] as const

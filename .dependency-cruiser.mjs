@@ -1,0 +1,72 @@
+// The architecture of the module: which folder of dagger/src may import which. `npm run check:architecture` checks it.
+//
+// Every folder may import itself and the folders listed for it, and nothing else.
+const mayImport = {
+  // Helpers without a domain: durations, clocks, retries, text, YAML documents.
+  lib: [],
+  // Clients of systems outside: Kubernetes.
+  clients: ["lib"],
+  // The platform that is delivered: its services, their images, throw-away stores and clusters to run them on.
+  platform: ["clients", "lib"],
+  // What every deploy has in common: releases, components, plans, guards, approvals, the audit log, events.
+  delivery: ["platform", "clients", "lib"],
+  // The first kind of component: backends on Kubernetes, with their revisions, rollouts and analysis.
+  backends: ["delivery", "platform", "clients", "lib"],
+  // deploy.yaml as a whole; each section is defined by the folder that uses it.
+  configuration: ["backends", "delivery", "lib"],
+  // Gates, the runner that runs them, and reports of what they found.
+  ci: ["platform", "lib"],
+  // Deploys on a throw-away cluster with a fault injected, measured.
+  rehearsal: ["configuration", "backends", "delivery", "platform", "clients", "lib"],
+  // The objects and functions of the Dagger API: arguments in, text and files out.
+  api: ["rehearsal", "configuration", "backends", "delivery", "ci", "platform", "clients", "lib"],
+}
+
+const folders = Object.keys(mayImport)
+
+/** @type {import("dependency-cruiser").IConfiguration} */
+export default {
+  forbidden: [
+    {
+      name: "no-circular-files",
+      comment: "Files that import each other cannot be understood one at a time.",
+      severity: "error",
+      from: {},
+      to: { circular: true },
+    },
+    {
+      name: "no-circular-folders",
+      comment: "Folders that import each other are one folder.",
+      severity: "error",
+      scope: "folder",
+      from: {},
+      to: { circular: true },
+    },
+    {
+      name: "only-dependencies",
+      comment: "A package is named in dagger/package.json, or it is not there when the module runs.",
+      severity: "error",
+      from: {},
+      to: {
+        dependencyTypes: ["npm-dev", "npm-no-pkg", "npm-unknown", "unknown"],
+        dependencyTypesNot: ["type-only"],
+      },
+    },
+    ...folders.map((folder) => ({
+      name: `layers-${folder}`,
+      comment: `${folder} may import ${["itself", ...mayImport[folder]].join(", ")}.`,
+      severity: "error",
+      from: { path: `^dagger/src/${folder}/` },
+      to: {
+        path: "^dagger/src/",
+        pathNot: [folder, ...mayImport[folder]].map((one) => `^dagger/src/${one}/`),
+      },
+    })),
+  ],
+  options: {
+    doNotFollow: { path: "node_modules" },
+    tsPreCompilationDeps: true,
+    tsConfig: { fileName: "tsconfig.json" },
+    enhancedResolveOptions: { extensions: [".ts", ".js", ".d.ts"] },
+  },
+}
