@@ -17,7 +17,7 @@ import { KubernetesCluster } from "./api/cluster.js"
 import { accessYaml, DeployDesk, eventFile } from "./api/delivery.js"
 import { Desk } from "./ci/pipeline.js"
 import { secondsOf } from "./lib/duration.js"
-import { RehearsalDesk } from "./rehearsal/desk.js"
+import { RehearsalRunner } from "./rehearsal/runner.js"
 import { faultTable } from "./rehearsal/faults.js"
 import { SecurityChecks } from "./api/security.js"
 import { ModuleChecks, PythonLibrary, PythonService, ReactApp, ReactLibrary } from "./api/services.js"
@@ -427,7 +427,7 @@ export class Pitwall {
     peer: string[] = [],
     asJson = false,
   ): Promise<string> {
-    return new RehearsalDesk(this.source).rehearse({
+    return new RehearsalRunner(this.source).rehearse({
       ...{ faults: fault, strategies: strategy, service, rate: requestsPerSecond, peers: peer, json: asJson },
       ...(settings && { settings }),
     })

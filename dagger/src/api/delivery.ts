@@ -5,7 +5,7 @@ import { type MetricsSource, PodMetrics } from "../backends/analysis/sources.js"
 import { readPlatform } from "../platform/platform.js"
 import { monotonic } from "../lib/clock.js"
 import { Desk } from "../ci/pipeline.js"
-import { type Cluster, Kubernetes } from "../clients/kubernetes/client.js"
+import { type KubernetesApi, KubernetesClient } from "../clients/kubernetes/client.js"
 import { ClusterPods } from "../backends/revisions/pods.js"
 import { accessObjects, readSubject } from "../delivery/access.js"
 import { EventFile } from "../delivery/events/file.js"
@@ -199,7 +199,7 @@ export class DeployDesk {
       kubeconfig.plaintext(),
       asked?.plaintext(),
     ])
-    const cluster = await Kubernetes.connect(text, { ...(token !== undefined && { token }) })
+    const cluster = await KubernetesClient.connect(text, { ...(token !== undefined && { token }) })
     const who = await cluster.whoAmI()
     const audit = new AuditLog(cluster, environment.namespace)
     return {
@@ -213,7 +213,7 @@ export class DeployDesk {
     }
   }
 
-  private metrics(cluster: Cluster, { datadog }: Environment): MetricsSource {
+  private metrics(cluster: KubernetesApi, { datadog }: Environment): MetricsSource {
     const pods = new ClusterPods(cluster)
     const keys = this.reach.datadog
     // Only a deploy measures anything, and it does not begin without keys.

@@ -1,6 +1,6 @@
 import type { MetricsSource } from "./analysis/sources.js"
 import type { Clock } from "../lib/clock.js"
-import type { Cluster } from "../clients/kubernetes/client.js"
+import type { KubernetesApi } from "../clients/kubernetes/client.js"
 import { Revisions } from "./revisions/revisions.js"
 import { names, type Whose } from "./manifests/labels.js"
 import { stableService } from "./manifests/objects.js"
@@ -17,7 +17,7 @@ import { type Health, healthOf } from "./health.js"
 
 /** An environment in its cluster, and what a command works there with. */
 export interface Site {
-  cluster: Cluster
+  cluster: KubernetesApi
   configuration: DeployConfiguration
   environment: Environment
   /** Who the API server takes the command for. */

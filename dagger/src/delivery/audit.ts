@@ -1,6 +1,6 @@
 import type { V1ConfigMap } from "@kubernetes/client-node"
 import { z } from "zod"
-import { ApiError, type Cluster } from "../clients/kubernetes/client.js"
+import { ApiError, type KubernetesApi } from "../clients/kubernetes/client.js"
 import { labels } from "../backends/manifests/labels.js"
 import { managedBy, type Plain } from "../clients/kubernetes/manifest.js"
 import { columns, duration, oneLine } from "../lib/text.js"
@@ -73,7 +73,7 @@ const auditLabel = "pitwall.dev/audit"
  */
 export class AuditLog {
   constructor(
-    private readonly cluster: Cluster,
+    private readonly cluster: KubernetesApi,
     private readonly namespace: string,
   ) {}
 

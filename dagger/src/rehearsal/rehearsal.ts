@@ -13,22 +13,25 @@ import { presentOf } from "../backends/decisions.js"
 import { deploy } from "../delivery/executor.js"
 import { rollback } from "../backends/rollback.js"
 import { newId, type Site, Target } from "../backends/target.js"
-import { type Cluster, Kubernetes } from "../clients/kubernetes/client.js"
+import { type KubernetesApi, KubernetesClient } from "../clients/kubernetes/client.js"
 import { ClusterPods } from "../backends/revisions/pods.js"
 import { Notifier } from "../delivery/events/notifier.js"
 import { oneLine } from "../lib/text.js"
 import { backends, type Rollout, type Strategy } from "../backends/rollout/rollout.js"
 import { type Around, type Fault, faultOf, type Moment } from "./faults.js"
 import { addresses, underLoad } from "./load.js"
-import { figuresOf, type Recording, type Rehearsed, type Sight, unmet } from "./measure.js"
+import { unmet } from "./measurements/expectation.js"
+import { measure, type Recording } from "./measurements/measurements.js"
+import type { RehearsalResult } from "./measurements/result.js"
+import { appendChange, type RolloutSnapshot } from "./measurements/snapshot.js"
 import { begin, type PeerName } from "./peers/index.js"
 import * as peers from "./peers/peer.js"
-import type { Stage } from "./stage.js"
-import { killApiServer, Line, mortal } from "./trouble.js"
+import type { RehearsalEnvironment } from "./environment.js"
+import { killApiServer, Line, mortal } from "./fault-injection.js"
 
 /** What rehearsals on one stage have in common. */
 export interface Setting {
-  stage: Stage
+  stage: RehearsalEnvironment
   configuration: DeployConfiguration
   service: string
   /** Requests per second. */
@@ -62,7 +65,7 @@ interface Wish {
 
 /** The rollout of a rehearsal as it is seen from outside, by somebody who does not take part. */
 class Witness {
-  private readonly sights: Sight[] = []
+  private readonly snapshots: RolloutSnapshot[] = []
   private over = false
   private readonly watching: Promise<void>
 
@@ -76,20 +79,21 @@ class Witness {
 
   /** Waits until the rollout comes to a moment, or is at its end. */
   async until(moment: Moment | "aborting"): Promise<void> {
-    const there = ({ phase }: Sight) => phase === moment || (moment === "exposed" && exposed.includes(phase))
-    const end = ({ phase }: Sight) => phase === "promoted" || phase === "aborted"
+    const there = ({ phase }: RolloutSnapshot) =>
+      phase === moment || (moment === "exposed" && exposed.includes(phase))
+    const end = ({ phase }: RolloutSnapshot) => phase === "promoted" || phase === "aborted"
     for (let left = (patience * 1000) / look; left > 0; left--) {
-      if (this.sights.some((sight) => there(sight) || end(sight))) return
+      if (this.snapshots.some((snapshot) => there(snapshot) || end(snapshot))) return
       await monotonic.pause(look)
     }
-    const phase = this.sights.at(-1)?.phase ?? "not begun"
+    const phase = this.snapshots.at(-1)?.phase ?? "not begun"
     throw new Error(`the rollout was not seen ${moment} within ${patience} s: it is ${phase}`)
   }
 
-  async stop(): Promise<Sight[]> {
+  async stop(): Promise<RolloutSnapshot[]> {
     this.over = true
     await this.watching
-    return this.sights
+    return this.snapshots
   }
 
   private async watch(): Promise<void> {
@@ -106,9 +110,7 @@ class Witness {
     const share = backends(rollout, this.target.settings).find(
       (backend) => backend.revision === revision && !backend.baseline,
     )
-    const sight = { at: Date.now(), phase, weight: share?.weight ?? 0 }
-    const last = this.sights.at(-1)
-    if (last?.phase !== sight.phase || last.weight !== sight.weight) this.sights.push(sight)
+    appendChange(this.snapshots, { phase, weight: share?.weight ?? 0 })
   }
 }
 
@@ -134,7 +136,7 @@ export class Rehearsals {
   }
 
   /** Deploys a candidate with a fault, and measures what users had of it. */
-  async run(name: string, strategy: Strategy): Promise<Rehearsed> {
+  async run(name: string, strategy: Strategy): Promise<RehearsalResult> {
     const fault = faultOf(name)
     const mark = `${name}-${strategy}-${newId(Date.now())}`
     this.setting.say(`Rehearsal, ${strategy}: ${fault.what}`)
@@ -155,7 +157,7 @@ export class Rehearsals {
       },
     )
     this.setting.say(message)
-    const figures = figuresOf(recording)
+    const figures = measure(recording)
     const surprises = unmet(figures, fault.expected[strategy])
     // What comes next is not to be compared with a revision that has the fault.
     if (fault.planted && figures.outcome === "promoted") await this.back(presentOf(before))
@@ -170,7 +172,7 @@ export class Rehearsals {
   }
 
   /** Brings a candidate with the same fault to traffic by a peer, and measures the same. What it comes to is not for us to judge. */
-  async compare(name: string, peerName: PeerName): Promise<Rehearsed> {
+  async compare(name: string, peerName: PeerName): Promise<RehearsalResult> {
     const { configuration, say, stage } = this.setting
     const fault = faultOf(name)
     const mark = `${name}-${peerName}-${newId(Date.now())}`
@@ -185,12 +187,12 @@ export class Rehearsals {
     const { namespace, revision } = peers
     const where = { namespace, revision, service: peer.service }
     const recording = await this.record(mark, peers.host, where, async () => {
-      const sights = await peers.change(stage.admin, peer, made, fault.variables ?? {})
+      const snapshots = await peers.change(stage.admin, peer, made, fault.variables ?? {})
       if (name !== "none") await monotonic.pause(attention)
-      return sights
+      return snapshots
     })
     await peers.remove(stage.admin)
-    return { fault: name, strategy: peerName, figures: figuresOf(recording), unmet: [], message: "" }
+    return { fault: name, strategy: peerName, figures: measure(recording), unmet: [], message: "" }
   }
 
   /** Does something under load, and keeps what was seen. */
@@ -198,21 +200,21 @@ export class Rehearsals {
     mark: string,
     host: string,
     traffic: { namespace: string; revision: number; service: string },
-    act: () => Promise<Sight[]>,
+    act: () => Promise<RolloutSnapshot[]>,
   ): Promise<Recording> {
     const { rate, service, stage } = this.setting
     const source = new PodMetrics(new ClusterPods(stage.admin))
     const paths = addresses[service] ?? this.placement.probe
-    let sights: Sight[] = []
+    let snapshots: RolloutSnapshot[] = []
     const load = await underLoad(
       { id: mark, cluster: stage.cluster.service, host, paths, rate },
       stage.admin,
       async () => (await source.observe({ ...traffic, role: "stable" })).requests >= rate / 2,
       async () => {
-        sights = await act()
+        snapshots = await act()
       },
     )
-    return { ...load, sights, mark }
+    return { ...load, snapshots, mark }
   }
 
   /** What a deploy would put into the service's Secret. */
@@ -251,7 +253,8 @@ export class Rehearsals {
   /** Gives the command, and does to it what the rehearsal is about. */
   private async act(around: Around | undefined, wish: Wish, witness: Witness): Promise<string> {
     const { admin } = this.setting.stage
-    const command = async (cluster?: Cluster) => said(this.command(wish, cluster ?? (await this.connect())))
+    const command = async (cluster?: KubernetesApi) =>
+      said(this.command(wish, cluster ?? (await this.connect())))
     switch (around?.kind) {
       case undefined:
         return command()
@@ -316,11 +319,11 @@ export class Rehearsals {
   }
 
   /** A connection with the rights of whoever deploys. */
-  private async connect(address?: string): Promise<Kubernetes> {
-    return Kubernetes.connect(await this.setting.stage.deployer(address))
+  private async connect(address?: string): Promise<KubernetesClient> {
+    return KubernetesClient.connect(await this.setting.stage.deployer(address))
   }
 
-  private async command(wish: Wish, cluster: Cluster): Promise<string> {
+  private async command(wish: Wish, cluster: KubernetesApi): Promise<string> {
     const { service, stage } = this.setting
     const site = await this.site(wish, cluster)
     const { image, strategy } = wish
@@ -332,7 +335,7 @@ export class Rehearsals {
 
   private async site(
     { variables, analysis }: Pick<Wish, "variables" | "analysis">,
-    cluster: Cluster,
+    cluster: KubernetesApi,
   ): Promise<Site> {
     const { service, watch, say } = this.setting
     const configuration = {

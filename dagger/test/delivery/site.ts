@@ -6,7 +6,7 @@ import { environmentOf, type EnvironmentName, readDeploy } from "../../src/confi
 import { deploy, type Wish } from "../../src/delivery/executor.js"
 import { rollback, type Return } from "../../src/backends/rollback.js"
 import { newId, type Site } from "../../src/backends/target.js"
-import type { Cluster } from "../../src/clients/kubernetes/client.js"
+import type { KubernetesApi } from "../../src/clients/kubernetes/client.js"
 import { accessObjects, approvalsNamespace } from "../../src/delivery/access.js"
 import type { Plain } from "../../src/clients/kubernetes/manifest.js"
 import type { Event } from "../../src/delivery/events/event.js"
@@ -69,7 +69,7 @@ export class Platform {
     dies = Infinity,
   }: { environment?: EnvironmentName; who?: string; dies?: number } = {}): Site & { dead: Promise<void> } {
     const client = this.cluster.client({ dies, may: rightsOnly })
-    const cluster: Cluster = {
+    const cluster: KubernetesApi = {
       ...client,
       apply: (thing, options) =>
         options?.dryRun ? Promise.resolve(structuredClone(thing)) : client.apply(thing),

@@ -3,7 +3,7 @@ import { compare } from "../analysis/judge.js"
 import { type AnalysisSettings, assess, type Assessment } from "../analysis/rules.js"
 import { type Observation, summaryOf } from "../analysis/observation.js"
 import type { MetricsSource, Version } from "../analysis/sources.js"
-import { type Cluster, Unreachable } from "../../clients/kubernetes/client.js"
+import { type KubernetesApi, UnreachableError } from "../../clients/kubernetes/client.js"
 import type { Readiness, Revision, Revisions } from "../revisions/revisions.js"
 import type { Whose } from "../manifests/labels.js"
 import type { RolloutSettings } from "./configuration.js"
@@ -24,7 +24,7 @@ import { clearWatch, setWatch } from "./watch.js"
 
 /** What a rollout is driven with. */
 export interface Means {
-  cluster: Cluster
+  cluster: KubernetesApi
   lease: Pick<Lease, "holder" | "check">
   record: RolloutRecord
   revisions: Revisions
@@ -86,7 +86,7 @@ export class Controller {
         if (end) return end
         heard = this.clock.now()
       } catch (error) {
-        if (!(error instanceof Unreachable)) throw error
+        if (!(error instanceof UnreachableError)) throw error
         if (this.clock.now() - heard >= settings.progressDeadline * 1000) throw error
         say(`${error.message}; looking again`)
         await this.clock.pause(tick)

@@ -1,5 +1,5 @@
 import { z } from "zod"
-import { ApiError, type Cluster, type Thing } from "../../clients/kubernetes/client.js"
+import { ApiError, type KubernetesApi, type KubernetesObject } from "../../clients/kubernetes/client.js"
 import { baselineName, labels, revisionName } from "../manifests/labels.js"
 import { type Backend, type HttpRoute, routeObject } from "../manifests/objects.js"
 import type { RolloutSettings } from "./configuration.js"
@@ -93,7 +93,7 @@ export class RolloutRecord {
   private text?: string
 
   constructor(
-    private readonly cluster: Cluster,
+    private readonly cluster: KubernetesApi,
     readonly entrance: Entrance,
     private readonly settings: RolloutSettings,
   ) {}
@@ -145,7 +145,7 @@ export class RolloutRecord {
     return { metadata: { annotations: toAnnotations(rollout, this.settings) }, spec: { rules: spec.rules } }
   }
 
-  private remember(live: Thing | undefined): void {
+  private remember(live: KubernetesObject | undefined): void {
     const { version, text } = {
       version: live?.metadata?.resourceVersion,
       text: live?.metadata?.annotations?.[stateName],

@@ -1,5 +1,5 @@
 import type { V1Job } from "@kubernetes/client-node"
-import { ApiError, type Cluster, type Thing } from "../../clients/kubernetes/client.js"
+import { ApiError, type KubernetesApi, type KubernetesObject } from "../../clients/kubernetes/client.js"
 import { watchAccount } from "../../delivery/access.js"
 import { labels } from "../manifests/labels.js"
 import { managedBy, type Plain } from "../../clients/kubernetes/manifest.js"
@@ -84,7 +84,7 @@ export function watchJob(rollout: Rollout, watch: Watch): Plain<V1Job> {
 export const watchName = ({ service, id }: Rollout): string => `${service}-watch-${id}`
 
 /** Sets the watch where it is not there yet, and says whether it is on duty. */
-export async function setWatch(cluster: Cluster, rollout: Rollout, watch: Watch): Promise<boolean> {
+export async function setWatch(cluster: KubernetesApi, rollout: Rollout, watch: Watch): Promise<boolean> {
   const job = watchJob(rollout, watch)
   const live = (await cluster.read(job)) ?? (await made(cluster, job))
   const { ready = 0, conditions = [] } = (live as Plain<V1Job> | undefined)?.status ?? {}
@@ -96,7 +96,7 @@ export async function setWatch(cluster: Cluster, rollout: Rollout, watch: Watch)
   return ready > 0 && !ended
 }
 
-async function made(cluster: Cluster, job: Thing): Promise<Thing | undefined> {
+async function made(cluster: KubernetesApi, job: KubernetesObject): Promise<KubernetesObject | undefined> {
   try {
     return await cluster.create(job)
   } catch (error) {
@@ -106,7 +106,7 @@ async function made(cluster: Cluster, job: Thing): Promise<Thing | undefined> {
   }
 }
 
-export async function clearWatch(cluster: Cluster, rollout: Rollout, namespace: string): Promise<void> {
+export async function clearWatch(cluster: KubernetesApi, rollout: Rollout, namespace: string): Promise<void> {
   await cluster.delete({
     apiVersion: "batch/v1",
     kind: "Job",

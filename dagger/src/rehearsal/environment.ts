@@ -1,8 +1,12 @@
 import type { Container, Directory, Service as Running } from "@dagger.io/dagger"
-import { Cluster, kubeconfigOf, type Reach } from "../platform/cluster/cluster.js"
-import { Registry } from "../platform/cluster/registry.js"
+import {
+  ThrowAwayCluster,
+  kubeconfigOf,
+  type ResolveEndpoint,
+} from "../platform/cluster/throw-away-cluster.js"
+import { ThrowAwayRegistry } from "../platform/cluster/throw-away-registry.js"
 import { monotonic } from "../lib/clock.js"
-import { Kubernetes, type Thing } from "../clients/kubernetes/client.js"
+import { KubernetesClient, type KubernetesObject } from "../clients/kubernetes/client.js"
 import { accessObjects } from "../delivery/access.js"
 import { type Platform, readPlatform } from "../platform/platform.js"
 import type { Service } from "../platform/catalog.js"
@@ -11,18 +15,18 @@ import type { Secrets } from "../backends/prepare.js"
 
 /** Where whoever deploys has an account: a namespace beside those that are deployed to. */
 const home = { namespace: "operators", name: "deployer" }
-const tokenSecret: Thing = { apiVersion: "v1", kind: "Secret", metadata: { ...home } }
+const tokenSecret: KubernetesObject = { apiVersion: "v1", kind: "Secret", metadata: { ...home } }
 
 /** A throw-away cluster with stores beside it, ready for a service to be deployed to it by somebody who may deploy and no more. */
-export class Stage {
+export class RehearsalEnvironment {
   private constructor(
     private readonly platform: Platform,
     private readonly service: Service,
-    readonly cluster: Cluster,
-    readonly registry: Registry,
+    readonly cluster: ThrowAwayCluster,
+    readonly registry: ThrowAwayRegistry,
     private readonly stores: { db: Running; redis: Running },
     /** All rights on the cluster. */
-    readonly admin: Kubernetes,
+    readonly admin: KubernetesClient,
     /** What the service is to be told. */
     readonly secrets: Secrets,
   ) {}
@@ -39,16 +43,16 @@ export class Stage {
       namespace,
       id,
       reach,
-    }: { service: string; namespace: string; id: string; reach?: Reach },
-  ): Promise<Stage> {
+    }: { service: string; namespace: string; id: string; reach?: ResolveEndpoint },
+  ): Promise<RehearsalEnvironment> {
     const platform = await readPlatform(source)
     const service = platform.service(name)
     const { database = name } = service
     const dump = await platform.dump(service)
-    const registry = await Registry.start(id)
+    const registry = await ThrowAwayRegistry.start(id)
     const [cluster, db, cache] = await Promise.all([
-      Cluster.start({
-        ...{ name: id, registry, ...(reach && { reach }) },
+      ThrowAwayCluster.start({
+        ...{ name: id, registry, ...(reach && { resolveEndpoint: reach }) },
         gatewayApi: source.file("dagger/config/kubernetes/gateway-api.yaml"),
       }),
       postgres(id, database, dump).start(),
@@ -61,8 +65,16 @@ export class Stage {
       // Of a platform that lives for one run: nothing that it opens is worth anything.
       JWT_SECRET_KEY: "throw-away-key-of-a-rehearsal-that-lives-for-one-run",
     }
-    const admin = await Kubernetes.connect(await cluster.kubeconfig())
-    const stage = new Stage(platform, service, cluster, registry, { db, redis: cache }, admin, secrets)
+    const admin = await KubernetesClient.connect(await cluster.kubeconfig())
+    const stage = new RehearsalEnvironment(
+      platform,
+      service,
+      cluster,
+      registry,
+      { db, redis: cache },
+      admin,
+      secrets,
+    )
     for (const object of [...account(), ...accessObjects({ namespace, ...people })]) await admin.apply(object)
     return stage
   }
@@ -108,7 +120,7 @@ const people = {
 }
 
 /** Who deploys, as an administrator makes them. */
-function account(): Thing[] {
+function account(): KubernetesObject[] {
   return [
     { apiVersion: "v1", kind: "Namespace", metadata: { name: home.namespace } },
     { apiVersion: "v1", kind: "ServiceAccount", metadata: { ...home } },
@@ -116,6 +128,6 @@ function account(): Thing[] {
       ...tokenSecret,
       metadata: { ...home, annotations: { "kubernetes.io/service-account.name": home.name } },
       type: "kubernetes.io/service-account-token",
-    } as Thing,
+    } as KubernetesObject,
   ]
 }
