@@ -199,7 +199,10 @@ export class DeployDesk {
       kubeconfig.plaintext(),
       asked?.plaintext(),
     ])
-    const cluster = await KubernetesClient.connect(text, { ...(token !== undefined && { token }) })
+    const cluster = await KubernetesClient.connect(text, {
+      fromContainer: true,
+      ...(token !== undefined && { token }),
+    })
     const who = await cluster.whoAmI()
     const audit = new AuditLog(cluster, environment.namespace)
     return {
