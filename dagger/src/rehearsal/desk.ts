@@ -1,7 +1,7 @@
 import type { Directory, File } from "@dagger.io/dagger"
 import type { Layer } from "../lib/document.js"
-import { deployFile, environmentOf, placements, readDeploy } from "../configuration/deploy.js"
-import { newId } from "../backends/target.js"
+import { backendSettings, deployFile, environmentOf, readDeploy } from "../environments/configuration.js"
+import { newId } from "../delivery/journal.js"
 import { type Strategy, strategies } from "../backends/rollout/rollout.js"
 import { faultNames, faultOf } from "./faults.js"
 import { type Rehearsed, table } from "./measure.js"
@@ -37,7 +37,7 @@ export class RehearsalDesk {
     if (rate < 1) throw new Error(`${rate} requests per second are no load; allowed: 1 and more`)
     const comparisons = comparisonsOf(order)
     const { configuration, environment } = await this.environment(order.settings)
-    placements(configuration, environment, [service])
+    backendSettings(configuration, environment, [service])
     const say = (line: string) => {
       console.log(line)
     }

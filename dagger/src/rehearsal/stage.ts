@@ -7,7 +7,6 @@ import { accessObjects } from "../delivery/access.js"
 import { type Platform, readPlatform } from "../platform/platform.js"
 import type { Service } from "../platform/catalog.js"
 import { addressesOf, postgres, redis } from "../platform/stores.js"
-import type { Secrets } from "../backends/prepare.js"
 
 /** Where whoever deploys has an account: a namespace beside those that are deployed to. */
 const home = { namespace: "operators", name: "deployer" }
@@ -24,7 +23,7 @@ export class Stage {
     /** All rights on the cluster. */
     readonly admin: Kubernetes,
     /** What the service is to be told. */
-    readonly secrets: Secrets,
+    readonly secrets: Record<string, string>,
   ) {}
 
   /**

@@ -8,7 +8,7 @@ import { connection, dag, type Service } from "@dagger.io/dagger"
 import { afterAll, aroundAll, beforeAll, describe, expect, it } from "vitest"
 import { registryPort } from "../../src/platform/cluster/registry.js"
 import { images } from "../../src/platform/base-images.js"
-import type { Event } from "../../src/delivery/events/event.js"
+import type { Notification } from "../../src/delivery/events/event.js"
 import { Stage } from "../../src/rehearsal/stage.js"
 import { daggerw, type Ended, repository } from "./daggerw.js"
 
@@ -235,7 +235,7 @@ describe("a deploy by its command", { timeout: 20 * 60_000 }, () => {
     const events = told
       .trim()
       .split("\n")
-      .map((line) => JSON.parse(line) as Event)
+      .map((line) => JSON.parse(line) as Notification)
       .filter(({ at }) => new Date(at) >= began)
     const seen = events.map(({ kind, revision }) => `${kind} ${revision}`)
     expect(seen.filter((one) => one.startsWith("promoted"))).toEqual([

@@ -1,6 +1,7 @@
 import { inspect } from "node:util"
 import { describe, expect, it } from "vitest"
-import { describePlan, difference } from "../../../src/backends/manifests/diff.js"
+import { difference } from "../../../src/backends/manifests/diff.js"
+import { changesText } from "../../../src/delivery/plan.js"
 import { revisionObjects } from "../../../src/backends/manifests/objects.js"
 import type { Manifest } from "../../../src/clients/kubernetes/manifest.js"
 import { deploymentOf, full, release, the, workload } from "./fixtures.js"
@@ -78,7 +79,7 @@ describe("difference", () => {
     const shown = [
       JSON.stringify(change),
       inspect(change, { showHidden: true, depth: null }),
-      describePlan([change]),
+      changesText([change]),
     ]
     for (const value of hidden) for (const text of shown) expect(text).not.toContain(value)
   })
@@ -142,7 +143,7 @@ describe("difference", () => {
   })
 })
 
-describe("describePlan", () => {
+describe("changesText", () => {
   it("is a list that people can read", () => {
     const wanted = deploymentOf({ replicas: 3 })
     const plan = [
@@ -150,7 +151,7 @@ describe("describePlan", () => {
       difference(deploymentOf(), wanted),
       difference(wanted, wanted),
     ]
-    expect(describePlan(plan)).toBe(
+    expect(changesText(plan)).toBe(
       [
         "+ Secret f1-staging/f1-backend-8: created",
         "~ Deployment f1-staging/f1-backend-7: changed",

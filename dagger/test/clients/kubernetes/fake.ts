@@ -163,7 +163,7 @@ export class FakeCluster {
     return this.present(written)
   }
 
-  private remove(thing: Thing): void {
+  remove(thing: Thing): void {
     const live = this.objects.get(keyOf(thing))
     this.objects.delete(keyOf(thing))
     if (thing.kind === "Deployment") this.pods.delete(thing.metadata?.name ?? "")
