@@ -11,7 +11,7 @@ import { accessObjects, readSubject } from "../delivery/access.js"
 import { EventFile } from "../delivery/events/file.js"
 import { Notifier } from "../delivery/events/notifier.js"
 import { oneLine } from "../lib/text.js"
-import type { Strategy } from "../backends/rollout/rollout.js"
+import { readStrategy } from "../delivery/strategy.js"
 import { type Schema, schemaFrom } from "../platform/schema.js"
 import { Approvals } from "../delivery/approvals.js"
 import { AuditLog, historyTable, operations } from "../delivery/audit.js"
@@ -24,7 +24,7 @@ import {
   readDeploy,
   type SecretSource,
 } from "../configuration/deploy.js"
-import { presentOf } from "../backends/decisions.js"
+import { stableRevision } from "../backends/decisions.js"
 import { deploy, plan, type Wish } from "../delivery/executor.js"
 import { digestOf, readImages } from "../delivery/release.js"
 import { describe } from "../delivery/plan.js"
@@ -116,7 +116,7 @@ export class DeployDesk {
       const given = readImages(order.images)
       const found = await statusOf(site, order.only)
       const there = found.flatMap(({ service, rollout, revisions }) => {
-        const present = revisions.find(({ number }) => number === presentOf(rollout))
+        const present = revisions.find(({ number }) => number === stableRevision(rollout))
         const image = given[service] ?? present?.image
         if (image === undefined) {
           throw new Error(
@@ -195,7 +195,7 @@ export class DeployDesk {
     const { kubeconfig, token: asked, environment: name, settings } = this.reach
     const [{ configuration, environment }, watch, text, token] = await Promise.all([
       readEnvironment(this.source, name, settings),
-      this.source.file("dagger/config/kubernetes/watch.py").contents(),
+      this.source.file("dagger/config/kubernetes/watchdog.py").contents(),
       kubeconfig.plaintext(),
       asked?.plaintext(),
     ])
@@ -232,15 +232,12 @@ export class DeployDesk {
     { secrets, strategy, reason, author, override }: Order,
     who: string,
   ): Promise<Omit<Wish, "images">> {
-    if (strategy !== "" && !isStrategy(strategy)) {
-      throw new Error(`there is no strategy "${strategy}"; allowed: ${strategies.join(", ")}`)
-    }
     const read = await Promise.all(
       Object.entries(secrets).map(async ([name, secret]) => [name, await secret.plaintext()]),
     )
     return {
       secrets: Object.fromEntries(read) as Secrets,
-      ...(strategy !== "" && { strategy }),
+      ...(strategy !== "" && { strategy: readStrategy(strategy) }),
       ...{ reason, override, author: author === "" ? who : author },
     }
   }
@@ -321,9 +318,6 @@ export class DeployDesk {
     }
   }
 }
-
-const strategies: readonly Strategy[] = ["blue-green", "canary"]
-const isStrategy = (text: string): text is Strategy => strategies.some((known) => known === text)
 
 async function readEnvironment(
   source: Directory,

@@ -1,11 +1,11 @@
 import type { Revision } from "./revisions/revisions.js"
 import { revisionName } from "./manifests/labels.js"
-import { type Release, revisionObjects } from "./manifests/objects.js"
+import { type RevisionSpec, revisionObjects } from "./manifests/objects.js"
 import type { Manifest } from "../clients/kubernetes/manifest.js"
 import type { Rollout } from "./rollout/rollout.js"
 import type { Schema } from "../platform/schema.js"
 import { type SecretSource, secretFlag } from "../configuration/deploy.js"
-import { decide, fingerprintOf, type Move, presentOf } from "./decisions.js"
+import { decideAction, fingerprintOf, type DeployAction, stableRevision } from "./decisions.js"
 import { digestOf } from "../delivery/release.js"
 import type { Target } from "./target.js"
 
@@ -25,7 +25,7 @@ export interface Prepared {
   service: string
   image: string
   digest: string
-  move: Move
+  move: DeployAction
   rollout?: Rollout
   /** What the cluster keeps, newest first. */
   revisions: Revision[]
@@ -48,11 +48,11 @@ export async function prepare(target: Target, wanted: Wanted): Promise<Prepared>
   const { placement, record, revisions: there, service, settings, site } = target
   const { name: environment, namespace } = site.environment
   const [rollout, revisions] = await Promise.all([record.read(), there.all()])
-  const stable = presentOf(rollout)
+  const stable = stableRevision(rollout)
   const { secrets, kept } = await secretsOf(target, given, stable)
   const digest = digestOf(image)
   const schema = wanted.schema ?? revisions.find((known) => known.digest === digest && known.schema)?.schema
-  const release: Omit<Release, "revision"> = {
+  const release: Omit<RevisionSpec, "revision"> = {
     ...{ environment, namespace, service, image, digest, secrets },
     // The image says nothing better that stays the same for the same contents.
     version: digest.replace("sha256:", "").slice(0, 12),
@@ -66,10 +66,10 @@ export async function prepare(target: Target, wanted: Wanted): Promise<Prepared>
   const equal = await Promise.all(
     alike.map(async ({ number }) => {
       const [secret] = objectsOf(number).filter(({ kind }) => kind === "Secret")
-      return secret && (await there.same(secret)) ? [number] : []
+      return secret && (await there.holdsData(secret)) ? [number] : []
     }),
   )
-  const move = decide(rollout, revisions, equal.flat())
+  const move = decideAction(rollout, revisions, equal.flat())
   return {
     ...{ service, image, digest, move, revisions, fingerprint, kept },
     ...(rollout && { rollout }),

@@ -1,9 +1,9 @@
-import { askToAbort } from "./rollout/controller.js"
-import { Held, type Lease } from "./rollout/lease.js"
-import { stableOf } from "./rollout/record.js"
+import { requestAbort } from "./rollout/controller.js"
+import { LeaseHeld, type Lease } from "./rollout/lease.js"
+import { settledRevision } from "./rollout/record.js"
 import { isOver, type Rollout } from "./rollout/rollout.js"
 import { placements } from "../configuration/deploy.js"
-import { compatibility, inTheWay, rollbackTarget } from "./decisions.js"
+import { compatibility, blockedMessage, rollbackTarget } from "./decisions.js"
 import { attempt, conclude, type Result, verified } from "../delivery/executor.js"
 import { iso, type Site, Target } from "./target.js"
 
@@ -40,7 +40,7 @@ async function goBack(target: Target, wish: Return): Promise<Outcome> {
   if (!found) throw new Error("nothing was deployed yet, so there is nothing to go back to")
   if (!isOver(found) && found.kind === "deploy") {
     const over = await takeBack(target, wish.reason)
-    const stable = stableOf(over)
+    const stable = settledRevision(over)
     if (over.phase === "aborted" && (wish.to === undefined || wish.to === stable)) {
       return { outcome: "promoted", ...(stable !== undefined && { revision: stable }), message: over.message }
     }
@@ -55,7 +55,7 @@ async function goBack(target: Target, wish: Return): Promise<Outcome> {
 async function takeBack(target: Target, reason: string): Promise<Rollout> {
   const { record, service, settings, site } = target
   const { clock, cluster, environment, say, who } = site
-  await askToAbort(record, `taken back by ${who}: ${reason}`, () => cluster.now())
+  await requestAbort(record, `taken back by ${who}: ${reason}`, () => cluster.now())
   say(`${service}: its deploy is taken back`)
   // Tries and waits by turns: whoever works on it may die now.
   for (let left = settings.abortDelay + 120; left > 0; left--) {
@@ -65,7 +65,7 @@ async function takeBack(target: Target, reason: string): Promise<Rollout> {
     try {
       return await target.exclusively((lease) => end(target, lease))
     } catch (error) {
-      if (!(error instanceof Held)) throw error
+      if (!(error instanceof LeaseHeld)) throw error
     }
     await clock.pause(1000)
   }
@@ -86,12 +86,12 @@ async function switchBack(target: Target, wish: Return, lease: Lease): Promise<O
   const found = await record.read()
   if (found && !isOver(found)) {
     const same = found.kind === "rollback" && (wish.to === undefined || wish.to === found.revision)
-    if (!same) throw new Error(inTheWay(found, site.environment.name))
+    if (!same) throw new Error(blockedMessage(found, site.environment.name))
     await target.tell(found, "resumed")
     return verified(target, await target.drive(lease, found))
   }
   if (found) await target.settle(found)
-  const present = stableOf(found)
+  const present = settledRevision(found)
   if (present === undefined)
     throw new Error("no revision of it was ever proven, so there is nothing to go back to")
   const kept = await revisions.all()

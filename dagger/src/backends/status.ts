@@ -2,8 +2,8 @@ import { leaseName } from "./rollout/lease.js"
 import { columns, duration, oneLine } from "../lib/text.js"
 import type { Manifest } from "../clients/kubernetes/manifest.js"
 import type { Revision } from "./revisions/revisions.js"
-import type { Backend } from "./manifests/objects.js"
-import { backends, type Rollout } from "./rollout/rollout.js"
+import type { TrafficShare } from "./manifests/objects.js"
+import { trafficSplit, type Rollout } from "./rollout/rollout.js"
 import { placements } from "../configuration/deploy.js"
 import { type Site, Target } from "./target.js"
 
@@ -12,7 +12,7 @@ export interface Status {
   service: string
   rollout?: Rollout
   /** Which share of requests each revision and baseline has, in percent. */
-  traffic: Backend[]
+  traffic: TrafficShare[]
   revisions: Revision[]
   /** The fresh baselines, under the numbers of the revisions that are judged against them. */
   baselines: Revision[]
@@ -40,7 +40,7 @@ export async function statusOf(site: Site, only: string[]): Promise<Status[]> {
       return {
         service,
         ...(rollout && { rollout }),
-        traffic: rollout ? backends(rollout, settings) : [],
+        traffic: rollout ? trafficSplit(rollout, settings) : [],
         revisions: all,
         baselines,
         ...(holderIdentity && { holder: { who: holderIdentity, silent: Math.max(0, silent) } }),
@@ -60,7 +60,7 @@ function one({ service, rollout, traffic, revisions, baselines, holder }: Status
     ? `${holder.who} works on it, heard of ${duration(holder.silent)} ago`
     : "nobody works on it"
   const state = rollout ? `${rollout.kind} of revision ${rollout.revision}: ${rollout.phase}` : "no rollout"
-  const row = ({ number, digest, made, outcome, ready, wanted }: Revision, baseline = false) => {
+  const row = ({ number, digest, createdAt: made, outcome, ready, wanted }: Revision, baseline = false) => {
     const share = traffic.find(
       (backend) => backend.revision === number && (backend.baseline ?? false) === baseline,
     )

@@ -2,18 +2,19 @@ import type { MetricsSource } from "./analysis/sources.js"
 import type { Clock } from "../lib/clock.js"
 import type { Cluster } from "../clients/kubernetes/client.js"
 import { Revisions } from "./revisions/revisions.js"
-import { names, type Whose } from "./manifests/labels.js"
+import { objectNames, type PodRole } from "./manifests/labels.js"
 import { stableService } from "./manifests/objects.js"
 import type { Kind } from "../delivery/events/event.js"
 import type { Notifier } from "../delivery/events/notifier.js"
 import type { RolloutSettings } from "./rollout/configuration.js"
-import { Controller, type Means, tidy } from "./rollout/controller.js"
+import { Controller, type RolloutContext, cleanUp } from "./rollout/controller.js"
+import type { Strategy } from "../delivery/strategy.js"
 import { Lease } from "./rollout/lease.js"
 import { RolloutRecord } from "./rollout/record.js"
-import { type Rollout, type Strategy, takeOver } from "./rollout/rollout.js"
+import { type Rollout, takeOver } from "./rollout/rollout.js"
 import type { AuditLog } from "../delivery/audit.js"
 import type { DeployConfiguration, Environment, Placement } from "../configuration/deploy.js"
-import { type Health, healthOf } from "./health.js"
+import { type Health, parseHealth } from "./health.js"
 
 /** An environment in its cluster, and what a command works there with. */
 export interface Site {
@@ -95,7 +96,11 @@ export class Target {
   /** Does what a command that died at the very end has left undone. */
   async settle(rollout: Rollout): Promise<void> {
     const { revisions } = this
-    await tidy(rollout, { cluster: this.site.cluster, revisions, history: this.placement.workload.history })
+    await cleanUp(rollout, {
+      cluster: this.site.cluster,
+      revisions,
+      history: this.placement.workload.history,
+    })
     await this.recordEnd(rollout)
   }
 
@@ -110,7 +115,7 @@ export class Target {
   async health(revision?: number): Promise<Health> {
     let health: Health = { ok: false, reason: "" }
     for (let left = patience.tries; left > 0; left--) {
-      health = await this.ask("/health/ready", revision).then(healthOf, unreachable)
+      health = await this.ask("/health/ready", revision).then(parseHealth, unreachable)
       if (health.ok) break
       await this.site.clock.pause(patience.pause)
     }
@@ -130,21 +135,21 @@ export class Target {
     })
   }
 
-  private means(lease: Lease): Means {
+  private means(lease: Lease): RolloutContext {
     const { clock, cluster, configuration, environment, say, source, watch } = this.site
     const { service, workload } = this.placement
     return {
-      ...{ clock, cluster, lease, say, source, watch },
+      ...{ clock, cluster, lease, log: say, source, watchdogProgram: watch },
       ...{ record: this.record, revisions: this.revisions, settings: this.settings },
       analysis: configuration.analysis,
       history: workload.history,
-      smoke: (revision) => this.smoke(revision),
+      smokeTest: (revision) => this.smoke(revision),
       probe: (revision, whose) => this.probe(revision, whose),
-      point: async (revision) => {
+      routeInternalTraffic: async (revision) => {
         const { namespace } = environment
         await cluster.apply(stableService({ namespace, service, revision, port: workload.port }))
       },
-      entered: async (rollout) => {
+      onStateChange: async (rollout) => {
         const kind = events[rollout.phase]
         if (kind) await this.tell(rollout, kind)
       },
@@ -162,17 +167,17 @@ export class Target {
   }
 
   /** What comes of the requests is counted by the revision itself, and whatever does not get there is no data. */
-  private async probe(revision: number, whose: Whose): Promise<void> {
+  private async probe(revision: number, whose: PodRole): Promise<void> {
     await Promise.allSettled(this.placement.probe.map((path) => this.ask(path, revision, whose)))
   }
 
   private ask(
     path: string,
     revision?: number,
-    whose: Whose = "revision",
+    whose: PodRole = "revision",
   ): Promise<{ status: number; text: string }> {
     const { cluster, environment } = this.site
-    const name = revision === undefined ? this.service : names[whose](this.service, revision)
+    const name = revision === undefined ? this.service : objectNames[whose](this.service, revision)
     const address = `${name}:${this.placement.workload.port}`
     return cluster.proxy("services", environment.namespace, address, path)
   }

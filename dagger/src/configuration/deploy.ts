@@ -2,7 +2,7 @@ import { z } from "zod"
 import { analysisSection } from "../backends/analysis/rules.js"
 import { ConfigurationError, type Layer, readLayers, section } from "../lib/document.js"
 import { guardsSection } from "../delivery/guards/configuration.js"
-import { variable, type Workload, workloadSection } from "../backends/manifests/configuration.js"
+import { variablePattern, type Workload, workloadSection } from "../backends/manifests/configuration.js"
 import { rolloutSection } from "../backends/rollout/configuration.js"
 
 export const deployFile = "dagger/config/deploy.yaml"
@@ -50,14 +50,14 @@ const environment = section({
 const secret = section({ from: z.enum(sources).optional(), optional: z.boolean().default(false) })
 
 const secrets = z.record(z.string(), secret).transform((all, context) =>
-  Object.entries(all).map(([variableName, { from = variableName, optional }]) => {
+  Object.entries(all).map(([name, { from = name, optional }]) => {
     const fault = (message: string) => {
-      context.addIssue({ code: "custom", path: [variableName], message })
+      context.addIssue({ code: "custom", path: [name], message })
     }
-    if (!variable.test(variableName)) fault("a variable's name is of capital letters, digits and _")
+    if (!variablePattern.test(name)) fault("a variable's name is of capital letters, digits and _")
     if (!isSource(from))
       fault(`from says which of the pipeline's secrets it is; allowed: ${sources.join(", ")}`)
-    return { variable: variableName, from: from as SecretSource, optional }
+    return { variable: name, from: from as SecretSource, optional }
   }),
 )
 

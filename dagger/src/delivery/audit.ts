@@ -4,6 +4,7 @@ import { ApiError, type Cluster } from "../clients/kubernetes/client.js"
 import { labels } from "../backends/manifests/labels.js"
 import { managedBy, type Plain } from "../clients/kubernetes/manifest.js"
 import { columns, duration, oneLine } from "../lib/text.js"
+import { strategies } from "./strategy.js"
 
 /** What is known of a deploy or a rollback when it begins, or is refused. Times are ISO 8601, by the API server's clock. */
 const order = z.object({
@@ -12,7 +13,7 @@ const order = z.object({
   environment: z.string(),
   service: z.string(),
   kind: z.enum(["deploy", "rollback"]),
-  strategy: z.enum(["blue-green", "canary"]),
+  strategy: z.enum(strategies),
   revision: z.int().optional(),
   /** The revision that had all traffic before. */
   from: z.int().optional(),

@@ -1,14 +1,15 @@
-import { approvalFor, type Facts, override, type Refusal, refusals } from "./guards/guards.js"
+import { approvalFor, type GuardInput, applyOverride, type Refusal, evaluateGuards } from "./guards/guards.js"
 import { columns, duration, oneLine } from "../lib/text.js"
 import type { Lease } from "../backends/rollout/lease.js"
-import { isJudgedAfresh, isOver, type Rollout, type Strategy } from "../backends/rollout/rollout.js"
+import { usesFreshBaseline, isOver, type Rollout } from "../backends/rollout/rollout.js"
 import type { Schema } from "../platform/schema.js"
 import { Approvals } from "./approvals.js"
 import { AuditLog, type Checks, type Order, passed } from "./audit.js"
 import { environmentOf, placements } from "../configuration/deploy.js"
-import { compatibility, inTheWay } from "../backends/decisions.js"
+import { compatibility, blockedMessage } from "../backends/decisions.js"
 import { changesOf, describe, describeRefusals, intent, type Plan, stepsOf } from "./plan.js"
 import { prepare, type Prepared, type Secrets, type Wanted } from "../backends/prepare.js"
+import type { Strategy } from "./strategy.js"
 import { iso, type Site, Target } from "../backends/target.js"
 
 /** What is asked of a deploy. */
@@ -65,7 +66,8 @@ export async function deploy(site: Site, wish: Wish): Promise<string> {
   const jobs = await jobsOf(site, wish)
   say(describe(await planOf(site, jobs, [])))
   const blocked = jobs.flatMap(({ prepared: { move } }) => (move.kind === "blocked" ? [move.rollout] : []))
-  if (blocked.length > 0) throw new Error(blocked.map((one) => inTheWay(one, environment.name)).join("\n"))
+  if (blocked.length > 0)
+    throw new Error(blocked.map((one) => blockedMessage(one, environment.name)).join("\n"))
 
   let checked: Checks = "not asked"
   const heed = async () => {
@@ -88,7 +90,7 @@ export async function deploy(site: Site, wish: Wish): Promise<string> {
 export async function plan(site: Site, wish: Wish): Promise<Plan> {
   const jobs = await jobsOf(site, wish)
   const facts = await factsOf(site, wish, jobs, "not asked")
-  return planOf(site, jobs, facts ? refusals(site.environment.guards, facts) : [])
+  return planOf(site, jobs, facts ? evaluateGuards(site.environment.guards, facts) : [])
 }
 
 async function jobsOf(site: Site, wish: Wish): Promise<Job[]> {
@@ -124,12 +126,12 @@ async function clear(site: Site, wish: Wish, jobs: Job[], checked: Checks): Prom
   const { environment, say } = site
   const facts = await factsOf(site, wish, jobs, checked)
   if (!facts) return {}
-  const against = refusals(environment.guards, facts)
+  const against = evaluateGuards(environment.guards, facts)
   const given = approvalFor(facts, environment.guards)
   const approval = given && { id: given.id, by: given.by, at: iso(given.at) }
   if (against.length === 0) return { ...(approval && { approval }) }
   const { overridden, standing } =
-    wish.override === "" ? { overridden: [], standing: against } : override(against, wish.override)
+    wish.override === "" ? { overridden: [], standing: against } : applyOverride(against, wish.override)
   if (standing.length > 0) {
     const message = describeRefusals(standing)
     await Promise.all(
@@ -153,7 +155,7 @@ async function clear(site: Site, wish: Wish, jobs: Job[], checked: Checks): Prom
 const fresh = (jobs: Job[]) =>
   jobs.filter(({ prepared: { move } }) => ["begin", "finish"].includes(move.kind))
 
-async function factsOf(site: Site, wish: Wish, jobs: Job[], checks: Checks): Promise<Facts | undefined> {
+async function factsOf(site: Site, wish: Wish, jobs: Job[], checks: Checks): Promise<GuardInput | undefined> {
   const { cluster, environment, who } = site
   const { guards, namespace } = environment
   const asked = fresh(jobs)
@@ -175,18 +177,23 @@ async function factsOf(site: Site, wish: Wish, jobs: Job[], checks: Checks): Pro
   ])
   return {
     ...{ now: cluster.now(), deployer: who, author: wish.author, digests, approvals, checked },
-    database: Object.fromEntries(database) as Facts["database"],
+    database: Object.fromEntries(database) as GuardInput["database"],
   }
 }
 
 /** What `ci` passed for by the word of this environment's audit log, and of that of the one before it. */
-async function recordedPass({ audit, cluster, configuration, environment }: Site): Promise<Facts["checked"]> {
+async function recordedPass({
+  audit,
+  cluster,
+  configuration,
+  environment,
+}: Site): Promise<GuardInput["checked"]> {
   const before = environment.after && environmentOf(configuration, environment.after)
   const logs = [audit, ...(before ? [new AuditLog(cluster, before.namespace)] : [])]
   return passed((await Promise.all(logs.map((log) => log.read()))).flat())
 }
 
-function remedies(standing: Refusal[], { digests }: Facts, environment: string): string {
+function remedies(standing: Refusal[], { digests }: GuardInput, environment: string): string {
   const images = Object.entries(digests).map(([service, digest]) => `--image ${service}=${digest}`)
   const lines = [
     ...(standing.some(({ guard }) => guard === "approval")
@@ -220,7 +227,7 @@ async function run(
       const prepared = await prepare(target, wantedOf(wish, service))
       const { move, rollout } = prepared
       if (rollout && isOver(rollout)) await target.settle(rollout)
-      if (move.kind === "blocked") throw new Error(inTheWay(move.rollout, site.environment.name))
+      if (move.kind === "blocked") throw new Error(blockedMessage(move.rollout, site.environment.name))
       if (move.kind === "nothing") {
         return { outcome: "unchanged", revision: move.revision, message: "it has all traffic already" }
       }
@@ -252,7 +259,7 @@ async function begin(
     site.say(`${service}: revision ${stable} is ${ok ? "well" : "not well"}: ${reason}`)
   }
   await site.audit.write({ event: "begun", ...orderOf(target, prepared, wish, cleared) })
-  await revisions.bringUp(objects, fingerprint)
+  await revisions.ensure(objects, fingerprint)
   const now = site.cluster.now()
   const begun = {
     ...{ id: site.id, service, strategy: settings.strategy, kind: "deploy" as const, revision, digest },
@@ -260,7 +267,7 @@ async function begin(
   }
   const rollout: Rollout = {
     ...begun,
-    ...(isJudgedAfresh(begun, site.configuration.analysis) && { baseline: true }),
+    ...(usesFreshBaseline(begun, site.configuration.analysis) && { baseline: true }),
     ...{ phase: "preparing", step: 0, since: now, began: now },
     ...{ by: site.who, author: wish.author, reason: wish.reason },
     message: `revision ${revision} is brought up`,

@@ -1,10 +1,10 @@
 import type { AnalysisSettings } from "../backends/analysis/rules.js"
 import type { Refusal } from "./guards/guards.js"
-import { type Change, describePlan, difference } from "../backends/manifests/diff.js"
+import { type ObjectChange, formatChanges, diffObject } from "../backends/manifests/diff.js"
 import { labels, revisionName } from "../backends/manifests/labels.js"
 import type { Manifest } from "../clients/kubernetes/manifest.js"
-import { isJudgedAfresh } from "../backends/rollout/rollout.js"
-import { type Move, inTheWay } from "../backends/decisions.js"
+import { usesFreshBaseline } from "../backends/rollout/rollout.js"
+import { type DeployAction, blockedMessage } from "../backends/decisions.js"
 import type { Prepared } from "../backends/prepare.js"
 import type { Target } from "../backends/target.js"
 
@@ -21,7 +21,7 @@ export interface Step {
 export interface Plan {
   environment: string
   steps: Step[]
-  changes: Change[]
+  changes: ObjectChange[]
   refusals: Refusal[]
 }
 
@@ -48,7 +48,7 @@ export function intent(
     case "nothing":
       return { not: `revision ${move.revision} is just this, and has all traffic` }
     case "blocked":
-      return { not: inTheWay(move.rollout, site.environment.name) }
+      return { not: blockedMessage(move.rollout, site.environment.name) }
     case "resume":
       return { does: `goes on with revision ${move.rollout.revision} at ${move.rollout.phase}` }
     case "finish":
@@ -63,14 +63,14 @@ export function intent(
 }
 
 function how(
-  { revision, stable }: Extract<Move, { kind: "begin" }>,
+  { revision, stable }: Extract<DeployAction, { kind: "begin" }>,
   { strategy, steps }: Target["settings"],
   analysis: AnalysisSettings,
 ): string {
   if (stable === undefined) return `revision ${revision}, the first one`
   if (strategy === "blue-green") return `revision ${revision} instead of ${stable}, blue-green`
   const shares = [...steps.map(({ weight }) => weight), 100].map((weight) => `${weight} %`).join(", ")
-  const afresh = isJudgedAfresh({ strategy, kind: "deploy", stable }, analysis)
+  const afresh = usesFreshBaseline({ strategy, kind: "deploy", stable }, analysis)
   const judged = afresh ? `, judged against a fresh baseline of as many pods as ${stable} has` : ""
   return `revision ${revision} instead of ${stable}, canary with ${shares}${judged}`
 }
@@ -79,7 +79,7 @@ function how(
 export async function changesOf(
   { objects, move }: Prepared,
   { revisions, service, site }: Target,
-): Promise<Change[]> {
+): Promise<ObjectChange[]> {
   if (move.kind !== "begin") return []
   const { cluster } = site
   const counterpart = ({ apiVersion, kind }: Manifest, revision: number): Manifest => {
@@ -97,9 +97,9 @@ export async function changesOf(
         own && move.stable !== undefined ? await cluster.read(counterpart(object, move.stable)) : undefined
       // Who deploys may make these and not change them, so the API server cannot be asked what an apply would do.
       const written = ["ConfigMap", "Secret"].includes(object.kind ?? "")
-      if (written && live) return difference(live, live)
+      if (written && live) return diffObject(live, live)
       const wanted = written ? object : await cluster.apply(object, { dryRun: true })
-      return difference(live, wanted, before)
+      return diffObject(live, wanted, before)
     }),
   )
 }
@@ -111,7 +111,7 @@ export function describe({ environment, steps, changes, refusals }: Plan): strin
   })
   return [
     [`The deploy to ${environment}:`, ...lines].join("\n"),
-    ...(changes.length > 0 ? [describePlan(changes)] : []),
+    ...(changes.length > 0 ? [formatChanges(changes)] : []),
     ...(refusals.length > 0 ? [describeRefusals(refusals)] : []),
   ].join("\n\n")
 }

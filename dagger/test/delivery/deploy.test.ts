@@ -307,16 +307,16 @@ describe("rollback", () => {
   })
 })
 
-describe("a deploy with a judge that asks for a fresh baseline", () => {
-  const judge = (baseline: string) =>
-    `analysis: { judge: { metric: error-rate, confidence: 98, points: 50, baseline: ${baseline} } }`
+describe("a deploy with a comparison that asks for a fresh baseline", () => {
+  const comparison = (baseline: string) =>
+    `analysis: { comparison: { metric: error-rate, confidence: 98, points: 50, baseline: ${baseline} } }`
   const beside = "api-2-baseline"
   const phase = "pitwall.dev/phase"
 
   /** A deploy of a second revision, once it is in a phase. */
   async function under(there: string, more: Parameters<Platform["deploy"]>[1] = { strategy: "canary" }) {
     const platform = new Platform()
-    platform.set(judge("fresh"))
+    platform.set(comparison("fresh"))
     await platform.deploy("a")
     expect(platform.cluster.all("Deployment")).toHaveLength(1)
     const reached = new Promise<void>((resolve) => {
@@ -353,9 +353,9 @@ describe("a deploy with a judge that asks for a fresh baseline", () => {
   ])("begins with a %s baseline, and goes on so when the settings say %s", async (first, then, fresh) => {
     const platform = new Platform()
     await platform.deploy("a")
-    platform.set(judge(first))
+    platform.set(comparison(first))
     const site = platform.site({ dies: 60 })
-    platform.set(judge(then))
+    platform.set(comparison(then))
     void platform.deploy("b", { strategy: "canary" }, site).catch(() => undefined)
     await platform.clock.until(site.dead)
     const { [phase]: reached } = platform.cluster.get("HTTPRoute", "api")?.metadata?.annotations ?? {}
@@ -378,7 +378,7 @@ describe("a deploy with a judge that asks for a fresh baseline", () => {
     const platform = new Platform()
     await platform.deploy("a")
     const shown = async (baseline: string) => {
-      platform.set(judge(baseline))
+      platform.set(comparison(baseline))
       const wish = { images: { api: image("b") }, secrets: {}, reason: "", author: "alan", override: "" }
       return describePlan(await plan(platform.site(), { ...wish, strategy: "canary" }))
     }

@@ -1,6 +1,6 @@
 import { readFileSync } from "node:fs"
 import type { V1Role } from "@kubernetes/client-node"
-import type { Observation } from "../../src/backends/analysis/observation.js"
+import type { Sample } from "../../src/backends/analysis/sample.js"
 import { AuditLog, operations } from "../../src/delivery/audit.js"
 import { environmentOf, type EnvironmentName, readDeploy } from "../../src/configuration/deploy.js"
 import { deploy, type Wish } from "../../src/delivery/executor.js"
@@ -28,7 +28,7 @@ environments:
       scaleDownDelay: 3s
       abortDelay: 2s
     guards: { holidays: [{ date: 03-03, name: A holiday }] }
-analysis: { interval: 2s, patience: 60s, rules: [{ metric: error-rate, above: 10, for: 4s }] }
+analysis: { interval: 2s, noDataTimeout: 60s, rules: [{ metric: error-rate, above: 10, for: 4s }] }
 `
 
 const roles = accessObjects({
@@ -90,7 +90,7 @@ export class Platform {
           },
         },
       ]),
-      source: { name: "fake", observe: ({ revision }) => Promise.resolve(this.observed(revision)) },
+      source: { name: "fake", sample: ({ revision }) => Promise.resolve(this.observed(revision)) },
       say: (line) => this.said.push(line),
       dead: client.dead,
     }
@@ -165,7 +165,7 @@ export class Platform {
     }
   }
 
-  private observed(revision: number): Observation {
+  private observed(revision: number): Sample {
     const errors = this.failing.has(revision) ? 100 : 0
     const pods = { wanted: 2, failing: 0 }
     return { at: this.cluster.now(), seconds: 2, requests: 100, errors, p95: 20, pods }
