@@ -1,6 +1,5 @@
 import { dag, type Directory, type File, type Workspace } from "@dagger.io/dagger"
 import { stringify } from "yaml"
-import { type Strategy, strategies } from "../backends/rollout/rollout.js"
 import { Desk as Pipeline } from "../ci/pipeline.js"
 import { accessObjects, readSubject } from "../delivery/access.js"
 import type { Component } from "../delivery/component.js"
@@ -24,6 +23,7 @@ import {
   readEnvironment,
   secretsOf,
 } from "../environments/environment.js"
+import { readStrategy, type Strategy } from "../delivery/strategy.js"
 import { describeImages, publish, type RegistryAccess } from "../images/publish.js"
 import { secondsOf } from "../lib/duration.js"
 import { readPlatform } from "../platform/platform.js"
@@ -282,10 +282,7 @@ export class Delivery {
 const namesOf = (components: Component[]) => components.map(({ id }) => id.name)
 
 function strategyOf({ strategy }: Selection): { strategy?: Strategy } {
-  if (strategy === "") return {}
-  const found = strategies.find((known) => known === strategy)
-  if (!found) throw new Error(`there is no strategy "${strategy}"; allowed: ${strategies.join(", ")}`)
-  return { strategy: found }
+  return strategy === "" ? {} : { strategy: readStrategy(strategy) }
 }
 
 /** The live release, so that a plan without images shows what changed settings would do; what was never deployed gets a placeholder. */

@@ -11,22 +11,23 @@ import type {
 } from "../delivery/component.js"
 import type { EventKind } from "../delivery/events/event.js"
 import { iso, type Journal } from "../delivery/journal.js"
+import type { Strategy } from "../delivery/strategy.js"
 import type { Release, ReleasedImage } from "../delivery/release.js"
 import type { Clock } from "../lib/clock.js"
 import type { AnalysisSettings } from "./analysis/rules.js"
 import type { MetricsSource } from "./analysis/sources.js"
-import { inTheWay, presentOf } from "./decisions.js"
-import { type Health, healthOf } from "./health.js"
-import { names, type Whose } from "./manifests/labels.js"
+import { blockedMessage, stableRevision } from "./decisions.js"
+import { type Health, parseHealth } from "./health.js"
+import { objectNames, type PodRole } from "./manifests/labels.js"
 import { stableService } from "./manifests/objects.js"
 import { planOf, type Prepared, prepare } from "./prepare.js"
 import { revert } from "./revert.js"
 import { Revisions } from "./revisions/revisions.js"
 import type { RolloutSettings } from "./rollout/configuration.js"
-import { Controller, type Means, tidy } from "./rollout/controller.js"
+import { Controller, type RolloutContext, cleanUp } from "./rollout/controller.js"
 import { Lease } from "./rollout/lease.js"
 import { RolloutRecord } from "./rollout/record.js"
-import { isJudgedAfresh, isOver, type Rollout, type Strategy, takeOver } from "./rollout/rollout.js"
+import { usesFreshBaseline, isOver, type Rollout, takeOver } from "./rollout/rollout.js"
 import type { BackendEnvironment, BackendSettings } from "./settings.js"
 import { statusOf } from "./status.js"
 
@@ -87,7 +88,7 @@ export class Backend implements Component {
   }
 
   async current(): Promise<ReleasedImage | undefined> {
-    const number = presentOf(await this.record.read())
+    const number = stableRevision(await this.record.read())
     const revision = number === undefined ? undefined : await this.revisions.find(number)
     if (!revision) return undefined
     return { reference: revision.image, ...(revision.schema && { migrations: revision.schema }) }
@@ -124,7 +125,7 @@ export class Backend implements Component {
   async health(revision?: number): Promise<Health> {
     let health: Health = { ok: false, reason: "" }
     for (let left = healthCheck.tries; left > 0; left--) {
-      health = await this.request("/health/ready", revision).then(healthOf, unreachable)
+      health = await this.request("/health/ready", revision).then(parseHealth, unreachable)
       if (health.ok) break
       await this.context.clock.pause(healthCheck.pause)
     }
@@ -135,10 +136,10 @@ export class Backend implements Component {
   request(
     path: string,
     revision?: number,
-    whose: Whose = "revision",
+    whose: PodRole = "revision",
   ): Promise<{ status: number; text: string }> {
     const { cluster, environment } = this.context
-    const name = revision === undefined ? this.service : names[whose](this.service, revision)
+    const name = revision === undefined ? this.service : objectNames[whose](this.service, revision)
     return cluster.proxy("services", environment.namespace, `${name}:${this.settings.workload.port}`, path)
   }
 
@@ -205,7 +206,7 @@ export class LockedBackend implements LockedComponent {
         return this.verified(await this.drive(await this.start(prepared, operation)))
       case "finish":
       case "blocked":
-        throw new Error(inTheWay(move.rollout, backend.context.environment.name))
+        throw new Error(blockedMessage(move.rollout, backend.context.environment.name))
     }
   }
 
@@ -253,7 +254,7 @@ export class LockedBackend implements LockedComponent {
   /** Does again what a command that died at the very end may have left undone. */
   async complete(rollout: Rollout): Promise<void> {
     const { context, revisions, settings } = this.backend
-    await tidy(rollout, { cluster: context.cluster, revisions, history: settings.workload.history })
+    await cleanUp(rollout, { cluster: context.cluster, revisions, history: settings.workload.history })
     await this.recordEnd(rollout)
   }
 
@@ -297,7 +298,7 @@ export class LockedBackend implements LockedComponent {
       reason: operation.reason,
       message: `revision ${revision} is brought up`,
       ...(stable !== undefined && { stable }),
-      ...(isJudgedAfresh(
+      ...(usesFreshBaseline(
         { strategy, kind: "deploy", ...(stable !== undefined && { stable }) },
         context.analysis,
       ) && {
@@ -305,7 +306,7 @@ export class LockedBackend implements LockedComponent {
       }),
     }
     const begun = await this.begin(rollout, operation)
-    await revisions.bringUp(objects, fingerprint)
+    await revisions.ensure(objects, fingerprint)
     await record.write(begun)
     return begun
   }
@@ -317,7 +318,7 @@ export class LockedBackend implements LockedComponent {
     await this.backend.recordEvent(rollout, kind, rollout.message, rollout.since)
   }
 
-  private controllerContext(): Means {
+  private controllerContext(): RolloutContext {
     const { backend, lease } = this
     const { context, record, revisions, rolloutSettings, service, settings } = backend
     const { analysis, clock, cluster, environment, metrics, say, watchdog } = context
@@ -327,23 +328,23 @@ export class LockedBackend implements LockedComponent {
       clock,
       cluster,
       lease,
-      say,
+      log: say,
       record,
       revisions,
       settings: rolloutSettings,
       source: metrics,
-      watch: watchdog,
+      watchdogProgram: watchdog,
       history: workload.history,
-      smoke: (revision) => this.smokeTest(revision),
+      smokeTest: (revision) => this.smokeTest(revision),
       probe: async (revision, whose) => {
         // The revision itself counts what comes of the requests; one that does not arrive is no data.
         await Promise.allSettled(settings.probe.map((path) => backend.request(path, revision, whose)))
       },
-      point: async (revision) => {
+      routeInternalTraffic: async (revision) => {
         const { namespace } = environment
         await cluster.apply(stableService({ namespace, service, revision, port: workload.port }))
       },
-      entered: async (rollout) => {
+      onStateChange: async (rollout) => {
         const kind = progressEvents[rollout.phase]
         if (kind) await backend.recordEvent(rollout, kind)
       },

@@ -2,18 +2,18 @@ import type { Manifest } from "../clients/kubernetes/manifest.js"
 import type { Change, ComponentPlan } from "../delivery/component.js"
 import { digestOf, type Release } from "../delivery/release.js"
 import type { Backend } from "./backend.js"
-import { compatibility, decide, fingerprintOf, inTheWay, type Move, presentOf } from "./decisions.js"
-import { difference } from "./manifests/diff.js"
+import { compatibility, decideAction, fingerprintOf, blockedMessage, type DeployAction, stableRevision } from "./decisions.js"
+import { diffObject } from "./manifests/diff.js"
 import { labels, revisionName } from "./manifests/labels.js"
-import { type Release as RevisionContents, revisionObjects } from "./manifests/objects.js"
+import { type RevisionSpec, revisionObjects } from "./manifests/objects.js"
 import type { Revision } from "./revisions/revisions.js"
-import { isJudgedAfresh, type Rollout } from "./rollout/rollout.js"
+import { usesFreshBaseline, type Rollout } from "./rollout/rollout.js"
 
 /** A deploy of one backend, worked out against what the cluster holds. */
 export interface Prepared {
   image: string
   digest: string
-  move: Move
+  move: DeployAction
   rollout?: Rollout
   /** What the cluster keeps, newest first. */
   revisions: Revision[]
@@ -42,11 +42,11 @@ export async function prepare(backend: Backend, release: Release): Promise<Prepa
   }
   const image = released.reference
   const [rollout, revisions] = await Promise.all([record.read(), inCluster.all()])
-  const { secrets, kept } = await secretsOf(backend, presentOf(rollout))
+  const { secrets, kept } = await secretsOf(backend, stableRevision(rollout))
   const digest = digestOf(image)
   const schema =
     released.migrations ?? revisions.find((known) => known.digest === digest && known.schema)?.schema
-  const contents: Omit<RevisionContents, "revision"> = {
+  const contents: Omit<RevisionSpec, "revision"> = {
     environment,
     namespace,
     service,
@@ -65,10 +65,10 @@ export async function prepare(backend: Backend, release: Release): Promise<Prepa
   const equal = await Promise.all(
     alike.map(async ({ number }) => {
       const [secret] = objectsOf(number).filter(({ kind }) => kind === "Secret")
-      return secret && (await inCluster.same(secret)) ? [number] : []
+      return secret && (await inCluster.holdsData(secret)) ? [number] : []
     }),
   )
-  const move = decide(rollout, revisions, equal.flat())
+  const move = decideAction(rollout, revisions, equal.flat())
   return {
     image,
     digest,
@@ -146,7 +146,7 @@ export function summaryOf(
     case "nothing":
       return `unchanged; revision ${move.revision} is the same and has all traffic`
     case "blocked":
-      return inTheWay(move.rollout, context.environment.name)
+      return blockedMessage(move.rollout, context.environment.name)
     case "resume":
       return `resumes revision ${move.rollout.revision} at ${move.rollout.phase}`
     case "finish":
@@ -159,14 +159,14 @@ export function summaryOf(
 }
 
 function strategyText(
-  { revision, stable }: Extract<Move, { kind: "begin" }>,
+  { revision, stable }: Extract<DeployAction, { kind: "begin" }>,
   { strategy, steps }: Backend["rolloutSettings"],
   { analysis }: Backend["context"],
 ): string {
   if (stable === undefined) return `revision ${revision}, the first one`
   if (strategy === "blue-green") return `revision ${revision} replaces ${stable}, blue-green`
   const weights = [...steps.map(({ weight }) => weight), 100].map((weight) => `${weight} %`).join(", ")
-  const fresh = isJudgedAfresh({ strategy, kind: "deploy", stable }, analysis)
+  const fresh = usesFreshBaseline({ strategy, kind: "deploy", stable }, analysis)
   const comparison = fresh ? `, compared with a fresh baseline of as many pods as ${stable} has` : ""
   return `revision ${revision} replaces ${stable}, canary with ${weights}${comparison}`
 }
@@ -191,9 +191,9 @@ async function changesOf(
         own && move.stable !== undefined ? await cluster.read(counterpart(object, move.stable)) : undefined
       // A deployer may create these but not change them, so the API server refuses a dry run of an apply.
       const createOnly = ["ConfigMap", "Secret"].includes(object.kind ?? "")
-      if (createOnly && live) return difference(live, live)
+      if (createOnly && live) return diffObject(live, live)
       const wanted = createOnly ? object : await cluster.apply(object, { dryRun: true })
-      return difference(live, wanted, before)
+      return diffObject(live, wanted, before)
     }),
   )
 }

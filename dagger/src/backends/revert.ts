@@ -1,9 +1,9 @@
 import type { Outcome, RevertRequest } from "../delivery/component.js"
 import type { Backend, LockedBackend } from "./backend.js"
-import { compatibility, inTheWay, rollbackTarget } from "./decisions.js"
-import { askToAbort } from "./rollout/controller.js"
-import { Held } from "./rollout/lease.js"
-import { stableOf } from "./rollout/record.js"
+import { compatibility, blockedMessage, rollbackTarget } from "./decisions.js"
+import { requestAbort } from "./rollout/controller.js"
+import { LeaseHeld } from "./rollout/lease.js"
+import { settledRevision } from "./rollout/record.js"
 import { isOver, type Rollout } from "./rollout/rollout.js"
 
 const routeDeleted = "its HTTPRoute was deleted meanwhile"
@@ -18,7 +18,7 @@ export async function revert(backend: Backend, request: RevertRequest): Promise<
   if (!found) throw new Error("nothing was deployed yet, so there is nothing to go back to")
   if (!isOver(found) && found.kind === "deploy") {
     const over = await abortDeploy(backend, request.reason)
-    const stable = stableOf(over)
+    const stable = settledRevision(over)
     if (over.phase === "aborted" && (request.to === undefined || request.to === stable)) {
       return { result: "promoted", message: over.message, ...(stable !== undefined && { revision: stable }) }
     }
@@ -43,7 +43,7 @@ async function exclusively<Value>(
 async function abortDeploy(backend: Backend, reason: string): Promise<Rollout> {
   const { context, record, rolloutSettings } = backend
   const { clock, cluster, environment, who } = context
-  await askToAbort(record, `taken back by ${who}: ${reason}`, () => cluster.now())
+  await requestAbort(record, `taken back by ${who}: ${reason}`, () => cluster.now())
   backend.say("its deploy is taken back")
   // The command that works on it may die at any time, so this one keeps trying to take over.
   for (let left = rolloutSettings.abortDelay + 120; left > 0; left--) {
@@ -53,7 +53,7 @@ async function abortDeploy(backend: Backend, reason: string): Promise<Rollout> {
     try {
       return await exclusively(backend, endOf)
     } catch (error) {
-      if (!(error instanceof Held)) throw error
+      if (!(error instanceof LeaseHeld)) throw error
     }
     await clock.pause(1000)
   }
@@ -75,12 +75,12 @@ async function switchBack(locked: LockedBackend, request: RevertRequest): Promis
   const found = await record.read()
   if (found && !isOver(found)) {
     const same = found.kind === "rollback" && (request.to === undefined || request.to === found.revision)
-    if (!same) throw new Error(inTheWay(found, context.environment.name))
+    if (!same) throw new Error(blockedMessage(found, context.environment.name))
     await backend.recordEvent(found, "resumed")
     return locked.verified(await locked.drive(found))
   }
   if (found) await locked.complete(found)
-  const present = stableOf(found)
+  const present = settledRevision(found)
   if (present === undefined)
     throw new Error("no revision of it was ever proven, so there is nothing to go back to")
   const kept = await revisions.all()

@@ -2,17 +2,17 @@ import type { Manifest } from "../clients/kubernetes/manifest.js"
 import type { ComponentStatus } from "../delivery/component.js"
 import { columns, duration, oneLine } from "../lib/text.js"
 import type { Backend } from "./backend.js"
-import type { Backend as RouteBackend } from "./manifests/objects.js"
+import type { TrafficShare } from "./manifests/objects.js"
 import type { Revision } from "./revisions/revisions.js"
 import { leaseName } from "./rollout/lease.js"
-import { backends, type Rollout } from "./rollout/rollout.js"
+import { trafficSplit, type Rollout } from "./rollout/rollout.js"
 
 /** The state of a backend in its environment. */
 export interface BackendStatus {
   service: string
   rollout?: Rollout
   /** The share of requests of each revision and baseline, in percent. */
-  traffic: RouteBackend[]
+  traffic: TrafficShare[]
   revisions: Revision[]
   /** Fresh baselines, under the numbers of the revisions that are compared with them. */
   baselines: Revision[]
@@ -41,7 +41,7 @@ export async function statusOf(backend: Backend): Promise<ComponentStatus> {
   const silent = Math.max(0, (cluster.now() - Date.parse(renewTime ?? "")) / 1000)
   const details: BackendStatus = {
     service,
-    traffic: rollout ? backends(rollout, rolloutSettings) : [],
+    traffic: rollout ? trafficSplit(rollout, rolloutSettings) : [],
     revisions: all,
     baselines,
     ...(rollout && { rollout }),
@@ -56,11 +56,11 @@ function statusText({ service, rollout, traffic, revisions, baselines, holder }:
     ? `${holder.who} works on it, last sign of life ${duration(holder.silent)} ago`
     : "nobody works on it"
   const state = rollout ? `${rollout.kind} of revision ${rollout.revision}: ${rollout.phase}` : "no rollout"
-  const row = ({ number, digest, made, outcome, ready, wanted }: Revision, baseline = false) => {
+  const row = ({ number, digest, createdAt, outcome, ready, wanted }: Revision, baseline = false) => {
     const share = traffic.find((one) => one.revision === number && (one.baseline ?? false) === baseline)
     const pods = wanted === 0 ? "–" : `${ready} of ${wanted}`
     const [name, proof] = baseline ? [`${number}-baseline`, "–"] : [`${number}`, outcome ?? "not proven"]
-    return [name, `${share?.weight ?? 0} %`, pods, proof, digest.slice(0, 19), made]
+    return [name, `${share?.weight ?? 0} %`, pods, proof, digest.slice(0, 19), createdAt]
   }
   const rows = [...revisions.map((each) => row(each)), ...baselines.map((each) => row(each, true))]
   return [

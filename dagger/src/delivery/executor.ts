@@ -13,7 +13,7 @@ import {
   type RevertRequest,
 } from "./component.js"
 import type { GuardPolicy } from "./guards/configuration.js"
-import { approvalFor, type Facts, override, type Refusal, refusals } from "./guards/guards.js"
+import { approvalFor, type GuardInput, applyOverride, type Refusal, evaluateGuards } from "./guards/guards.js"
 import { passedImages } from "./history.js"
 import { iso, type Journal } from "./journal.js"
 import { type DeployPlan, planText, refusalsText } from "./plan.js"
@@ -108,7 +108,7 @@ export async function plan(
 ): Promise<DeployPlan> {
   const found = await planOf(context, components, request.release)
   const facts = await factsOf(context, request, found.components, undefined)
-  return { ...found, refusals: facts ? refusals(context.guards, facts) : [] }
+  return { ...found, refusals: facts ? evaluateGuards(context.guards, facts) : [] }
 }
 
 /**
@@ -206,14 +206,14 @@ async function permitted(
   const operation: Operation = { id, by: who, author: request.author, reason: request.reason }
   const facts = await factsOf(context, request, plans, gateResult)
   if (!facts) return operation
-  const against = refusals(guards, facts)
+  const against = evaluateGuards(guards, facts)
   const found = approvalFor(facts, guards)
   const approved = found
     ? { ...operation, approval: { id: found.id, by: found.by, at: iso(found.at) } }
     : operation
   if (against.length === 0) return approved
   const { overridden, standing } =
-    request.override === "" ? { overridden: [], standing: against } : override(against, request.override)
+    request.override === "" ? { overridden: [], standing: against } : applyOverride(against, request.override)
   const recordAll = (kind: "refused" | "overridden", message: string) =>
     Promise.all(
       starting(plans).map(({ component, start }) =>
@@ -250,7 +250,7 @@ async function factsOf(
   { author, release }: Pick<DeployRequest, "author" | "release">,
   plans: ComponentPlan[],
   gateResult: GateResult | undefined,
-): Promise<Facts | undefined> {
+): Promise<GuardInput | undefined> {
   const starts = starting(plans)
   if (starts.length === 0) return undefined
   const digests = Object.fromEntries(starts.map(({ component, start }) => [component.name, start.digest]))
@@ -276,7 +276,7 @@ async function factsOf(
   }
 }
 
-async function recordedPass(audits: AuditLog[]): Promise<Facts["checked"]> {
+async function recordedPass(audits: AuditLog[]): Promise<GuardInput["checked"]> {
   const trails = await Promise.all(audits.map((audit) => audit.read()))
   return passedImages(trails.flatMap(({ events }) => events))
 }
@@ -298,7 +298,7 @@ async function recordChecks(
   )
 }
 
-function remedies(standing: Refusal[], { digests }: Facts, environment: string): string {
+function remedies(standing: Refusal[], { digests }: GuardInput, environment: string): string {
   const images = Object.entries(digests).map(([service, digest]) => `--image ${service}=${digest}`)
   return [
     ...(standing.some(({ guard }) => guard === "approval")

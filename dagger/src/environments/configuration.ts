@@ -2,7 +2,7 @@ import { z } from "zod"
 import { analysisSection } from "../backends/analysis/rules.js"
 import { ConfigurationError, type Layer, readLayers, section } from "../lib/document.js"
 import { guardsSection } from "../delivery/guards/configuration.js"
-import { variable, workloadSection } from "../backends/manifests/configuration.js"
+import { variablePattern, workloadSection } from "../backends/manifests/configuration.js"
 import { rolloutSection } from "../backends/rollout/configuration.js"
 import type { BackendSettings } from "../backends/settings.js"
 import { backendSecrets, type EnvironmentName, environmentNames, secretEntry } from "./secrets.js"
@@ -37,14 +37,14 @@ const environment = section({
 const secret = section({ from: z.enum(backendSecrets).optional(), optional: z.boolean().default(false) })
 
 const secrets = z.record(z.string(), secret).transform((all, context) =>
-  Object.entries(all).map(([variableName, { from = variableName, optional }]) => {
+  Object.entries(all).map(([name, { from = name, optional }]) => {
     const fault = (message: string) => {
-      context.addIssue({ code: "custom", path: [variableName], message })
+      context.addIssue({ code: "custom", path: [name], message })
     }
-    if (!variable.test(variableName)) fault("a variable's name is of capital letters, digits and _")
+    if (!variablePattern.test(name)) fault("a variable's name is of capital letters, digits and _")
     const secret = backendSecrets.find((known) => known === from)
     if (!secret) fault(`from names one of the pipeline's secrets; allowed: ${backendSecrets.join(", ")}`)
-    return { variable: variableName, from: secret ?? "DATABASE_URL", optional }
+    return { variable: name, from: secret ?? "DATABASE_URL", optional }
   }),
 )
 

@@ -3,7 +3,6 @@ import { Backend } from "../backends/backend.js"
 import { Datadog } from "../backends/analysis/datadog.js"
 import { type MetricsSource, PodMetrics } from "../backends/analysis/sources.js"
 import { ClusterPods } from "../backends/revisions/pods.js"
-import type { Strategy } from "../backends/rollout/rollout.js"
 import { type Cluster, Kubernetes } from "../clients/kubernetes/client.js"
 import { Approvals } from "../delivery/approvals.js"
 import { AuditLog } from "../delivery/audit.js"
@@ -12,6 +11,7 @@ import { EventFile } from "../delivery/events/file.js"
 import { Notifier } from "../delivery/events/notifier.js"
 import type { DeliveryContext } from "../delivery/executor.js"
 import { Journal, newId } from "../delivery/journal.js"
+import type { Strategy } from "../delivery/strategy.js"
 import { monotonic } from "../lib/clock.js"
 import {
   backendSettings,
@@ -97,7 +97,7 @@ async function open(source: Directory, name: string, connection: Connection): Pr
   const { kubeconfig, kubeToken, settings } = connection
   const [{ configuration, environment }, watchdog, secrets] = await Promise.all([
     readEnvironment(source, name, settings),
-    source.file("dagger/config/kubernetes/watch.py").contents(),
+    source.file("dagger/config/kubernetes/watchdog.py").contents(),
     secretsOf(connection),
   ])
   if (!kubeconfig) {

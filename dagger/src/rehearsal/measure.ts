@@ -1,5 +1,5 @@
 import { columns, duration } from "../lib/text.js"
-import type { Strategy } from "../backends/rollout/rollout.js"
+import type { Strategy } from "../delivery/strategy.js"
 import type { Expected } from "./faults.js"
 import type { PeerName } from "./peers/index.js"
 

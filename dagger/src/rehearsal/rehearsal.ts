@@ -9,7 +9,7 @@ import {
   type Placement,
   placements,
 } from "../configuration/deploy.js"
-import { presentOf } from "../backends/decisions.js"
+import { stableRevision } from "../backends/decisions.js"
 import { deploy } from "../delivery/executor.js"
 import { rollback } from "../backends/rollback.js"
 import { newId, type Site, Target } from "../backends/target.js"
@@ -17,7 +17,8 @@ import { type Cluster, Kubernetes } from "../clients/kubernetes/client.js"
 import { ClusterPods } from "../backends/revisions/pods.js"
 import { Notifier } from "../delivery/events/notifier.js"
 import { oneLine } from "../lib/text.js"
-import { backends, type Rollout, type Strategy } from "../backends/rollout/rollout.js"
+import { trafficSplit, type Rollout } from "../backends/rollout/rollout.js"
+import type { Strategy } from "../delivery/strategy.js"
 import { type Around, type Fault, faultOf, type Moment } from "./faults.js"
 import { addresses, underLoad } from "./load.js"
 import { figuresOf, type Recording, type Rehearsed, type Sight, unmet } from "./measure.js"
@@ -103,7 +104,7 @@ class Witness {
   private see(rollout: Rollout | undefined): void {
     if (!rollout || rollout.id === this.past) return
     const { phase, revision } = rollout
-    const share = backends(rollout, this.target.settings).find(
+    const share = trafficSplit(rollout, this.target.settings).find(
       (backend) => backend.revision === revision && !backend.baseline,
     )
     const sight = { at: Date.now(), phase, weight: share?.weight ?? 0 }
@@ -147,7 +148,7 @@ export class Rehearsals {
     const recording = await this.record(
       mark,
       this.host,
-      { namespace, revision: presentOf(before) ?? 0, service: this.setting.service },
+      { namespace, revision: stableRevision(before) ?? 0, service: this.setting.service },
       async () => {
         const witness = new Witness(target, before?.id)
         message = await this.act(fault.around, wish, witness)
@@ -158,7 +159,7 @@ export class Rehearsals {
     const figures = figuresOf(recording)
     const surprises = unmet(figures, fault.expected[strategy])
     // What comes next is not to be compared with a revision that has the fault.
-    if (fault.planted && figures.outcome === "promoted") await this.back(presentOf(before))
+    if (fault.planted && figures.outcome === "promoted") await this.back(stableRevision(before))
     return { fault: name, strategy, figures, unmet: surprises, message: oneLine(message, 500) }
   }
 
@@ -207,7 +208,7 @@ export class Rehearsals {
     const load = await underLoad(
       { id: mark, cluster: stage.cluster.service, host, paths, rate },
       stage.admin,
-      async () => (await source.observe({ ...traffic, role: "stable" })).requests >= rate / 2,
+      async () => (await source.sample({ ...traffic, role: "stable" })).requests >= rate / 2,
       async () => {
         sights = await act()
       },

@@ -449,16 +449,16 @@ describe("rollback", () => {
   })
 })
 
-describe("a deploy with a judge that asks for a fresh baseline", () => {
-  const judge = (baseline: string) =>
-    `analysis: { judge: { metric: error-rate, confidence: 98, points: 50, baseline: ${baseline} } }`
+describe("a deploy with a comparison that asks for a fresh baseline", () => {
+  const comparison = (baseline: string) =>
+    `analysis: { comparison: { metric: error-rate, confidence: 98, points: 50, baseline: ${baseline} } }`
   const beside = "api-2-baseline"
   const phase = "pitwall.dev/phase"
 
   /** A deploy of a second revision, once it is in a phase. */
   async function under(there: string, more: Parameters<FakePlatform["deploy"]>[1] = { strategy: "canary" }) {
     const platform = new FakePlatform()
-    platform.set(judge("fresh"))
+    platform.set(comparison("fresh"))
     await platform.deploy("a")
     expect(platform.cluster.all("Deployment")).toHaveLength(1)
     const reached = new Promise<void>((resolve) => {
@@ -495,9 +495,9 @@ describe("a deploy with a judge that asks for a fresh baseline", () => {
   ])("begins with a %s baseline, and goes on so when the settings say %s", async (first, then, fresh) => {
     const platform = new FakePlatform()
     await platform.deploy("a")
-    platform.set(judge(first))
+    platform.set(comparison(first))
     const command = platform.command({ dies: 60, strategy: "canary" })
-    platform.set(judge(then))
+    platform.set(comparison(then))
     void platform.deploy("b", {}, command).catch(() => undefined)
     await platform.clock.until(command.dead)
     const { [phase]: reached } = platform.cluster.get("HTTPRoute", "api")?.metadata?.annotations ?? {}
@@ -520,7 +520,7 @@ describe("a deploy with a judge that asks for a fresh baseline", () => {
     const platform = new FakePlatform()
     await platform.deploy("a")
     const shown = async (baseline: string) => {
-      platform.set(judge(baseline))
+      platform.set(comparison(baseline))
       return planned(platform.command({ strategy: "canary" }), "b")
     }
     expect(await shown("fresh")).toContain(", compared with a fresh baseline of as many pods as 1 has, ")

@@ -1,8 +1,8 @@
 import { readFileSync } from "node:fs"
 import type { V1Role } from "@kubernetes/client-node"
-import type { Observation } from "../../src/backends/analysis/observation.js"
+import type { Sample } from "../../src/backends/analysis/sample.js"
 import { Backend } from "../../src/backends/backend.js"
-import type { Strategy } from "../../src/backends/rollout/rollout.js"
+import type { Strategy } from "../../src/delivery/strategy.js"
 import type { Cluster } from "../../src/clients/kubernetes/client.js"
 import type { Plain } from "../../src/clients/kubernetes/manifest.js"
 import { accessObjects, approvalsNamespace } from "../../src/delivery/access.js"
@@ -147,7 +147,7 @@ export class FakePlatform {
       clock: this.clock,
       metrics: {
         name: "fake",
-        observe: ({ service, revision }: { service: string; revision: number }) =>
+        sample: ({ service, revision }: { service: string; revision: number }) =>
           Promise.resolve(this.observed(service, revision)),
       },
       ...(strategy && { strategy }),
@@ -252,7 +252,7 @@ export class FakePlatform {
     }
   }
 
-  private observed(service: string, revision: number): Observation {
+  private observed(service: string, revision: number): Sample {
     const errors = this.failing.has(revision) || this.failingServices.has(service) ? 100 : 0
     const pods = { wanted: 2, failing: 0 }
     return { at: this.cluster.now(), seconds: 2, requests: 100, errors, p95: 20, pods }

@@ -37,7 +37,7 @@ environments:
     rollout: ${rollout}
     guards: { hours: null, holidays: [] }
     services: { api: { replicas: { min: 1, max: 2 } } }
-analysis: { interval: 2s, patience: 60s, rules: [{ metric: error-rate, above: 10, for: 4s, requests: 1 }] }
+analysis: { interval: 2s, noDataTimeout: 60s, rules: [{ metric: error-rate, above: 10, for: 4s, requests: 1 }] }
 `
 
 /** This machine, as containers of the engine reach it. */

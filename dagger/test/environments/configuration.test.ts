@@ -91,13 +91,13 @@ analysis: { rules: [{ metric: error-rate, above: 10, for: 5s }] }
     })
     expect(after.environments.production.guards.hours).toBeUndefined()
     expect(after.environments.production.guards.holidays).toHaveLength(11)
-    expect(after.analysis).toMatchObject({ patience: 600, rules: [{ metric: "error-rate", for: 5 }] })
+    expect(after.analysis).toMatchObject({ noDataTimeout: 600, rules: [{ metric: "error-rate", for: 5 }] })
     expect(after.environments.staging).toEqual(before.environments.staging)
   })
 
   it("are named with their own line where they are wrong", () => {
-    expect(() => over("analysis:\n  patience: soon\n")).toThrow(
-      /^rehearsal.yaml:2: analysis.patience: .*found "soon"/,
+    expect(() => over("analysis:\n  noDataTimeout: soon\n")).toThrow(
+      /^rehearsal.yaml:2: analysis.noDataTimeout: .*found "soon"/,
     )
     expect(() => over("environments:\n  staging:\n    services:\n      web: { hostnames: [a.b] }\n")).toThrow(
       "rehearsal.yaml:4: environments.staging.services.web: no such service; allowed: api, f1-backend",

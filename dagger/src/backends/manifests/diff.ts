@@ -24,7 +24,7 @@ const noise = {
  * @param wanted as it would be: what the API server answered to a dry run, with its defaults filled in
  * @param before for an object of a new revision, its counterpart of the present one, to say what is new about it
  */
-export function difference(live: Manifest | undefined, wanted: Manifest, before?: Manifest): Change {
+export function diffObject(live: Manifest | undefined, wanted: Manifest, before?: Manifest): Change {
   const object = nameOf(wanted)
   if (live) {
     const fields = changes(plain(live), plain(wanted), "")
