@@ -20,7 +20,7 @@ import type { Output } from "./api/output.js"
 import { SecurityChecks } from "./api/security.js"
 import { ModuleChecks, PythonLibrary, PythonService, ReactApp, ReactLibrary } from "./api/services.js"
 import type { Connection } from "./environments/environment.js"
-import { RehearsalDesk } from "./rehearsal/desk.js"
+import { RehearsalRunner } from "./rehearsal/runner.js"
 import { faultTable } from "./rehearsal/faults.js"
 
 @object()
@@ -380,7 +380,7 @@ export class Pitwall {
     peer: string[] = [],
     asJson = false,
   ): Promise<string> {
-    return new RehearsalDesk(this.source).rehearse({
+    return new RehearsalRunner(this.source).rehearse({
       faults: fault,
       strategies: strategy,
       service,

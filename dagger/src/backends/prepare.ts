@@ -1,8 +1,15 @@
 import type { Manifest } from "../clients/kubernetes/manifest.js"
 import type { Change, ComponentPlan } from "../delivery/component.js"
 import { digestOf, type Release } from "../delivery/release.js"
-import type { Backend } from "./backend.js"
-import { compatibility, decideAction, fingerprintOf, blockedMessage, type DeployAction, stableRevision } from "./decisions.js"
+import type { DeployedService } from "./deployed-service.js"
+import {
+  compatibility,
+  decideAction,
+  fingerprintOf,
+  blockedMessage,
+  type DeployAction,
+  stableRevision,
+} from "./decisions.js"
 import { diffObject } from "./manifests/diff.js"
 import { labels, revisionName } from "./manifests/labels.js"
 import { type RevisionSpec, revisionObjects } from "./manifests/objects.js"
@@ -27,12 +34,12 @@ export interface Prepared {
 }
 
 /**
- * Works out what a deploy of a release does to a backend. Changes nothing.
+ * Works out what a deploy of a release does to a deployed. Changes nothing.
  *
  * @throws Error when the release has no image of it, or a secret is neither given nor in the cluster
  */
-export async function prepare(backend: Backend, release: Release): Promise<Prepared> {
-  const { context, record, revisions: inCluster, rolloutSettings, service, settings } = backend
+export async function prepare(deployed: DeployedService, release: Release): Promise<Prepared> {
+  const { context, record, revisions: inCluster, rolloutSettings, name: service, settings } = deployed
   const { name: environment, namespace } = context.environment
   const released = release.images[service]
   if (!released) {
@@ -42,7 +49,7 @@ export async function prepare(backend: Backend, release: Release): Promise<Prepa
   }
   const image = released.reference
   const [rollout, revisions] = await Promise.all([record.read(), inCluster.all()])
-  const { secrets, kept } = await secretsOf(backend, stableRevision(rollout))
+  const { secrets, kept } = await secretsOf(deployed, stableRevision(rollout))
   const digest = digestOf(image)
   const schema =
     released.migrations ?? revisions.find((known) => known.digest === digest && known.schema)?.schema
@@ -84,7 +91,7 @@ export async function prepare(backend: Backend, release: Release): Promise<Prepa
 
 /** The values of a backend's secrets: those given, otherwise those of the present revision. */
 async function secretsOf(
-  { context, settings, service }: Backend,
+  { context, settings, name: service }: DeployedService,
   present: number | undefined,
 ): Promise<{ secrets: Record<string, string>; kept: string[] }> {
   const { cluster, environment, secrets: given } = context
@@ -108,9 +115,9 @@ async function secretsOf(
 }
 
 /** The plan of a backend as every component has one. */
-export async function planOf(backend: Backend, prepared: Prepared): Promise<ComponentPlan> {
+export async function planOf(deployed: DeployedService, prepared: Prepared): Promise<ComponentPlan> {
   const { move, digest, revisions, schema } = prepared
-  const { strategy } = backend.rolloutSettings
+  const { strategy } = deployed.rolloutSettings
   const actions = {
     nothing: "none",
     resume: "resume",
@@ -119,10 +126,10 @@ export async function planOf(backend: Backend, prepared: Prepared): Promise<Comp
     begin: "start",
   } as const
   return {
-    component: backend.id,
+    component: deployed.id,
     action: actions[move.kind],
-    summary: summaryOf(backend, prepared),
-    changes: await changesOf(backend, prepared),
+    summary: summaryOf(deployed, prepared),
+    changes: await changesOf(deployed, prepared),
     ...((move.kind === "begin" || move.kind === "finish") && {
       start: {
         digest,
@@ -139,7 +146,7 @@ export async function planOf(backend: Backend, prepared: Prepared): Promise<Comp
 
 /** What happens to a backend, in one sentence. */
 export function summaryOf(
-  { context, rolloutSettings }: Pick<Backend, "context" | "rolloutSettings">,
+  { context, rolloutSettings }: Pick<DeployedService, "context" | "rolloutSettings">,
   { move, image, kept }: Pick<Prepared, "move" | "image" | "kept">,
 ): string {
   switch (move.kind) {
@@ -160,8 +167,8 @@ export function summaryOf(
 
 function strategyText(
   { revision, stable }: Extract<DeployAction, { kind: "begin" }>,
-  { strategy, steps }: Backend["rolloutSettings"],
-  { analysis }: Backend["context"],
+  { strategy, steps }: DeployedService["rolloutSettings"],
+  { analysis }: DeployedService["context"],
 ): string {
   if (stable === undefined) return `revision ${revision}, the first one`
   if (strategy === "blue-green") return `revision ${revision} replaces ${stable}, blue-green`
@@ -173,7 +180,7 @@ function strategyText(
 
 /** What would change in the cluster, by a dry run of its API server. */
 async function changesOf(
-  { context, revisions, service }: Backend,
+  { context, revisions, name: service }: DeployedService,
   { objects, move }: Prepared,
 ): Promise<Change[]> {
   if (move.kind !== "begin") return []

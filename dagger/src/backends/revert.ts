@@ -1,5 +1,6 @@
 import type { Outcome, RevertRequest } from "../delivery/component.js"
-import type { Backend, LockedBackend } from "./backend.js"
+import type { DeployedService } from "./deployed-service.js"
+import { LockedBackend } from "./locked-backend.js"
 import { compatibility, blockedMessage, rollbackTarget } from "./decisions.js"
 import { requestAbort } from "./rollout/controller.js"
 import { LeaseHeld } from "./rollout/lease.js"
@@ -13,25 +14,25 @@ const routeDeleted = "its HTTPRoute was deleted meanwhile"
  *
  * @throws Error when there is nothing to return to, or the database has moved past what the revision can read
  */
-export async function revert(backend: Backend, request: RevertRequest): Promise<Outcome> {
-  const found = await backend.record.read()
+export async function revert(deployed: DeployedService, request: RevertRequest): Promise<Outcome> {
+  const found = await deployed.record.read()
   if (!found) throw new Error("nothing was deployed yet, so there is nothing to go back to")
   if (!isOver(found) && found.kind === "deploy") {
-    const over = await abortDeploy(backend, request.reason)
+    const over = await abortDeploy(deployed, request.reason)
     const stable = settledRevision(over)
     if (over.phase === "aborted" && (request.to === undefined || request.to === stable)) {
       return { result: "promoted", message: over.message, ...(stable !== undefined && { revision: stable }) }
     }
-    backend.say(`all traffic is on revision ${stable ?? "–"}; next: ${request.to ?? "the one before"}`)
+    deployed.say(`all traffic is on revision ${stable ?? "–"}; next: ${request.to ?? "the one before"}`)
   }
-  return exclusively(backend, (locked) => switchBack(locked, request))
+  return exclusively(deployed, (locked) => switchBack(locked, request))
 }
 
 async function exclusively<Value>(
-  backend: Backend,
+  deployed: DeployedService,
   task: (locked: LockedBackend) => Promise<Value>,
 ): Promise<Value> {
-  const locked = await backend.lock()
+  const locked = await LockedBackend.take(deployed)
   try {
     return await task(locked)
   } finally {
@@ -40,18 +41,18 @@ async function exclusively<Value>(
 }
 
 /** Has the deploy in progress aborted: by the command that works on it while that lives, otherwise by this one. */
-async function abortDeploy(backend: Backend, reason: string): Promise<Rollout> {
-  const { context, record, rolloutSettings } = backend
+async function abortDeploy(deployed: DeployedService, reason: string): Promise<Rollout> {
+  const { context, record, rolloutSettings } = deployed
   const { clock, cluster, environment, who } = context
   await requestAbort(record, `taken back by ${who}: ${reason}`, () => cluster.now())
-  backend.say("its deploy is taken back")
+  deployed.say("its deploy is taken back")
   // The command that works on it may die at any time, so this one keeps trying to take over.
   for (let left = rolloutSettings.abortDelay + 120; left > 0; left--) {
     const rollout = await record.read()
     if (!rollout) throw new Error(routeDeleted)
     if (isOver(rollout)) return rollout
     try {
-      return await exclusively(backend, endOf)
+      return await exclusively(deployed, endOf)
     } catch (error) {
       if (!(error instanceof LeaseHeld)) throw error
     }
@@ -64,19 +65,19 @@ async function abortDeploy(backend: Backend, reason: string): Promise<Rollout> {
 
 /** Drives the rollout to its end, unless it got there meanwhile. */
 async function endOf(locked: LockedBackend): Promise<Rollout> {
-  const rollout = await locked.backend.record.read()
+  const rollout = await locked.deployed.record.read()
   if (!rollout) throw new Error(routeDeleted)
   return isOver(rollout) ? rollout : locked.drive(rollout)
 }
 
 async function switchBack(locked: LockedBackend, request: RevertRequest): Promise<Outcome> {
-  const { backend } = locked
-  const { context, record, revisions, service } = backend
+  const { deployed } = locked
+  const { context, record, revisions, name: service } = deployed
   const found = await record.read()
   if (found && !isOver(found)) {
     const same = found.kind === "rollback" && (request.to === undefined || request.to === found.revision)
     if (!same) throw new Error(blockedMessage(found, context.environment.name))
-    await backend.recordEvent(found, "resumed")
+    await deployed.recordEvent(found, "resumed")
     return locked.verified(await locked.drive(found))
   }
   if (found) await locked.complete(found)

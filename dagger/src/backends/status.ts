@@ -1,7 +1,7 @@
 import type { Manifest } from "../clients/kubernetes/manifest.js"
 import type { ComponentStatus } from "../delivery/component.js"
 import { columns, duration, oneLine } from "../lib/text.js"
-import type { Backend } from "./backend.js"
+import type { DeployedService } from "./deployed-service.js"
 import type { TrafficShare } from "./manifests/objects.js"
 import type { Revision } from "./revisions/revisions.js"
 import { leaseName } from "./rollout/lease.js"
@@ -20,8 +20,8 @@ export interface BackendStatus {
   holder?: { who: string; silent: number }
 }
 
-export async function statusOf(backend: Backend): Promise<ComponentStatus> {
-  const { context, record, revisions, rolloutSettings, service } = backend
+export async function statusOf(deployed: DeployedService): Promise<ComponentStatus> {
+  const { context, record, revisions, rolloutSettings, name: service } = deployed
   const { cluster, environment } = context
   const lease: Manifest = {
     apiVersion: "coordination.k8s.io/v1",
@@ -47,7 +47,7 @@ export async function statusOf(backend: Backend): Promise<ComponentStatus> {
     ...(rollout && { rollout }),
     ...(holderIdentity && { holder: { who: holderIdentity, silent } }),
   }
-  return { component: backend.id, text: statusText(details), details }
+  return { component: deployed.id, text: statusText(details), details }
 }
 
 function statusText({ service, rollout, traffic, revisions, baselines, holder }: BackendStatus): string {

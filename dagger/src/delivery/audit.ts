@@ -1,6 +1,6 @@
 import { createHash } from "node:crypto"
 import type { V1ConfigMap } from "@kubernetes/client-node"
-import { ApiError, type Cluster } from "../clients/kubernetes/client.js"
+import { ApiError, type KubernetesApi } from "../clients/kubernetes/client.js"
 import { managedBy, type Plain } from "../clients/kubernetes/manifest.js"
 import { type DeliveryEvent, deliveryEvent, type EventKind } from "./events/event.js"
 
@@ -29,7 +29,7 @@ export interface AuditTrail {
  */
 export class AuditLog {
   constructor(
-    private readonly cluster: Cluster,
+    private readonly cluster: KubernetesApi,
     private readonly namespace: string,
   ) {}
 

@@ -1,18 +1,19 @@
 import type { Directory, File, Secret, Service } from "@dagger.io/dagger"
 import { Backend } from "../backends/backend.js"
+import type { BackendContext } from "../backends/deployed-service.js"
 import { Datadog } from "../backends/analysis/datadog.js"
 import { type MetricsSource, PodMetrics } from "../backends/analysis/sources.js"
 import { ClusterPods } from "../backends/revisions/pods.js"
-import { type Cluster, Kubernetes } from "../clients/kubernetes/client.js"
+import { type KubernetesApi, KubernetesClient } from "../clients/kubernetes/client.js"
 import { Approvals } from "../delivery/approvals.js"
 import { AuditLog } from "../delivery/audit.js"
-import type { Component } from "../delivery/component.js"
+import type { Sink } from "../delivery/events/event.js"
 import { EventFile } from "../delivery/events/file.js"
 import { Notifier } from "../delivery/events/notifier.js"
 import type { DeliveryContext } from "../delivery/executor.js"
 import { Journal, newId } from "../delivery/journal.js"
 import type { Strategy } from "../delivery/strategy.js"
-import { monotonic } from "../lib/clock.js"
+import { type Clock, monotonic } from "../lib/clock.js"
 import {
   backendSettings,
   type DeployConfiguration,
@@ -38,11 +39,9 @@ export interface Connection {
   registryService?: Service
 }
 
-/** An environment of deploy.yaml, and what the command was given to work on it. */
+/** An environment that a command works on. */
 export interface OpenEnvironment {
-  configuration: DeployConfiguration
   environment: Environment
-  cluster: Cluster
   delivery: DeliveryContext
   notifier: Notifier
   /** Values of the secrets file, by entry. */
@@ -53,7 +52,7 @@ export interface OpenEnvironment {
    * @param only names; all, if empty
    * @throws Error for a name that the environment does not have
    */
-  components(only: string[], options?: { strategy?: Strategy }): Component[]
+  components(only: string[], options?: { strategy?: Strategy }): Backend[]
 }
 
 /** Reads deploy.yaml, with the settings laid over it, and finds an environment in it. */
@@ -106,62 +105,90 @@ async function open(source: Directory, name: string, connection: Connection): Pr
     )
   }
   const [text, token] = await Promise.all([kubeconfig.plaintext(), kubeToken?.plaintext()])
-  const cluster = await Kubernetes.connect(text, { ...(token !== undefined && { token }) })
-  const who = await cluster.whoAmI()
-  const id = newId(cluster.now())
-  const say = (line: string) => {
-    console.log(line)
-  }
-  const now = () => cluster.now()
-  const audit = new AuditLog(cluster, environment.namespace)
-  const notifier = new Notifier([new EventFile(environment.name)])
-  const journal = new Journal({ environment: environment.name, by: who, operation: id, audit, notifier, now })
-  const before = environment.after && environmentOf(configuration, environment.after)
-  const delivery: DeliveryContext = {
-    environment: environment.name,
-    guards: environment.guards,
-    who,
-    id,
-    journal,
-    now,
-    say,
-    approvals: new Approvals(cluster, environment.namespace),
-    audits: [audit, ...(before ? [new AuditLog(cluster, before.namespace)] : [])],
-  }
-  return {
+  const cluster = await KubernetesClient.connect(text, { ...(token !== undefined && { token }) })
+  return openEnvironment({
     configuration,
     environment,
     cluster,
-    delivery,
+    who: await cluster.whoAmI(),
+    watchdog,
+    secrets,
+    metrics: () => metricsOf(cluster, environment, secrets),
+    sinks: [new EventFile(environment.name)],
+    clock: monotonic,
+    say: (line) => {
+      console.log(line)
+    },
+  })
+}
+
+/** What a command works on an environment with. */
+export interface EnvironmentOptions {
+  configuration: DeployConfiguration
+  environment: Environment
+  cluster: KubernetesApi
+  /** Who runs the command, as the API server knows them. */
+  who: string
+  /** The program of the watchdog. */
+  watchdog: string
+  /** Values of the secrets file, by entry. */
+  secrets: Record<string, string>
+  /** Called when components are opened: a command that measures nothing needs no keys. */
+  metrics: () => MetricsSource
+  sinks: Sink[]
+  clock: Clock
+  say: (line: string) => void
+}
+
+/** Puts together what a command needs of an environment. Asks the cluster nothing. */
+export function openEnvironment(options: EnvironmentOptions): OpenEnvironment {
+  const { configuration, environment, cluster, who, watchdog, secrets, metrics, sinks, clock, say } = options
+  const now = () => cluster.now()
+  const id = newId(now())
+  const audit = new AuditLog(cluster, environment.namespace)
+  const notifier = new Notifier(sinks)
+  const journal = new Journal({ environment: environment.name, by: who, operation: id, audit, notifier, now })
+  const before = environment.after && environmentOf(configuration, environment.after)
+  return {
+    environment,
     notifier,
     secrets,
-    components: (only, { strategy } = {}) =>
-      backendSettings(configuration, environment, only).map(
-        (backend) =>
-          new Backend(
-            {
-              environment,
-              analysis: configuration.analysis,
-              cluster,
-              who,
-              id,
-              journal,
-              watchdog,
-              secrets,
-              say,
-              clock: monotonic,
-              metrics: metricsOf(cluster, environment, secrets),
-              ...(strategy && { strategy }),
-            },
-            backend,
-          ),
-      ),
+    delivery: {
+      environment: environment.name,
+      guards: environment.guards,
+      who,
+      id,
+      journal,
+      now,
+      say,
+      approvals: new Approvals(cluster, environment.namespace),
+      audits: [audit, ...(before ? [new AuditLog(cluster, before.namespace)] : [])],
+    },
+    components: (only, { strategy } = {}) => {
+      const context: BackendContext = {
+        environment,
+        analysis: configuration.analysis,
+        cluster,
+        who,
+        id,
+        journal,
+        watchdog,
+        secrets,
+        say,
+        clock,
+        metrics: metrics(),
+        ...(strategy && { strategy }),
+      }
+      return backendSettings(configuration, environment, only).map(
+        (settings) => new Backend(context, settings),
+      )
+    },
   }
 }
 
 /** @throws Error when metrics come from Datadog and its keys are missing */
 function metricsOf(
-  cluster: Cluster,
+  cluster: KubernetesApi,
   { datadog }: Environment,
   { DATADOG_API_KEY: api, DATADOG_APP_KEY: application }: Record<string, string>,
 ): MetricsSource {

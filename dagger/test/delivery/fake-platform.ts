@@ -1,21 +1,17 @@
 import { readFileSync } from "node:fs"
 import type { V1Role } from "@kubernetes/client-node"
 import type { Sample } from "../../src/backends/analysis/sample.js"
-import { Backend } from "../../src/backends/backend.js"
 import type { Strategy } from "../../src/delivery/strategy.js"
-import type { Cluster } from "../../src/clients/kubernetes/client.js"
+import type { KubernetesApi } from "../../src/clients/kubernetes/client.js"
 import type { Plain } from "../../src/clients/kubernetes/manifest.js"
 import { accessObjects, approvalsNamespace } from "../../src/delivery/access.js"
-import { Approvals } from "../../src/delivery/approvals.js"
-import { AuditLog } from "../../src/delivery/audit.js"
 import type { Component, RevertRequest } from "../../src/delivery/component.js"
 import type { Notification } from "../../src/delivery/events/event.js"
-import { Notifier } from "../../src/delivery/events/notifier.js"
 import { deploy, type DeliveryContext, type DeployRequest, rollback } from "../../src/delivery/executor.js"
 import { operationsOf } from "../../src/delivery/history.js"
-import { Journal, newId } from "../../src/delivery/journal.js"
 import type { Release } from "../../src/delivery/release.js"
-import { backendSettings, environmentOf, readDeploy } from "../../src/environments/configuration.js"
+import { environmentOf, readDeploy } from "../../src/environments/configuration.js"
+import { openEnvironment } from "../../src/environments/environment.js"
 import type { EnvironmentName } from "../../src/environments/secrets.js"
 import { FakeCluster } from "../clients/kubernetes/fake.js"
 import { FakeClock } from "../lib/fake-clock.js"
@@ -34,7 +30,7 @@ environments:
       scaleDownDelay: 3s
       abortDelay: 2s
     guards: { holidays: [{ date: 03-03, name: A holiday }] }
-analysis: { interval: 2s, patience: 60s, rules: [{ metric: error-rate, above: 10, for: 4s }] }
+analysis: { interval: 2s, noDataTimeout: 60s, rules: [{ metric: error-rate, above: 10, for: 4s }] }
 `
 
 const roles = accessObjects({
@@ -108,7 +104,7 @@ export class FakePlatform {
   command(options: CommandOptions = {}): Command {
     const { environment = "staging", who = "dora", dies = Infinity, only = ["api"], strategy } = options
     const client = this.cluster.client({ dies, may: rightsOnly })
-    const cluster: Cluster = {
+    const cluster: KubernetesApi = {
       ...client,
       apply: (thing, applyOptions) =>
         applyOptions?.dryRun ? Promise.resolve(structuredClone(thing)) : client.apply(thing),
@@ -116,55 +112,33 @@ export class FakePlatform {
       proxy: (_kind, _namespace, name, path) => Promise.resolve(this.answer(name, path)),
     }
     const configuration = readDeploy(shipped, ...this.layers)
-    const at = environmentOf(configuration, environment)
-    const before = at.after && environmentOf(configuration, at.after)
-    const id = newId(this.cluster.now())
-    const say = (line: string) => {
-      this.said.push(line)
-    }
-    const now = () => this.cluster.now()
-    const audit = new AuditLog(cluster, at.namespace)
-    const notifier = new Notifier([
-      {
-        name: "memory",
-        send: (event) => {
-          this.events.push(event)
-          return Promise.resolve()
-        },
-      },
-    ])
-    const journal = new Journal({ environment, by: who, operation: id, audit, notifier, now })
-    const context = {
-      environment: at,
-      analysis: configuration.analysis,
+    const opened = openEnvironment({
+      configuration,
+      environment: environmentOf(configuration, environment),
       cluster,
       who,
-      id,
-      journal,
       watchdog: "pass",
       secrets: options.secrets ?? secrets,
-      say,
       clock: this.clock,
-      metrics: {
+      metrics: () => ({
         name: "fake",
-        sample: ({ service, revision }: { service: string; revision: number }) =>
-          Promise.resolve(this.observed(service, revision)),
+        sample: ({ service, revision }) => Promise.resolve(this.observed(service, revision)),
+      }),
+      sinks: [
+        {
+          name: "memory",
+          send: (event) => {
+            this.events.push(event)
+            return Promise.resolve()
+          },
+        },
+      ],
+      say: (line) => {
+        this.said.push(line)
       },
-      ...(strategy && { strategy }),
-    }
-    return {
-      environment,
-      guards: at.guards,
-      who,
-      id,
-      journal,
-      now,
-      say,
-      approvals: new Approvals(cluster, at.namespace),
-      audits: [audit, ...(before ? [new AuditLog(cluster, before.namespace)] : [])],
-      components: backendSettings(configuration, at, only).map((settings) => new Backend(context, settings)),
-      dead: client.dead,
-    }
+    })
+    const components = opened.components(only, { ...(strategy && { strategy }) })
+    return { ...opened.delivery, components, dead: client.dead }
   }
 
   /** Lays other settings over those of commands to come. */

@@ -6,10 +6,10 @@ import { networkInterfaces } from "node:os"
 import { join } from "node:path"
 import { connection, dag, type Service } from "@dagger.io/dagger"
 import { afterAll, aroundAll, beforeAll, describe, expect, it } from "vitest"
-import { registryPort } from "../../src/platform/cluster/registry.js"
+import { registryPort } from "../../src/platform/cluster/throw-away-registry.js"
 import { images } from "../../src/platform/base-images.js"
 import type { Notification } from "../../src/delivery/events/event.js"
-import { Stage } from "../../src/rehearsal/stage.js"
+import { RehearsalEnvironment } from "../../src/rehearsal/environment.js"
 import { daggerw, type Ended, repository } from "./daggerw.js"
 
 aroundAll((suite) => connection(suite))
@@ -53,7 +53,7 @@ async function tunnelled(service: Service, port: number, frontend = 0): Promise<
 }
 
 const began = new Date()
-let stage: Stage
+let stage: RehearsalEnvironment
 let folder: string
 let registry: string
 
@@ -65,7 +65,7 @@ beforeAll(async () => {
     include: ["dagger/config", "services"],
     exclude: ["**/node_modules", "**/__pycache__", "**/.*_cache", "**/coverage", "**/dist"],
   })
-  stage = await Stage.start(source, {
+  stage = await RehearsalEnvironment.start(source, {
     ...{ service: "api", namespace: staging, id: "deploy-test" },
     reach: (service, port) => tunnelled(service, port),
   })

@@ -33,7 +33,10 @@ describe("the file of events", () => {
 
   it("holds one line an event, whatever is in it, and nothing of another environment", async () => {
     const [file, other] = [new EventFile(environment()), new EventFile(environment())]
-    const odd = { ...event(`two\nlines, "quotes" $(date) \u2028 é 🏎 ${"x".repeat(20_000)}`), resolves: true as const }
+    const odd = {
+      ...event(`two\nlines, "quotes" $(date) \u2028 é 🏎 ${"x".repeat(20_000)}`),
+      resolves: true as const,
+    }
     await file.send(event("first"))
     await other.send(event("elsewhere"))
     await file.send(odd)

@@ -1,10 +1,10 @@
 import { type PodAccess, type RunningPods, type MetricsTarget, podRoleOf } from "../analysis/sources.js"
-import type { Cluster } from "../../clients/kubernetes/client.js"
+import type { KubernetesApi } from "../../clients/kubernetes/client.js"
 import { isReady, type Pod, Revisions } from "./revisions.js"
 
 /** The pods of revisions, asked through the API server: from anywhere that the kubeconfig works. */
 export class ClusterPods implements PodAccess {
-  constructor(private readonly cluster: Cluster) {}
+  constructor(private readonly cluster: KubernetesApi) {}
 
   async pods(version: MetricsTarget): Promise<RunningPods> {
     const { namespace, service, revision } = version

@@ -3,7 +3,7 @@ import { compareWithBaseline } from "../analysis/comparison.js"
 import { type AnalysisSettings, assess, type Assessment } from "../analysis/rules.js"
 import { type Sample, summary } from "../analysis/sample.js"
 import type { MetricsSource, MetricsTarget } from "../analysis/sources.js"
-import { type Cluster, Unreachable } from "../../clients/kubernetes/client.js"
+import { type KubernetesApi, UnreachableError } from "../../clients/kubernetes/client.js"
 import type { Revision, Revisions } from "../revisions/revisions.js"
 import type { PodRole } from "../manifests/labels.js"
 import type { RolloutSettings } from "./configuration.js"
@@ -24,7 +24,7 @@ import { removeWatchdog, ensureWatchdog } from "./watchdog.js"
 
 /** What a rollout is driven with. */
 export interface RolloutContext {
-  cluster: Cluster
+  cluster: KubernetesApi
   lease: Pick<Lease, "holder" | "check">
   record: RolloutRecord
   revisions: Revisions
@@ -72,7 +72,7 @@ export class Controller {
 
   /**
    * @returns the rollout, promoted or aborted, with the cluster tidied up after it
-   * @throws Superseded when another command has taken over, Held when the lease is lost, Unreachable when there is no API server for longer than a revision may
+   * @throws Superseded when another command has taken over, Held when the lease is lost, UnreachableError when there is no API server for longer than a revision may
    * take to become ready
    */
   async run(): Promise<Rollout> {
@@ -83,7 +83,7 @@ export class Controller {
         if (end) return end
         heard = this.clock.now()
       } catch (error) {
-        if (!(error instanceof Unreachable)) throw error
+        if (!(error instanceof UnreachableError)) throw error
         if (this.clock.now() - heard >= settings.progressDeadline * 1000) throw error
         say(`${error.message}; looking again`)
         await this.clock.pause(tick)

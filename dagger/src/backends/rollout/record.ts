@@ -1,6 +1,6 @@
 import { z } from "zod"
 import { strategies } from "../../delivery/strategy.js"
-import { ApiError, type Cluster, type Thing } from "../../clients/kubernetes/client.js"
+import { ApiError, type KubernetesApi, type KubernetesObject } from "../../clients/kubernetes/client.js"
 import { baselineName, labels, revisionName } from "../manifests/labels.js"
 import { type TrafficShare, type HttpRoute, routeObject } from "../manifests/objects.js"
 import type { RolloutSettings } from "./configuration.js"
@@ -94,7 +94,7 @@ export class RolloutRecord {
   private text?: string
 
   constructor(
-    private readonly cluster: Cluster,
+    private readonly cluster: KubernetesApi,
     readonly routeSettings: RouteSettings,
     private readonly settings: RolloutSettings,
   ) {}
@@ -146,7 +146,7 @@ export class RolloutRecord {
     return { metadata: { annotations: toAnnotations(rollout, this.settings) }, spec: { rules: spec.rules } }
   }
 
-  private remember(live: Thing | undefined): void {
+  private remember(live: KubernetesObject | undefined): void {
     const { version, text } = {
       version: live?.metadata?.resourceVersion,
       text: live?.metadata?.annotations?.[stateAnnotation],

@@ -1,5 +1,5 @@
 import type { V1Job } from "@kubernetes/client-node"
-import { ApiError, type Cluster, type Thing } from "../../clients/kubernetes/client.js"
+import { ApiError, type KubernetesApi, type KubernetesObject } from "../../clients/kubernetes/client.js"
 import { watchAccount } from "../../delivery/access.js"
 import { labels } from "../manifests/labels.js"
 import { managedBy, type Plain } from "../../clients/kubernetes/manifest.js"
@@ -85,7 +85,7 @@ export const watchdogName = ({ service, id }: Rollout): string => `${service}-wa
 
 /** Sets the watch where it is not there yet, and says whether it is on duty. */
 export async function ensureWatchdog(
-  cluster: Cluster,
+  cluster: KubernetesApi,
   rollout: Rollout,
   watch: WatchdogSettings,
 ): Promise<boolean> {
@@ -100,7 +100,7 @@ export async function ensureWatchdog(
   return ready > 0 && !ended
 }
 
-async function made(cluster: Cluster, job: Thing): Promise<Thing | undefined> {
+async function made(cluster: KubernetesApi, job: KubernetesObject): Promise<KubernetesObject | undefined> {
   try {
     return await cluster.create(job)
   } catch (error) {
@@ -110,7 +110,11 @@ async function made(cluster: Cluster, job: Thing): Promise<Thing | undefined> {
   }
 }
 
-export async function removeWatchdog(cluster: Cluster, rollout: Rollout, namespace: string): Promise<void> {
+export async function removeWatchdog(
+  cluster: KubernetesApi,
+  rollout: Rollout,
+  namespace: string,
+): Promise<void> {
   await cluster.delete({
     apiVersion: "batch/v1",
     kind: "Job",

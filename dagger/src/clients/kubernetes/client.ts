@@ -2,7 +2,7 @@ import http from "node:http"
 import https from "node:https"
 import { setTimeout as sleep } from "node:timers/promises"
 import type { Manifest } from "./manifest.js"
-import { type Access, readKubeconfig } from "./kubeconfig.js"
+import { type Connection, readKubeconfig } from "./kubeconfig.js"
 
 /** What the API server answered to a request that it refused. */
 export class ApiError extends Error {
@@ -17,18 +17,18 @@ export class ApiError extends Error {
 }
 
 /** No API server answered, or none that could do its work, for as long as a request is tried. */
-export class Unreachable extends Error {
+export class UnreachableError extends Error {
   override name = "Unreachable"
 }
 
 /** Anything that an API server keeps. */
-export type Thing = Manifest & {
+export type KubernetesObject = Manifest & {
   spec?: Record<string, unknown>
   data?: Record<string, string>
   status?: Record<string, unknown>
 }
 
-interface Asking {
+interface RequestOptions {
   query?: Record<string, string>
   body?: unknown
   contentType?: string
@@ -38,7 +38,7 @@ interface Asking {
   signal?: AbortSignal
 }
 
-interface Answer {
+interface ApiResponse {
   status: number
   text: string
   /** When it was given, by whoever gave it. */
@@ -86,17 +86,17 @@ export const fieldManager = "pitwall"
 const delays = [200, 500, 1_000, 2_000, 4_000, 8_000]
 const busy = [429, 500, 502, 503, 504]
 
-/** What a {@link Kubernetes} can be asked. */
-export type Cluster = Pick<Kubernetes, keyof Kubernetes>
+/** What a {@link KubernetesClient} can be asked. */
+export type KubernetesApi = Pick<KubernetesClient, keyof KubernetesClient>
 
 /** A Kubernetes API, asked with the rights of a kubeconfig and nothing else. */
 // Of @kubernetes/client-node only the types: its client tries nothing again, and does not tell the server's time, by which all operators go.
-export class Kubernetes {
+export class KubernetesClient {
   private offset = 0
   private readonly agent: http.Agent
 
   private constructor(
-    private readonly access: Access,
+    private readonly access: Connection,
     private readonly pause: (milliseconds: number) => Promise<unknown>,
   ) {
     const { server, tls } = access
@@ -116,8 +116,8 @@ export class Kubernetes {
   static connect(
     kubeconfig: string,
     { token, pause = sleep }: { token?: string; pause?: (milliseconds: number) => Promise<unknown> } = {},
-  ): Promise<Kubernetes> {
-    return Promise.resolve().then(() => new Kubernetes(readKubeconfig(kubeconfig, token), pause))
+  ): Promise<KubernetesClient> {
+    return Promise.resolve().then(() => new KubernetesClient(readKubeconfig(kubeconfig, token), pause))
   }
 
   /** Milliseconds by the API server's clock: the one that all operators share. */
@@ -135,9 +135,9 @@ export class Kubernetes {
   }
 
   /** An object as it is, or nothing. */
-  async read(thing: Thing): Promise<Thing | undefined> {
+  async read(thing: KubernetesObject): Promise<KubernetesObject | undefined> {
     try {
-      return (await this.json("GET", addressOf(thing))) as Thing
+      return (await this.json("GET", addressOf(thing))) as KubernetesObject
     } catch (error) {
       if (error instanceof ApiError && error.status === 404) return undefined
       throw error
@@ -145,23 +145,37 @@ export class Kubernetes {
   }
 
   /** @param selector labels, as `a=b,c` */
-  async list(apiVersion: string, kind: string, namespace: string, selector = ""): Promise<Thing[]> {
+  async list(
+    apiVersion: string,
+    kind: string,
+    namespace: string,
+    selector = "",
+  ): Promise<KubernetesObject[]> {
     const address = collectionOf({ apiVersion, kind, metadata: { namespace } })
     const query = selector === "" ? undefined : { labelSelector: selector }
-    const { items } = (await this.json("GET", address, { ...(query && { query }) })) as { items: Thing[] }
+    const { items } = (await this.json("GET", address, { ...(query && { query }) })) as {
+      items: KubernetesObject[]
+    }
     return items.map((item) => ({ ...item, apiVersion, kind }))
   }
 
   /** Server-side apply: these fields are ours. With `dryRun`, what would come of it. */
-  async apply(thing: Thing, { dryRun = false } = {}): Promise<Thing> {
+  async apply(thing: KubernetesObject, { dryRun = false } = {}): Promise<KubernetesObject> {
     const query = { fieldManager, force: "true", ...(dryRun && { dryRun: "All" }) }
     const contentType = "application/apply-patch+yaml"
-    return (await this.json("PATCH", addressOf(thing), { query, body: thing, contentType })) as Thing
+    return (await this.json("PATCH", addressOf(thing), {
+      query,
+      body: thing,
+      contentType,
+    })) as KubernetesObject
   }
 
   /** @throws ApiError with status 409 where it is there already */
-  async create(thing: Thing): Promise<Thing> {
-    return (await this.json("POST", collectionOf(thing), { query: { fieldManager }, body: thing })) as Thing
+  async create(thing: KubernetesObject): Promise<KubernetesObject> {
+    return (await this.json("POST", collectionOf(thing), {
+      query: { fieldManager },
+      body: thing,
+    })) as KubernetesObject
   }
 
   /**
@@ -169,17 +183,17 @@ export class Kubernetes {
    *
    * @throws ApiError with status 409 when the patch names a resourceVersion and the object has moved on
    */
-  async merge(thing: Thing, patch: object): Promise<Thing> {
+  async merge(thing: KubernetesObject, patch: object): Promise<KubernetesObject> {
     const contentType = "application/merge-patch+json"
     return (await this.json("PATCH", addressOf(thing), {
       query: { fieldManager },
       body: patch,
       contentType,
-    })) as Thing
+    })) as KubernetesObject
   }
 
   /** Deletes an object and what belongs to it; one that is not there is deleted already. */
-  async delete(thing: Thing): Promise<void> {
+  async delete(thing: KubernetesObject): Promise<void> {
     try {
       await this.json("DELETE", addressOf(thing), { query: { propagationPolicy: "Background" } })
     } catch (error) {
@@ -216,12 +230,12 @@ export class Kubernetes {
     return { status, text }
   }
 
-  private async json(method: string, address: string, asking: Asking = {}): Promise<unknown> {
+  private async json(method: string, address: string, asking: RequestOptions = {}): Promise<unknown> {
     return JSON.parse((await this.send(method, address, asking)).text) as unknown
   }
 
   /** Tries again while no API server answers: it restarts, and what is asked here may be asked twice. */
-  private async send(method: string, address: string, asking: Asking): Promise<Answer> {
+  private async send(method: string, address: string, asking: RequestOptions): Promise<ApiResponse> {
     for (let tried = 0; ; tried++) {
       const trouble = await this.attempt(method, address, asking, tried > 0)
       if (!(trouble instanceof Error)) return trouble
@@ -238,10 +252,10 @@ export class Kubernetes {
   private async attempt(
     method: string,
     address: string,
-    asking: Asking,
+    asking: RequestOptions,
     again: boolean,
-  ): Promise<Answer | Unreachable> {
-    let answer: Answer
+  ): Promise<ApiResponse | UnreachableError> {
+    let answer: ApiResponse
     try {
       answer = await this.once(method, address, asking)
       // One that has just started refuses everybody until it has read who may do what: only a ready one's refusal is final.
@@ -250,12 +264,12 @@ export class Kubernetes {
         if (status !== 200) {
           const refusal = apiError(method, address, answer)
           const why = `${refusal.message}; nor is the API server known to be ready: /readyz answered ${status}`
-          return new Unreachable(why, { cause: refusal })
+          return new UnreachableError(why, { cause: refusal })
         }
         answer = await this.once(method, address, asking)
       }
     } catch (error) {
-      return new Unreachable(`the API server cannot be reached: ${(error as Error).message}`, {
+      return new UnreachableError(`the API server cannot be reached: ${(error as Error).message}`, {
         cause: error,
       })
     }
@@ -263,7 +277,7 @@ export class Kubernetes {
     if (!Number.isNaN(answer.date)) this.offset = answer.date + 500 - Date.now()
     if (answer.status < 300) return answer
     const refusal = apiError(method, address, answer)
-    if (busy.includes(answer.status)) return new Unreachable(refusal.message, { cause: refusal })
+    if (busy.includes(answer.status)) return new UnreachableError(refusal.message, { cause: refusal })
     // A creation whose answer was lost has happened all the same; but so may somebody else's.
     const made = method === "POST" && answer.status === 409 && again
     const live = made ? await this.once("GET", named(address, asking), {}) : undefined
@@ -271,7 +285,7 @@ export class Kubernetes {
     throw refusal
   }
 
-  private async once(method: string, address: string, asking: Asking): Promise<Answer> {
+  private async once(method: string, address: string, asking: RequestOptions): Promise<ApiResponse> {
     const { query = {}, body, contentType = "application/json", timeout = 15_000, signal } = asking
     const { server, headers } = this.access
     const url = new URL(server.href.replace(/\/$/, "") + address)
@@ -296,7 +310,7 @@ export class Kubernetes {
 }
 
 /** One request. A kept connection that the other side has closed meanwhile is no answer: it is asked again on a new one. */
-function exchange(url: URL, body: string | undefined, options: http.RequestOptions): Promise<Answer> {
+function exchange(url: URL, body: string | undefined, options: http.RequestOptions): Promise<ApiResponse> {
   return new Promise((resolve, reject) => {
     const failed = (error: Error) => {
       if (request.reusedSocket && (error as NodeJS.ErrnoException).code === "ECONNRESET") {
@@ -326,13 +340,13 @@ function holds(found: unknown, wanted: unknown): boolean {
   return Object.entries(wanted).every(([key, value]) => holds((found as Record<string, unknown>)[key], value))
 }
 
-function addressOf(thing: Thing): string {
+function addressOf(thing: KubernetesObject): string {
   const name = thing.metadata?.name
   if (name === undefined) throw new Error(`a ${thing.kind ?? "thing"} without a name has no address`)
   return `${collectionOf(thing)}/${name}`
 }
 
-function collectionOf({ apiVersion = "", kind = "", metadata }: Thing): string {
+function collectionOf({ apiVersion = "", kind = "", metadata }: KubernetesObject): string {
   const known = kinds[kind]
   if (!known) throw new Error(`the pipeline does not know the kind ${kind}`)
   const group = apiVersion.includes("/") ? `/apis/${apiVersion}` : `/api/${apiVersion}`
@@ -341,8 +355,8 @@ function collectionOf({ apiVersion = "", kind = "", metadata }: Thing): string {
   return `${group}/namespaces/${metadata.namespace}/${known.plural}`
 }
 
-const named = (collection: string, { body }: Asking) =>
-  `${collection}/${(body as Thing).metadata?.name ?? ""}`
+const named = (collection: string, { body }: RequestOptions) =>
+  `${collection}/${(body as KubernetesObject).metadata?.name ?? ""}`
 
 function apiError(
   method: string,

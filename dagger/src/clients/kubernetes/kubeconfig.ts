@@ -2,7 +2,7 @@ import { parse } from "yaml"
 import { z } from "zod"
 
 /** How to get to an API server, and as whom. */
-export interface Access {
+export interface Connection {
   server: URL
   tls: { ca?: string; cert?: string; key?: string; servername?: string; rejectUnauthorized?: false }
   headers: Record<string, string>
@@ -54,7 +54,7 @@ const elsewhere: Record<string, string> = {
  * @param token of who asks instead of the kubeconfig's user, of whom nothing is read then
  * @throws Error when it is no kubeconfig, names no cluster, or needs more than itself
  */
-export function readKubeconfig(kubeconfig: string, token?: string): Access {
+export function readKubeconfig(kubeconfig: string, token?: string): Connection {
   const config = readAs(schema, parsed(kubeconfig), "")
   const context = readAs(
     contextSchema,
@@ -114,7 +114,7 @@ function serverOf(server: string): URL {
   throw new Error("the kubeconfig cannot be used: cluster.server is an address that begins with https://")
 }
 
-function tlsOf(cluster: z.output<typeof clusterSchema>, user: User): Access["tls"] {
+function tlsOf(cluster: z.output<typeof clusterSchema>, user: User): Connection["tls"] {
   const decoded = {
     ca: cluster["certificate-authority-data"],
     cert: user["client-certificate-data"],
@@ -124,7 +124,7 @@ function tlsOf(cluster: z.output<typeof clusterSchema>, user: User): Access["tls
   return {
     ...(Object.fromEntries(
       given.map(([name, data = ""]) => [name, Buffer.from(data, "base64").toString()]),
-    ) as Pick<Access["tls"], "ca" | "cert" | "key">),
+    ) as Pick<Connection["tls"], "ca" | "cert" | "key">),
     ...(cluster["tls-server-name"] !== undefined && { servername: cluster["tls-server-name"] }),
     ...(cluster["insecure-skip-tls-verify"] === true && { rejectUnauthorized: false }),
   }

@@ -1,7 +1,12 @@
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from "node:http"
 import type { AddressInfo } from "node:net"
 import { afterEach, describe, expect, it } from "vitest"
-import { ApiError, Kubernetes, type Thing, Unreachable } from "../../../src/clients/kubernetes/client.js"
+import {
+  ApiError,
+  KubernetesClient,
+  type KubernetesObject,
+  UnreachableError,
+} from "../../../src/clients/kubernetes/client.js"
 
 interface Asked {
   method: string
@@ -52,7 +57,7 @@ async function serve(...replies: Reply[]) {
   servers.push(server)
   await new Promise<void>((resolve) => server.listen(0, "127.0.0.1", resolve))
   const { port } = server.address() as AddressInfo
-  const cluster = await Kubernetes.connect(kubeconfig(`http://127.0.0.1:${port}`), {
+  const cluster = await KubernetesClient.connect(kubeconfig(`http://127.0.0.1:${port}`), {
     pause: (milliseconds) => {
       pauses.push(milliseconds)
       return Promise.resolve()
@@ -69,7 +74,7 @@ clusters: [{ name: one, cluster: { server: "${server}" } }]
 users: [{ name: ada, user: { ${user} } }]
 contexts: [{ name: here, context: { cluster: one, user: ada } }]
 `
-const thing: Thing = {
+const thing: KubernetesObject = {
   apiVersion: "v1",
   kind: "ConfigMap",
   metadata: { namespace: "staging", name: "api-3" },
@@ -146,7 +151,7 @@ describe("Kubernetes", () => {
   it("says both where it is refused and may not ask whether the API server is ready", async () => {
     const { cluster } = await serve(forbidden)
     const refused = cluster.read(thing)
-    await expect(refused).rejects.toThrow(Unreachable)
+    await expect(refused).rejects.toThrow(UnreachableError)
     await expect(refused).rejects.toThrow(
       /403 it is Forbidden; nor is the API server known to be ready: \/readyz answered 403$/,
     )
@@ -165,7 +170,7 @@ describe("Kubernetes", () => {
 
   it("gives up in the end, and says why", async () => {
     const { cluster, pauses } = await serve({ status: 503, body: refusal("down") })
-    await expect(cluster.read(thing)).rejects.toThrow(Unreachable)
+    await expect(cluster.read(thing)).rejects.toThrow(UnreachableError)
     await expect(cluster.read(thing)).rejects.toThrow("503 it is down")
     expect(pauses.slice(0, 6)).toEqual([200, 500, 1_000, 2_000, 4_000, 8_000])
   })
@@ -265,7 +270,7 @@ describe("a kubeconfig", () => {
     const { port } = server.address() as AddressInfo
     // Such as `aws eks update-kubeconfig` writes.
     const text = kubeconfig(`http://127.0.0.1:${port}`, "exec: { command: aws, args: [eks, get-token] }")
-    const cluster = await Kubernetes.connect(text, { token: "eyJhbGciOi.J9-_~\n" })
+    const cluster = await KubernetesClient.connect(text, { token: "eyJhbGciOi.J9-_~\n" })
     await cluster.read(thing)
     expect(asked[0]?.authorization).toBe("Bearer eyJhbGciOi.J9-_~")
   })
@@ -273,7 +278,7 @@ describe("a kubeconfig", () => {
   it.each(["", "\n", "hunter2 hunter2", "error: hunter2\nmore"])(
     "takes no token that is none: %j",
     async (token) => {
-      const refused = Kubernetes.connect(kubeconfig(server), { token })
+      const refused = KubernetesClient.connect(kubeconfig(server), { token })
       await expect(refused).rejects.toThrow("the token cannot be used: it is one word")
       await expect(refused).rejects.not.toThrow(/hunter2/)
     },
@@ -298,7 +303,7 @@ describe("a kubeconfig", () => {
     ["a command", kubeconfig(server, "exec: { command: aws, args: [hunter2] }"), "exec runs a command"],
     ["a token that is none", kubeconfig(server, "token: [hunter2]"), "user.token: Invalid input"],
   ])("with %s is refused, without a word of what it holds", async (_, text, message) => {
-    const refused = Kubernetes.connect(text)
+    const refused = KubernetesClient.connect(text)
     await expect(refused).rejects.toThrow(message)
     await expect(refused).rejects.not.toThrow(/hunter2/)
     expect(await refused.catch((error: unknown) => String((error as Error).cause))).not.toContain("hunter2")

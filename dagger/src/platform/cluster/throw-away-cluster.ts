@@ -2,31 +2,31 @@ import { setTimeout as pause } from "node:timers/promises"
 import { dag, type Container, type File, type Secret, type Service } from "@dagger.io/dagger"
 import { stringify } from "yaml"
 import { images } from "../base-images.js"
-import { Kubernetes, type Thing } from "../../clients/kubernetes/client.js"
-import { Registry } from "./registry.js"
+import { KubernetesClient, type KubernetesObject } from "../../clients/kubernetes/client.js"
+import { ThrowAwayRegistry } from "./throw-away-registry.js"
 import { gateway, routerObjects } from "./router.js"
 
 /** What a cluster is started with. */
-export interface Wanted {
+export interface ThrowAwayClusterOptions {
   /** Its own, also as the name of its node: equal services are one and the same to the engine, and two users must not share a cluster. */
   name: string
   /** The kinds of the Gateway API, as YAML: `dagger/config/kubernetes/gateway-api.yaml`. */
   gatewayApi: File
   /** Where its pods' images come from. One may serve many clusters. */
-  registry: Registry
+  registry: ThrowAwayRegistry
   /** Opens it to all; by default one that its name tells, which will do as long as only this run can reach it. */
   token?: string
   /** Further flags of `k3s server`. */
   flags?: string[]
   /** How it is reached, where not from a function of a module. */
-  reach?: Reach
+  resolveEndpoint?: ResolveEndpoint
 }
 
 /** Gives the address of a port of a running service, from where this code runs: `host:port`. */
-export type Reach = (service: Service, port: number) => Promise<string>
+export type ResolveEndpoint = (service: Service, port: number) => Promise<string>
 
 /** From a function of a module. */
-const fromModule: Reach = (service, port) => service.endpoint({ port })
+const fromModule: ResolveEndpoint = (service, port) => service.endpoint({ port })
 
 export const apiPort = 6443
 
@@ -36,13 +36,13 @@ const state = "/var/lib/rancher/k3s"
 const tokens = "/etc/rancher/k3s/tokens.csv"
 
 /** A Kubernetes of one node as a Service, with DNS and a router for weighted traffic. It lives for one run, and nothing of it is left behind. */
-export class Cluster {
+export class ThrowAwayCluster {
   private constructor(
     readonly name: string,
     /** Listens on `apiPort` and on the port of its gateway. */
     readonly service: Service,
-    readonly registry: Registry,
-    private readonly reach: Reach,
+    readonly registry: ThrowAwayRegistry,
+    private readonly reach: ResolveEndpoint,
     private readonly token: string,
   ) {}
 
@@ -57,8 +57,8 @@ export class Cluster {
     registry,
     token = tokenOf(name),
     flags = [],
-    reach = fromModule,
-  }: Wanted): Promise<Cluster> {
+    resolveEndpoint: reach = fromModule,
+  }: ThrowAwayClusterOptions): Promise<ThrowAwayCluster> {
     if (!/^[a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?$/.test(name)) {
       throw new Error(
         `a cluster cannot be called ${JSON.stringify(name)}: allowed are lower-case letters, digits and "-" between them, 63 at most`,
@@ -72,7 +72,7 @@ export class Cluster {
       // It makes room for pods among the control groups only as the first process.
       noInit: true,
     })
-    const cluster = new Cluster(name, await node.start(), registry, reach, token)
+    const cluster = new ThrowAwayCluster(name, await node.start(), registry, reach, token)
     try {
       await cluster.ready()
     } catch (error) {
@@ -112,7 +112,7 @@ export class Cluster {
   }
 
   private async ready(): Promise<void> {
-    const kubernetes = await Kubernetes.connect(await this.kubeconfig())
+    const kubernetes = await KubernetesClient.connect(await this.kubeconfig())
     const deadline = Date.now() + patience * 1_000
     for (;;) {
       const missing = whatIsMissing({
@@ -205,11 +205,16 @@ interface Condition {
 }
 
 /** Why a cluster is not up yet; nothing, if it is. */
-export function whatIsMissing(seen: { nodes: Thing[]; dns: Thing[]; gateway: Thing | undefined }): string[] {
+export function whatIsMissing(seen: {
+  nodes: KubernetesObject[]
+  dns: KubernetesObject[]
+  gateway: KubernetesObject | undefined
+}): string[] {
   const trouble = [
     nodeTrouble(seen.nodes),
-    seen.dns.some(({ endpoints = [] }: Thing & { endpoints?: { conditions: { ready?: boolean } }[] }) =>
-      endpoints.some(({ conditions }) => conditions.ready),
+    seen.dns.some(
+      ({ endpoints = [] }: KubernetesObject & { endpoints?: { conditions: { ready?: boolean } }[] }) =>
+        endpoints.some(({ conditions }) => conditions.ready),
     )
       ? undefined
       : "DNS: no server is ready",
@@ -218,7 +223,7 @@ export function whatIsMissing(seen: { nodes: Thing[]; dns: Thing[]; gateway: Thi
   return trouble.filter((reason) => reason !== undefined)
 }
 
-function nodeTrouble([node]: Thing[]): string | undefined {
+function nodeTrouble([node]: KubernetesObject[]): string | undefined {
   const taints = (node?.spec?.taints ?? []) as { key: string }[]
   return (
     conditionTrouble("node", node, "Ready") ??
@@ -226,7 +231,11 @@ function nodeTrouble([node]: Thing[]): string | undefined {
   )
 }
 
-function conditionTrouble(what: string, thing: Thing | undefined, type: string): string | undefined {
+function conditionTrouble(
+  what: string,
+  thing: KubernetesObject | undefined,
+  type: string,
+): string | undefined {
   if (!thing) return `${what}: there is none`
   const conditions = (thing.status?.conditions ?? []) as Condition[]
   const condition = conditions.find((one) => one.type === type)

@@ -9,21 +9,21 @@ const pullAddress = "registry.local"
 const alias = "registry"
 
 /** A registry that lives for one run: the pipeline publishes into it, and the nodes of clusters pull from it by digest. */
-export class Registry {
+export class ThrowAwayRegistry {
   private constructor(
     /** Listens on {@link registryPort}. */
     readonly service: Service,
   ) {}
 
   /** @param owner who uses it: equal services are one and the same to the engine */
-  static async start(owner: string): Promise<Registry> {
+  static async start(owner: string): Promise<ThrowAwayRegistry> {
     const service = dag
       .container()
       .from(images.registry)
       .withEnvVariable("OWNER", owner)
       .withExposedPort(registryPort)
       .asService({ useEntrypoint: true })
-    return new Registry(await service.start())
+    return new ThrowAwayRegistry(await service.start())
   }
 
   /**

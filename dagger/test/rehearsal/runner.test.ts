@@ -2,13 +2,18 @@ import { readFile } from "node:fs/promises"
 import http from "node:http"
 import type { AddressInfo } from "node:net"
 import { afterEach, describe, expect, it } from "vitest"
-import { deployFile, environmentOf, placements, readDeploy } from "../../src/configuration/deploy.js"
-import type { Cluster } from "../../src/clients/kubernetes/client.js"
-import { comparisonsOf, playsOf } from "../../src/rehearsal/desk.js"
+import {
+  backendSettings,
+  deployFile,
+  environmentOf,
+  readDeploy,
+} from "../../src/environments/configuration.js"
+import type { KubernetesApi } from "../../src/clients/kubernetes/client.js"
+import { comparisonsOf, playsOf } from "../../src/rehearsal/runner.js"
 import { faultNames, faultOf } from "../../src/rehearsal/faults.js"
 import { addresses, readRequests, readUnsent } from "../../src/rehearsal/load.js"
 import { environmentName } from "../../src/rehearsal/rehearsal.js"
-import { Line, mortal } from "../../src/rehearsal/trouble.js"
+import { Line, mortal } from "../../src/rehearsal/fault-injection.js"
 
 const read = (file: string) => readFile(new URL(`../../../${file}`, import.meta.url), "utf8")
 
@@ -90,7 +95,7 @@ describe("the settings of rehearsals", () => {
     expect(environment.gateway).toEqual({ name: "router", namespace: "router", section: "http" })
     const usual = environmentOf(readDeploy(text), environmentName)
     expect(environment.rollout.prePromotion).toBeLessThan(usual.rollout.prePromotion)
-    for (const { service, workload } of placements(configuration, environment, [])) {
+    for (const { service, workload } of backendSettings(configuration, environment, [])) {
       expect(addresses[service]).toBeDefined()
       expect(workload.volumes).toEqual([])
     }
@@ -127,7 +132,7 @@ describe("a command that is killed", () => {
       return Promise.resolve(thing)
     },
     delete: () => Promise.reject(new Error("no")),
-  } as unknown as Cluster
+  } as unknown as KubernetesApi
 
   it("asks as ever before, and nothing after that", async () => {
     const { cluster: seen, kill } = mortal(cluster)

@@ -1,8 +1,13 @@
+import { environmentNames, secretEntry } from "../environments/secrets.js"
 import type { Container, Directory, Service as Running } from "@dagger.io/dagger"
-import { Cluster, kubeconfigOf, type Reach } from "../platform/cluster/cluster.js"
-import { Registry } from "../platform/cluster/registry.js"
+import {
+  ThrowAwayCluster,
+  kubeconfigOf,
+  type ResolveEndpoint,
+} from "../platform/cluster/throw-away-cluster.js"
+import { ThrowAwayRegistry } from "../platform/cluster/throw-away-registry.js"
 import { monotonic } from "../lib/clock.js"
-import { Kubernetes, type Thing } from "../clients/kubernetes/client.js"
+import { KubernetesClient, type KubernetesObject } from "../clients/kubernetes/client.js"
 import { accessObjects } from "../delivery/access.js"
 import { type Platform, readPlatform } from "../platform/platform.js"
 import type { Service } from "../platform/catalog.js"
@@ -10,18 +15,18 @@ import { addressesOf, postgres, redis } from "../platform/stores.js"
 
 /** Where whoever deploys has an account: a namespace beside those that are deployed to. */
 const home = { namespace: "operators", name: "deployer" }
-const tokenSecret: Thing = { apiVersion: "v1", kind: "Secret", metadata: { ...home } }
+const tokenSecret: KubernetesObject = { apiVersion: "v1", kind: "Secret", metadata: { ...home } }
 
 /** A throw-away cluster with stores beside it, ready for a service to be deployed to it by somebody who may deploy and no more. */
-export class Stage {
+export class RehearsalEnvironment {
   private constructor(
     private readonly platform: Platform,
     private readonly service: Service,
-    readonly cluster: Cluster,
-    readonly registry: Registry,
+    readonly cluster: ThrowAwayCluster,
+    readonly registry: ThrowAwayRegistry,
     private readonly stores: { db: Running; redis: Running },
     /** All rights on the cluster. */
-    readonly admin: Kubernetes,
+    readonly admin: KubernetesClient,
     /** What the service is to be told. */
     readonly secrets: Record<string, string>,
   ) {}
@@ -38,16 +43,16 @@ export class Stage {
       namespace,
       id,
       reach,
-    }: { service: string; namespace: string; id: string; reach?: Reach },
-  ): Promise<Stage> {
+    }: { service: string; namespace: string; id: string; reach?: ResolveEndpoint },
+  ): Promise<RehearsalEnvironment> {
     const platform = await readPlatform(source)
     const service = platform.service(name)
     const { database = name } = service
     const dump = await platform.dump(service)
-    const registry = await Registry.start(id)
+    const registry = await ThrowAwayRegistry.start(id)
     const [cluster, db, cache] = await Promise.all([
-      Cluster.start({
-        ...{ name: id, registry, ...(reach && { reach }) },
+      ThrowAwayCluster.start({
+        ...{ name: id, registry, ...(reach && { resolveEndpoint: reach }) },
         gatewayApi: source.file("dagger/config/kubernetes/gateway-api.yaml"),
       }),
       postgres(id, database, dump).start(),
@@ -55,13 +60,25 @@ export class Stage {
     ])
     const [dbHost, redisHost] = await Promise.all([db.hostname(), cache.hostname()])
     const { DATABASE_URL, REDIS_URL } = addressesOf({ db: dbHost, redis: redisHost }, database)
-    const secrets: Secrets = {
-      ...{ DATABASE_URL, F1_DATABASE_URL: DATABASE_URL, REDIS_URL },
-      // Of a platform that lives for one run: nothing that it opens is worth anything.
-      JWT_SECRET_KEY: "throw-away-key-of-a-rehearsal-that-lives-for-one-run",
-    }
-    const admin = await Kubernetes.connect(await cluster.kubeconfig())
-    const stage = new Stage(platform, service, cluster, registry, { db, redis: cache }, admin, secrets)
+    const secrets = Object.fromEntries(
+      environmentNames.flatMap((environment) => [
+        [secretEntry("DATABASE_URL", environment), DATABASE_URL],
+        [secretEntry("F1_DATABASE_URL", environment), DATABASE_URL],
+        [secretEntry("REDIS_URL", environment), REDIS_URL],
+        // The key protects nothing: the platform lives for one run.
+        [secretEntry("JWT_SECRET_KEY", environment), "throw-away-key-of-a-rehearsal-that-lives-for-one-run"],
+      ]),
+    ) as Record<string, string>
+    const admin = await KubernetesClient.connect(await cluster.kubeconfig())
+    const stage = new RehearsalEnvironment(
+      platform,
+      service,
+      cluster,
+      registry,
+      { db, redis: cache },
+      admin,
+      secrets,
+    )
     for (const object of [...account(), ...accessObjects({ namespace, ...people })]) await admin.apply(object)
     return stage
   }
@@ -107,7 +124,7 @@ const people = {
 }
 
 /** Who deploys, as an administrator makes them. */
-function account(): Thing[] {
+function account(): KubernetesObject[] {
   return [
     { apiVersion: "v1", kind: "Namespace", metadata: { name: home.namespace } },
     { apiVersion: "v1", kind: "ServiceAccount", metadata: { ...home } },
@@ -115,6 +132,6 @@ function account(): Thing[] {
       ...tokenSecret,
       metadata: { ...home, annotations: { "kubernetes.io/service-account.name": home.name } },
       type: "kubernetes.io/service-account-token",
-    } as Thing,
+    } as KubernetesObject,
   ]
 }

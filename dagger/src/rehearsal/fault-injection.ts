@@ -1,11 +1,11 @@
 import { connect, createServer, type Server, type Socket } from "node:net"
 import type { V1Pod } from "@kubernetes/client-node"
 import { monotonic } from "../lib/clock.js"
-import { type Cluster, type Thing, Unreachable } from "../clients/kubernetes/client.js"
+import { type KubernetesApi, type KubernetesObject, UnreachableError } from "../clients/kubernetes/client.js"
 import type { Plain } from "../clients/kubernetes/manifest.js"
 
 /** A cluster as a command sees it that can be killed: from then on nothing that it asked is ever answered, and nothing that it asks is sent. */
-export function mortal(cluster: Cluster): { cluster: Cluster; kill: () => void } {
+export function mortal(cluster: KubernetesApi): { cluster: KubernetesApi; kill: () => void } {
   let dead = false
   const silence = new Promise<never>(() => undefined)
   const mute = (answer: Promise<unknown>) =>
@@ -110,7 +110,7 @@ for pid in found:
  * @param image one with Python 3
  * @throws Error when the node has no such process: the k3s of the Rancher project runs it within its own, with which the cluster would end
  */
-export async function killApiServer(admin: Cluster, image: string): Promise<void> {
+export async function killApiServer(admin: KubernetesApi, image: string): Promise<void> {
   const pod: Plain<V1Pod> = {
     apiVersion: "v1",
     kind: "Pod",
@@ -140,11 +140,14 @@ export async function killApiServer(admin: Cluster, image: string): Promise<void
 }
 
 /** Nothing while there is no API server. */
-async function readAgain(admin: Cluster, thing: Thing): Promise<Thing | undefined> {
+async function readAgain(
+  admin: KubernetesApi,
+  thing: KubernetesObject,
+): Promise<KubernetesObject | undefined> {
   try {
     return await admin.read(thing)
   } catch (error) {
-    if (error instanceof Unreachable) return undefined
+    if (error instanceof UnreachableError) return undefined
     throw error
   }
 }

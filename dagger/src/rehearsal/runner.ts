@@ -1,16 +1,16 @@
 import type { Directory, File } from "@dagger.io/dagger"
 import type { Layer } from "../lib/document.js"
-import { deployFile, environmentOf, placements, readDeploy } from "../configuration/deploy.js"
-import { newId } from "../backends/target.js"
+import { backendSettings, deployFile, environmentOf, readDeploy } from "../environments/configuration.js"
+import { newId } from "../delivery/journal.js"
 import { readStrategy, type Strategy } from "../delivery/strategy.js"
 import { faultNames, faultOf } from "./faults.js"
-import { type Rehearsed, table } from "./measure.js"
+import { type RehearsalResult, table } from "./measurements/result.js"
 import { type PeerName, peerOf } from "./peers/index.js"
 import { environmentName, Rehearsals } from "./rehearsal.js"
-import { Stage } from "./stage.js"
+import { RehearsalEnvironment } from "./environment.js"
 
 /** What the front desk was asked to rehearse. */
-export interface Order {
+export interface RehearsalRequest {
   faults: string[]
   strategies: string[]
   service: string
@@ -27,23 +27,27 @@ export interface Order {
 const settingsFile = "dagger/config/rehearsal.yaml"
 
 /** Where the front desk's wishes become rehearsals. */
-export class RehearsalDesk {
+export class RehearsalRunner {
   constructor(private readonly source: Directory) {}
 
   /** Rehearses each fault with each strategy on one cluster. Gives back the figures as a table or as JSON, throws with them when something did not end as it has to. */
-  async rehearse(order: Order): Promise<string> {
+  async rehearse(order: RehearsalRequest): Promise<string> {
     const { service, rate, json } = order
     const plays = playsOf(order)
     if (rate < 1) throw new Error(`${rate} requests per second are no load; allowed: 1 and more`)
     const comparisons = comparisonsOf(order)
     const { configuration, environment } = await this.environment(order.settings)
-    placements(configuration, environment, [service])
+    backendSettings(configuration, environment, [service])
     const say = (line: string) => {
       console.log(line)
     }
     const id = `rehearsal-${newId(Date.now())}`
-    const stage = await Stage.start(this.source, { service, namespace: environment.namespace, id })
-    const all: Rehearsed[] = []
+    const stage = await RehearsalEnvironment.start(this.source, {
+      service,
+      namespace: environment.namespace,
+      id,
+    })
+    const all: RehearsalResult[] = []
     try {
       const rehearsals = new Rehearsals({
         ...{ stage, configuration, service, rate, say },
@@ -51,7 +55,7 @@ export class RehearsalDesk {
         watch: await this.source.file("dagger/config/kubernetes/watchdog.py").contents(),
       })
       await rehearsals.begin()
-      const keep = (rehearsed: Rehearsed) => {
+      const keep = (rehearsed: RehearsalResult) => {
         say(table([rehearsed]))
         all.push(rehearsed)
       }
@@ -85,7 +89,7 @@ export class RehearsalDesk {
  *
  * @throws Error for a fault or a strategy that there is not
  */
-export function playsOf({ faults, strategies: named }: Pick<Order, "faults" | "strategies">): {
+export function playsOf({ faults, strategies: named }: Pick<RehearsalRequest, "faults" | "strategies">): {
   fault: string
   strategy: Strategy
 }[] {
@@ -98,7 +102,7 @@ export function playsOf({ faults, strategies: named }: Pick<Order, "faults" | "s
 }
 
 /** @throws Error for a peer that is none, and for a fault that is not of the candidate: it is done to the deploy, which no peer has */
-export function comparisonsOf({ faults, peers }: Pick<Order, "faults" | "peers">): {
+export function comparisonsOf({ faults, peers }: Pick<RehearsalRequest, "faults" | "peers">): {
   fault: string
   peer: PeerName
 }[] {
