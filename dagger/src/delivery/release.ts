@@ -1,5 +1,5 @@
 import { z } from "zod"
-import { imageDigest } from "../lib/image-reference.js"
+import { digestPattern, parseImageReference } from "../lib/image-reference.js"
 
 const migrations = z.object({
   /** The newest migration that the image brings. */
@@ -10,7 +10,7 @@ const migrations = z.object({
 
 const releasedImage = z.object({
   /** `repository@sha256:…`. */
-  reference: z.string().refine((text) => imageDigest(text) !== undefined, "an image with its digest"),
+  reference: z.string().refine(isPinned, "an image with its digest"),
   /** What the image does to its database; absent where it has none, or where that is not known. */
   migrations: migrations.optional(),
 })
@@ -58,8 +58,7 @@ export function readImages(pairs: string[], { bare = false } = {}): Record<strin
   const images: Record<string, string> = {}
   for (const pair of pairs) {
     const [, service = "", image = ""] = /^([^=]+)=(.+)$/.exec(pair) ?? []
-    const whole = image.includes("@") && imageDigest(image) !== undefined
-    if (service === "" || !(whole || (bare && imageDigest(image) !== undefined))) {
+    if (service === "" || !(isPinned(image) || (bare && digestPattern.test(image)))) {
       const allowed = `SERVICE=REPOSITORY@sha256:…${bare ? ", or SERVICE=sha256:…" : ""}, with all 64 digits`
       throw new Error(`"${pair}" names no image; allowed: ${allowed}`)
     }
@@ -69,9 +68,21 @@ export function readImages(pairs: string[], { bare = false } = {}): Record<strin
   return images
 }
 
-/** @throws Error for an image without a digest */
+/**
+ * The digest of an image, or of a digest itself.
+ *
+ * @throws Error for an image without one
+ */
 export function digestOf(image: string): string {
-  const digest = imageDigest(image)
+  const digest = digestPattern.test(image) ? image : parseImageReference(image).digest
   if (digest === undefined) throw new Error(`the image ${image} has no digest; allowed: REPOSITORY@sha256:…`)
   return digest
+}
+
+function isPinned(reference: string): boolean {
+  try {
+    return parseImageReference(reference).digest !== undefined
+  } catch {
+    return false
+  }
 }

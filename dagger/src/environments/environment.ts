@@ -105,7 +105,10 @@ async function open(source: Directory, name: string, connection: Connection): Pr
     )
   }
   const [text, token] = await Promise.all([kubeconfig.plaintext(), kubeToken?.plaintext()])
-  const cluster = await KubernetesClient.connect(text, { ...(token !== undefined && { token }) })
+  const cluster = await KubernetesClient.connect(text, {
+    fromContainer: true,
+    ...(token !== undefined && { token }),
+  })
   return openEnvironment({
     configuration,
     environment,

@@ -2,7 +2,7 @@ import { type Container, dag, type Directory, type Service } from "@dagger.io/da
 import { digestOf, type Release, type ReleasedImage } from "../delivery/release.js"
 import { readPlatform } from "../platform/platform.js"
 import { schemaFrom } from "../platform/schema.js"
-import { registryHost } from "../lib/image-reference.js"
+import { parseImageReference, parseRegistryAddress } from "../lib/image-reference.js"
 import { oneLine } from "../lib/text.js"
 
 /** A registry, and how to sign in to it. */
@@ -33,11 +33,12 @@ export async function publish(
       `${services.join(", ")} must be built: put REGISTRY=ghcr.io/owner/repository into .env, give --registry before the function's name, or name images with --image`,
     )
   }
+  const { registry: host } = parseRegistryAddress(address)
   const platform = await readPlatform(source)
   const published = await Promise.all(
     services.map(async (service): Promise<[string, ReleasedImage]> => {
       const image = await platform.release(platform.service(service))
-      const reference = await signedIn(image, address, registry).publish(`${address}/${service}:${tag}`, {
+      const reference = await signedIn(image, host, registry).publish(`${address}/${service}:${tag}`, {
         ...(registryService && { registryService }),
       })
       const migrations = await schemaFrom(image)
@@ -63,7 +64,9 @@ export async function describeImages(
   const described = await Promise.all(
     Object.entries(references).map(async ([service, reference]): Promise<[string, ReleasedImage]> => {
       try {
-        const migrations = await schemaFrom(signedIn(dag.container(), reference, registry).from(reference))
+        const migrations = await schemaFrom(
+          signedIn(dag.container(), parseImageReference(reference).registry, registry).from(reference),
+        )
         return [service, { reference, ...(migrations && { migrations }) }]
       } catch (error) {
         const why = oneLine((error as Error).message, 200)
@@ -75,11 +78,7 @@ export async function describeImages(
   return Object.fromEntries(described)
 }
 
-function signedIn(image: Container, address: string, { user, password }: RegistryAccess): Container {
+function signedIn(image: Container, host: string, { user, password }: RegistryAccess): Container {
   if (password === undefined) return image
-  return image.withRegistryAuth(
-    registryHost(address),
-    user ?? "",
-    dag.setSecret("registry-password", password),
-  )
+  return image.withRegistryAuth(host, user ?? "", dag.setSecret("registry-password", password))
 }
