@@ -1,5 +1,5 @@
 import { z } from "zod"
-import { type Severity, severities } from "./findings.js"
+import { type Severity, severities } from "./severity.js"
 import { inRepository } from "./paths.js"
 import { count, oneLine, plain } from "../../lib/text.js"
 

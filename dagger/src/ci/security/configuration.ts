@@ -1,6 +1,6 @@
 import { z } from "zod"
 import { ConfigurationError, readConfiguration, section } from "../../lib/document.js"
-import { severities } from "../report/findings.js"
+import { severities } from "../report/severity.js"
 
 export const securityFile = "dagger/config/security.yaml"
 

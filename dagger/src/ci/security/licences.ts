@@ -1,6 +1,6 @@
 import type { LicencePolicy, Ignore } from "./configuration.js"
 import { ignoredBy, samePackage } from "./ignores.js"
-import type { Examined, Found } from "./judgement.js"
+import type { ScanResult, ScannerFinding } from "./policy.js"
 import type { Licensed } from "./trivy.js"
 import { count } from "../../lib/text.js"
 
@@ -9,10 +9,10 @@ export type Standing = "allowed" | "undecided" | "forbidden"
 const standings: Standing[] = ["allowed", "undecided", "forbidden"]
 
 /** Holds the licences of packages against a policy. */
-export function examineLicences(packages: Licensed[], policy: LicencePolicy, active: Ignore[]): Examined {
+export function examineLicences(packages: Licensed[], policy: LicencePolicy, active: Ignore[]): ScanResult {
   const used = new Set<Ignore>()
   let ignored = 0
-  const found = packages.flatMap((one): Found[] => {
+  const found = packages.flatMap((one): ScannerFinding[] => {
     const expression = expressionOf(one, policy)
     const standing = expression === "" ? "undecided" : standingOf(expression, policy)
     if (standing === "allowed") return []

@@ -2,7 +2,7 @@ import { z } from "zod"
 import { mergeSarif } from "../report/sarif.js"
 import type { Ignore } from "./configuration.js"
 import { ignoredBy } from "./ignores.js"
-import type { Examined, Found } from "./judgement.js"
+import type { ScanResult, ScannerFinding } from "./policy.js"
 
 const place = z.looseObject({
   physicalLocation: z
@@ -44,7 +44,7 @@ const log = z.looseObject({
 /** A SARIF log with its ignored results marked so, and what it comes to. */
 export interface Read {
   text: string
-  examined: Omit<Examined, "looked">
+  examined: Omit<ScanResult, "looked">
 }
 
 /**
@@ -82,7 +82,7 @@ export function readSarif(gate: string, text: string, active: Ignore[]): Read {
   const marked = JSON.stringify(parsed)
   const { scans } = mergeSarif([{ gate, text: marked }])
   const found = scans.flatMap(({ alerts }) =>
-    alerts.map(({ rule, severity, file, line, message }): Found => ({
+    alerts.map(({ rule, severity, file, line, message }): ScannerFinding => ({
       id: rule,
       severity,
       title: message.split("\n", 1)[0] ?? "",
@@ -95,7 +95,7 @@ export function readSarif(gate: string, text: string, active: Ignore[]): Read {
 }
 
 /** A SARIF log of what was found by a policy of our own. */
-export function writeSarif(tool: string, found: Found[]): string {
+export function writeSarif(tool: string, found: ScannerFinding[]): string {
   const rules = [...new Set(found.map(({ id }) => id))].map((id) => ({ id }))
   const results = found.map(({ id, severity, title, file, version }) => ({
     ruleId: id,

@@ -1,8 +1,8 @@
 import { z } from "zod"
-import { severities, type Severity } from "../report/findings.js"
+import { severities, type Severity } from "../report/severity.js"
 import { count } from "../../lib/text.js"
 import type { Ignore } from "./configuration.js"
-import type { Examined, Found } from "./judgement.js"
+import type { ScanResult, ScannerFinding } from "./policy.js"
 
 const identifier = z.looseObject({ PURL: z.string().optional() }).optional()
 const pkg = z.looseObject({
@@ -82,7 +82,7 @@ export function readTrivy(json: string): Result[] {
  *
  * @param looked what it looked at
  */
-export function examine(results: Result[], active: Ignore[], looked: string[]): Examined {
+export function examine(results: Result[], active: Ignore[], looked: string[]): ScanResult {
   const modified = results.flatMap((result) => result.ExperimentalModifiedFindings ?? [])
   const used = active.filter(({ id, reason }) =>
     modified.some(
@@ -146,7 +146,7 @@ export function licensed(results: Result[]): Licensed[] {
     )
 }
 
-function foundIn(result: Result): Found[] {
+function foundIn(result: Result): ScannerFinding[] {
   return [
     ...(result.Vulnerabilities ?? []).map((one) => ({
       id: one.VulnerabilityID,

@@ -1,6 +1,6 @@
 import { readFileSync } from "node:fs"
 import type { Outcome, Verdict } from "../../../src/ci/runner/verdict.js"
-import type { Evidence, Examined, Run } from "../../../src/ci/report/evidence.js"
+import type { Artifacts, GateResult, Run } from "../../../src/ci/report/artifacts.js"
 
 /** What tools really wrote, kept beside the tests. */
 export function sample(name: string): string {
@@ -21,16 +21,16 @@ export function verdict(gate: string, outcome: Outcome = "passed", rest: Partial
   }
 }
 
-export function examined(
+export function gateResult(
   gate: string,
   outcome: Outcome = "passed",
-  evidence: Evidence = {},
+  artifacts: Artifacts = {},
   rest: Partial<Verdict> = {},
-): Examined {
-  return { verdict: verdict(gate, outcome, rest), evidence }
+): GateResult {
+  return { verdict: verdict(gate, outcome, rest), artifacts }
 }
 
-export function run(...gates: Examined[]): Run {
+export function run(...gates: GateResult[]): Run {
   return { gates, started: new Date("2026-03-01T12:00:00Z"), seconds: 61.5, revision: "0123456789ab" }
 }
 

@@ -1,11 +1,11 @@
-import type { Digest } from "../digest.js"
-import { severities } from "../findings.js"
+import type { Report } from "../report.js"
+import { severities } from "../severity.js"
 import { count, oneLine } from "../../../lib/text.js"
 import { html, type Html } from "./html.js"
 
 const most = { alerts: 200 }
 
-export function scans({ sarif: { scans } }: Digest): Html | undefined {
+export function scans({ sarif: { scans } }: Report): Html | undefined {
   if (scans.length === 0) return undefined
   const alerts = scans
     .flatMap((scan) => scan.alerts.map((alert) => ({ gate: scan.gate, ...alert })))
