@@ -78,7 +78,8 @@ export const summarySchema = z
         failure: z.string().optional().describe("Why its result says nothing."),
         counts: z.object({ critical: whole, high: whole, medium: whole, low: whole, note: whole }),
         suppressed: whole,
-        dropped: whole.describe("Left out of the SARIF files, for GitHub's limits."),
+        dropped: whole.describe("Left out of the SARIF file, for GitHub's limits."),
+        changes: z.array(z.string()).optional().describe("What else was changed in it for GitHub."),
       }),
     ),
     problems: z
@@ -135,13 +136,14 @@ export function toSummary(report: Report): Summary {
       .slice(0, 1000),
     flaky: flaky(report).map(place),
     slowest: slowest(report, 20).map(place),
-    scans: report.sarif.scans.map(({ gate, tool, failure, counts, suppressed, dropped }) => ({
+    scans: report.sarif.scans.map(({ gate, tool, failure, counts, suppressed, dropped, changes }) => ({
       gate,
       tool,
       ...(failure !== undefined && { failure }),
       counts,
       suppressed,
       dropped,
+      ...(changes.length > 0 && { changes }),
     })),
     problems: report.problems,
   }
@@ -337,7 +339,7 @@ function coverageTable({ gates }: Report): string {
 
 function security({ sarif: { scans } }: Report): string {
   if (scans.length === 0) return ""
-  const rows = scans.map(({ gate, tool, failure, counts, suppressed, dropped }) => [
+  const rows = scans.map(({ gate, tool, failure, counts, suppressed, dropped, changes }) => [
     escape(gate),
     escape(tool),
     ...(failure === undefined
@@ -347,7 +349,8 @@ function security({ sarif: { scans } }: Report): string {
       [
         failure !== undefined && `did not finish: ${failure}`,
         suppressed > 0 && `${suppressed} accepted`,
-        dropped > 0 && `${dropped} not in the SARIF files`,
+        dropped > 0 && `${dropped} not in the SARIF file`,
+        ...changes.map((change) => `in the SARIF file, ${change.replace(/\.$/, "")}`),
       ]
         .filter((part) => part !== false)
         .join("; "),

@@ -10,8 +10,13 @@ import { count } from "../../lib/text.js"
 export type Standing = "allowed" | "undecided" | "forbidden"
 const standings: Standing[] = ["allowed", "undecided", "forbidden"]
 
-/** Holds the licences of packages against a policy. */
+/**
+ * Holds the licences of packages against a policy.
+ *
+ * @throws Error where there is no package: something is always delivered, so the scanner saw nothing
+ */
 export function examineLicences(packages: Licensed[], policy: LicencePolicy, active: Ignore[]): ScanResult {
+  if (packages.length === 0) throw new Error("Trivy saw no package at all")
   const used = new Set<Ignore>()
   let ignored = 0
   const found = packages.flatMap((one): ScannerFinding[] => {

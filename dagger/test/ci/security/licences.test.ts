@@ -72,6 +72,10 @@ describe("examineLicences", () => {
     expect(looked).toEqual(["5 packages"])
   })
 
+  it("does not take nothing for a pass", () => {
+    expect(() => examineLicences([], policy, [])).toThrow("Trivy saw no package at all")
+  })
+
   it("leaves out what is ignored for a time", () => {
     const ignore: Ignore = {
       ...{ id: "GPL-2.0-only", gates: ["security:licences"], package: "pkg:pypi/copyleft" },
