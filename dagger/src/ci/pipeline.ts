@@ -9,8 +9,8 @@ import { readPlatform } from "../platform/platform.js"
 import { images } from "../platform/base-images.js"
 import { collect } from "./report/collect.js"
 import { composeReport } from "./report/compose.js"
-import { digest } from "./report/digest.js"
-import type { Examined, Run } from "./report/evidence.js"
+import { readReport } from "./report/report.js"
+import type { GateResult, Run } from "./report/artifacts.js"
 import { reportFiles } from "./report/files.js"
 import type { TestCase } from "./report/junit.js"
 import { readSummary, toSummary, verdictsOf } from "./report/summary.js"
@@ -61,9 +61,9 @@ export class Desk {
     let report = dag.directory()
     for (const [path, text] of Object.entries(composeReport(run, againOf)))
       report = report.withNewFile(path, text)
-    for (const [at, { verdict, evidence }] of run.gates.entries()) {
+    for (const [at, { verdict, artifacts }] of run.gates.entries()) {
       const reports = ran[at]?.reports
-      if (!reports || (evidence.pictures ?? []).length === 0) continue
+      if (!reports || (artifacts.pictures ?? []).length === 0) continue
       report = report.withDirectory(
         reportFiles.pictures(verdict.gate),
         reports.filter({ include: ["**/*.png"] }),
@@ -164,10 +164,10 @@ export class Desk {
   /** Runs gates; of those that did not pass, the output is the failing part. */
   private async verdicts(plan: Plan, order: Order): Promise<Verdict[]> {
     const { run } = await this.run(plan, order, ({ verdict }) => verdict.outcome !== "passed")
-    return verdictsOf(toSummary(digest(run, againOf)))
+    return verdictsOf(toSummary(readReport(run, againOf)))
   }
 
-  /** Runs gates; reads the evidence of those that are worth it. */
+  /** Runs gates; reads the artifacts of those that are worth it. */
   private async run(
     { gates, because }: Plan,
     { failFast, parallel }: Order,
@@ -175,10 +175,10 @@ export class Desk {
   ): Promise<{ run: Run; ran: Ran[] }> {
     const started = new Date()
     const ran = await runAll(gates, { failFast, parallel: await this.parallel(parallel) })
-    const examine = async (one: Ran, { folder, thresholds }: Partial<Gate> = {}): Promise<Examined> => ({
+    const examine = async (one: Ran, { folder, thresholds }: Partial<Gate> = {}): Promise<GateResult> => ({
       verdict: one.verdict,
       after: (one.began.getTime() - started.getTime()) / 1000,
-      evidence: {
+      artifacts: {
         ...(folder !== undefined && { folder }),
         ...(thresholds && { thresholds }),
         ...(one.reports && worthReading(one) ? await collect(one.reports) : {}),

@@ -1,3 +1,4 @@
+import { environmentNames, secretEntry } from "../environments/secrets.js"
 import type { Container, Directory, Service as Running } from "@dagger.io/dagger"
 import {
   ThrowAwayCluster,
@@ -11,7 +12,6 @@ import { accessObjects } from "../delivery/access.js"
 import { type Platform, readPlatform } from "../platform/platform.js"
 import type { Service } from "../platform/catalog.js"
 import { addressesOf, postgres, redis } from "../platform/stores.js"
-import type { Secrets } from "../backends/prepare.js"
 
 /** Where whoever deploys has an account: a namespace beside those that are deployed to. */
 const home = { namespace: "operators", name: "deployer" }
@@ -28,7 +28,7 @@ export class RehearsalEnvironment {
     /** All rights on the cluster. */
     readonly admin: KubernetesClient,
     /** What the service is to be told. */
-    readonly secrets: Secrets,
+    readonly secrets: Record<string, string>,
   ) {}
 
   /**
@@ -60,11 +60,15 @@ export class RehearsalEnvironment {
     ])
     const [dbHost, redisHost] = await Promise.all([db.hostname(), cache.hostname()])
     const { DATABASE_URL, REDIS_URL } = addressesOf({ db: dbHost, redis: redisHost }, database)
-    const secrets: Secrets = {
-      ...{ DATABASE_URL, F1_DATABASE_URL: DATABASE_URL, REDIS_URL },
-      // Of a platform that lives for one run: nothing that it opens is worth anything.
-      JWT_SECRET_KEY: "throw-away-key-of-a-rehearsal-that-lives-for-one-run",
-    }
+    const secrets = Object.fromEntries(
+      environmentNames.flatMap((environment) => [
+        [secretEntry("DATABASE_URL", environment), DATABASE_URL],
+        [secretEntry("F1_DATABASE_URL", environment), DATABASE_URL],
+        [secretEntry("REDIS_URL", environment), REDIS_URL],
+        // The key protects nothing: the platform lives for one run.
+        [secretEntry("JWT_SECRET_KEY", environment), "throw-away-key-of-a-rehearsal-that-lives-for-one-run"],
+      ]),
+    ) as Record<string, string>
     const admin = await KubernetesClient.connect(await cluster.kubeconfig())
     const stage = new RehearsalEnvironment(
       platform,

@@ -1,7 +1,8 @@
 import type { AnalysisSettings } from "../backends/analysis/rules.js"
 import { columns } from "../lib/text.js"
 import type { Expectation } from "./measurements/expectation.js"
-import type { Phase, Strategy } from "../backends/rollout/rollout.js"
+import type { Phase } from "../backends/rollout/rollout.js"
+import type { Strategy } from "../delivery/strategy.js"
 
 /** Something that goes wrong in a rehearsal. */
 export interface Fault {
@@ -53,7 +54,7 @@ const takenBack = always({ outcome: "aborted", lost: "candidate", within: 30 })
 /** With a judge, looks so close to each other that even a short step has points enough, and a false alarm in one of a thousand steps. */
 const judged: Partial<AnalysisSettings> = {
   interval: 1,
-  judge: { metric: "p50", confidence: 99.8, points: 8, baseline: "fresh" },
+  comparison: { metric: "p50", confidence: 99.8, points: 8, baseline: "fresh" },
 }
 
 const killed = (at: Phase): Fault => ({

@@ -1,8 +1,8 @@
 import type { Directory, File } from "@dagger.io/dagger"
 import type { Layer } from "../lib/document.js"
-import { deployFile, environmentOf, placements, readDeploy } from "../configuration/deploy.js"
-import { newId } from "../backends/target.js"
-import { type Strategy, strategies } from "../backends/rollout/rollout.js"
+import { backendSettings, deployFile, environmentOf, readDeploy } from "../environments/configuration.js"
+import { newId } from "../delivery/journal.js"
+import { readStrategy, type Strategy } from "../delivery/strategy.js"
 import { faultNames, faultOf } from "./faults.js"
 import { type RehearsalResult, table } from "./measurements/result.js"
 import { type PeerName, peerOf } from "./peers/index.js"
@@ -37,7 +37,7 @@ export class RehearsalRunner {
     if (rate < 1) throw new Error(`${rate} requests per second are no load; allowed: 1 and more`)
     const comparisons = comparisonsOf(order)
     const { configuration, environment } = await this.environment(order.settings)
-    placements(configuration, environment, [service])
+    backendSettings(configuration, environment, [service])
     const say = (line: string) => {
       console.log(line)
     }
@@ -52,7 +52,7 @@ export class RehearsalRunner {
       const rehearsals = new Rehearsals({
         ...{ stage, configuration, service, rate, say },
         planted: this.source.file("dagger/config/rehearsal/planted.py"),
-        watch: await this.source.file("dagger/config/kubernetes/watch.py").contents(),
+        watch: await this.source.file("dagger/config/kubernetes/watchdog.py").contents(),
       })
       await rehearsals.begin()
       const keep = (rehearsed: RehearsalResult) => {
@@ -93,11 +93,7 @@ export function playsOf({ faults, strategies: named }: Pick<RehearsalRequest, "f
   fault: string
   strategy: Strategy
 }[] {
-  const wanted = named.map((name) => {
-    const known = strategies.find((one) => one === name)
-    if (!known) throw new Error(`there is no strategy "${name}"; allowed: ${strategies.join(", ")}`)
-    return known
-  })
+  const wanted = named.map(readStrategy)
   if (faults.length === 0) throw new Error(`name what is to go wrong; allowed: ${faultNames.join(", ")}`)
   return faults.flatMap((fault) => {
     faultOf(fault)

@@ -8,7 +8,7 @@ import { connection, dag, type Service } from "@dagger.io/dagger"
 import { afterAll, aroundAll, beforeAll, describe, expect, it } from "vitest"
 import { registryPort } from "../../src/platform/cluster/throw-away-registry.js"
 import { images } from "../../src/platform/base-images.js"
-import type { Event } from "../../src/delivery/events/event.js"
+import type { Notification } from "../../src/delivery/events/event.js"
 import { RehearsalEnvironment } from "../../src/rehearsal/environment.js"
 import { daggerw, type Ended, repository } from "./daggerw.js"
 
@@ -37,7 +37,7 @@ environments:
     rollout: ${rollout}
     guards: { hours: null, holidays: [] }
     services: { api: { replicas: { min: 1, max: 2 } } }
-analysis: { interval: 2s, patience: 60s, rules: [{ metric: error-rate, above: 10, for: 4s, requests: 1 }] }
+analysis: { interval: 2s, noDataTimeout: 60s, rules: [{ metric: error-rate, above: 10, for: 4s, requests: 1 }] }
 `
 
 /** This machine, as containers of the engine reach it. */
@@ -235,7 +235,7 @@ describe("a deploy by its command", { timeout: 20 * 60_000 }, () => {
     const events = told
       .trim()
       .split("\n")
-      .map((line) => JSON.parse(line) as Event)
+      .map((line) => JSON.parse(line) as Notification)
       .filter(({ at }) => new Date(at) >= began)
     const seen = events.map(({ kind, revision }) => `${kind} ${revision}`)
     expect(seen.filter((one) => one.startsWith("promoted"))).toEqual([

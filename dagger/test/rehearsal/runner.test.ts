@@ -2,7 +2,12 @@ import { readFile } from "node:fs/promises"
 import http from "node:http"
 import type { AddressInfo } from "node:net"
 import { afterEach, describe, expect, it } from "vitest"
-import { deployFile, environmentOf, placements, readDeploy } from "../../src/configuration/deploy.js"
+import {
+  backendSettings,
+  deployFile,
+  environmentOf,
+  readDeploy,
+} from "../../src/environments/configuration.js"
 import type { KubernetesApi } from "../../src/clients/kubernetes/client.js"
 import { comparisonsOf, playsOf } from "../../src/rehearsal/runner.js"
 import { faultNames, faultOf } from "../../src/rehearsal/faults.js"
@@ -48,10 +53,10 @@ describe("what is rehearsed", () => {
     }
   })
 
-  it("asks a judge where nothing else can tell a candidate from the stable revision", () => {
+  it("asks a comparison where nothing else can tell a candidate from the stable revision", () => {
     for (const name of ["judged", "slower"] as const) {
       const { analysis } = faultOf(name)
-      expect(analysis?.judge).toMatchObject({ baseline: "fresh" })
+      expect(analysis?.comparison).toMatchObject({ baseline: "fresh" })
       for (const { lost } of Object.values(faultOf(name).expected)) expect(lost).toBe("none")
     }
     const { slower, judged } = { slower: faultOf("slower"), judged: faultOf("judged") }
@@ -63,13 +68,13 @@ describe("what is rehearsed", () => {
     expect(faultOf("none").analysis).toBeUndefined()
   })
 
-  it("gives a judge the points that it needs in each step", async () => {
+  it("gives a comparison the points that it needs in each step", async () => {
     const texts = await Promise.all([read(deployFile), read("dagger/config/rehearsal.yaml")])
     const configuration = readDeploy(texts[0], { file: "rehearsal.yaml", text: texts[1] })
-    const { interval, judge } = { ...configuration.analysis, ...faultOf("slower").analysis }
+    const { interval, comparison } = { ...configuration.analysis, ...faultOf("slower").analysis }
     for (const step of environmentOf(configuration, environmentName).rollout.steps) {
       // The first look counts nothing, and one takes up to half a second more than it has to.
-      expect(step.for / (interval + 0.5) - 1).toBeGreaterThanOrEqual(judge?.points ?? Infinity)
+      expect(step.for / (interval + 0.5) - 1).toBeGreaterThanOrEqual(comparison?.points ?? Infinity)
     }
   })
 
@@ -90,7 +95,7 @@ describe("the settings of rehearsals", () => {
     expect(environment.gateway).toEqual({ name: "router", namespace: "router", section: "http" })
     const usual = environmentOf(readDeploy(text), environmentName)
     expect(environment.rollout.prePromotion).toBeLessThan(usual.rollout.prePromotion)
-    for (const { service, workload } of placements(configuration, environment, [])) {
+    for (const { service, workload } of backendSettings(configuration, environment, [])) {
       expect(addresses[service]).toBeDefined()
       expect(workload.volumes).toEqual([])
     }

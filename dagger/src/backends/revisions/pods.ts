@@ -1,4 +1,4 @@
-import { type PodAccess, type RunningPods, type Version, whoseOf } from "../analysis/sources.js"
+import { type PodAccess, type RunningPods, type MetricsTarget, podRoleOf } from "../analysis/sources.js"
 import type { KubernetesApi } from "../../clients/kubernetes/client.js"
 import { isReady, type Pod, Revisions } from "./revisions.js"
 
@@ -6,10 +6,10 @@ import { isReady, type Pod, Revisions } from "./revisions.js"
 export class ClusterPods implements PodAccess {
   constructor(private readonly cluster: KubernetesApi) {}
 
-  async pods(version: Version): Promise<RunningPods> {
+  async pods(version: MetricsTarget): Promise<RunningPods> {
     const { namespace, service, revision } = version
     const revisions = new Revisions(this.cluster, namespace, service)
-    const whose = whoseOf(version)
+    const whose = podRoleOf(version)
     const [found, pods] = await Promise.all([
       revisions.find(revision, whose),
       revisions.pods(revision, whose),

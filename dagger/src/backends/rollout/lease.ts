@@ -7,7 +7,7 @@ export const leaseSeconds = 15
 const renewSeconds = 4
 
 /** Another command holds the lease. */
-export class Held extends Error {
+export class LeaseHeld extends Error {
   override name = "Held"
 }
 
@@ -78,7 +78,7 @@ export class Lease {
       const other = before !== "" && before !== this.holder
       const alive = other ? await this.signOfLife(found) : undefined
       if (alive) {
-        throw new Held(
+        throw new LeaseHeld(
           `${service} is being deployed by ${alive.holderIdentity ?? "somebody"} since ${alive.acquireTime ?? "?"}: wait for it, or ask them to stop`,
         )
       }
@@ -105,7 +105,7 @@ export class Lease {
 
   /** @throws Held when the lease is no longer this command's: it must not act */
   check(): void {
-    if (this.lost !== undefined) throw new Held(this.lost)
+    if (this.lost !== undefined) throw new LeaseHeld(this.lost)
   }
 
   private async keep(): Promise<void> {

@@ -7,7 +7,7 @@ import {
   type Service as Running,
 } from "@dagger.io/dagger"
 import { images, tools } from "../../platform/base-images.js"
-import type { Severity } from "../report/findings.js"
+import type { Severity } from "../report/severity.js"
 import { count } from "../../lib/text.js"
 import {
   checkGates,
@@ -17,7 +17,7 @@ import {
 } from "../security/configuration.js"
 import { type Database, vulnerabilityDatabase } from "../security/database.js"
 import { type Ignores, ignoresOf, trivyIgnores } from "../security/ignores.js"
-import { type Examined, judgeFindings } from "../security/judgement.js"
+import { type ScanResult, applyPolicy } from "../security/policy.js"
 import { examineLicences } from "../security/licences.js"
 import { readSarif, writeSarif } from "../security/sarif.js"
 import { scanner } from "../security/scanner.js"
@@ -101,7 +101,7 @@ interface Scan {
   /** Shell commands. Whatever they end with but 0, the scanner did not do its work. */
   script: string
   /** Reads what they came to, and the SARIF logs to take in the place of their own. */
-  read: (ran: Container) => Promise<{ examined: Examined; logs?: Record<string, string> }>
+  read: (ran: Container) => Promise<{ examined: ScanResult; logs?: Record<string, string> }>
 }
 
 /** Runs a scanner. A result is remembered for equal input, a decision never: what blocks is decided anew each time. */
@@ -116,7 +116,7 @@ async function scan({ container, script, read }: Scan, block: Severity[], ignore
   const { examined, logs = {} } = await read(recorded(command))
   let reports = seen.reports ?? dag.directory()
   for (const [file, text] of Object.entries(logs)) reports = reports.withNewFile(file, text)
-  const { detail, fault } = judgeFindings(examined, block, ignores)
+  const { detail, fault } = applyPolicy(examined, block, ignores)
   if (fault) throw new Fault(fault, reports)
   return { ...seen, detail, reports }
 }

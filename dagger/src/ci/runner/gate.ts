@@ -1,7 +1,7 @@
 import { dag, type Container, type Directory, ExecError } from "@dagger.io/dagger"
 import { images } from "../../platform/base-images.js"
 import { attempt, type Pause } from "../../lib/retry.js"
-import type { Thresholds } from "../report/evidence.js"
+import type { Thresholds } from "../report/artifacts.js"
 import type { Step } from "./schedule.js"
 import { judge, type CommandFailure, type Verdict } from "./verdict.js"
 

@@ -2,7 +2,8 @@ import type { Container } from "@dagger.io/dagger"
 import type { V1Deployment } from "@kubernetes/client-node"
 import type { AnalysisSettings } from "../../backends/analysis/rules.js"
 import { monotonic } from "../../lib/clock.js"
-import type { Environment, Placement } from "../../configuration/deploy.js"
+import type { BackendSettings } from "../../backends/settings.js"
+import type { Environment } from "../../environments/configuration.js"
 import { digestOf } from "../../delivery/release.js"
 import type { KubernetesApi, KubernetesObject } from "../../clients/kubernetes/client.js"
 import { revisionObjects } from "../../backends/manifests/objects.js"
@@ -23,7 +24,7 @@ export interface Ground {
   /** All rights on the cluster. */
   admin: KubernetesApi
   environment: Environment
-  placement: Placement
+  placement: BackendSettings
   analysis: AnalysisSettings
   /** Of the revision that has all traffic at first. */
   image: string

@@ -172,7 +172,7 @@ export class FakeCluster {
     return this.present(written)
   }
 
-  private remove(thing: KubernetesObject): void {
+  remove(thing: KubernetesObject): void {
     const live = this.objects.get(keyOf(thing))
     this.objects.delete(keyOf(thing))
     if (thing.kind === "Deployment") this.pods.delete(thing.metadata?.name ?? "")

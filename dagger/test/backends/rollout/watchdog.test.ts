@@ -8,18 +8,23 @@ import { dumpYaml, loadYaml } from "@kubernetes/client-node/dist/yaml.js"
 import { afterEach, describe, expect, it } from "vitest"
 import { parse, stringify } from "yaml"
 import { ApiError, type KubernetesObject } from "../../../src/clients/kubernetes/client.js"
-import { type Entrance, RolloutRecord } from "../../../src/backends/rollout/record.js"
+import { type RouteSettings, RolloutRecord } from "../../../src/backends/rollout/record.js"
 import { abort, type Rollout } from "../../../src/backends/rollout/rollout.js"
-import { clearWatch, setWatch, type Watch, watchJob } from "../../../src/backends/rollout/watch.js"
+import {
+  removeWatchdog,
+  ensureWatchdog,
+  type WatchdogSettings,
+  watchdogJob,
+} from "../../../src/backends/rollout/watchdog.js"
 import { FakeClock } from "../../lib/fake-clock.js"
 import { FakeCluster } from "../../clients/kubernetes/fake.js"
 import { rollout, settings } from "./fixtures.js"
 
 const program = readFileSync(
-  fileURLToPath(new URL("../../../config/kubernetes/watch.py", import.meta.url)),
+  fileURLToPath(new URL("../../../config/kubernetes/watchdog.py", import.meta.url)),
   "utf8",
 )
-const entrance: Entrance = {
+const entrance: RouteSettings = {
   namespace: "f1-staging",
   service: "f1-backend",
   port: 8000,
@@ -53,7 +58,7 @@ afterEach(() => {
   for (const server of servers.splice(0)) server.close()
 })
 
-const watchOf = (record: RolloutRecord, state: Rollout): Watch => ({
+const watchOf = (record: RolloutRecord, state: Rollout): WatchdogSettings => ({
   ...{ namespace: "f1-staging", image: "registry/f1@sha256:1", pullSecrets: ["registry"] },
   ...{ program, unattended: 30, safePatch: record.patchOf(abort(state, message, 0)) },
 })
@@ -69,7 +74,7 @@ async function watch(
   // The watch is set before there are users; the rollout has gone on since.
   const verifying = rollout({ phase: "verifying" })
   await record.write(verifying)
-  const job = watchJob(verifying, watchOf(record, verifying))
+  const job = watchdogJob(verifying, watchOf(record, verifying))
   await record.write(rollout({ phase, step: 1, message: "gone on" }))
   cluster.put({ ...leaseObject, spec: { holderIdentity: "ada (1)", renewTime: "1" } })
 
@@ -216,7 +221,7 @@ describe("watchJob", () => {
   const cluster = new FakeCluster(new FakeClock())
   const record = new RolloutRecord(cluster.client(), entrance, settings())
   const state = rollout({ phase: "verifying" })
-  const job = watchJob(state, watchOf(record, state))
+  const job = watchdogJob(state, watchOf(record, state))
 
   it("knows what Kubernetes knows, and nothing else", () => {
     expect(parse(dumpYaml(loadYaml<V1Job>(stringify(job))))).toEqual(JSON.parse(JSON.stringify(job)))
@@ -224,7 +229,7 @@ describe("watchJob", () => {
 
   it("is set once, is on duty when its pod is, and is set again when it has gone home", async () => {
     const client = cluster.client()
-    const set = () => setWatch(client, state, watchOf(record, state))
+    const set = () => ensureWatchdog(client, state, watchOf(record, state))
     expect(await set()).toBe(true)
     expect(await set()).toBe(true)
     const uid = cluster.all("Job")[0]?.metadata?.uid
@@ -232,8 +237,8 @@ describe("watchJob", () => {
     expect(await set()).toBe(false)
     expect(await set()).toBe(true)
     expect(cluster.all("Job")[0]?.metadata?.uid).not.toBe(uid)
-    await clearWatch(client, state, "f1-staging")
-    await clearWatch(client, state, "f1-staging")
+    await removeWatchdog(client, state, "f1-staging")
+    await removeWatchdog(client, state, "f1-staging")
     expect(cluster.all("Job")).toEqual([])
   })
 })

@@ -1,9 +1,9 @@
 import type { Outcome } from "../../runner/verdict.js"
 import { isShort } from "../coverage.js"
-import { allTests, type Digest } from "../digest.js"
+import { allTests, type Report } from "../report.js"
 import { count, duration, moment, oneLine, percent, plain } from "../../../lib/text.js"
 import { html, type Html } from "./html.js"
-import { signs, tones } from "./marks.js"
+import { signs, tones } from "./badges.js"
 
 const headlines: Record<Outcome, string> = {
   passed: "Passed",
@@ -13,9 +13,9 @@ const headlines: Record<Outcome, string> = {
 }
 
 /** The verdict, of what and when, and the figures that people look for first. */
-export function masthead(digest: Digest): Html {
-  const { outcome, conclusion, started, seconds, revision, because, gates } = digest
-  return html`<header class="masthead ${tones[outcome]}">
+export function pageHeader(report: Report): Html {
+  const { outcome, conclusion, started, seconds, revision, because, gates } = report
+  return html`<header class="page-header ${tones[outcome]}">
     <div class="flag" aria-hidden="true"></div>
     <p class="name">Pitwall report</p>
     <h1><span class="sign" aria-hidden="true">${signs[outcome]}</span>${headlines[outcome]}</h1>
@@ -32,7 +32,7 @@ export function masthead(digest: Digest): Html {
       gates.length === 0
         ? html`<p>Nothing was looked at, so nothing is known.</p>`
         : html`<dl class="tiles">
-            ${tiles(digest).map(
+            ${tiles(report).map(
               ({ label, value, note, tone }) =>
                 html`<div class="tile ${tone}">
                   <dt>${label}</dt>
@@ -55,12 +55,12 @@ interface Tile {
   tone: string
 }
 
-function tiles(digest: Digest): Tile[] {
-  const { gates, sarif } = digest
+function tiles(report: Report): Tile[] {
+  const { gates, sarif } = report
   const ended = (outcome: Outcome) => gates.filter(({ verdict }) => verdict.outcome === outcome).length
   const cached = gates.filter(({ verdict }) => verdict.cached)
   const saved = cached.reduce((sum, { verdict }) => sum + verdict.seconds, 0)
-  const counts = allTests(digest)
+  const counts = allTests(report)
   const measured = gates.flatMap(({ verdict, coverage, thresholds }) =>
     coverage && coverage.totals.lines.valid > 0
       ? [{ gate: verdict.gate, share: coverage.totals.lines, thresholds }]

@@ -1,7 +1,7 @@
 import type { Verdict } from "../runner/verdict.js"
 
 /** What a gate left behind, by what tools call it; paths are relative to its own folder. */
-export interface Evidence {
+export interface Artifacts {
   /** Where in the repository the gate ran, as `services/api`: what the paths in its reports are relative to. */
   folder?: string
   /** JUnit's XML. */
@@ -23,16 +23,16 @@ export interface Thresholds {
 }
 
 /** One gate of a run, with its evidence. */
-export interface Examined {
+export interface GateResult {
   verdict: Verdict
-  evidence: Evidence
+  artifacts: Artifacts
   /** When it began, in seconds after the run did. */
   after?: number
 }
 
 /** A whole run. */
 export interface Run {
-  gates: Examined[]
+  gates: GateResult[]
   /** When it began. */
   started: Date
   /** From its first step to its last. */

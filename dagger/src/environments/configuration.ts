@@ -2,25 +2,12 @@ import { z } from "zod"
 import { analysisSection } from "../backends/analysis/rules.js"
 import { ConfigurationError, type Layer, readLayers, section } from "../lib/document.js"
 import { guardsSection } from "../delivery/guards/configuration.js"
-import { variable, type Workload, workloadSection } from "../backends/manifests/configuration.js"
+import { variablePattern, workloadSection } from "../backends/manifests/configuration.js"
 import { rolloutSection } from "../backends/rollout/configuration.js"
+import type { BackendSettings } from "../backends/settings.js"
+import { backendSecrets, type EnvironmentName, environmentNames, secretEntry } from "./secrets.js"
 
 export const deployFile = "dagger/config/deploy.yaml"
-
-export const environmentNames = ["staging", "production"] as const
-export type EnvironmentName = (typeof environmentNames)[number]
-
-/** The pipeline's secrets that backends need, with the flag that gives each; some are another one in each environment. */
-export const secretSources = {
-  DATABASE_URL: { flag: "--database-url", each: true },
-  F1_DATABASE_URL: { flag: "--f-1-database-url", each: true },
-  REDIS_URL: { flag: "--redis-url", each: true },
-  JWT_SECRET_KEY: { flag: "--jwt-secret-key", each: false },
-  ERGAST_API_KEY: { flag: "--ergast-api-key", each: false },
-  WEATHER_API_KEY: { flag: "--weather-api-key", each: false },
-} as const
-export type SecretSource = keyof typeof secretSources
-const sources = Object.keys(secretSources) as [SecretSource, ...SecretSource[]]
 
 const name = z
   .string()
@@ -47,21 +34,19 @@ const environment = section({
   guards: guardsSection,
 })
 
-const secret = section({ from: z.enum(sources).optional(), optional: z.boolean().default(false) })
+const secret = section({ from: z.enum(backendSecrets).optional(), optional: z.boolean().default(false) })
 
 const secrets = z.record(z.string(), secret).transform((all, context) =>
-  Object.entries(all).map(([variableName, { from = variableName, optional }]) => {
+  Object.entries(all).map(([name, { from = name, optional }]) => {
     const fault = (message: string) => {
-      context.addIssue({ code: "custom", path: [variableName], message })
+      context.addIssue({ code: "custom", path: [name], message })
     }
-    if (!variable.test(variableName)) fault("a variable's name is of capital letters, digits and _")
-    if (!isSource(from))
-      fault(`from says which of the pipeline's secrets it is; allowed: ${sources.join(", ")}`)
-    return { variable: variableName, from: from as SecretSource, optional }
+    if (!variablePattern.test(name)) fault("a variable's name is of capital letters, digits and _")
+    const secret = backendSecrets.find((known) => known === from)
+    if (!secret) fault(`from names one of the pipeline's secrets; allowed: ${backendSecrets.join(", ")}`)
+    return { variable: name, from: secret ?? "DATABASE_URL", optional }
   }),
 )
-
-const isSource = (text: string): text is SecretSource => Object.hasOwn(secretSources, text)
 
 const schema = section({
   environments: section({ staging: environment, production: environment }),
@@ -84,16 +69,6 @@ const schema = section({
 export type DeployConfiguration = z.output<typeof schema>
 export type Environment = DeployConfiguration["environments"][EnvironmentName] & { name: EnvironmentName }
 
-/** A service as it is in an environment. */
-export interface Placement {
-  service: string
-  workload: Workload
-  hostnames: string[]
-  variables: Record<string, string>
-  secrets: DeployConfiguration["services"][string]["secrets"]
-  probe: string[]
-}
-
 /**
  * Reads deploy.yaml.
  *
@@ -112,16 +87,20 @@ export function environmentOf({ environments }: DeployConfiguration, named: stri
 }
 
 /**
- * The services of an environment.
+ * The settings of an environment's backends.
  *
- * @param only some of them; all, if none is named
- * @throws Error for a service that is not there
+ * @param only names of backends; all, if empty
+ * @throws Error for a backend that the environment does not have
  */
-export function placements(configuration: DeployConfiguration, at: Environment, only: string[]): Placement[] {
-  const there = Object.keys(at.services)
-  const unknown = only.filter((service) => !there.includes(service))
-  if (unknown.length > 0 || there.length === 0) {
-    throw new Error(`${at.name} has no service ${unknown.join(", ")}; allowed: ${there.join(", ")}`)
+export function backendSettings(
+  configuration: DeployConfiguration,
+  at: Environment,
+  only: string[],
+): BackendSettings[] {
+  const names = Object.keys(at.services)
+  const unknown = only.filter((service) => !names.includes(service))
+  if (unknown.length > 0 || names.length === 0) {
+    throw new Error(`${at.name} has no service ${unknown.join(", ")}; allowed: ${names.join(", ")}`)
   }
   return Object.entries(at.services)
     .filter(([service]) => only.length === 0 || only.includes(service))
@@ -131,7 +110,15 @@ export function placements(configuration: DeployConfiguration, at: Environment, 
       const { workload, secrets, probe } = settings
       const { from, to } = workload.network
       return {
-        ...{ service, hostnames, variables, secrets, probe },
+        service,
+        hostnames,
+        variables,
+        probe,
+        secrets: secrets.map(({ variable, from, optional }) => ({
+          variable,
+          optional,
+          entry: secretEntry(from, at.name),
+        })),
         workload: {
           ...workload,
           replicas: replicas ?? workload.replicas,
@@ -139,10 +126,4 @@ export function placements(configuration: DeployConfiguration, at: Environment, 
         },
       }
     })
-}
-
-/** How a secret is given on the command line, for messages. */
-export function secretFlag(from: SecretSource, environment: EnvironmentName): string {
-  const { flag, each } = secretSources[from]
-  return `${flag} env://${each ? `${environment.toUpperCase()}_` : ""}${from}`
 }

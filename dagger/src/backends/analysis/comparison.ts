@@ -1,7 +1,7 @@
-import { percent, type Observation } from "./observation.js"
+import { percent, type Sample } from "./sample.js"
 import type { AnalysisSettings, Assessment } from "./rules.js"
 
-export interface Judgement {
+export interface Comparison {
   verdict: "same" | "worse" | "too little data"
   /** Two-sided: how likely a difference like this one is between two samples of the same. */
   p: number
@@ -31,7 +31,7 @@ const tolerance = 0.25
  * @param options.points that each side has at least
  * @param options.direction where worse is
  */
-export function judge(
+export function mannWhitney(
   canary: number[],
   baseline: number[],
   {
@@ -39,7 +39,7 @@ export function judge(
     points,
     direction,
   }: { confidence: number; points: number; direction: "increase" | "decrease" },
-): Judgement {
+): Comparison {
   const wrong = [...canary, ...baseline].find((value) => !Number.isFinite(value))
   if (wrong !== undefined) throw new Error(`a value to judge is a finite number (found ${wrong})`)
   if (Math.min(canary.length, baseline.length) < Math.max(1, points)) {
@@ -56,14 +56,14 @@ export function judge(
 }
 
 /** Holds what a candidate did against what a baseline did in the same time: `fail` is worse, `hold` is too little to tell. */
-export function compare(
-  candidate: Observation[],
-  baseline: Observation[],
-  settings: Pick<NonNullable<AnalysisSettings["judge"]>, "metric" | "confidence" | "points">,
+export function compareWithBaseline(
+  candidate: Sample[],
+  baseline: Sample[],
+  settings: Pick<NonNullable<AnalysisSettings["comparison"]>, "metric" | "confidence" | "points">,
 ): Assessment {
   const canary = pointsOf(candidate, settings.metric)
   const control = pointsOf(baseline, settings.metric)
-  const { verdict, p, effect } = judge(canary, control, { ...settings, direction: "increase" })
+  const { verdict, p, effect } = mannWhitney(canary, control, { ...settings, direction: "increase" })
   const { metric, points, confidence } = settings
   if (verdict === "too little data") {
     const reason = `${metric}: ${canary.length} points, and ${control.length} of the baseline; each needs ${points}`
@@ -76,7 +76,7 @@ export function compare(
   return { outcome: verdict === "worse" ? "fail" : "pass", reason }
 }
 
-function pointsOf(history: Observation[], metric: "p95" | "p50" | "error-rate"): number[] {
+function pointsOf(history: Sample[], metric: "p95" | "p50" | "error-rate"): number[] {
   return history
     .filter(({ missing, requests }) => missing === undefined && requests > 0)
     .map((observation) =>

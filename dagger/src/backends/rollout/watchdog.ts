@@ -4,17 +4,17 @@ import { watchAccount } from "../../delivery/access.js"
 import { labels } from "../manifests/labels.js"
 import { managedBy, type Plain } from "../../clients/kubernetes/manifest.js"
 import { leaseName } from "./lease.js"
-import { stateName } from "./record.js"
+import { stateAnnotation } from "./record.js"
 import { isExposed, isOver, phases, type Rollout } from "./rollout.js"
 
 /** What the dead-man's switch is made from. */
-export interface Watch {
+export interface WatchdogSettings {
   namespace: string
   /** An image with Python 3 that the cluster has already: that of the stable revision. */
   image: string
   /** The Secrets that it is pulled with, should a node not have it. */
   pullSecrets: string[]
-  /** The program, `dagger/config/kubernetes/watch.py`. */
+  /** The program, `dagger/config/kubernetes/watchdog.py`. */
   program: string
   /** Seconds without a sign of life of the deploy after which traffic is taken back. */
   unattended: number
@@ -25,7 +25,7 @@ export interface Watch {
 const uid = 10001
 
 /** A Job that takes an unproven revision's traffic back when the command that works on its rollout is gone. */
-export function watchJob(rollout: Rollout, watch: Watch): Plain<V1Job> {
+export function watchdogJob(rollout: Rollout, watch: WatchdogSettings): Plain<V1Job> {
   const { namespace, image, pullSecrets, program, unattended, safePatch } = watch
   const marks = { [labels.service]: watchAccount, ...managedBy }
   const among = (holds: (rollout: Rollout) => boolean) =>
@@ -34,7 +34,7 @@ export function watchJob(rollout: Rollout, watch: Watch): Plain<V1Job> {
     NAMESPACE: namespace,
     LEASE: leaseName(rollout.service),
     ROUTE: rollout.service,
-    STATE: stateName,
+    STATE: stateAnnotation,
     ROLLOUT: rollout.id,
     EXPOSED: among(isExposed),
     OVER: among((state) => isOver(state) || ["settling", "aborting"].includes(state.phase)),
@@ -44,7 +44,7 @@ export function watchJob(rollout: Rollout, watch: Watch): Plain<V1Job> {
   return {
     apiVersion: "batch/v1",
     kind: "Job",
-    metadata: { namespace, name: watchName(rollout), labels: marks },
+    metadata: { namespace, name: watchdogName(rollout), labels: marks },
     spec: {
       backoffLimit: 20,
       ttlSecondsAfterFinished: 600,
@@ -81,11 +81,15 @@ export function watchJob(rollout: Rollout, watch: Watch): Plain<V1Job> {
   }
 }
 
-export const watchName = ({ service, id }: Rollout): string => `${service}-watch-${id}`
+export const watchdogName = ({ service, id }: Rollout): string => `${service}-watch-${id}`
 
 /** Sets the watch where it is not there yet, and says whether it is on duty. */
-export async function setWatch(cluster: KubernetesApi, rollout: Rollout, watch: Watch): Promise<boolean> {
-  const job = watchJob(rollout, watch)
+export async function ensureWatchdog(
+  cluster: KubernetesApi,
+  rollout: Rollout,
+  watch: WatchdogSettings,
+): Promise<boolean> {
+  const job = watchdogJob(rollout, watch)
   const live = (await cluster.read(job)) ?? (await made(cluster, job))
   const { ready = 0, conditions = [] } = (live as Plain<V1Job> | undefined)?.status ?? {}
   const ended = conditions.some(
@@ -106,10 +110,14 @@ async function made(cluster: KubernetesApi, job: KubernetesObject): Promise<Kube
   }
 }
 
-export async function clearWatch(cluster: KubernetesApi, rollout: Rollout, namespace: string): Promise<void> {
+export async function removeWatchdog(
+  cluster: KubernetesApi,
+  rollout: Rollout,
+  namespace: string,
+): Promise<void> {
   await cluster.delete({
     apiVersion: "batch/v1",
     kind: "Job",
-    metadata: { namespace, name: watchName(rollout) },
+    metadata: { namespace, name: watchdogName(rollout) },
   })
 }

@@ -2,23 +2,23 @@ import { allPassed, conclusion } from "../runner/summary.js"
 import type { Outcome, Verdict } from "../runner/verdict.js"
 import { alertFinding } from "./annotations.js"
 import { type Coverage, parseCoverage } from "./coverage.js"
-import type { Examined, Run, Thresholds } from "./evidence.js"
-import { type Again, checkAgain, failingPart, type Finding, findings } from "./findings.js"
+import type { GateResult, Run, Thresholds } from "./artifacts.js"
+import { type Again, checkAgain, failingPart, type Finding, findings } from "./failures.js"
 import { type Counts, parseJunit, type TestCase, type TestReport } from "./junit.js"
 import { type Merged, mergeSarif, type Scan } from "./sarif.js"
 import { tail } from "../../lib/text.js"
 import { UnreadableReport } from "../../lib/xml.js"
 
-/** Evidence that cannot be read. */
+/** Reports that cannot be read. */
 export interface Problem {
   gate: string
-  /** What of the gate's evidence: "JUnit report". */
+  /** What of the gate's artifacts: "JUnit report". */
   file: string
   message: string
 }
 
-/** A gate, with what its evidence says. */
-export interface Reading {
+/** A gate, with what its artifacts says. */
+export interface GateReport {
   verdict: Verdict
   after?: number
   again: string
@@ -32,7 +32,7 @@ export interface Reading {
 }
 
 /** All that a report tells, in whatever form. */
-export interface Digest {
+export interface Report {
   started: Date
   seconds: number
   revision?: string
@@ -40,22 +40,22 @@ export interface Digest {
   /** "skipped" when no gate ran: that is no pass. */
   outcome: Outcome
   conclusion: string
-  gates: Reading[]
+  gates: GateReport[]
   problems: Problem[]
   sarif: Merged
   /** How to run things again. */
   again: Again
 }
 
-/** Reads all evidence of a run. What cannot be read becomes a problem, and takes nothing else with it. */
-export function digest(run: Run, again: Again = checkAgain): Digest {
+/** Reads all artifacts of a run. What cannot be read becomes a problem, and takes nothing else with it. */
+export function readReport(run: Run, again: Again = checkAgain): Report {
   const problems: Problem[] = []
   const sarif = mergeSarif(
-    run.gates.flatMap(({ verdict: { gate }, evidence: { sarif = [], folder } }) =>
+    run.gates.flatMap(({ verdict: { gate }, artifacts: { sarif = [], folder } }) =>
       sarif.map((text) => ({ gate, text, ...(folder !== undefined && { folder }) })),
     ),
   )
-  const gates = run.gates.map((examined) => read(examined, sarif.scans, again, problems))
+  const gates = run.gates.map((gateResult) => read(gateResult, sarif.scans, again, problems))
   const verdicts = gates.map(({ verdict }) => verdict)
   return {
     started: run.started,
@@ -81,11 +81,11 @@ export function outcomeOf(verdicts: Verdict[]): Outcome {
 }
 
 function read(
-  { verdict, evidence, after }: Examined,
+  { verdict, artifacts, after }: GateResult,
   scans: Scan[],
   again: Again,
   problems: Problem[],
-): Reading {
+): GateReport {
   const { gate } = verdict
   const attempt = <Result>(file: string, text: string | undefined, parse: (text: string) => Result) => {
     if (text === undefined) return undefined
@@ -97,9 +97,9 @@ function read(
       return undefined
     }
   }
-  const tests = attempt("JUnit report", evidence.junit, (text) => parseJunit(text, evidence.folder))
-  const coverage = attempt("coverage report", evidence.coverage, (text) =>
-    parseCoverage(text, evidence.folder),
+  const tests = attempt("JUnit report", artifacts.junit, (text) => parseJunit(text, artifacts.folder))
+  const coverage = attempt("coverage report", artifacts.coverage, (text) =>
+    parseCoverage(text, artifacts.folder),
   )
   return {
     verdict,
@@ -107,9 +107,9 @@ function read(
     again: again(gate),
     ...(tests && { tests }),
     ...(coverage && { coverage }),
-    ...(evidence.thresholds && { thresholds: evidence.thresholds }),
+    ...(artifacts.thresholds && { thresholds: artifacts.thresholds }),
     scans: scans.filter((scan) => scan.gate === gate),
-    pictures: evidence.pictures ?? [],
+    pictures: artifacts.pictures ?? [],
     failing: failing(verdict, tests, again),
   }
 }
@@ -124,7 +124,7 @@ function failing(verdict: Verdict, tests: TestReport | undefined, again: Again):
 }
 
 /** The tests of all gates, counted together. */
-export function allTests({ gates }: Digest): Counts {
+export function allTests({ gates }: Report): Counts {
   const counts = gates.flatMap(({ tests }) => tests?.counts ?? [])
   const sum = (kind: keyof Counts) => counts.reduce((total, count) => total + count[kind], 0)
   return {
@@ -146,23 +146,23 @@ export interface Placed {
 /** Seconds; below, nobody waits. */
 const noticeable = 0.01
 
-export function slowest(digest: Digest, limit: number): Placed[] {
-  return testsOf(digest)
+export function slowest(report: Report, limit: number): Placed[] {
+  return testsOf(report)
     .filter(({ test }) => test.seconds >= noticeable)
     .sort((a, b) => b.test.seconds - a.test.seconds)
     .slice(0, limit)
 }
 
-export function flaky(digest: Digest): Placed[] {
-  return testsOf(digest).filter(({ test }) => test.flaky)
+export function flaky(report: Report): Placed[] {
+  return testsOf(report).filter(({ test }) => test.flaky)
 }
 
-function testsOf({ gates }: Digest): Placed[] {
+function testsOf({ gates }: Report): Placed[] {
   return gates.flatMap(({ verdict: { gate }, tests }) => (tests?.cases ?? []).map((test) => ({ gate, test })))
 }
 
 /** The gates that took longest, of those whose command ran now. */
-export function slowestGates({ gates }: Digest, limit: number): Verdict[] {
+export function slowestGates({ gates }: Report, limit: number): Verdict[] {
   return gates
     .map(({ verdict }) => verdict)
     .filter(({ cached, seconds }) => !cached && seconds > 0)
@@ -171,7 +171,7 @@ export function slowestGates({ gates }: Digest, limit: number): Verdict[] {
 }
 
 /** What a person has to look at: failing tests, gates that failed without one, and what scanners found. */
-export function allFindings({ gates, again }: Digest): Finding[] {
+export function allFindings({ gates, again }: Report): Finding[] {
   return gates.flatMap((reading) => {
     const { verdict, tests, scans } = reading
     const failed = findings(verdict.gate, tests?.cases ?? [], again)

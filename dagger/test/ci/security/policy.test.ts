@@ -1,25 +1,25 @@
 import { describe, expect, it } from "vitest"
-import type { Severity } from "../../../src/ci/report/findings.js"
-import { countsOf, judgeFindings, type Examined } from "../../../src/ci/security/judgement.js"
+import type { Severity } from "../../../src/ci/report/severity.js"
+import { countsOf, applyPolicy, type ScanResult } from "../../../src/ci/security/policy.js"
 
 const found = (...severities: Severity[]) =>
   severities.map((severity, at) => ({ id: `CVE-${at}`, severity, title: "a flaw", file: "a.txt", line: 3 }))
-const examined = (more: Partial<Examined>): Examined => ({
+const examined = (more: Partial<ScanResult>): ScanResult => ({
   ...{ found: [], ignored: 0, used: new Set(), looked: ["7 packages"] },
   ...more,
 })
 const none = { active: [], expired: [] }
 
-describe("judgeFindings", () => {
+describe("applyPolicy", () => {
   it("lets a change pass with nothing found, and says what was looked at", () => {
-    expect(judgeFindings(examined({}), ["critical"], none)).toEqual({
+    expect(applyPolicy(examined({}), ["critical"], none)).toEqual({
       detail: "7 packages · no findings",
       fault: "",
     })
   })
 
   it("lets a change pass with findings that do not block, and counts them", () => {
-    const { detail, fault } = judgeFindings(
+    const { detail, fault } = applyPolicy(
       examined({ found: found("low", "medium", "low"), ignored: 2 }),
       ["critical", "high"],
       none,
@@ -29,7 +29,7 @@ describe("judgeFindings", () => {
   })
 
   it("stops a change with one that does, the worst first, and where to accept it", () => {
-    const { fault } = judgeFindings(
+    const { fault } = applyPolicy(
       examined({ found: found("medium", "high", "critical") }),
       ["critical", "high"],
       none,
@@ -45,7 +45,7 @@ describe("judgeFindings", () => {
 
   it("names as many as fit in a terminal", () => {
     const many = Array.from({ length: 50 }, (): Severity => "high")
-    const { fault } = judgeFindings(examined({ found: found(...many) }), ["high"], none)
+    const { fault } = applyPolicy(examined({ found: found(...many) }), ["high"], none)
     expect(fault.split("\n")).toHaveLength(34)
     expect(fault).toContain("… and 20 more findings")
   })

@@ -1,6 +1,6 @@
 import { readFileSync } from "node:fs"
 import { describe, expect, it } from "vitest"
-import { environmentOf, placements, readDeploy, secretFlag } from "../../src/configuration/deploy.js"
+import { backendSettings, environmentOf, readDeploy } from "../../src/environments/configuration.js"
 
 const shipped = readFileSync(new URL("../../config/deploy.yaml", import.meta.url), "utf8")
 const over = (text: string) => readDeploy(shipped, { file: "rehearsal.yaml", text })
@@ -45,20 +45,24 @@ describe("the deploy.yaml that is shipped", () => {
 
   it("has both backends everywhere, each with its own database", () => {
     for (const name of ["staging", "production"]) {
-      const found = placements(configuration, environmentOf(configuration, name), [])
+      const found = backendSettings(configuration, environmentOf(configuration, name), [])
       expect(found.map(({ service }) => service)).toEqual(["api", "f1-backend"])
       const database = found.map(({ secrets }) => secrets.find(({ variable }) => variable === "DATABASE_URL"))
-      expect(database.map((secret) => secret?.from)).toEqual(["DATABASE_URL", "F1_DATABASE_URL"])
+      const prefix = name.toUpperCase()
+      expect(database.map((secret) => secret?.entry)).toEqual([
+        `${prefix}_DATABASE_URL`,
+        `${prefix}_F1_DATABASE_URL`,
+      ])
     }
   })
 })
 
-describe("placements", () => {
+describe("backendSettings", () => {
   const configuration = readDeploy(shipped)
   const production = environmentOf(configuration, "production")
 
   it("are those that are asked for, with what is of this environment", () => {
-    const [backend, ...others] = placements(configuration, production, ["f1-backend"])
+    const [backend, ...others] = backendSettings(configuration, production, ["f1-backend"])
     expect(others).toEqual([])
     expect(backend).toMatchObject({
       hostnames: ["f1.example.com"],
@@ -67,7 +71,7 @@ describe("placements", () => {
   })
 
   it("names what there is, for a service or an environment that there is not", () => {
-    expect(() => placements(configuration, production, ["web"])).toThrow(
+    expect(() => backendSettings(configuration, production, ["web"])).toThrow(
       "production has no service web; allowed: api, f1-backend",
     )
     expect(() => environmentOf(configuration, "prod")).toThrow("allowed: staging, production")
@@ -87,13 +91,13 @@ analysis: { rules: [{ metric: error-rate, above: 10, for: 5s }] }
     })
     expect(after.environments.production.guards.hours).toBeUndefined()
     expect(after.environments.production.guards.holidays).toHaveLength(11)
-    expect(after.analysis).toMatchObject({ patience: 600, rules: [{ metric: "error-rate", for: 5 }] })
+    expect(after.analysis).toMatchObject({ noDataTimeout: 600, rules: [{ metric: "error-rate", for: 5 }] })
     expect(after.environments.staging).toEqual(before.environments.staging)
   })
 
   it("are named with their own line where they are wrong", () => {
-    expect(() => over("analysis:\n  patience: soon\n")).toThrow(
-      /^rehearsal.yaml:2: analysis.patience: .*found "soon"/,
+    expect(() => over("analysis:\n  noDataTimeout: soon\n")).toThrow(
+      /^rehearsal.yaml:2: analysis.noDataTimeout: .*found "soon"/,
     )
     expect(() => over("environments:\n  staging:\n    services:\n      web: { hostnames: [a.b] }\n")).toThrow(
       "rehearsal.yaml:4: environments.staging.services.web: no such service; allowed: api, f1-backend",
@@ -103,16 +107,7 @@ analysis: { rules: [{ metric: error-rate, above: 10, for: 5s }] }
 
   it("say which secrets there are", () => {
     expect(() => over("services: { api: { secrets: { API_KEY: {} } } }")).toThrow(
-      "services.api.secrets.API_KEY: from says which of the pipeline's secrets it is; allowed: DATABASE_URL,",
+      "services.api.secrets.API_KEY: from names one of the pipeline's secrets; allowed: DATABASE_URL,",
     )
-  })
-})
-
-describe("secretFlag", () => {
-  it("has the environment in the name where each has its own", () => {
-    expect(secretFlag("F1_DATABASE_URL", "production")).toBe(
-      "--f-1-database-url env://PRODUCTION_F1_DATABASE_URL",
-    )
-    expect(secretFlag("JWT_SECRET_KEY", "staging")).toBe("--jwt-secret-key env://JWT_SECRET_KEY")
   })
 })

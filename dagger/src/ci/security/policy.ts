@@ -1,10 +1,10 @@
-import { severities, type Severity } from "../report/findings.js"
+import { severities, type Severity } from "../report/severity.js"
 import { count, oneLine } from "../../lib/text.js"
 import { securityFile, type Ignore } from "./configuration.js"
 import { remarks, type Ignores } from "./ignores.js"
 
 /** What a scanner found. */
-export interface Found {
+export interface ScannerFinding {
   id: string
   severity: Severity
   title: string
@@ -17,8 +17,8 @@ export interface Found {
 }
 
 /** What a scanner came to. */
-export interface Examined {
-  found: Found[]
+export interface ScanResult {
+  found: ScannerFinding[]
   /** Findings that ignores hid. */
   ignored: number
   used: Set<Ignore>
@@ -27,7 +27,7 @@ export interface Examined {
 }
 
 /** Findings decided on. */
-export interface Judgement {
+export interface PolicyDecision {
   /** One line for the table. */
   detail: string
   /** Why the change may not go on; empty if it may. */
@@ -35,11 +35,11 @@ export interface Judgement {
 }
 
 /** Decides by severity whether a change may go on with what a scanner found in it. */
-export function judgeFindings(
-  { found, ignored, used, looked }: Examined,
+export function applyPolicy(
+  { found, ignored, used, looked }: ScanResult,
   block: Severity[],
   ignores: Ignores,
-): Judgement {
+): PolicyDecision {
   const said = remarks(ignores, used)
   const detail = [...looked, countsOf(found), ...(ignored > 0 ? [`${ignored} ignored`] : []), ...said].join(
     " · ",
@@ -64,7 +64,7 @@ export function judgeFindings(
 const shown = 30
 
 /** How many there are of each severity, from the worst; "no findings" if there are none. */
-export function countsOf(found: Found[]): string {
+export function countsOf(found: ScannerFinding[]): string {
   const counts = severities.flatMap((severity) => {
     const number = found.filter((one) => one.severity === severity).length
     return number > 0 ? [`${number} ${severity}`] : []
@@ -72,7 +72,7 @@ export function countsOf(found: Found[]): string {
   return counts.length > 0 ? counts.join(", ") : "no findings"
 }
 
-function row({ severity, id, version, package: purl, file, line, title }: Found): string {
+function row({ severity, id, version, package: purl, file, line, title }: ScannerFinding): string {
   const place = file === undefined ? undefined : line === undefined ? file : `${file}:${line}`
   return [severity, id, version ?? purl, place, oneLine(title, 120)].filter(Boolean).join("  ")
 }

@@ -1,10 +1,7 @@
 import { again } from "../runner/summary.js"
+import type { Severity } from "./severity.js"
 import { inWords, type Counts, type TestCase } from "./junit.js"
 import { clip, count, oneLine, plain } from "../../lib/text.js"
-
-/** From worst to least. */
-export const severities = ["critical", "high", "medium", "low", "note"] as const
-export type Severity = (typeof severities)[number]
 
 /** What a person has to look at, and where. */
 export interface Finding {

@@ -1,31 +1,31 @@
-import type { Bucket, Reading } from "./exposition.js"
+import type { Bucket, Counters } from "./exposition.js"
 
 export interface PodReading {
   pod: string
   /** Another one after a restart. */
   instance: string
   /** None when the pod did not answer. */
-  reading?: Reading
+  reading?: Counters
 }
 
 /** What is there to see of one version at one moment. */
-export interface Look {
+export interface Scrape {
   /** In ms since the epoch. */
   at: number
-  pods: Pods
+  pods: PodCounts
   /** Of the pods that run. */
   readings: PodReading[]
   /** Why there is no data. */
   missing?: string
 }
 
-export interface Pods {
+export interface PodCounts {
   wanted: number
   failing: number
 }
 
 /** What one version did between two looks. */
-export interface Observation {
+export interface Sample {
   /** In ms since the epoch. */
   at: number
   /** Since the previous look; 0 for the first one. */
@@ -38,7 +38,7 @@ export interface Observation {
   p50?: number
   /** Of these requests, by `le` in seconds and cumulative; with them percentiles of several observations are exact. */
   buckets?: Bucket[]
-  pods: Pods
+  pods: PodCounts
   /** Why there is no data. */
   missing?: string
 }
@@ -47,17 +47,17 @@ export interface Observation {
  * What happened between two looks at a version. Before the first one anything may have happened: it counts nothing.
  *
  * A counter that went down and a pod that is new or restarted count from zero. A pod that was there and did not answer counts from its next
- * answer on; with {@link remember} from its last one.
+ * answer on; with {@link carryForward} from its last one.
  */
-export function observe(before: Look | undefined, now: Look): Observation {
+export function sampleBetween(before: Scrape | undefined, now: Scrape): Sample {
   const { at, pods, missing } = now
   // A clock that was set back measures nothing.
   const seconds = before ? Math.max(0, (at - before.at) / 1000) : 0
   if (missing !== undefined) return { at, seconds, requests: 0, errors: 0, pods, missing }
   const known = before && (before.missing === undefined || before.readings.length > 0)
   const growths = known ? now.readings.map((reading) => growth(before.readings, reading)) : []
-  const sum = (count: (reading: Reading) => number) =>
-    growths.reduce((total, reading) => total + count(reading), 0)
+  const sum = (count: (reading: Counters) => number) =>
+    growths.reduce((sum, reading) => sum + count(reading), 0)
   const buckets = merge(growths.map((reading) => reading.buckets))
   return {
     at,
@@ -71,7 +71,7 @@ export function observe(before: Look | undefined, now: Look): Observation {
 }
 
 /** The look to hold the next one against: a pod that did not answer this time keeps what it said before. */
-export function remember(before: Look | undefined, now: Look): Look {
+export function carryForward(before: Scrape | undefined, now: Scrape): Scrape {
   const old = before?.readings ?? []
   if (now.missing !== undefined && now.readings.length === 0) return { ...now, readings: old }
   const readings = now.readings.map((reading) =>
@@ -83,9 +83,9 @@ export function remember(before: Look | undefined, now: Look): Look {
 const isSame = (one: PodReading, other: PodReading) =>
   one.pod === other.pod && one.instance === other.instance
 
-const nothing: Reading = { requests: 0, errors: 0, buckets: [] }
+const nothing: Counters = { requests: 0, errors: 0, buckets: [] }
 
-function growth(before: PodReading[], now: PodReading): Reading {
+function growth(before: PodReading[], now: PodReading): Counters {
   if (!now.reading) return nothing
   const old = before.find((other) => isSame(now, other))
   if (!old) return now.reading
@@ -110,7 +110,7 @@ export function merge(histograms: Bucket[][]): Bucket[] {
 }
 
 /** In ms. */
-export function percentiles(buckets: Bucket[]): Pick<Observation, "p95" | "p50"> {
+export function percentiles(buckets: Bucket[]): Pick<Sample, "p95" | "p50"> {
   const [p95, p50] = [quantile(0.95, buckets), quantile(0.5, buckets)]
   return p95 === undefined || p50 === undefined ? {} : { p95: p95 * 1000, p50: p50 * 1000 }
 }
@@ -134,7 +134,7 @@ export function quantile(share: number, buckets: Bucket[]): number | undefined {
 }
 
 /** What several observations come to together. */
-export function total(history: Observation[]): { requests: number; errors: number; p95?: number } {
+export function totals(history: Sample[]): { requests: number; errors: number; p95?: number } {
   const requests = history.reduce((sum, observation) => sum + observation.requests, 0)
   const errors = history.reduce((sum, observation) => sum + observation.errors, 0)
   const timed = history.filter(({ p95 }) => p95 !== undefined)
@@ -149,8 +149,8 @@ export function total(history: Observation[]): { requests: number; errors: numbe
 }
 
 /** One line for people, such as `1204 requests, 0.4 % errors, p95 180 ms`. */
-export function summaryOf(history: Observation[]): string {
-  const { requests, errors, p95 } = total(history)
+export function summary(history: Sample[]): string {
+  const { requests, errors, p95 } = totals(history)
   const missing = history.at(-1)?.missing
   const parts = [
     requests === 0 ? "no requests" : `${Math.round(requests)} ${requests === 1 ? "request" : "requests"}`,

@@ -1,5 +1,5 @@
 import { describe, expect, it } from "vitest"
-import { type Again, assertion, failingPart, findings } from "../../../src/ci/report/findings.js"
+import { type Again, assertion, failingPart, findings } from "../../../src/ci/report/failures.js"
 import { parseJunit } from "../../../src/ci/report/junit.js"
 import { hostile, manyTests, sample } from "./fixtures.js"
 

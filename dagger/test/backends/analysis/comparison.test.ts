@@ -1,6 +1,6 @@
 import { describe, expect, it } from "vitest"
-import { compare, judge } from "../../../src/backends/analysis/judge.js"
-import type { Observation } from "../../../src/backends/analysis/observation.js"
+import { compareWithBaseline, mannWhitney } from "../../../src/backends/analysis/comparison.js"
+import type { Sample } from "../../../src/backends/analysis/sample.js"
 
 const canary = Array.from({ length: 60 }, (_, index) => (index * 37) % 101)
 const baseline = Array.from({ length: 50 }, (_, index) => (index * 53) % 97)
@@ -23,7 +23,7 @@ describe("judge", () => {
     ["nothing but ties", few(50, 1, 5), few(50, 1, 5), 1, 0, "same"],
     ["a canary that is better", shifted(-45), baseline, 4.328223614947022e-9, -41, "same"],
   ])("has SciPy's p and shift for %s", (_, ours, theirs, p, effect, verdict) => {
-    const judgement = judge(ours, theirs, usual)
+    const judgement = mannWhitney(ours, theirs, usual)
     expect(judgement).toMatchObject({ effect, verdict })
     expect(Math.abs(judgement.p / p - 1)).toBeLessThan(2e-7)
   })
@@ -31,32 +31,32 @@ describe("judge", () => {
   // The lower end of the interval at 98 %, found with SciPy's brentq as Kayenta finds it (z of the test at a shift, with its correction, equal to
   // norm.ppf(0.99)), is at most a quarter of the estimate up to a shift of 13, and 5.0 of 18.0 at one of 14.
   it("is Kayenta's on the effect", () => {
-    const verdicts = Array.from({ length: 60 }, (_, by) => judge(shifted(by), baseline, usual).verdict)
+    const verdicts = Array.from({ length: 60 }, (_, by) => mannWhitney(shifted(by), baseline, usual).verdict)
     expect(verdicts.indexOf("worse")).toBe(14)
     expect(verdicts.slice(14).every((verdict) => verdict === "worse")).toBe(true)
   })
 
   it("does not take a difference without a size for worse", () => {
-    const judgement = judge([...few(36, 1), ...few(24, 1, 1)], few(50, 1), usual)
+    const judgement = mannWhitney([...few(36, 1), ...few(24, 1, 1)], few(50, 1), usual)
     expect(judgement).toMatchObject({ verdict: "same", effect: 0 })
     expect(judgement.p).toBeLessThan(0.001)
   })
 
   it("has a direction", () => {
-    expect(judge(shifted(-45), baseline, { ...usual, direction: "decrease" }).verdict).toBe("worse")
-    expect(judge(shifted(40), baseline, { ...usual, direction: "decrease" }).verdict).toBe("same")
+    expect(mannWhitney(shifted(-45), baseline, { ...usual, direction: "decrease" }).verdict).toBe("worse")
+    expect(mannWhitney(shifted(40), baseline, { ...usual, direction: "decrease" }).verdict).toBe("same")
   })
 
   it("needs the points on both sides, whatever they say", () => {
     const high = shifted(1000)
-    expect(judge(high.slice(0, 49), baseline, usual).verdict).toBe("too little data")
-    expect(judge(high, baseline.slice(0, 49), usual).verdict).toBe("too little data")
-    expect(judge(high.slice(0, 50), baseline, usual).verdict).toBe("worse")
-    expect(judge([], [], { ...usual, points: 0 }).verdict).toBe("too little data")
+    expect(mannWhitney(high.slice(0, 49), baseline, usual).verdict).toBe("too little data")
+    expect(mannWhitney(high, baseline.slice(0, 49), usual).verdict).toBe("too little data")
+    expect(mannWhitney(high.slice(0, 50), baseline, usual).verdict).toBe("worse")
+    expect(mannWhitney([], [], { ...usual, points: 0 }).verdict).toBe("too little data")
   })
 
   it("refuses what is no number", () => {
-    expect(() => judge([...canary, NaN], baseline, usual)).toThrow("is a finite number (found NaN)")
+    expect(() => mannWhitney([...canary, NaN], baseline, usual)).toThrow("is a finite number (found NaN)")
   })
 })
 
@@ -79,7 +79,7 @@ describe("judge, with as few points as a short step has", () => {
     const settings = { points: 8, confidence, direction: "increase" } as const
     return Array.from({ length: runs }, () => {
       const slow = next(points).map((value) => value + by)
-      return judge(slow, next(points), settings).verdict
+      return mannWhitney(slow, next(points), settings).verdict
     }).filter((verdict) => verdict === "worse").length
   }
 
@@ -103,7 +103,7 @@ describe("judge, with as few points as a short step has", () => {
 })
 
 describe("compare", () => {
-  const history = (values: number[]): Observation[] =>
+  const history = (values: number[]): Sample[] =>
     values.map((p95) => ({
       ...{ at: 0, seconds: 10, requests: 100, errors: 50, p95: 1000 + p95, p50: 10 },
       pods: { wanted: 1, failing: 0 },
@@ -111,19 +111,20 @@ describe("compare", () => {
   const settings = { metric: "p95", confidence: 98, points: 50 } as const
 
   it("fails a candidate that is slower than the baseline", () => {
-    expect(compare(history(shifted(40)), history(baseline), settings)).toEqual({
+    expect(compareWithBaseline(history(shifted(40)), history(baseline), settings)).toEqual({
       outcome: "fail",
       reason: "p95 is 44 ms above the baseline's (p 5.6e-10, 98 % confidence asked for)",
     })
   })
 
   it("passes one that is not", () => {
-    expect(compare(history(shifted(-45)), history(baseline), settings)).toMatchObject({
+    expect(compareWithBaseline(history(shifted(-45)), history(baseline), settings)).toMatchObject({
       outcome: "pass",
       reason: expect.stringContaining("41 ms below the baseline's") as string,
     })
     expect(
-      compare(history(shifted(40)), history(baseline), { ...settings, metric: "error-rate" }).outcome,
+      compareWithBaseline(history(shifted(40)), history(baseline), { ...settings, metric: "error-rate" })
+        .outcome,
     ).toBe("pass")
   })
 
@@ -133,8 +134,8 @@ describe("compare", () => {
       { ...first, missing: "down" },
       { ...second, requests: 0 },
       ...rest.slice(0, 49),
-    ] as Observation[]
-    expect(compare(holes, history(baseline), settings)).toEqual({
+    ] as Sample[]
+    expect(compareWithBaseline(holes, history(baseline), settings)).toEqual({
       outcome: "hold",
       reason: "p95: 49 points, and 50 of the baseline; each needs 50",
     })

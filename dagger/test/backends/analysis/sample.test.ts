@@ -1,17 +1,17 @@
 import { describe, expect, it } from "vitest"
-import type { Reading } from "../../../src/backends/analysis/exposition.js"
+import type { Counters } from "../../../src/backends/analysis/exposition.js"
 import {
-  observe,
+  sampleBetween,
   quantile,
-  remember,
-  summaryOf,
-  total,
-  type Look,
+  carryForward,
+  summary,
+  totals,
+  type Scrape,
   type PodReading,
-} from "../../../src/backends/analysis/observation.js"
+} from "../../../src/backends/analysis/sample.js"
 
 /** Buckets of 1 s, 2 s and more, each with so many. */
-const reading = (requests: number, errors = 0, [one, two]: [number, number] = [requests, 0]): Reading => ({
+const reading = (requests: number, errors = 0, [one, two]: [number, number] = [requests, 0]): Counters => ({
   requests,
   errors,
   buckets: [
@@ -20,12 +20,12 @@ const reading = (requests: number, errors = 0, [one, two]: [number, number] = [r
     { le: Infinity, count: requests },
   ],
 })
-const pod = (name: string, read?: Reading, instance = "1"): PodReading => ({
+const pod = (name: string, read?: Counters, instance = "1"): PodReading => ({
   pod: name,
   instance,
   ...(read && { reading: read }),
 })
-const look = (seconds: number, readings: PodReading[], missing?: string): Look => ({
+const look = (seconds: number, readings: PodReading[], missing?: string): Scrape => ({
   at: 1_000_000 + seconds * 1000,
   pods: { wanted: 2, failing: 0 },
   readings,
@@ -34,7 +34,7 @@ const look = (seconds: number, readings: PodReading[], missing?: string): Look =
 
 describe("observe", () => {
   it("counts nothing at the first look, as nobody knows since when", () => {
-    expect(observe(undefined, look(0, [pod("a", reading(500, 400))]))).toMatchObject({
+    expect(sampleBetween(undefined, look(0, [pod("a", reading(500, 400))]))).toMatchObject({
       seconds: 0,
       requests: 0,
       errors: 0,
@@ -44,14 +44,14 @@ describe("observe", () => {
   it("sums what the pods did", () => {
     const before = look(0, [pod("a", reading(100, 1)), pod("b", reading(50))])
     const now = look(10, [pod("a", reading(110, 4)), pod("b", reading(80, 1))])
-    expect(observe(before, now)).toMatchObject({ at: now.at, seconds: 10, requests: 40, errors: 4 })
+    expect(sampleBetween(before, now)).toMatchObject({ at: now.at, seconds: 10, requests: 40, errors: 4 })
   })
 
   it("has percentiles of what came since, and none without requests", () => {
     const before = look(0, [pod("a", reading(1000, 0, [1000, 0]))])
-    const slow = observe(before, look(10, [pod("a", reading(1100, 0, [1000, 100]))]))
+    const slow = sampleBetween(before, look(10, [pod("a", reading(1100, 0, [1000, 100]))]))
     expect(slow).toMatchObject({ p95: 1950, p50: 1500 })
-    const idle = observe(before, look(10, before.readings))
+    const idle = sampleBetween(before, look(10, before.readings))
     expect(idle).toMatchObject({ requests: 0 })
     expect(idle).not.toHaveProperty("p95")
     expect(idle).not.toHaveProperty("p50")
@@ -67,38 +67,38 @@ describe("observe", () => {
       { requests: 101, errors: 0 },
     ],
   ])("counts from zero when %s", (_, before, after, counts) => {
-    expect(observe(look(0, [pod("a", before)]), look(10, [pod("a", after)]))).toMatchObject(counts)
+    expect(sampleBetween(look(0, [pod("a", before)]), look(10, [pod("a", after)]))).toMatchObject(counts)
   })
 
   it("counts from zero for a pod that was replaced or restarted, even when its counters are higher", () => {
     const before = look(0, [pod("a", reading(10)), pod("b", reading(10))])
     const now = look(10, [pod("a", reading(25), "2"), pod("c", reading(7))])
-    expect(observe(before, now)).toMatchObject({ requests: 32 })
+    expect(sampleBetween(before, now)).toMatchObject({ requests: 32 })
   })
 
   it("counts a first request, which brings its series along", () => {
     const none = { requests: 0, errors: 0, buckets: [] }
-    expect(observe(look(0, [pod("a", none)]), look(10, [pod("a", reading(3))]))).toMatchObject({
+    expect(sampleBetween(look(0, [pod("a", none)]), look(10, [pod("a", reading(3))]))).toMatchObject({
       requests: 3,
       p95: expect.closeTo(950, 6) as number,
     })
   })
 
   it("measures no time when the clock was set back, and still counts", () => {
-    const observation = observe(look(60, [pod("a", reading(10))]), look(0, [pod("a", reading(15))]))
+    const observation = sampleBetween(look(60, [pod("a", reading(10))]), look(0, [pod("a", reading(15))]))
     expect(observation).toMatchObject({ seconds: 0, requests: 5 })
   })
 
   it("says why there is no data, and counts nothing", () => {
     const before = look(0, [pod("a", reading(10))])
-    const observation = observe(before, look(10, [], "the source is down"))
+    const observation = sampleBetween(before, look(10, [], "the source is down"))
     expect(observation).toMatchObject({ seconds: 10, requests: 0, errors: 0, missing: "the source is down" })
     expect(observation).not.toHaveProperty("p95")
   })
 
   it("counts nothing after a first look without data: the pods may be old", () => {
     const before = look(0, [], "the source is down")
-    expect(observe(before, look(10, [pod("a", reading(5000, 4000))]))).toMatchObject({
+    expect(sampleBetween(before, look(10, [pod("a", reading(5000, 4000))]))).toMatchObject({
       requests: 0,
       errors: 0,
     })
@@ -106,11 +106,11 @@ describe("observe", () => {
 })
 
 describe("remember", () => {
-  const history = (looks: Look[]) => {
-    let before: Look | undefined
+  const history = (looks: Scrape[]) => {
+    let before: Scrape | undefined
     return looks.map((now) => {
-      const { requests } = observe(before, now)
-      before = remember(before, now)
+      const { requests } = sampleBetween(before, now)
+      before = carryForward(before, now)
       return requests
     })
   }
@@ -148,7 +148,7 @@ describe("remember", () => {
   })
 
   it("forgets pods that are gone", () => {
-    const kept = remember(look(0, [pod("a", reading(1))]), look(10, [pod("b", reading(1))]))
+    const kept = carryForward(look(0, [pod("a", reading(1))]), look(10, [pod("b", reading(1))]))
     expect(kept.readings.map(({ pod }) => pod)).toEqual(["b"])
   })
 })
@@ -183,17 +183,17 @@ const observation = (requests: number, errors: number, rest: object = {}) => ({
   ...rest,
 })
 
-describe("total", () => {
+describe("totals", () => {
   it("has the percentile of all requests, which is no mean of percentiles", () => {
     const fast = observation(980, 0, { p95: 950, buckets: reading(980).buckets })
     const slow = observation(20, 0, { p95: 1950, buckets: reading(20, 0, [0, 20]).buckets })
     // 950 of 1000 are among the 980 fast ones.
-    expect(total([fast, slow]).p95).toBeCloseTo((950 / 980) * 1000, 6)
+    expect(totals([fast, slow]).p95).toBeCloseTo((950 / 980) * 1000, 6)
   })
 
   it("takes the mean over the requests where there are no buckets", () => {
     expect(
-      total([observation(30, 0, { p95: 100 }), observation(10, 0, { p95: 500 }), observation(0, 0)]),
+      totals([observation(30, 0, { p95: 100 }), observation(10, 0, { p95: 500 }), observation(0, 0)]),
     ).toEqual({
       requests: 40,
       errors: 0,
@@ -217,6 +217,6 @@ describe("summaryOf", () => {
       "8 requests, 100 % errors, no data now: down",
     ],
   ])("of %j", (history, text) => {
-    expect(summaryOf(history)).toBe(text)
+    expect(summary(history)).toBe(text)
   })
 })
