@@ -67,7 +67,7 @@ beforeAll(async () => {
   })
   stage = await RehearsalEnvironment.start(source, {
     ...{ service: "api", namespace: staging, id: "deploy-test" },
-    reach: (service, port) => tunnelled(service, port),
+    resolveEndpoint: (service, port) => tunnelled(service, port),
   })
   // A service of a registry answers at the port of its address.
   registry = await tunnelled(stage.registry.service, registryPort, registryPort)
