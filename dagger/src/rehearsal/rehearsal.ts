@@ -149,7 +149,10 @@ export class Rehearsals {
 
   private async rollBack(to: number | undefined): Promise<void> {
     const opened = await this.open({ variables: {} }, await this.connect())
-    await rollback(opened.delivery, opened.components([]), { reason: "rehearsal", ...(to !== undefined && { to }) })
+    await rollback(opened.delivery, opened.components([]), {
+      reason: "rehearsal",
+      ...(to !== undefined && { to }),
+    })
   }
 
   /**

@@ -62,7 +62,9 @@ describe("preparing images", () => {
     )
     const used = [...files, "platform/stores.ts"].flatMap((file) => {
       const text = readFileSync(new URL(`../../src/${file}`, import.meta.url), "utf8")
-      return [...text.matchAll(/\bfrom\(images\.(\w+)\)/g)].map(([, name = ""]) => name as keyof typeof images)
+      return [...text.matchAll(/\bfrom\(images\.(\w+)\)/g)].map(
+        ([, name = ""]) => name as keyof typeof images,
+      )
     })
     expect(used.length).toBeGreaterThan(0)
     for (const name of used) expect(prepared, name).toContain(images[name])
