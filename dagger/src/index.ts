@@ -15,7 +15,7 @@ import {
 } from "@dagger.io/dagger"
 import { KubernetesCluster } from "./api/cluster.js"
 import { accessYaml, DeployDesk, eventFile } from "./api/delivery.js"
-import { Desk } from "./ci/pipeline.js"
+import { Pipeline } from "./ci/pipeline.js"
 import { secondsOf } from "./lib/duration.js"
 import { RehearsalDesk } from "./rehearsal/desk.js"
 import { faultTable } from "./rehearsal/faults.js"
@@ -97,7 +97,7 @@ export class Pitwall {
     from?: File,
   ): Promise<string> {
     const desk = this.desk({ performance, vulnerabilities, snykToken }, workspace)
-    return from ? desk.judge(from) : desk.ci({ only, since, failFast, parallel })
+    return from ? desk.resultOf(from) : desk.ci({ only, since, failFast, parallel })
   }
 
   /**
@@ -144,7 +144,7 @@ export class Pitwall {
    */
   @func({ cache: "never" })
   async loadTest(users = 50, duration = "60s", only: string[] = []): Promise<string> {
-    const desk = new Desk(this.source, undefined, { load: { users, seconds: secondsOf(duration) } })
+    const desk = new Pipeline(this.source, undefined, { load: { users, seconds: secondsOf(duration) } })
     return desk.load(only)
   }
 
@@ -158,7 +158,7 @@ export class Pitwall {
    */
   @func({ cache: "never" })
   async test(gate: string, select = ""): Promise<string> {
-    return new Desk(this.source).rerun(gate, select)
+    return new Pipeline(this.source).rerun(gate, select)
   }
 
   /**
@@ -529,9 +529,9 @@ export class Pitwall {
   private desk(
     wishes: { performance: boolean; vulnerabilities: string | undefined; snykToken: Secret | undefined },
     workspace: Workspace,
-  ): Desk {
+  ): Pipeline {
     const { performance, vulnerabilities, snykToken } = wishes
-    return new Desk(this.source, workspace, {
+    return new Pipeline(this.source, workspace, {
       ...(performance && { load: { users: 50, seconds: 60 } }),
       ...(vulnerabilities !== undefined && { database: vulnerabilities }),
       ...(snykToken && { snykToken }),

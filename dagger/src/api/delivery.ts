@@ -4,7 +4,7 @@ import { Datadog } from "../backends/analysis/datadog.js"
 import { type MetricsSource, PodMetrics } from "../backends/analysis/sources.js"
 import { readPlatform } from "../platform/platform.js"
 import { monotonic } from "../lib/clock.js"
-import { Desk } from "../ci/pipeline.js"
+import { Pipeline } from "../ci/pipeline.js"
 import { type Cluster, Kubernetes } from "../clients/kubernetes/client.js"
 import { ClusterPods } from "../backends/revisions/pods.js"
 import { accessObjects, readSubject } from "../delivery/access.js"
@@ -315,7 +315,7 @@ export class DeployDesk {
       )
       const only = [...new Set([...services, ...made, "security"])]
       const order = { only, since: "", failFast: false, parallel: 0 }
-      return { passed: true, summary: await new Desk(this.source).ci(order) }
+      return { passed: true, summary: await new Pipeline(this.source).ci(order) }
     } catch (error) {
       return { passed: false, summary: (error as Error).message }
     }

@@ -1,6 +1,6 @@
 import { check, type Directory, func, object, type Secret, type Service } from "@dagger.io/dagger"
 import type { SecurityOptions } from "../ci/gates/security.js"
-import { Desk } from "../ci/pipeline.js"
+import { Pipeline } from "../ci/pipeline.js"
 
 /** What may not be in the repository or in what it delivers: its gates as checks. */
 @object()
@@ -101,6 +101,6 @@ export class SecurityChecks {
       ...(this.database !== undefined && { database: this.database }),
       ...(this.registry && { registry: this.registry }),
     }
-    await new Desk(this.source, undefined, options).enforce(`security:${gate}`)
+    await new Pipeline(this.source, undefined, options).enforce(`security:${gate}`)
   }
 }

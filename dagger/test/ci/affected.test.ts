@@ -20,7 +20,7 @@ services:
 
 const groups = (...paths: string[]) => {
   const call = affected(catalog, paths)
-  return call.everything ? `everything: ${call.because}` : Object.keys(call.groups).sort()
+  return call.everything ? `everything: ${call.reason}` : Object.keys(call.groups).sort()
 }
 
 describe("affected", () => {

@@ -1,5 +1,5 @@
 import { z } from "zod"
-import { attempt, type Pause } from "../../lib/retry.js"
+import { type Pause, retry } from "../../lib/retry.js"
 import { names } from "../manifests/labels.js"
 import { durationMetric, isError, operatorRoutes, requestsMetric } from "./exposition.js"
 import { percentiles, type Observation, type Pods } from "./observation.js"
@@ -125,7 +125,7 @@ export class Datadog implements MetricsSource {
   private async ask(parameters: URLSearchParams): Promise<Series[]> {
     const { site, keys, fetch: request = fetch, pause = sleep } = this.options
     let asked = 0
-    return attempt(
+    return retry(
       async () => {
         asked = 0
         const { api, application } = await keys()

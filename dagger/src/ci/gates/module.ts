@@ -1,7 +1,8 @@
 import { dag, type Container, type Directory } from "@dagger.io/dagger"
 import { sharedMetrics } from "../affected/affected.js"
 import { images } from "../../platform/base-images.js"
-import { commandGate, type Gate, lastLine } from "../runner/gate.js"
+import { commandGate, lastLine } from "../runner/command.js"
+import type { Gate } from "../runner/gate.js"
 import { testCount } from "./react.js"
 
 const manifests = ["package*.json", ".npmrc", "dagger/package*.json", "dagger/.npmrc"]
@@ -22,13 +23,13 @@ export function moduleGates(source: Directory): Gate[] {
   const npm = workbench(only(manifests))
   const npmGate = (
     name: string,
-    on: string,
+    subject: string,
     include: string[],
     { detail = lastLine, container = npm } = {},
   ): Gate =>
     commandGate({
       name: `module:${name}`,
-      on,
+      subject,
       container: container.withDirectory(".", only(include)),
       command: ["npm", "run", "--silent", `check:${name}`],
       detail,
@@ -44,7 +45,7 @@ export function moduleGates(source: Directory): Gate[] {
     }),
     commandGate({
       name: "module:shell",
-      on: "shell scripts",
+      subject: "shell scripts",
       container: shellcheck().withWorkdir("/src").withDirectory(".", only(shellScripts)),
       command: ["shellcheck", ...shellScripts],
       limit,
