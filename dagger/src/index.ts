@@ -35,6 +35,7 @@ export class Pitwall {
       ignore: [
         "*",
         "!.ci",
+        "!.dependency-cruiser.mjs",
         "!.github",
         "!dagger",
         "!engine",

@@ -43,4 +43,4 @@ const pipelineFiles =
   /^(dagger\/(src|config)\/|dagger\/(package(-lock)?|tsconfig)\.json$|dagger\.json$|\.env$)/
 /** Files that only the gates of `module` look at: tests, scripts, the local engine, documents. */
 const moduleFiles =
-  /^(dagger|engine|scripts|docs|\.ci|\.github)\/|^[^/]+\.(md|js|ts|json)$|^(daggerw|LICENSE)$|^\.(gitignore|gitattributes|editorconfig|npmrc|prettierrc|prettierignore|dependency-cruiser\.mjs|env\.example)$/
+  /^(dagger|engine|scripts|docs|\.ci|\.github)\/|^[^/]+\.(md|js|ts|json)$|^(daggerw|dagger\.sums|LICENSE)$|^\.(gitignore|gitattributes|editorconfig|npmrc|prettierrc|prettierignore|dependency-cruiser\.mjs|env\.example)$/

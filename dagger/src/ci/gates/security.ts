@@ -31,8 +31,15 @@ import {
   unread,
 } from "../security/trivy.js"
 import type { Platform } from "../../platform/platform.js"
+import { pip, pypiTool } from "./pypi.js"
 import type { Subjects } from "./subjects.js"
-import { afterCommand, reportsFolder, runCommand, withoutReportsLine } from "../runner/command.js"
+import {
+  afterCommand,
+  commandGate,
+  reportsFolder,
+  runCommand,
+  withoutReportsLine,
+} from "../runner/command.js"
 import { type Gate, GateFailure, type GatePass, GateSkip } from "../runner/gate.js"
 
 /** What a run gives the security gates, beside their configuration. */
@@ -88,6 +95,7 @@ export function securityGates(
     bandit(context),
     dependencies(context),
     secrets(context, worktree),
+    dockerfiles(source),
     config(context),
     snyk(context, options.snykToken),
   ]
@@ -246,7 +254,7 @@ const configurations = [
   "**/kubernetes/**",
 ]
 
-/** The local engine's base images run as root, like the official ones that they replace. None of them is delivered. */
+/** The local engine's base images imitate the official ones, root and unpinned packages included. None of them is delivered. */
 const baseImageRecipes = ["engine/images"]
 
 function config(context: SecurityContext): Gate {
@@ -270,6 +278,26 @@ function config(context: SecurityContext): Gate {
       ),
   }
 }
+
+/** The rules of hadolint, beside Trivy's in `security:config`. */
+function dockerfiles(source: Directory): Gate {
+  return commandGate({
+    name: "security:dockerfiles",
+    subject: "Dockerfiles, hadolint",
+    container: pypiTool(source, "hadolint").withDirectory(
+      "/src",
+      source.filter({ include: ["**/Dockerfile", "**/*.Dockerfile"], exclude: baseImageRecipes }),
+    ),
+    command: ["sh", "-ec", lintDockerfiles],
+    limit,
+  })
+}
+
+const lintDockerfiles = `
+find . \\( -name Dockerfile -o -name '*.Dockerfile' \\) -print >/tmp/files
+[ -s /tmp/files ] || { echo "there is no Dockerfile"; exit 1; }
+xargs -d '\\n' hadolint --no-color </tmp/files
+echo "$(wc -l </tmp/files) Dockerfiles"`
 
 /** Packages name their licences only once they are installed, so this gate installs what is delivered. */
 function licences(context: SecurityContext, { services, catalog }: Platform): Gate {
@@ -340,28 +368,6 @@ function installedPython(lock: Directory, service: string): Directory {
     .filter({ include: ["*.dist-info/METADATA"] })
 }
 
-function pip(): Container {
-  return dag.container().from(images.python).withMountedCache("/root/.cache/pip", dag.cacheVolume("pip"))
-}
-
-/** A tool from PyPI, installed from its lock file. */
-function pypiTool(context: SecurityContext, tool: string): Container {
-  const lock = context.source.filter({ include: [`dagger/config/${tool}/requirements.txt`] })
-  return pip()
-    .withDirectory("/tool", lock)
-    .withExec([
-      "pip",
-      "install",
-      "--quiet",
-      "--root-user-action=ignore",
-      "--require-hashes",
-      "-r",
-      `/tool/dagger/config/${tool}/requirements.txt`,
-    ])
-    .withEnvVariable("NO_COLOR", "1")
-    .withWorkdir("/src")
-}
-
 /** A gate whose tool writes all of its findings to a SARIF log. */
 function sarifGate(
   context: SecurityContext,
@@ -407,7 +413,7 @@ function sast(context: SecurityContext): Gate {
     context,
     { name: "security:sast", subject: "code, Semgrep" },
     () =>
-      pypiTool(context, "semgrep")
+      pypiTool(context.source, "semgrep")
         .withEnvVariable("SEMGREP_SEND_METRICS", "off")
         .withEnvVariable("SEMGREP_ENABLE_VERSION_CHECK", "0")
         .withDirectory("/rules", rules)
@@ -431,7 +437,7 @@ function bandit(context: SecurityContext): Gate {
     context,
     { name: "security:bandit", subject: "Python, Bandit" },
     () =>
-      pypiTool(context, "bandit")
+      pypiTool(context.source, "bandit")
         .withFile("/tool/bandit.yaml", context.source.file("dagger/config/bandit/bandit.yaml"))
         .withDirectory("/src", context.source.filter({ include: ["**/*.py"] })),
     `bandit --recursive --quiet --exit-zero --configfile /tool/bandit.yaml --format sarif --output ${reportsFolder}/bandit.sarif .`,
