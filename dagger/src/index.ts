@@ -120,7 +120,7 @@ export class Pitwall {
     from?: File,
   ): Promise<string> {
     const gates = await this.gates(workspace, performance, vulnerabilities)
-    return from ? gates.judge(from) : gates.ci({ only, since, failFast, parallel })
+    return from ? gates.resultOf(from) : gates.ci({ only, since, failFast, parallel })
   }
 
   /**

@@ -159,10 +159,10 @@ function gateSummary({
   failing,
   pictures,
 }: GateReport): Summary["gates"][number] {
-  const { gate, on, outcome, seconds, cached, retries, detail, output } = verdict
+  const { gate, subject, outcome, seconds, cached, retries, detail, output } = verdict
   return {
     gate,
-    on,
+    on: subject,
     outcome,
     seconds: Math.max(0, seconds),
     ...(after !== undefined && { after }),
@@ -207,7 +207,7 @@ export function readSummary(json: string): Summary {
 export function verdictsOf({ gates }: Summary): Verdict[] {
   return gates.map(({ gate, on, outcome, seconds, cached, retries, detail, output, failing }) => ({
     gate,
-    on,
+    subject: on,
     outcome,
     seconds,
     cached,
@@ -265,7 +265,7 @@ function gateTable({ gates }: Report): string {
     `${signs[verdict.outcome]} ${verdict.outcome}`,
     verdict.outcome === "skipped" ? "" : duration(verdict.seconds),
     verdict.cached ? "cached" : "",
-    escape(verdict.detail || (tests ? inWords(tests.counts) : verdict.on)),
+    escape(verdict.detail || (tests ? inWords(tests.counts) : verdict.subject)),
     code(again),
   ])
   return rows.length === 0 ? "" : table(["gate", "outcome", "time", "cached", "detail", "run again"], rows)
