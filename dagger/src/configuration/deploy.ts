@@ -15,7 +15,7 @@ export const secretSources = {
   DATABASE_URL: { flag: "--database-url", each: true },
   F1_DATABASE_URL: { flag: "--f-1-database-url", each: true },
   REDIS_URL: { flag: "--redis-url", each: true },
-  JWT_SECRET_KEY: { flag: "--jwt-secret-key", each: false },
+  JWT_SECRET_KEY: { flag: "--jwt-secret-key", each: true },
   ERGAST_API_KEY: { flag: "--ergast-api-key", each: false },
   WEATHER_API_KEY: { flag: "--weather-api-key", each: false },
 } as const

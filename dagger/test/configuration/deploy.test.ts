@@ -1,6 +1,12 @@
 import { readFileSync } from "node:fs"
 import { describe, expect, it } from "vitest"
-import { environmentOf, placements, readDeploy, secretFlag } from "../../src/configuration/deploy.js"
+import {
+  environmentOf,
+  placements,
+  readDeploy,
+  secretFlag,
+  secretSources,
+} from "../../src/configuration/deploy.js"
 
 const shipped = readFileSync(new URL("../../config/deploy.yaml", import.meta.url), "utf8")
 const over = (text: string) => readDeploy(shipped, { file: "rehearsal.yaml", text })
@@ -50,6 +56,25 @@ describe("the deploy.yaml that is shipped", () => {
       const database = found.map(({ secrets }) => secrets.find(({ variable }) => variable === "DATABASE_URL"))
       expect(database.map((secret) => secret?.from)).toEqual(["DATABASE_URL", "F1_DATABASE_URL"])
     }
+  })
+
+  it("gives every service in every environment its own tokens, and the proxies that it may trust", () => {
+    const variables = ["staging", "production"].flatMap((name) =>
+      placements(configuration, environmentOf(configuration, name), []).map(
+        (placement) => placement.variables,
+      ),
+    )
+    expect(variables).toHaveLength(4)
+    for (const name of ["JWT_ISSUER", "JWT_AUDIENCE"]) {
+      const values = variables.map((all) => all[name])
+      expect(values.every(Boolean)).toBe(true)
+      expect(new Set(values).size).toBe(4)
+    }
+    for (const { TRUSTED_PROXIES } of variables) expect(TRUSTED_PROXIES).toMatch(/^10\.\d+\.0\.0\/16$/)
+  })
+
+  it("has a key for the tokens of each environment", () => {
+    expect(secretSources.JWT_SECRET_KEY.each).toBe(true)
   })
 })
 
@@ -113,6 +138,7 @@ describe("secretFlag", () => {
     expect(secretFlag("F1_DATABASE_URL", "production")).toBe(
       "--f-1-database-url env://PRODUCTION_F1_DATABASE_URL",
     )
-    expect(secretFlag("JWT_SECRET_KEY", "staging")).toBe("--jwt-secret-key env://JWT_SECRET_KEY")
+    expect(secretFlag("JWT_SECRET_KEY", "staging")).toBe("--jwt-secret-key env://STAGING_JWT_SECRET_KEY")
+    expect(secretFlag("ERGAST_API_KEY", "staging")).toBe("--ergast-api-key env://ERGAST_API_KEY")
   })
 })
