@@ -73,6 +73,13 @@ describe("the deploy.yaml that is shipped", () => {
     for (const { TRUSTED_PROXIES } of variables) expect(TRUSTED_PROXIES).toMatch(/^10\.\d+\.0\.0\/16$/)
   })
 
+  it("mounts every claim read-only: pods that serve write to none", () => {
+    const claims = Object.values(configuration.services).flatMap(({ workload }) =>
+      workload.volumes.filter(({ claim }) => claim !== undefined),
+    )
+    expect(claims).toMatchObject([{ path: "/models", readOnly: true }])
+  })
+
   it("has a key for the tokens of each environment", () => {
     expect(secretSources.JWT_SECRET_KEY.each).toBe(true)
   })

@@ -400,7 +400,7 @@ function podSpec(workload: Workload, release: Release): Plain<V1PodSpec> {
 function volumesOf(
   { volumes, temporary }: Workload,
   secretName: string,
-): { volume: Plain<V1Volume>; path: string; readOnly?: true }[] {
+): { volume: Plain<V1Volume>; path: string; readOnly?: boolean }[] {
   return [
     { path: "/tmp", volume: { name: "tmp", emptyDir: { sizeLimit: temporary } } },
     {
@@ -409,8 +409,9 @@ function volumesOf(
       // Root's, and readable by the group alone, which fsGroup makes the user's.
       volume: { name: "secrets", secret: { secretName, defaultMode: 0o440 } },
     },
-    ...volumes.map(({ name, path, size, claim }) => ({
+    ...volumes.map(({ name, path, size, claim, readOnly }) => ({
       path,
+      readOnly,
       volume:
         claim === undefined
           ? { name, emptyDir: { sizeLimit: size } }

@@ -181,6 +181,8 @@ describe("revisionObjects", () => {
     expect(named("/tmp")?.emptyDir).toEqual({ sizeLimit: "64Mi" })
     expect(named("/scratch")?.emptyDir).toEqual({ sizeLimit: "1Gi" })
     expect(named("/models")?.persistentVolumeClaim).toEqual({ claimName: "f1-models" })
+    const unwritable = container?.volumeMounts?.filter(({ readOnly }) => readOnly)
+    expect(unwritable?.map(({ mountPath }) => mountPath)).toEqual(["/run/secrets", "/models"])
   })
 
   it("spreads pods where it can, and starts them where it cannot", () => {
