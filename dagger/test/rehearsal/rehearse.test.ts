@@ -3,6 +3,7 @@ import http from "node:http"
 import type { AddressInfo } from "node:net"
 import { afterEach, describe, expect, it } from "vitest"
 import { deployFile, environmentOf, placements, readDeploy } from "../../src/configuration/deploy.js"
+import { publicPath } from "../../src/backends/manifests/objects.js"
 import type { Cluster } from "../../src/clients/kubernetes/client.js"
 import { comparisonsOf, playsOf } from "../../src/rehearsal/desk.js"
 import { faultNames, faultOf } from "../../src/rehearsal/faults.js"
@@ -91,7 +92,9 @@ describe("the settings of rehearsals", () => {
     const usual = environmentOf(readDeploy(text), environmentName)
     expect(environment.rollout.prePromotion).toBeLessThan(usual.rollout.prePromotion)
     for (const { service, workload } of placements(configuration, environment, [])) {
-      expect(addresses[service]).toBeDefined()
+      const paths = addresses[service] ?? []
+      expect(paths.length).toBeGreaterThan(0)
+      expect(paths.filter((path) => !path.startsWith(`${publicPath}/`))).toEqual([])
       expect(workload.volumes).toEqual([])
     }
   })

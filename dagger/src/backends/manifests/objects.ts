@@ -159,7 +159,10 @@ export interface HttpRoute extends Manifest {
   spec: {
     parentRefs: { group: string; kind: string; name: string; namespace: string; sectionName?: string }[]
     hostnames: string[]
-    rules: { backendRefs: { group: string; kind: string; name: string; port: number; weight: number }[] }[]
+    rules: {
+      matches: { path: { type: "PathPrefix"; value: string } }[]
+      backendRefs: { group: string; kind: string; name: string; port: number; weight: number }[]
+    }[]
   }
 }
 
@@ -169,6 +172,9 @@ export interface Backend {
   baseline?: true
   weight: number
 }
+
+/** The only paths that a gateway routes: what operators ask for, such as /metrics and /admin, stays inside the cluster. */
+export const publicPath = "/api"
 
 /** Where a service's requests come in, and which share of them each backend gets. */
 export function routeObject(route: {
@@ -198,6 +204,7 @@ export function routeObject(route: {
       hostnames,
       rules: [
         {
+          matches: [{ path: { type: "PathPrefix", value: publicPath } }],
           backendRefs: backends.map(({ revision, baseline, weight }) => ({
             group: "",
             kind: "Service",
