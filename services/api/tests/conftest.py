@@ -19,6 +19,8 @@ from servicekit.testing import skip_without_services, temporary_database
 
 SECRET = "unit-tests-only-0123456789abcdef"
 PASSWORD = "al dente, always"
+# Where requests come from: the tests play the gateway.
+PROXY = "127.0.0.1"
 _addresses = count(1)
 
 MakeClient = Callable[..., TestClient]
@@ -41,7 +43,7 @@ def _settings(**values: object) -> Settings:
         "redis_url": os.environ["REDIS_URL"],
         "jwt_secret_key": SECRET,
         # Each test is a client of its own: see `make_client`.
-        "trusted_proxies": "testclient",
+        "trusted_proxies": PROXY,
     }
     return Settings.model_validate({**defaults, **values})
 
@@ -74,7 +76,8 @@ def make_client(make_app: Callable[..., FastAPI]) -> MakeClient:
     def make(**values: object) -> TestClient:
         number = next(_addresses)
         address = f"10.{os.getpid() % 256}.{number // 256}.{number % 256}"
-        return TestClient(make_app(**values), headers={"X-Forwarded-For": address})
+        headers = {"X-Forwarded-For": address}
+        return TestClient(make_app(**values), headers=headers, client=(PROXY, 50_000))
 
     return make
 

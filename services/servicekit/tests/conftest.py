@@ -11,6 +11,8 @@ from servicekit.testing import skip_without_services, temporary_database
 
 SECRET = "unit-tests-only-0123456789abcdef"
 NOWHERE = "redis://127.0.0.1:1/0"
+# What has to be set outside development, as for `make_settings`.
+DEPLOYED = {"jwt_issuer": "tests", "jwt_audience": "tests", "trusted_proxies": "10.42.0.0/16"}
 
 MakeSettings = Callable[..., ServiceSettings]
 
