@@ -16,7 +16,7 @@ def ask(replay: Replay, date: dt.date, **values: object) -> Reading | Unknown:
         weather_forecast_url=replay.url + "/weather/forecast",
         **values,
     )
-    with JsonClient(timeout=0.3, attempts=2, sleep=lambda _: None) as client:
+    with JsonClient(timeout=60, attempts=2, sleep=lambda _: None) as client:
         return WeatherClient(client, settings).day(26.03, 50.51, date, TODAY)
 
 
@@ -42,7 +42,7 @@ def test_the_key_goes_to_the_service_and_nowhere_else() -> None:
 
 
 def test_the_service_depends_on_the_key() -> None:
-    with JsonClient(timeout=1, attempts=1) as client:
+    with JsonClient(timeout=60, attempts=1) as client:
         assert WeatherClient(client, settings_for())._forecast.rstrip("/") == FORECAST
         keyed = WeatherClient(client, settings_for(weather_api_key="k"))
         assert keyed._archive.rstrip("/") == CUSTOMER_ARCHIVE
