@@ -16,7 +16,7 @@
  * @returns {Any | undefined}
  */
 export function nextJob(waiting, running, atOnce) {
-  if (running.length >= atOnce || running.some(({ alone }) => alone)) return undefined
+  if (running.length >= atOnce) return undefined
   const unfinished = new Set([...waiting, ...running].map(({ name }) => name))
   const ready = waiting.filter(({ after = [] }) => !after.some((name) => unfinished.has(name)))
   const beside = ready.find(({ alone }) => !alone)
