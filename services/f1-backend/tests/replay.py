@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -166,6 +167,8 @@ class _Handler(BaseHTTPRequestHandler):
             self.replay.over.wait()
             self.close_connection = True
             return
+        if not re.fullmatch(r"|html|half|list|\d{3}( \d+)?", behaviour):
+            raise ValueError(f"no such behaviour: {behaviour}")
         bodies = {"html": b"<html>maintenance</html>", "half": body[: len(body) // 2], "list": b"[1]"}
         status = int(behaviour.split()[0]) if behaviour[:3].isdigit() else 200
         retry_after = behaviour.split()[1] if status != 200 and " " in behaviour else None
