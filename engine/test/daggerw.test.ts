@@ -1,8 +1,10 @@
-import { spawn, type ChildProcess } from "node:child_process"
+import { execFileSync, spawn, type ChildProcess } from "node:child_process"
+import { createHash } from "node:crypto"
 import {
   accessSync,
   appendFileSync,
   constants,
+  copyFileSync,
   existsSync,
   mkdirSync,
   mkdtempSync,
@@ -13,7 +15,7 @@ import {
   symlinkSync,
   writeFileSync,
 } from "node:fs"
-import { arch, platform, tmpdir } from "node:os"
+import { platform, tmpdir } from "node:os"
 import { delimiter, dirname, join } from "node:path"
 import { setTimeout as sleep } from "node:timers/promises"
 import { afterAll, afterEach, beforeEach, describe, expect, it, vi } from "vitest"
@@ -93,6 +95,7 @@ describe.each(shells)("daggerw in $name", (itsShell) => {
     running = []
     mkdirSync(bin)
     layOut(checkout)
+    release()
     fakeGo()
     fake("curl", 'echo "curl: (6) Could not resolve host" >&2; exit 6')
   })
@@ -131,10 +134,28 @@ describe.each(shells)("daggerw in $name", (itsShell) => {
     writeFileSync(join(folder, name), `#!/bin/sh\necho "${name} $*" >>"$CALLS"\n${script}\n`, { mode: 0o755 })
   }
 
-  // What stands for the CLI and for the manager tells all that it was given.
-  const witness = `{ printf '%s\\0' "$@"; } >"$ARGV"; env >"$ENVIRON"; pwd >"$ENVIRON.pwd"; \${SAY:+echo "$SAY"}; eval "\${THEN-}"; exit "\${EXIT:-0}"`
-  const cliScript = (version: string) =>
-    `[ "$1" = version ] && echo "dagger ${version} (image://x) linux/amd64" && exit\n${witness}`
+  // The programs that stand for the CLI and for the manager record how they were run.
+  const recorder = `{ printf '%s\\0' "$@"; } >"$ARGV"; env >"$ENVIRON"; pwd >"$ENVIRON.pwd"; \${SAY:+echo "$SAY"}; eval "\${THEN-}"; exit "\${EXIT:-0}"`
+
+  const digest = (file: string) => createHash("sha256").update(readFileSync(file)).digest("hex")
+  const archive = () => join(root, "release.tar.gz")
+
+  /** Makes a release of the CLI and pins it in the checkout's dagger.sums. */
+  function release(version = pin) {
+    fake("dagger", recorder, join(root, "release"))
+    execFileSync("tar", ["-czf", archive(), "-C", join(root, "release"), "dagger"])
+    const lines = ["darwin_amd64", "darwin_arm64", "linux_amd64", "linux_arm64"].flatMap((platform) => [
+      `${digest(archive())}  dagger_${version}_${platform}.tar.gz`,
+      `${digest(join(root, "release/dagger"))}  dagger_${version}_${platform}`,
+    ])
+    writeFileSync(join(checkout, "dagger.sums"), `# checksums\n${lines.join("\n")}\n`)
+  }
+
+  /** Puts the released CLI into a folder. */
+  function install(folder = bin) {
+    mkdirSync(folder, { recursive: true })
+    copyFileSync(join(root, "release/dagger"), join(folder, "dagger"))
+  }
 
   function fakeGo({ version = "go1.26.1", toolchain = "auto", build = "" } = {}, folder = bin) {
     fake(
@@ -149,7 +170,7 @@ describe.each(shells)("daggerw in $name", (itsShell) => {
 #!/bin/sh
 echo "manager $*" >>"$CALLS"
 [ "$1" = cli ] && echo "$BUILT_CLI" && exit
-${witness}
+${recorder}
 MANAGER
     chmod +x "$2" ;;
 esac`,
@@ -157,20 +178,15 @@ esac`,
     )
   }
 
-  /** Serves the CLI as its home does; a test spoils the part that it is about. */
-  function fakeDownload({ archive = "", checksums = "", client = "curl", flag = "-o" } = {}) {
-    const os = linux ? "linux" : "darwin"
-    const name = `dagger_${pin}_${os}_${arch() === "arm64" ? "arm64" : "amd64"}.tar.gz`
-    fake("dagger", cliScript(pin), join(root, "release"))
+  /** A curl or wget that serves the release as dl.dagger.io does; `spoil` is shell that damages the file `$to`. */
+  function serveRelease({ spoil = "", checksums = "", client = "curl", flag = "-o" } = {}) {
+    const releases = `https://dl.dagger.io/dagger/releases/${pin.slice(1)}`
     fake(
       client,
       `while [ $# -gt 1 ]; do [ "$1" = ${flag} ] && to=$2; shift; done
-cd "${join(root, "release")}" && tar -czf ../${name} dagger
 case $1 in
-  https://dl.dagger.io/dagger/releases/${pin.slice(1)}/checksums.txt)
-    echo "0123456789abcdef  another.tar.gz" >"$to"
-    { sha256sum ../${name} 2>/dev/null || shasum -a 256 ../${name}; } | sed 's, .*/,  ,' >>"$to"; ${checksums} ;;
-  https://dl.dagger.io/dagger/releases/${pin.slice(1)}/${name}) cat ../${name} >"$to"; ${archive} ;;
+  ${releases}/checksums.txt) grep tar.gz "${join(checkout, "dagger.sums")}" >"$to"; ${checksums} ;;
+  ${releases}/dagger_${pin}_*.tar.gz) cat "${archive()}" >"$to"; ${spoil} ;;
   *) exit 22 ;;
 esac`,
     )
@@ -191,6 +207,7 @@ esac`,
         CALLS: join(root, "calls"),
         ARGV: join(root, "argv"),
         ENVIRON: join(root, "environ"),
+        SUMS: join(checkout, "dagger.sums"),
         ...env,
       },
     })
@@ -238,7 +255,7 @@ esac`,
       ["DAGGER_SESSION_PORT", "4000"],
     ])("%s is left to the CLI, and no runtime is asked", async (name, value) => {
       fake("docker")
-      fake("dagger", cliScript(pin))
+      install()
       const { code, stderr } = await run(["call", "ci"], { env: { ...askDocker, [name]: value } })
       expect({ code, stderr }).toEqual({ code: 0, stderr: "" })
       expect(argv()).toEqual(["call", "ci"])
@@ -250,7 +267,7 @@ esac`,
     it.runIf(linux)(
       "is reached with the CLI built here as a last resort, without the view that it lacks",
       async () => {
-        fake("dagger", witness, join(root, "built here"))
+        fake("dagger", recorder, join(root, "built here"))
         const env = {
           _EXPERIMENTAL_DAGGER_RUNNER_HOST: "tcp://engine:1234",
           BUILT_CLI: join(root, "built here/dagger"),
@@ -269,43 +286,108 @@ esac`,
   describe("a container runtime", () => {
     it("is used with the CLI on PATH when that is the pinned one", async () => {
       fake("docker")
-      fake("dagger", cliScript(pin))
+      install()
       const { code, stderr } = await run(["call", "ci"], { env: askDocker })
       expect({ code, stderr }).toEqual({ code: 0, stderr: "" })
-      expect(calls()).toEqual(["docker version", "dagger version", "dagger call ci"])
+      expect(calls()).toEqual(["docker version", "dagger call ci"])
       // the CLI finds Docker by itself and knows what its terminal can do
       expect(environ("_EXPERIMENTAL_DAGGER_RUNNER_HOST")).toBeUndefined()
       expect(environ("DAGGER_PROGRESS")).toBeUndefined()
     })
 
+    it.runIf(first).each([["up"], ["up web:serve"], ["call serve --name web up"]])(
+      "is warned about when it publishes ports: %s",
+      async (args) => {
+        fake("docker")
+        install()
+        const { stderr } = await run(args.split(" "), { env: askDocker })
+        expect(stderr).toContain("publishes the ports of `up` on every network interface")
+        expect(argv()).toEqual(args.split(" "))
+        const other = await run(args.split(" "), { env: { DAGGERW_ENGINE: "local" } })
+        expect(other.stderr).not.toContain("network interface")
+      },
+    )
+
     it("is used with the CLI of an earlier run", async () => {
       fake("docker")
-      fake("dagger", witness, dirname(cached()))
+      install(dirname(cached()))
       expect(await run(["call", "ci"], { env: askDocker })).toMatchObject({ code: 0, stderr: "" })
       expect(called("curl")).toEqual([])
     })
 
-    it("is used with a downloaded CLI when the one on PATH is another version, and says so", async () => {
+    it("is used with a downloaded CLI when the one on PATH is not the pinned one, which never runs", async () => {
       fake("docker")
-      fake("dagger", cliScript("v0.20.1"))
-      fakeDownload()
+      fake("dagger", `echo "dagger ${pin} (image://x) linux/amd64"`)
+      serveRelease()
       const { code, stderr } = await run(["call", "ci"], { env: askDocker })
       expect(code).toBe(0)
       expect(stderr).toBe(
-        `daggerw: dagger on PATH is v0.20.1 and dagger.json pins ${pin}: not used\ndaggerw: downloading the Dagger CLI ${pin}\n`,
+        `daggerw: ${join(bin, "dagger")} is not the Dagger CLI ${pin} that dagger.sums pins: not used\n` +
+          `daggerw: downloading the Dagger CLI ${pin}\n`,
       )
+      expect(called("dagger")).toEqual(["dagger call ci"])
       expect(argv()).toEqual(["call", "ci"])
-      expect(existsSync(cached())).toBe(true)
+      expect(digest(cached())).toBe(digest(join(root, "release/dagger")))
       expect(leftovers()).toEqual([])
 
       await run(["call", "ci"], { env: askDocker })
-      expect(called("curl")).toHaveLength(2)
+      expect(called("curl")).toHaveLength(1)
+    })
+
+    it("never runs a cached CLI that was changed, and downloads it again", async () => {
+      fake("docker")
+      install(dirname(cached()))
+      appendFileSync(cached(), "echo changed\n")
+      serveRelease()
+      const { code, stdout, stderr } = await run(["call", "ci"], { env: askDocker })
+      expect({ code, stdout }).toEqual({ code: 0, stdout: "" })
+      expect(stderr).toContain(`daggerw: ${cached()} was changed after its download: not used\n`)
+      expect(digest(cached())).toBe(digest(join(root, "release/dagger")))
+    })
+
+    it.runIf(first)(
+      "never runs a cached CLI that was changed, when it cannot be downloaded again",
+      async () => {
+        fake("docker")
+        install(dirname(cached()))
+        appendFileSync(cached(), "echo changed\n")
+        const { code, stdout } = await run(["call", "ci"], {
+          env: { ...askDocker, DAGGERW_ENGINE: "system" },
+        })
+        expect({ code, stdout }).toEqual({ code: 1, stdout: "" })
+        expect(called("dagger")).toEqual([])
+      },
+    )
+
+    it.runIf(first).each([
+      [
+        "is missing",
+        () => {
+          rmSync(join(checkout, "dagger.sums"))
+        },
+      ],
+      [
+        "has another version only",
+        () => {
+          release("v0.21.7")
+        },
+      ],
+    ])("is not used when dagger.sums %s, whatever the CLI on PATH is", async (_, spoil) => {
+      fake("docker")
+      spoil()
+      install()
+      serveRelease()
+      const { code, stderr } = await run(["call"], { env: { ...askDocker, DAGGERW_ENGINE: "system" } })
+      expect(code).toBe(1)
+      expect(stderr).toContain("./daggerw engine pin adds it")
+      expect(called("dagger")).toEqual([])
+      expect(called("curl")).toEqual([])
     })
 
     it("is used with a CLI downloaded by wget where there is no curl", async () => {
       rmSync(join(bin, "curl"))
       fake("docker")
-      fakeDownload({ client: "wget", flag: "-O" })
+      serveRelease({ client: "wget", flag: "-O" })
       expect(await run(["call", "ci"], { env: askDocker })).toMatchObject({ code: 0 })
       expect(existsSync(cached())).toBe(true)
     })
@@ -313,34 +395,38 @@ esac`,
     it("does not take itself for the CLI", async () => {
       fake("docker")
       symlinkSync(join(checkout, "daggerw"), join(bin, "dagger"))
-      fakeDownload()
+      serveRelease()
       expect(await run(["call", "ci"], { env: askDocker })).toMatchObject({ code: 0 })
       expect(existsSync(cached())).toBe(true)
     })
 
     it("may be downloaded for twice at once", async () => {
       fake("docker")
-      fakeDownload()
+      serveRelease()
       const both = await Promise.all([run(["call"], { env: askDocker }), run(["call"], { env: askDocker })])
       expect(both.map(({ code }) => code)).toEqual([0, 0])
       expect(leftovers()).toEqual([])
     })
 
     describe.each([
-      ["a bad checksum", { archive: 'echo more >>"$to"' }, "is not the published one"],
-      ["a missing checksum", { checksums: 'echo "0123  other.tar.gz" >"$to"' }, "is not the published one"],
-      ["a forbidden address", { checksums: 'echo "curl: (22) 403" >&2; exit 22' }, "curl: (22) 403"],
-      ["a timeout", { archive: 'echo "curl: (28) timed out" >&2; exit 28' }, "curl: (28) timed out"],
-      ["half a file", { archive: 'head -c 50 ../dagger_*.gz >"$to"; exit 18' }, "failed"],
+      ["another archive", { spoil: 'echo more >>"$to"' }, "is not the one that dagger.sums pins"],
+      [
+        "another program in an archive that is pinned",
+        { spoil: `sed -i.old 's/^[0-9a-f]*\\(  .*4\\)$/0123\\1/' "$SUMS"` },
+        "the program in dagger_",
+      ],
+      ["a forbidden address", { spoil: 'echo "curl: (22) 403" >&2; exit 22' }, "curl: (22) 403"],
+      ["a timeout", { spoil: 'echo "curl: (28) timed out" >&2; exit 28' }, "curl: (28) timed out"],
+      ["half a file", { spoil: 'head -c 50 "$to" >"$to.half"; mv "$to.half" "$to"; exit 18' }, "failed"],
       [
         "half a file that looks whole",
-        { archive: 'head -c 50 ../dagger_*.gz >"$to"' },
-        "is not the published one",
+        { spoil: 'head -c 50 "$to" >"$to.half"; mv "$to.half" "$to"' },
+        "is not the one that dagger.sums pins",
       ],
-    ])("whose CLI meets %s", (_, spoilt, reason) => {
+    ])("whose CLI meets %s", (_, damage, reason) => {
       it.runIf(linux)("gives way to the local engine, in one line", async () => {
         fake("docker")
-        fakeDownload(spoilt)
+        serveRelease(damage)
         const { code, stderr } = await run(["call", "ci"], { env: askDocker })
         expect(code).toBe(0)
         const line = stderr.split("\n").filter((text) => text.includes("using the local engine"))
@@ -354,7 +440,7 @@ esac`,
 
       it.runIf(first)("is an error when it is insisted on", async () => {
         fake("docker")
-        fakeDownload(spoilt)
+        serveRelease(damage)
         const { code, stderr } = await run(["call", "ci"], {
           env: { ...askDocker, DAGGERW_ENGINE: "system" },
         })
@@ -367,7 +453,7 @@ esac`,
     it.runIf(first)("is passed over when it hangs, in every shell", async () => {
       fake("docker", "exec sleep 20")
       fake("podman")
-      fake("dagger", cliScript(pin))
+      install()
       const began = Date.now()
       const all = await Promise.all(shells.map((shell) => run(["call", "ci"], { env: askDocker, shell })))
       expect(Date.now() - began).toBeLessThan(8000)
@@ -384,7 +470,7 @@ esac`,
       async (name) => {
         fake("docker", "exit 1")
         fake(name)
-        fake("dagger", cliScript(pin))
+        install()
         expect(await run(["call", "ci"], { env: askDocker })).toMatchObject({ code: 0, stderr: "" })
         expect(environ("_EXPERIMENTAL_DAGGER_RUNNER_HOST")).toBe(
           `image+${name}://registry.dagger.io/engine:${pin}`,
@@ -404,14 +490,14 @@ esac`,
 
     it.each(["DOCKER_HOST", "DOCKER_CONTEXT"])("docker is asked when there is %s", async (name) => {
       fake("docker")
-      fake("dagger", cliScript(pin))
+      install()
       await run(["call"], { env: { [name]: "elsewhere" } })
       expect(called("docker")).toEqual(["docker version"])
     })
 
     it("docker is asked when a context was chosen", async () => {
       fake("docker")
-      fake("dagger", cliScript(pin))
+      install()
       mkdirSync(join(root, "home/.docker"), { recursive: true })
       writeFileSync(join(root, "home/.docker/config.json"), '{\n\t"currentContext": "colima"\n}')
       await run(["call"])
@@ -424,8 +510,56 @@ esac`,
       fake("curl", "exit 22")
       const { code, stderr } = await run()
       expect(code).toBe(1)
-      expect(calls().join("\n")).toContain("checksums.txt")
+      expect(calls().join("\n")).toContain(`dagger_${pin}_darwin_arm64.tar.gz`)
       expect(stderr).toContain("the local engine runs on Linux only")
+    })
+  })
+
+  describe.runIf(first)("engine pin", () => {
+    const sums = () => readFileSync(join(checkout, "dagger.sums"), "utf8")
+
+    it("writes the checksums of the release that dagger.json pins, and needs no runtime and no Go", async () => {
+      const whole = sums()
+      serveRelease()
+      writeFileSync(join(checkout, "published"), whole)
+      fake(
+        "curl",
+        readFileSync(join(bin, "curl"), "utf8").replaceAll(
+          join(checkout, "dagger.sums"),
+          join(checkout, "published"),
+        ),
+      )
+      writeFileSync(join(checkout, "dagger.sums"), "# checksums\n0123  dagger_v0.21.7_linux_amd64\n")
+      const { code, stderr } = await run(["engine", "pin"])
+      expect(code).toBe(0)
+      expect(stderr).toBe(`daggerw: dagger.sums has the checksums of Dagger ${pin}: review and commit it\n`)
+      expect(sums()).toBe(whole)
+      expect(called("go")).toEqual([])
+      expect(leftovers()).toEqual([])
+    })
+
+    it("confirms what is committed", async () => {
+      const whole = sums()
+      serveRelease()
+      expect(await run(["engine", "pin"])).toMatchObject({ code: 0 })
+      expect(sums()).toBe(whole)
+    })
+
+    it.each([
+      [
+        "a release that changed after it was pinned",
+        `sed -i.old 's/^[0-9a-f]*\\(  .*linux_arm64\\)$/0123\\1/' "$SUMS"`,
+        /dagger_v0\.21\.8_linux_arm64 has the checksum [0-9a-f]{64}, and dagger\.sums has 0123/,
+      ],
+      ["checksums of other archives", 'echo "0123  other.tar.gz" >"$to"', /does not have the checksum/],
+      ["no checksums", 'echo "curl: (6) no host" >&2; exit 6', /were not downloaded: curl: \(6\) no host/],
+    ])("refuses %s and leaves the file as it is", async (_, checksums, reason) => {
+      serveRelease({ checksums })
+      const before = sums().split("\n").length
+      const { code, stderr } = await run(["engine", "pin"])
+      expect(code).toBe(1)
+      expect(stderr).toMatch(reason)
+      expect(sums().split("\n")).toHaveLength(before)
     })
   })
 
@@ -497,7 +631,8 @@ esac`,
         '{\n  "name": "pitwall",\n  "engineVersion" : "v9.8.7",\n  "sdk": "x"\n}\n',
       )
       fake("docker")
-      fake("dagger", cliScript("v9.8.7"))
+      release("v9.8.7")
+      install()
       expect(await run(["call"], { env: askDocker })).toMatchObject({ code: 0, stderr: "" })
       expect(environ("DAGGERW_VERSION")).toBe("v9.8.7")
     })
@@ -520,7 +655,7 @@ esac`,
         expect.arrayContaining([
           `GOMODCACHE=${home}/go/mod`,
           `GOCACHE=${home}/go/build`,
-          "GOFLAGS=-modcacherw -buildvcs=false",
+          "GOFLAGS=-mod=readonly -modcacherw -buildvcs=false",
           join(checkout, "engine"),
         ]),
       )
@@ -765,7 +900,7 @@ mkdir -p "$to/go/bin" && cp "${join(root, "wheel/go")}" "$to/go/bin/go"`,
     })
 
     it("arguments as they are, to the official CLI", async () => {
-      fake("dagger", witness, dirname(cached()))
+      install(dirname(cached()))
       await run(["--progress=tty", ...awkward], { env: { DAGGER_CLOUD_ENGINE: "1" } })
       expect(argv()).toEqual(["--progress=tty", ...awkward])
     })
@@ -831,7 +966,7 @@ mkdir -p "$to/go/bin" && cp "${join(root, "wheel/go")}" "$to/go/bin/go"`,
 
   const script = which("script") ?? ""
   it.runIf(linux && script)("keeps colours on a terminal", async () => {
-    fake("dagger", witness, dirname(cached()))
+    install(dirname(cached()))
     symlinkSync(script, join(bin, "script"))
     const line = [itsShell.program, ...itsShell.flags, join(checkout, "daggerw"), "call"]
       .map((word) => `'${word.replaceAll("'", "'\\''")}'`)
@@ -848,6 +983,22 @@ mkdir -p "$to/go/bin" && cp "${join(root, "wheel/go")}" "$to/go/bin/go"`,
 })
 
 describe("the repository", () => {
+  it("pins the CLI of every platform in the version of dagger.json", () => {
+    const folder = dirname(daggerw)
+    const { engineVersion } = JSON.parse(readFileSync(join(folder, "dagger.json"), "utf8")) as {
+      engineVersion: string
+    }
+    const lines = readFileSync(join(folder, "dagger.sums"), "utf8")
+      .split("\n")
+      .filter((line) => line !== "" && !line.startsWith("#"))
+    for (const line of lines) expect(line).toMatch(/^[0-9a-f]{64} {2}dagger_\S+$/)
+    expect(new Set(lines.map((line) => line.slice(0, 64))).size).toBe(lines.length)
+    const names = ["darwin_amd64", "darwin_arm64", "linux_amd64", "linux_arm64"].flatMap((platform) =>
+      ["", ".tar.gz"].map((end) => `dagger_${engineVersion}_${platform}${end}`),
+    )
+    expect(lines.map((line) => line.slice(66)).sort()).toEqual(names.sort())
+  })
+
   it("holds a daggerw that can be run", () => {
     expect(() => {
       accessSync(daggerw, constants.X_OK)

@@ -176,3 +176,14 @@ func TestThePinAndTheEnginesModulesAreHeldTogether(t *testing.T) {
 		t.Errorf("the engine's own go.mod is not understood: %v", err)
 	}
 }
+
+func TestBuildsCannotChangeWhatIsPinned(t *testing.T) {
+	t.Setenv("GOFLAGS", "-mod=mod")
+	dir := t.TempDir()
+	os.WriteFile(filepath.Join(dir, "go.mod"), []byte("module example\n\ngo 1.26\n"), 0o644)
+	os.WriteFile(filepath.Join(dir, "main.go"), []byte("package main\n\nimport \"golang.org/x/sys/unix\"\n\nfunc main() { unix.Getpid() }\n"), 0o644)
+	out, err := maker(t, t.Logf).goCommand(t.Context(), dir, nil, "build", ".").CombinedOutput()
+	if err == nil || !strings.Contains(string(out), "import lookup disabled by -mod=readonly") {
+		t.Errorf("a build with a missing requirement: %v, %s", err, out)
+	}
+}
