@@ -12,7 +12,9 @@ import {
   readFileSync,
   realpathSync,
   rmSync,
+  statSync,
   symlinkSync,
+  utimesSync,
   writeFileSync,
 } from "node:fs"
 import { platform, tmpdir } from "node:os"
@@ -27,8 +29,24 @@ const pin = "v0.21.8"
 
 // All that daggerw and the fakes need of a machine: runtimes, Go, Python and the network are faked.
 const tools = [
-  ...["awk", "cat", "chmod", "cp", "dirname", "env", "find", "grep", "gzip", "head", "mkdir", "mktemp", "mv"],
-  ...["readlink", "rm", "sed", "sh", "sha256sum", "shasum", "sleep", "sort", "tail", "tar", "uname"],
+  ...[
+    "awk",
+    "cat",
+    "chmod",
+    "cp",
+    "date",
+    "dirname",
+    "env",
+    "find",
+    "grep",
+    "gzip",
+    "head",
+    "mkdir",
+    "mkfifo",
+    "mktemp",
+    "mv",
+  ],
+  ...["readlink", "rm", "sed", "sh", "sha256sum", "shasum", "sleep", "sort", "tail", "tar", "tee", "uname"],
 ]
 
 const which = (name: string) =>
@@ -80,7 +98,10 @@ interface Outcome {
   code: number | null
   signal: NodeJS.Signals | null
   stdout: string
+  /** Without the line that names the log of the call. */
   stderr: string
+  /** The path of that log. */
+  log: string | undefined
 }
 
 describe.each(shells)("daggerw in $name", (itsShell) => {
@@ -116,6 +137,8 @@ describe.each(shells)("daggerw in $name", (itsShell) => {
     mkdirSync(join(folder, "engine/test"), { recursive: true })
     mkdirSync(join(folder, "engine/images/a folder"), { recursive: true })
     writeFileSync(join(folder, "daggerw"), readFileSync(daggerw), { mode: 0o755 })
+    mkdirSync(join(folder, "scripts"), { recursive: true })
+    copyFileSync(join(dirname(daggerw), "scripts/progress.awk"), join(folder, "scripts/progress.awk"))
     writeFileSync(
       join(folder, "dagger.json"),
       `{"name":"pitwall","engineVersion":"${pin}","sdk":{"source":"typescript"},"source":"dagger"}`,
@@ -219,7 +242,8 @@ esac`,
       child.stderr.on("data", (chunk) => (stderr += String(chunk)))
       child.on("error", reject)
       child.on("close", (code, signal) => {
-        resolve({ code, signal, stdout, stderr })
+        const log = /^daggerw: the full log is (.*)\n/m
+        resolve({ code, signal, stdout, stderr: stderr.replace(log, ""), log: log.exec(stderr)?.[1] })
       })
     })
     return { child, outcome }
@@ -290,12 +314,11 @@ esac`,
       const { code, stderr } = await run(["call", "ci"], { env: askDocker })
       expect({ code, stderr }).toEqual({ code: 0, stderr: "" })
       expect(calls()).toEqual(["docker version", "dagger call ci"])
-      // the CLI finds Docker by itself and knows what its terminal can do
+      // the CLI finds Docker by itself
       expect(environ("_EXPERIMENTAL_DAGGER_RUNNER_HOST")).toBeUndefined()
-      expect(environ("DAGGER_PROGRESS")).toBeUndefined()
     })
 
-    it.runIf(first).each([["up"], ["up web:serve"], ["call serve --name web up"]])(
+    it.runIf(first).each([["up"], ["call serve --name web up"]])(
       "is warned about when it publishes ports: %s",
       async (args) => {
         fake("docker")
@@ -895,8 +918,6 @@ mkdir -p "$to/go/bin" && cp "${join(root, "wheel/go")}" "$to/go/bin/go"`,
       expect(argv()).toEqual(["exec", "--", "call", ...awkward])
       await run(["engine", ...awkward])
       expect(argv()).toEqual(awkward)
-      await run([], { env: local })
-      expect(argv()).toEqual(["exec", "--"])
     })
 
     it("arguments as they are, to the official CLI", async () => {
@@ -924,7 +945,7 @@ mkdir -p "$to/go/bin" && cp "${join(root, "wheel/go")}" "$to/go/bin/go"`,
         "1",
         "1",
       ])
-      await run(["call"], { env: { ...local, NO_COLOR: "", DO_NOT_TRACK: "0", DAGGER_NO_NAG: "" } })
+      await run(["version"], { env: { ...local, NO_COLOR: "", DO_NOT_TRACK: "0", DAGGER_NO_NAG: "" } })
       expect([environ("NO_COLOR"), environ("DO_NOT_TRACK"), environ("DAGGER_NO_NAG")]).toEqual(["", "0", ""])
     })
 
@@ -940,7 +961,7 @@ mkdir -p "$to/go/bin" && cp "${join(root, "wheel/go")}" "$to/go/bin/go"`,
 
   describe.runIf(linux && first)("the progress of the CLI built here", () => {
     const note = (view: string) =>
-      `daggerw: the CLI built here has no interactive view: --progress is plain, not ${view}\n`
+      `daggerw: the CLI built here has no live view: --progress is plain, not ${view}\n`
     beforeEach(() => run(["version"]))
 
     it.each([
@@ -962,6 +983,179 @@ mkdir -p "$to/go/bin" && cp "${join(root, "wheel/go")}" "$to/go/bin/go"`,
       expect(environ("DAGGER_PROGRESS")).toBe(environment)
       expect(stderr).toBe(said)
     })
+  })
+
+  describe.runIf(linux)("the names of check and up", () => {
+    // A CLI that knows two checks and a service, and lists those that a name matches.
+    const names = `case " $* " in
+  *" --list "*)
+    printf '\\033[1mName\\033[0m   \\033[1mDescription\\033[0m\\n'
+    case $* in
+      *:typo* | *nope*) ;;
+      *" up "*) printf 'pitwall:web:serve   The service\\n' ;;
+      *) printf 'pitwall:web:lint   Checks\\npitwall:web:test   Runs\\n\\nGenerators\\n' ;;
+    esac ;;
+esac`
+    const env = { DAGGERW_ENGINE: "local", THEN: names }
+    const ran = () => called("manager").map((call) => call.slice("manager exec -- ".length))
+
+    it.each([
+      [["check", "web:typo"], "no check matches web:typo"],
+      [["check", "nope:*"], "no check matches nope:*"],
+      [["checks", "web:test", "web:typo"], "no check matches web:typo"],
+      [["check", "-l", "nope:*"], "no check matches nope:*"],
+      [["--progress", "plain", "check", "--failfast", "web:typo"], "no check matches web:typo"],
+    ])("%j is an error that lists the checks", async (args, reason) => {
+      const { code, stdout, stderr } = await run(args, { env })
+      expect({ code, stdout }).toEqual({ code: 1, stdout: "" })
+      expect(stderr).toContain("daggerw: the checks are: web:lint, web:test\n")
+      expect(stderr.trimEnd().split("\n").at(-1)).toBe(`daggerw: ${reason}`)
+      expect(ran().filter((call) => !call.includes("--list --"))).toEqual([])
+      expect(leftovers()).toEqual([])
+    })
+
+    it("up with an unknown name is an error that lists the services", async () => {
+      const { code, stderr } = await run(["up", "web:typo"], { env })
+      expect(code).toBe(1)
+      expect(stderr).toContain("daggerw: the services are: web:serve\ndaggerw: no service matches web:typo\n")
+    })
+
+    it("are looked up in the CLI's own way, and then run", async () => {
+      const args = ["check", "web:test", "--failfast", "--progress", "dots", "web:lint"]
+      expect(await run(args, { env })).toMatchObject({ code: 0 })
+      expect(ran()).toEqual([
+        "check --silent --list -- web:test",
+        "check --silent --list -- web:lint",
+        args.join(" "),
+      ])
+    })
+
+    it.each([
+      "check",
+      "check --failfast",
+      "up",
+      "check --help web:typo",
+      "check -m ../other web:typo",
+      "call web:typo",
+    ])("%s looks nothing up", async (args) => {
+      await run(args.split(" "), { env })
+      expect(ran()).toEqual([args])
+    })
+
+    it("end the run when they cannot be looked up", async () => {
+      const { code } = await run(["check", "web:test"], { env: { ...env, EXIT: "3" } })
+      expect(code).toBe(3)
+      expect(ran()).toEqual(["check --silent --list -- web:test"])
+    })
+
+    it("are looked up by the official CLI as well", async () => {
+      fake("docker")
+      install()
+      const { code } = await run(["check", "web:typo"], { env: { ...askDocker, THEN: names } })
+      expect(code).toBe(1)
+      expect(called("dagger").at(-1)).toBe("dagger check --silent --list --")
+    })
+  })
+
+  describe.runIf(linux)("what a call shows", () => {
+    const progress = [
+      "1   : connect",
+      "9   : [0.1s] | [pitwall] api:test passed 12.3 s",
+      "10  : ┆ [0.1s] | noise of a container",
+      "",
+      "Error: not every gate passed",
+      "",
+      "api:test failed [traceparent:0123-45]",
+    ].join("\n")
+    const env = {
+      DAGGERW_ENGINE: "local",
+      SAY: "the result",
+      THEN: `printf '%s\\n' "$RAW" >&2`,
+      RAW: progress,
+    }
+
+    it("is a line for each step, the log's name and the error; the log has everything", async () => {
+      await run(["version"], { env: { DAGGERW_ENGINE: "local" } })
+      const { code, stdout, stderr, log = "" } = await run(["call", "ci"], { env: { ...env, EXIT: "1" } })
+      expect({ code, stdout }).toEqual({ code: 1, stdout: "the result\n" })
+      expect(stderr).toBe("api:test passed 12.3 s\nError: not every gate passed\n\napi:test failed\n")
+      expect(log).toMatch(new RegExp(`^${home}/log/calls/[0-9]{8}-[0-9]{6}-call-[0-9]+\\.log$`))
+      expect(readFileSync(log, "utf8")).toBe(`${progress}\n`)
+      expect(statSync(log).mode & 0o777).toBe(0o600)
+      expect(environ("DAGGER_PROGRESS")).toBe("plain")
+      expect(leftovers()).toEqual([])
+    })
+
+    it("is the same with the official CLI", async () => {
+      fake("docker")
+      install()
+      const { stdout, stderr } = await run(["call", "ci"], {
+        env: { ...env, ...askDocker, DAGGERW_ENGINE: "system" },
+      })
+      expect(stdout).toBe("the result\n")
+      expect(stderr).toBe("api:test passed 12.3 s\nError: not every gate passed\n\napi:test failed\n")
+    })
+
+    it.each([
+      ["call ci --progress=plain", {}],
+      ["--progress plain call ci", {}],
+      ["call -vv ci", {}],
+      ["-q call ci", {}],
+      ["call -i ci", {}],
+      ["--silent call ci", {}],
+      ["call ci", { DAGGER_PROGRESS: "dots" }],
+      ["functions", {}],
+      ["core version", {}],
+    ])("%s with %j is Dagger's own view", async (args, more) => {
+      await run(["version"], { env: { DAGGERW_ENGINE: "local" } })
+      const { stderr, log } = await run(args.split(" "), { env: { ...env, ...more } })
+      expect(stderr).toBe(`${progress}\n`)
+      expect(log).toBeUndefined()
+    })
+
+    it("goes on after a Ctrl-C, until the CLI has ended", async () => {
+      await run(["version"], { env: { DAGGERW_ENGINE: "local" } })
+      const wait = `trap 'echo "Error: interrupted" >&2; exit 2' INT; echo >"$CALLS.ready"; while :; do sleep 0.05; done`
+      const { child, outcome } = start(["call"], { env: { DAGGERW_ENGINE: "local", THEN: wait } })
+      await until("calls.ready")
+      signalGroup(child, "SIGINT")
+      const { code, stderr, log } = await outcome
+      expect({ code, stderr }).toEqual({ code: 2, stderr: "Error: interrupted\n" })
+      expect(log).toBeDefined()
+    })
+
+    it("is kept for a week", async () => {
+      const logs = join(home, "log/calls")
+      mkdirSync(logs, { recursive: true })
+      const aged = (name: string, days: number) => {
+        writeFileSync(join(logs, name), "")
+        const time = Date.now() / 1000 - days * 86_400
+        utimesSync(join(logs, name), time, time)
+      }
+      aged("old.log", 8)
+      aged("new.log", 5)
+      await run(["call"], { env: { DAGGERW_ENGINE: "local" } })
+      expect(readdirSync(logs)).not.toContain("old.log")
+      expect(readdirSync(logs)).toContain("new.log")
+    })
+  })
+
+  it.runIf(first).each([[["--help"]], [["-h"]], [[]]])(
+    "%j shows this project's commands, and starts nothing",
+    async (args) => {
+      const { code, stdout, stderr } = await run(args)
+      expect({ code, stderr }).toEqual({ code: 0, stderr: "" })
+      for (const command of ["call ci", "check", "up", "call deploy", "engine COMMAND", "help"])
+        expect(stdout).toMatch(new RegExp(`^  ./daggerw ${command}\\b`, "m"))
+      expect(calls()).toEqual([])
+    },
+  )
+
+  it.runIf(first && linux)("leaves help to the CLI where it is asked for more", async () => {
+    await run(["help"], { env: { DAGGERW_ENGINE: "local" } })
+    expect(argv()).toEqual(["exec", "--", "help"])
+    await run(["call", "--help"], { env: { DAGGERW_ENGINE: "local" } })
+    expect(argv()).toEqual(["exec", "--", "call", "--help"])
   })
 
   const script = which("script") ?? ""
