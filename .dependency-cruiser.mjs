@@ -1,6 +1,7 @@
 // The architecture of the module: which folder of dagger/src may import which. `npm run check:architecture` checks it.
 //
 // Every folder may import itself and the folders listed for it, and nothing else.
+/** @type {Record<string, string[]>} */
 const mayImport = {
   // Helpers without a domain: durations, clocks, retries, text, YAML documents.
   lib: [],
@@ -12,14 +13,16 @@ const mayImport = {
   delivery: ["platform", "clients", "lib"],
   // The first kind of component: backends on Kubernetes, with their revisions, rollouts and analysis.
   backends: ["delivery", "platform", "clients", "lib"],
-  // deploy.yaml as a whole; each section is defined by the folder that uses it.
-  configuration: ["backends", "delivery", "lib"],
+  // The environments of deploy.yaml, their secrets, and the connection to one; each section of the file is defined by the folder that uses it.
+  environments: ["backends", "delivery", "clients", "lib"],
+  // Images of the platform: built from source and pushed to a registry.
+  images: ["delivery", "platform", "lib"],
   // Gates, the runner that runs them, and reports of what they found.
   ci: ["platform", "lib"],
   // Deploys on a throw-away cluster with a fault injected, measured.
-  rehearsal: ["configuration", "backends", "delivery", "platform", "clients", "lib"],
+  rehearsal: ["environments", "backends", "delivery", "platform", "clients", "lib"],
   // The objects and functions of the Dagger API: arguments in, text and files out.
-  api: ["rehearsal", "configuration", "backends", "delivery", "ci", "platform", "clients", "lib"],
+  api: ["rehearsal", "environments", "images", "backends", "delivery", "ci", "platform", "clients", "lib"],
 }
 
 // The same for the folders of ci.

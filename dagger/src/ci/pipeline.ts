@@ -6,8 +6,8 @@ import { allGates, type GateOptions, runAll } from "./gates/gates.js"
 import { gateNamed, groupOf, inGroups, withNeeds } from "./gates/selection.js"
 import { collect } from "./report/collect.js"
 import { composeReport } from "./report/compose.js"
-import { digest } from "./report/digest.js"
-import type { Examined, Run } from "./report/evidence.js"
+import { readReport } from "./report/report.js"
+import type { GateResult, Run } from "./report/artifacts.js"
 import { reportFiles } from "./report/files.js"
 import type { TestCase } from "./report/junit.js"
 import { readSummary, toSummary, verdictsOf } from "./report/summary.js"
@@ -75,9 +75,9 @@ export class Pipeline {
     let report = dag.directory()
     for (const [path, text] of Object.entries(composeReport(run, rerunCommand)))
       report = report.withNewFile(path, text)
-    for (const [at, { verdict, evidence }] of run.gates.entries()) {
+    for (const [at, { verdict, artifacts }] of run.gates.entries()) {
       const reports = completed[at]?.reports
-      if (!reports || (evidence.pictures ?? []).length === 0) continue
+      if (!reports || (artifacts.pictures ?? []).length === 0) continue
       report = report.withDirectory(
         reportFiles.pictures(verdict.gate),
         reports.filter({ include: ["**/*.png"] }),
@@ -189,7 +189,7 @@ export class Pipeline {
     policy: Pick<RunOptions, "failFast" | "parallel">,
   ): Promise<Verdict[]> {
     const { run } = await this.run(selection, policy, ({ verdict }) => verdict.outcome !== "passed")
-    return verdictsOf(toSummary(digest(run, rerunCommand)))
+    return verdictsOf(toSummary(readReport(run, rerunCommand)))
   }
 
   /** Runs gates and reads the reports of those that `isRelevant` selects. */
@@ -200,19 +200,19 @@ export class Pipeline {
   ): Promise<{ run: Run; completed: CompletedGate[] }> {
     const started = new Date()
     const completed = await runAll(gates, { failFast, parallel: await this.parallel(parallel) })
-    const withEvidence = async (one: CompletedGate): Promise<Examined> => {
+    const withArtifacts = async (one: CompletedGate): Promise<GateResult> => {
       const { folder, thresholds } = gateNamed(gates, one.verdict.gate)
       return {
         verdict: one.verdict,
         after: (one.startedAt.getTime() - started.getTime()) / 1000,
-        evidence: {
+        artifacts: {
           ...(folder !== undefined && { folder }),
           ...(thresholds && { thresholds }),
           ...(one.reports && isRelevant(one) ? await collect(one.reports) : {}),
         },
       }
     }
-    const results = await Promise.all(completed.map(withEvidence))
+    const results = await Promise.all(completed.map(withArtifacts))
     const seconds = (Date.now() - started.getTime()) / 1000
     return { completed, run: { gates: results, started, seconds, ...(reason !== "" && { because: reason }) } }
   }

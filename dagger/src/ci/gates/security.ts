@@ -7,7 +7,7 @@ import {
   type Service as Running,
 } from "@dagger.io/dagger"
 import { images, tools } from "../../platform/base-images.js"
-import type { Severity } from "../report/findings.js"
+import type { Severity } from "../report/severity.js"
 import { count } from "../../lib/text.js"
 import {
   checkGates,
@@ -17,7 +17,7 @@ import {
 } from "../security/configuration.js"
 import { type Database, vulnerabilityDatabase } from "../security/database.js"
 import { type Ignores, ignoresOf, trivyIgnores } from "../security/ignores.js"
-import { type Examined, judgeFindings } from "../security/judgement.js"
+import { type ScanResult, applyPolicy } from "../security/policy.js"
 import { examineLicences } from "../security/licences.js"
 import { readSarif, writeSarif } from "../security/sarif.js"
 import { scanner } from "../security/scanner.js"
@@ -114,7 +114,7 @@ interface ScannerRun {
   /** Shell commands. Any exit code but 0 means that the scanner did not finish. */
   script: string
   /** Reads the findings, and the SARIF logs that replace the scanner's own. */
-  read: (ran: Container) => Promise<{ examined: Examined; logs?: Record<string, string> }>
+  read: (ran: Container) => Promise<{ examined: ScanResult; logs?: Record<string, string> }>
 }
 
 /** Runs a scanner. The engine remembers the findings for equal input; whether they block a change is decided each time. */
@@ -133,7 +133,7 @@ async function scan(
   const { examined, logs = {} } = await read(afterCommand(command))
   let reports = result.reports ?? dag.directory()
   for (const [file, text] of Object.entries(logs)) reports = reports.withNewFile(file, text)
-  const { detail, fault } = judgeFindings(examined, block, ignores)
+  const { detail, fault } = applyPolicy(examined, block, ignores)
   if (fault) throw new GateFailure(fault, reports)
   return { ...result, detail, reports }
 }
