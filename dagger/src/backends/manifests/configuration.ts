@@ -87,10 +87,10 @@ const termination = section({
   .prefault({})
 
 /** What a variable of a service is called. */
-export const variable = /^[A-Z][A-Z0-9_]*$/
+export const variablePattern = /^[A-Z][A-Z0-9_]*$/
 
 /** The variables that other settings here write: one place for each fact. */
-export const homes: Partial<Record<string, string>> = {
+export const derivedVariables: Partial<Record<string, string>> = {
   PORT: "port",
   DRAIN_SECONDS: "termination.drain",
   KEEP_ALIVE_LINGER_SECONDS: "termination.linger",
@@ -109,8 +109,8 @@ const environment = z
       const fault = (message: string) => {
         context.addIssue({ code: "custom", path: [name], message })
       }
-      if (!variable.test(name)) fault("a variable's name is of capital letters, digits and _")
-      const home = homes[name]
+      if (!variablePattern.test(name)) fault("a variable's name is of capital letters, digits and _")
+      const home = derivedVariables[name]
       if (home !== undefined) fault(`not to be set here: it comes from ${home}`)
     }
   })

@@ -1,4 +1,5 @@
-import { type Finding, severities, type Severity } from "./findings.js"
+import { type Finding } from "./failures.js"
+import { severities, type Severity } from "./severity.js"
 import type { Alert } from "./sarif.js"
 import { clip, count, oneLine } from "../../lib/text.js"
 

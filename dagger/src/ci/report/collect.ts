@@ -1,8 +1,8 @@
 import type { Directory } from "@dagger.io/dagger"
-import type { Evidence } from "./evidence.js"
+import type { Artifacts } from "./artifacts.js"
 
 /** Reads what a gate left behind, and tells reports by what they hold: tools differ in how they name them. */
-export async function collect(reports: Directory): Promise<Evidence> {
+export async function collect(reports: Directory): Promise<Artifacts> {
   const paths = await reports.glob("**/*")
   const ending = (suffix: string) => paths.filter((path) => path.endsWith(suffix))
   const read = (suffix: string) => Promise.all(ending(suffix).map((path) => reports.file(path).contents()))

@@ -1,4 +1,4 @@
-import type { Thresholds } from "./evidence.js"
+import type { Thresholds } from "./artifacts.js"
 import { inRepository } from "./paths.js"
 import { count, percent } from "../../lib/text.js"
 import { children, type Element, number, parseXml, UnreadableReport } from "../../lib/xml.js"

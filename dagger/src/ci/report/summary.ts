@@ -1,10 +1,10 @@
 import { z } from "zod"
 import type { Verdict } from "../runner/verdict.js"
 import { gaps } from "./coverage.js"
-import { allTests, type Digest, flaky, type Reading, slowest, slowestGates } from "./digest.js"
+import { allTests, type Report, flaky, type GateReport, slowest, slowestGates } from "./report.js"
 import { reportFiles } from "./files.js"
 import { inWords } from "./junit.js"
-import { severities } from "./findings.js"
+import { severities } from "./severity.js"
 import { clip, count, duration, moment, oneLine, percent, plain, tail } from "../../lib/text.js"
 
 const outcome = z.enum(["passed", "failed", "could not run", "skipped"])
@@ -78,12 +78,13 @@ export const summarySchema = z
         failure: z.string().optional().describe("Why its result says nothing."),
         counts: z.object({ critical: whole, high: whole, medium: whole, low: whole, note: whole }),
         suppressed: whole,
-        dropped: whole.describe("Left out of the SARIF files, for GitHub's limits."),
+        dropped: whole.describe("Left out of the SARIF file, for GitHub's limits."),
+        changes: z.array(z.string()).optional().describe("What else was changed in it for GitHub."),
       }),
     ),
     problems: z
       .array(z.object({ gate: z.string(), file: z.string(), message: z.string() }))
-      .describe("Evidence that cannot be read."),
+      .describe("Reports that cannot be read."),
   })
   .describe("What a run of Pitwall's gates came to.")
 
@@ -95,7 +96,7 @@ export function summaryJsonSchema(): object {
   return z.toJSONSchema(summarySchema, { io: "input" })
 }
 
-export function toSummary(digest: Digest): Summary {
+export function toSummary(report: Report): Summary {
   const place = ({
     gate,
     test,
@@ -112,38 +113,39 @@ export function toSummary(digest: Digest): Summary {
   })
   return {
     schemaVersion: 1,
-    outcome: digest.outcome,
-    conclusion: digest.conclusion,
-    started: Number.isNaN(digest.started.getTime())
+    outcome: report.outcome,
+    conclusion: report.conclusion,
+    started: Number.isNaN(report.started.getTime())
       ? new Date(0).toISOString()
-      : digest.started.toISOString(),
-    seconds: Math.max(0, digest.seconds),
-    ...(digest.revision !== undefined && { revision: digest.revision }),
-    ...(digest.because !== undefined && { because: digest.because }),
-    gates: digest.gates.map(gateSummary),
-    tests: allTests(digest),
-    failures: digest.gates
+      : report.started.toISOString(),
+    seconds: Math.max(0, report.seconds),
+    ...(report.revision !== undefined && { revision: report.revision }),
+    ...(report.because !== undefined && { because: report.because }),
+    gates: report.gates.map(gateSummary),
+    tests: allTests(report),
+    failures: report.gates
       .flatMap(({ verdict: { gate }, tests }) =>
         (tests?.cases ?? [])
           .filter((test) => test.outcome === "failed")
           .map((test) => ({
             ...place({ gate, test }),
             message: test.message,
-            again: digest.again(gate, test),
+            again: report.again(gate, test),
           })),
       )
       .slice(0, 1000),
-    flaky: flaky(digest).map(place),
-    slowest: slowest(digest, 20).map(place),
-    scans: digest.sarif.scans.map(({ gate, tool, failure, counts, suppressed, dropped }) => ({
+    flaky: flaky(report).map(place),
+    slowest: slowest(report, 20).map(place),
+    scans: report.sarif.scans.map(({ gate, tool, failure, counts, suppressed, dropped, changes }) => ({
       gate,
       tool,
       ...(failure !== undefined && { failure }),
       counts,
       suppressed,
       dropped,
+      ...(changes.length > 0 && { changes }),
     })),
-    problems: digest.problems,
+    problems: report.problems,
   }
 }
 
@@ -156,11 +158,11 @@ function gateSummary({
   thresholds,
   failing,
   pictures,
-}: Reading): Summary["gates"][number] {
-  const { gate, on, outcome, seconds, cached, retries, detail, output } = verdict
+}: GateReport): Summary["gates"][number] {
+  const { gate, subject, outcome, seconds, cached, retries, detail, output } = verdict
   return {
     gate,
-    on,
+    on: subject,
     outcome,
     seconds: Math.max(0, seconds),
     ...(after !== undefined && { after }),
@@ -205,7 +207,7 @@ export function readSummary(json: string): Summary {
 export function verdictsOf({ gates }: Summary): Verdict[] {
   return gates.map(({ gate, on, outcome, seconds, cached, retries, detail, output, failing }) => ({
     gate,
-    on,
+    subject: on,
     outcome,
     seconds,
     cached,
@@ -227,18 +229,18 @@ export const signs: Record<Verdict["outcome"], string> = {
 const largest = 900_000
 
 /** summary.md, which is GitHub's job summary as well: the verdict first, then what to do about it. */
-export function summaryMarkdown(digest: Digest): string {
+export function summaryMarkdown(report: Report): string {
   const sections = [
-    `# ${signs[digest.outcome]} ${escape(digest.conclusion)}`,
-    about(digest),
-    gateTable(digest),
-    failures(digest),
-    problems(digest),
-    flakyTests(digest),
-    retries(digest),
-    slow(digest),
-    coverageTable(digest),
-    security(digest),
+    `# ${signs[report.outcome]} ${escape(report.conclusion)}`,
+    about(report),
+    gateTable(report),
+    failures(report),
+    problems(report),
+    flakyTests(report),
+    retries(report),
+    slow(report),
+    coverageTable(report),
+    security(report),
   ].filter((section) => section !== "")
   let size = 0
   const kept = sections.filter((section) => (size += Buffer.byteLength(section) + 2) <= largest)
@@ -247,7 +249,7 @@ export function summaryMarkdown(digest: Digest): string {
   return `${[...kept, ...note].join("\n\n")}\n`
 }
 
-function about({ started, seconds, revision, because }: Digest): string {
+function about({ started, seconds, revision, because }: Report): string {
   const facts = [
     revision !== undefined && `revision \`${oneLine(revision, 60).replaceAll("`", "")}\``,
     moment(started),
@@ -257,19 +259,19 @@ function about({ started, seconds, revision, because }: Digest): string {
   return facts.filter((fact) => fact !== false).join(" · ")
 }
 
-function gateTable({ gates }: Digest): string {
+function gateTable({ gates }: Report): string {
   const rows = gates.map(({ verdict, again, tests }) => [
     escape(verdict.gate),
     `${signs[verdict.outcome]} ${verdict.outcome}`,
     verdict.outcome === "skipped" ? "" : duration(verdict.seconds),
     verdict.cached ? "cached" : "",
-    escape(verdict.detail || (tests ? inWords(tests.counts) : verdict.on)),
+    escape(verdict.detail || (tests ? inWords(tests.counts) : verdict.subject)),
     code(again),
   ])
   return rows.length === 0 ? "" : table(["gate", "outcome", "time", "cached", "detail", "run again"], rows)
 }
 
-function failures({ gates }: Digest): string {
+function failures({ gates }: Report): string {
   const failed = gates.filter(({ failing }) => failing !== "")
   if (failed.length === 0) return ""
   const parts = failed.map(({ verdict, failing, again }) =>
@@ -280,21 +282,21 @@ function failures({ gates }: Digest): string {
   return ["## What did not pass", ...parts].join("\n\n")
 }
 
-function problems({ problems }: Digest): string {
+function problems({ problems }: Report): string {
   if (problems.length === 0) return ""
   const lines = problems.map(({ gate, file, message }) => `- ${escape(`${gate}: its ${file} ${message}`)}`)
-  return ["## Evidence that cannot be read", lines.join("\n")].join("\n\n")
+  return ["## Reports that cannot be read", lines.join("\n")].join("\n\n")
 }
 
-function flakyTests(digest: Digest): string {
-  const tests = flaky(digest)
+function flakyTests(report: Report): string {
+  const tests = flaky(report)
   if (tests.length === 0) return ""
   const lines = tests.slice(0, 50).map(({ gate, test }) => `- ${escape(gate)}: ${escape(test.name)}`)
   const more = tests.length > 50 ? [`- … and ${tests.length - 50} more`] : []
   return ["## Passed, but not at the first try", [...lines, ...more].join("\n")].join("\n\n")
 }
 
-function retries({ gates }: Digest): string {
+function retries({ gates }: Report): string {
   const lines = gates.flatMap(({ verdict: { gate, retries } }) =>
     retries.map((reason) => `- ${escape(gate)}: tried again: ${escape(reason)}`),
   )
@@ -303,9 +305,9 @@ function retries({ gates }: Digest): string {
     : ["## Trouble of the infrastructure", lines.slice(0, 100).join("\n")].join("\n\n")
 }
 
-function slow(digest: Digest): string {
-  const steps = slowestGates(digest, 5).map(({ gate, seconds }) => [escape(gate), duration(seconds)])
-  const tests = slowest(digest, 10).map(({ gate, test }) => [
+function slow(report: Report): string {
+  const steps = slowestGates(report, 5).map(({ gate, seconds }) => [escape(gate), duration(seconds)])
+  const tests = slowest(report, 10).map(({ gate, test }) => [
     escape(`${gate}: ${clip(test.name, 120)}`),
     duration(test.seconds),
   ])
@@ -316,7 +318,7 @@ function slow(digest: Digest): string {
   return parts.length === 0 ? "" : ["## Where the time went", ...parts].join("\n\n")
 }
 
-function coverageTable({ gates }: Digest): string {
+function coverageTable({ gates }: Report): string {
   const rows = gates.flatMap(({ verdict, coverage, thresholds }) => {
     if (!coverage) return []
     const cell = (kind: "lines" | "branches") => {
@@ -335,9 +337,9 @@ function coverageTable({ gates }: Digest): string {
     : ["## Coverage", table(["gate", "lines", "branches", "least covered file"], rows)].join("\n\n")
 }
 
-function security({ sarif: { scans } }: Digest): string {
+function security({ sarif: { scans } }: Report): string {
   if (scans.length === 0) return ""
-  const rows = scans.map(({ gate, tool, failure, counts, suppressed, dropped }) => [
+  const rows = scans.map(({ gate, tool, failure, counts, suppressed, dropped, changes }) => [
     escape(gate),
     escape(tool),
     ...(failure === undefined
@@ -347,7 +349,8 @@ function security({ sarif: { scans } }: Digest): string {
       [
         failure !== undefined && `did not finish: ${failure}`,
         suppressed > 0 && `${suppressed} accepted`,
-        dropped > 0 && `${dropped} not in the SARIF files`,
+        dropped > 0 && `${dropped} not in the SARIF file`,
+        ...changes.map((change) => `in the SARIF file, ${change.replace(/\.$/, "")}`),
       ]
         .filter((part) => part !== false)
         .join("; "),

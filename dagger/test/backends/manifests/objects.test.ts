@@ -3,11 +3,10 @@ import type { V1PodSpec } from "@kubernetes/client-node"
 import { dumpYaml, loadYaml } from "@kubernetes/client-node/dist/yaml.js"
 import { describe, expect, it } from "vitest"
 import { parse, stringify } from "yaml"
-import { difference } from "../../../src/backends/manifests/diff.js"
+import { diffObject } from "../../../src/backends/manifests/diff.js"
 import {
   baselineObjects,
-  ownedBy,
-  previewRoute,
+  withRevisionOwner,
   revisionObjects,
   routeObject,
   stableService,
@@ -295,7 +294,7 @@ describe("revisionObjects", () => {
 
   it("changes of the pods only what a drain touches", () => {
     const [before, after] = [deployment, deploymentOf({}, full.replace("preStop: 4s", "preStop: 5s"))]
-    expect(difference(before, after).fields).toEqual([
+    expect(diffObject(before, after).fields).toEqual([
       "spec.template.spec.containers[0].lifecycle.preStop.sleep.seconds: 4 → 5",
     ])
   })
@@ -438,7 +437,7 @@ describe("baselineObjects", () => {
 })
 
 describe("ownedBy", () => {
-  const owned = ownedBy<Manifest>([...objects, stable], { name: "f1-backend-7", uid: "1234" })
+  const owned = withRevisionOwner<Manifest>([...objects, stable], { name: "f1-backend-7", uid: "1234" })
 
   it("gives what is the revision's own to its Deployment, and nothing that outlives it", () => {
     const owner = { apiVersion: "apps/v1", kind: "Deployment", name: "f1-backend-7", uid: "1234" }
@@ -518,23 +517,5 @@ describe("routeObject", () => {
     const service = the("Service", objects)
     const backend = route.spec.rules[0]?.backendRefs[1]
     expect([backend?.name, backend?.port]).toEqual([service.metadata?.name, service.spec?.ports?.[0]?.port])
-  })
-
-  it("gives a preview to one revision, which it belongs to", () => {
-    const preview = previewRoute({
-      namespace: "f1-staging",
-      service: "f1-backend",
-      revision: 7,
-      hostnames: ["f1-7.preview.example.com"],
-      gateway,
-      port: 8000,
-    })
-    expect(preview.metadata?.name).toBe("f1-backend-7")
-    expect(preview.spec.parentRefs[0]).not.toHaveProperty("sectionName")
-    expect(preview.spec.rules[0]?.backendRefs).toEqual([
-      { group: "", kind: "Service", name: "f1-backend-7", port: 8000, weight: 1 },
-    ])
-    const [owned] = ownedBy([preview], { name: "f1-backend-7", uid: "1" })
-    expect(owned?.metadata?.ownerReferences).toHaveLength(1)
   })
 })

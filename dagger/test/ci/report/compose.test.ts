@@ -1,19 +1,19 @@
 import { describe, expect, it } from "vitest"
 import { composeReport } from "../../../src/ci/report/compose.js"
 import { readSummary } from "../../../src/ci/report/summary.js"
-import { examined, hostile, manyTests, run, sample } from "./fixtures.js"
+import { gateResult, hostile, manyTests, run, sample } from "./fixtures.js"
 
 describe("composeReport", () => {
   it("is every file of the folder", () => {
     const files = composeReport(
       run(
-        examined(
+        gateResult(
           "api:test",
           "failed",
           { junit: sample("pytest.xml"), coverage: sample("coverage-py.xml") },
           { output: "x" },
         ),
-        examined("api:sast", "passed", { sarif: [sample("bandit.sarif.json")] }),
+        gateResult("api:sast", "passed", { sarif: [sample("bandit.sarif.json")] }),
       ),
     )
     expect(Object.keys(files).sort()).toEqual([
@@ -33,13 +33,13 @@ describe("composeReport", () => {
   it("every link of the page leads to a file or a picture", () => {
     const files = composeReport(
       run(
-        examined(
+        gateResult(
           "f1-backend:test",
           "failed",
           { junit: sample("pytest.xml"), coverage: "<cut" },
           { output: "x" },
         ),
-        examined("a/b", "passed", { junit: "", sarif: ["{}"] }),
+        gateResult("a/b", "passed", { junit: "", sarif: ["{}"] }),
       ),
     )
     const links = [...(files["index.html"] ?? "").matchAll(/href="([^"#]+)"/g)].map(([, path = ""]) => path)
@@ -50,13 +50,13 @@ describe("composeReport", () => {
   it("yields the rest when a report is cut off, and names gate and file", () => {
     const files = composeReport(
       run(
-        examined(
+        gateResult(
           "api:test",
           "could not run",
           { junit: sample("pytest.xml").slice(0, 2000) },
           { output: "Killed" },
         ),
-        examined("web:test", "failed", { junit: sample("vitest.xml") }),
+        gateResult("web:test", "failed", { junit: sample("vitest.xml") }),
       ),
     )
     expect(files).not.toHaveProperty("junit/api.test.xml")
@@ -80,13 +80,13 @@ describe("composeReport", () => {
     const huge = "\u001b[31mline\u001b[0m of output\n".repeat(200_000)
     const files = composeReport(
       run(
-        examined(
+        gateResult(
           hostile,
           "failed",
           { junit: manyTests(10_000, 100), pictures: ["../../x.png"] },
           { output: huge },
         ),
-        examined("佐藤:🏎️", "failed", {}, { output: huge }),
+        gateResult("佐藤:🏎️", "failed", {}, { output: huge }),
       ),
     )
     for (const path of Object.keys(files)) expect(path).toMatch(/^[A-Za-z0-9._/-]+$/)
@@ -97,7 +97,9 @@ describe("composeReport", () => {
   })
 
   it("annotates a gate that failed without a test or a finding", () => {
-    const files = composeReport(run(examined("api:format", "failed", {}, { output: "would reformat a.py" })))
+    const files = composeReport(
+      run(gateResult("api:format", "failed", {}, { output: "would reformat a.py" })),
+    )
     expect(files["annotations.txt"]).toBe(
       "::error title=api%3Aformat%3A failed::would reformat a.py%0ARun again: ./daggerw check api:format\n",
     )

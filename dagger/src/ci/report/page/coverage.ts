@@ -1,13 +1,13 @@
 import { type FileCoverage, gaps, isShort, type Share } from "../coverage.js"
-import type { Digest } from "../digest.js"
-import type { Thresholds } from "../evidence.js"
+import type { Report } from "../report.js"
+import type { Thresholds } from "../artifacts.js"
 import { count, percent } from "../../../lib/text.js"
 import { html, type Html } from "./html.js"
-import { bar } from "./marks.js"
+import { bar } from "./badges.js"
 
 const most = { files: 300 }
 
-export function coverage({ gates }: Digest): Html | undefined {
+export function coverage({ gates }: Report): Html | undefined {
   const measured = gates.flatMap(({ verdict, coverage, thresholds }) =>
     coverage ? [{ gate: verdict.gate, coverage, thresholds }] : [],
   )
