@@ -473,7 +473,7 @@ esac`,
       })
     })
 
-    it.runIf(first)("is passed over when it hangs, in every shell", async () => {
+    it.runIf(first)("is skipped when it hangs, in every shell", async () => {
       fake("docker", "exec sleep 300")
       fake("podman")
       install()
@@ -483,7 +483,7 @@ esac`,
       for (const { code, stderr } of all) {
         expect({ code, stderr }).toEqual({
           code: 0,
-          stderr: "daggerw: docker does not answer: passed over\n",
+          stderr: "daggerw: docker does not answer: skipped\n",
         })
       }
     })
@@ -596,7 +596,7 @@ esac`,
       )
     })
 
-    it.runIf(linux)("local: asks no runtime and heeds no runner", async () => {
+    it.runIf(linux)("local: asks no runtime and ignores a named runner", async () => {
       fake("docker")
       const env = {
         ...askDocker,
@@ -864,7 +864,7 @@ mkdir -p "$to/go/bin" && cp "${join(root, "wheel/go")}" "$to/go/bin/go"`,
       expect(leftovers()).toEqual([])
     })
 
-    it("that is missing is what the doctor speaks of", async () => {
+    it("that is missing is reported by the doctor", async () => {
       rmSync(join(bin, "go"))
       expect(await run(["engine", "doctor"])).toMatchObject({
         code: 1,
