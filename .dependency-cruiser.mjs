@@ -25,14 +25,37 @@ const mayImport = {
   api: ["rehearsal", "environments", "images", "backends", "delivery", "ci", "platform", "clients", "lib"],
 }
 
-/** @type {import("dependency-cruiser").IForbiddenRuleType[]} */
-const layers = Object.entries(mayImport).map(([folder, others]) => ({
-  name: `layers-${folder}`,
-  comment: `${folder} may import ${["itself", ...others].join(", ")}.`,
-  severity: "error",
-  from: { path: `^dagger/src/${folder}/` },
-  to: { path: "^dagger/src/", pathNot: [folder, ...others].map((one) => `^dagger/src/${one}/`) },
-}))
+// The same for the folders of ci.
+const ciMayImport = {
+  // Runs gates one by one: commands, verdicts, order, retries.
+  runner: [],
+  // The gates that a change affects.
+  affected: [],
+  // The checkout, as git sees it.
+  worktree: [],
+  // What tools report, read and written: JUnit, coverage, SARIF.
+  report: ["runner"],
+  // What scanners find, and the policy that decides on it.
+  security: ["report", "runner"],
+  // The gates themselves.
+  gates: ["security", "report", "affected", "worktree", "runner"],
+}
+
+/**
+ * Rules that let each folder of a root import itself and the folders listed for it.
+ *
+ * @param {string} root
+ * @param {Record<string, string[]>} allowed
+ * @returns {import("dependency-cruiser").IForbiddenRuleType[]}
+ */
+const layers = (root, allowed) =>
+  Object.entries(allowed).map(([folder, others]) => ({
+    name: `layers-${folder}`,
+    comment: `${folder} may import ${["itself", ...others].join(", ")}.`,
+    severity: "error",
+    from: { path: `^${root}/${folder}/` },
+    to: { path: `^${root}/`, pathNot: [folder, ...others].map((one) => `^${root}/${one}/`) },
+  }))
 
 /** @type {import("dependency-cruiser").IConfiguration} */
 export default {
@@ -62,7 +85,8 @@ export default {
         dependencyTypesNot: ["type-only"],
       },
     },
-    ...layers,
+    ...layers("dagger/src", mayImport),
+    ...layers("dagger/src/ci", ciMayImport),
   ],
   options: {
     doNotFollow: { path: "node_modules" },

@@ -17,8 +17,14 @@ import { KubernetesCluster } from "./api/cluster.js"
 import { Delivery } from "./api/delivery.js"
 import { gatesOf, loadGatesOf } from "./api/gates.js"
 import type { Output } from "./api/output.js"
-import { SecurityChecks } from "./api/security.js"
-import { ModuleChecks, PythonLibrary, PythonService, ReactApp, ReactLibrary } from "./api/services.js"
+import {
+  ModuleChecks,
+  PythonLibrary,
+  PythonService,
+  ReactApp,
+  ReactLibrary,
+  SecurityChecks,
+} from "./api/checks.js"
 import type { Connection } from "./environments/environment.js"
 import { RehearsalRunner } from "./rehearsal/runner.js"
 import { faultTable } from "./rehearsal/faults.js"
@@ -120,7 +126,7 @@ export class Pitwall {
     from?: File,
   ): Promise<string> {
     const gates = await this.gates(workspace, performance, vulnerabilities)
-    return from ? gates.judge(from) : gates.ci({ only, since, failFast, parallel })
+    return from ? gates.resultOf(from) : gates.ci({ only, since, failFast, parallel })
   }
 
   /**

@@ -1,6 +1,6 @@
 import { dag, type Directory, type File, type Workspace } from "@dagger.io/dagger"
 import { stringify } from "yaml"
-import { Desk as Pipeline } from "../ci/pipeline.js"
+import { Pipeline } from "../ci/pipeline.js"
 import { accessObjects, readSubject } from "../delivery/access.js"
 import type { Component } from "../delivery/component.js"
 import { EventFile } from "../delivery/events/file.js"
@@ -61,7 +61,7 @@ export class Delivery {
       secretsOf(this.connection),
       commitOf(workspace),
       // Throws for gates that did not pass.
-      summary && new Pipeline(this.source).judge(summary),
+      summary && new Pipeline(this.source).resultOf(summary),
     ])
     const deployable = Object.keys(configuration.services)
     const unknown = only.filter((service) => !deployable.includes(service))

@@ -1,6 +1,6 @@
 import { dag, type Directory, type Secret, type Service, type Workspace } from "@dagger.io/dagger"
-import { Desk as Pipeline } from "../ci/pipeline.js"
-import type { Options } from "../ci/gates/gates.js"
+import { Pipeline } from "../ci/pipeline.js"
+import type { GateOptions } from "../ci/gates/gates.js"
 import { secretsOf } from "../environments/environment.js"
 import { secondsOf } from "../lib/duration.js"
 
@@ -33,7 +33,7 @@ export function loadGatesOf(source: Directory, users: number, duration: string):
   return new Pipeline(source, undefined, { load: { users, seconds: secondsOf(duration) } })
 }
 
-async function snykToken(options: { secrets?: Secret }): Promise<Pick<Options, "snykToken">> {
+async function snykToken(options: { secrets?: Secret }): Promise<Pick<GateOptions, "snykToken">> {
   const { SNYK_TOKEN: token } = await secretsOf(options)
   return token === undefined ? {} : { snykToken: dag.setSecret("SNYK_TOKEN", token) }
 }

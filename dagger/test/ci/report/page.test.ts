@@ -51,7 +51,7 @@ describe("page", () => {
     const text = render({
       verdict: {
         ...gateResult(hostile, "failed").verdict,
-        on: hostile,
+        subject: hostile,
         detail: hostile,
         output: hostile,
         retries: [hostile],
