@@ -61,7 +61,7 @@ export async function prepare(target: Target, wanted: Wanted): Promise<Prepared>
     progressDeadline: Math.max(settings.progressDeadline, placement.workload.minReady + 1),
   }
   const objectsOf = (revision: number) => revisionObjects(placement.workload, { ...release, revision })
-  const fingerprint = fingerprintOf(placement.workload, release)
+  const fingerprint = fingerprintOf(placement.workload, release, record.routeSettings)
   const alike = revisions.filter((revision) => revision.fingerprint === fingerprint)
   const equal = await Promise.all(
     alike.map(async ({ number }) => {

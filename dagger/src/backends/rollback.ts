@@ -38,7 +38,9 @@ async function goBack(target: Target, wish: Return): Promise<Outcome> {
   const { record, service, site } = target
   const found = await record.read()
   if (!found) throw new Error("nothing was deployed yet, so there is nothing to go back to")
-  if (!isOver(found) && found.kind === "deploy") {
+  // A rollback under way can be redirected: its target may never become ready.
+  const redirected = found.kind === "rollback" && wish.to !== undefined && wish.to !== found.revision
+  if (!isOver(found) && (found.kind === "deploy" || redirected)) {
     const over = await takeBack(target, wish.reason)
     const stable = settledRevision(over)
     if (over.phase === "aborted" && (wish.to === undefined || wish.to === stable)) {
@@ -56,7 +58,7 @@ async function takeBack(target: Target, reason: string): Promise<Rollout> {
   const { record, service, settings, site } = target
   const { clock, cluster, environment, say, who } = site
   await requestAbort(record, `taken back by ${who}: ${reason}`, () => cluster.now())
-  say(`${service}: its deploy is taken back`)
+  say(`${service}: the rollout under way is taken back`)
   // Tries and waits by turns: whoever works on it may die now.
   for (let left = settings.abortDelay + 120; left > 0; left--) {
     const rollout = await record.read()
@@ -70,7 +72,7 @@ async function takeBack(target: Target, reason: string): Promise<Rollout> {
     await clock.pause(1000)
   }
   throw new Error(
-    `its deploy to ${environment.name} did not end: look at \`status\`, and at who works on it there`,
+    `its rollout in ${environment.name} did not end: look at \`status\`, and at who works on it there`,
   )
 }
 

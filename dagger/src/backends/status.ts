@@ -3,7 +3,7 @@ import { columns, duration, oneLine } from "../lib/text.js"
 import type { Manifest } from "../clients/kubernetes/manifest.js"
 import type { Revision } from "./revisions/revisions.js"
 import type { TrafficShare } from "./manifests/objects.js"
-import { trafficSplit, type Rollout } from "./rollout/rollout.js"
+import type { Rollout } from "./rollout/rollout.js"
 import { placements } from "../configuration/deploy.js"
 import { type Site, Target } from "./target.js"
 
@@ -11,7 +11,7 @@ import { type Site, Target } from "./target.js"
 export interface Status {
   service: string
   rollout?: Rollout
-  /** Which share of requests each revision and baseline has, in percent. */
+  /** The share of requests of each revision and baseline, in percent, as the HTTPRoute holds it. */
   traffic: TrafficShare[]
   revisions: Revision[]
   /** The fresh baselines, under the numbers of the revisions that are judged against them. */
@@ -25,7 +25,7 @@ export async function statusOf(site: Site, only: string[]): Promise<Status[]> {
   const { cluster, configuration, environment } = site
   return Promise.all(
     placements(configuration, environment, only).map(async (placement) => {
-      const { service, record, revisions, settings } = new Target(site, placement)
+      const { service, record, revisions } = new Target(site, placement)
       const metadata = { namespace: environment.namespace, name: leaseName(service) }
       const address: Manifest = { apiVersion: "coordination.k8s.io/v1", kind: "Lease", metadata }
       const [rollout, all, baselines, lease] = await Promise.all([
@@ -40,7 +40,7 @@ export async function statusOf(site: Site, only: string[]): Promise<Status[]> {
       return {
         service,
         ...(rollout && { rollout }),
-        traffic: rollout ? trafficSplit(rollout, settings) : [],
+        traffic: record.traffic(),
         revisions: all,
         baselines,
         ...(holderIdentity && { holder: { who: holderIdentity, silent: Math.max(0, silent) } }),
