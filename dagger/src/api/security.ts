@@ -40,6 +40,17 @@ export class SecurityChecks {
   }
 
   /**
+   * Checks Dockerfiles against the rules of hadolint.
+   *
+   * Throws with the findings. Example: `./daggerw check security:dockerfiles`
+   */
+  @func()
+  @check()
+  async dockerfiles(): Promise<void> {
+    await this.enforce("dockerfiles")
+  }
+
+  /**
    * Checks Dockerfiles, compose files and manifests, with Trivy: no root, no privileges, images of a named version.
    *
    * Throws with the findings. Example: `./daggerw check security:config`

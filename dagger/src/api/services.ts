@@ -1,5 +1,5 @@
 import { check, type Directory, func, object, type Service, up } from "@dagger.io/dagger"
-import { Pipeline } from "../ci/pipeline.js"
+import { pipelineOf } from "./gates.js"
 
 /** A Python library of the platform: its gates as checks. */
 @object()
@@ -68,7 +68,7 @@ export class PythonLibrary {
   }
 
   private async enforce(gate: string): Promise<void> {
-    await new Pipeline(this.source).enforce(`${this.name}:${gate}`)
+    await pipelineOf(this.source).enforce(`${this.name}:${gate}`)
   }
 }
 
@@ -190,11 +190,11 @@ export class PythonService {
   @func({ cache: "never" })
   @up()
   async serve(): Promise<Service> {
-    return new Pipeline(this.source).serve(this.name)
+    return pipelineOf(this.source).serve(this.name)
   }
 
   private async enforce(gate: string): Promise<void> {
-    await new Pipeline(this.source).enforce(`${this.name}:${gate}`)
+    await pipelineOf(this.source).enforce(`${this.name}:${gate}`)
   }
 }
 
@@ -265,7 +265,7 @@ export class ReactLibrary {
   }
 
   private async enforce(gate: string): Promise<void> {
-    await new Pipeline(this.source).enforce(`${this.name}:${gate}`)
+    await pipelineOf(this.source).enforce(`${this.name}:${gate}`)
   }
 }
 
@@ -398,11 +398,11 @@ export class ReactApp {
   @func({ cache: "never" })
   @up()
   async serve(): Promise<Service> {
-    return new Pipeline(this.source).serve(this.name)
+    return pipelineOf(this.source).serve(this.name)
   }
 
   private async enforce(gate: string): Promise<void> {
-    await new Pipeline(this.source).enforce(`${this.name}:${gate}`)
+    await pipelineOf(this.source).enforce(`${this.name}:${gate}`)
   }
 }
 
@@ -470,7 +470,40 @@ export class ModuleChecks {
     await this.enforce("shell")
   }
 
+  /**
+   * Checks which folder of the module imports which, with dependency-cruiser and the rules in `.dependency-cruiser.mjs`.
+   *
+   * Throws with the imports that are not allowed. Example: `./daggerw check module:architecture`
+   */
+  @func()
+  @check()
+  async architecture(): Promise<void> {
+    await this.enforce("architecture")
+  }
+
+  /**
+   * Checks GitHub's workflow and settings, with zizmor and actionlint.
+   *
+   * Throws with the findings. Example: `./daggerw check module:workflow`
+   */
+  @func()
+  @check()
+  async workflow(): Promise<void> {
+    await this.enforce("workflow")
+  }
+
+  /**
+   * Checks the manifests that deploy and access produce for every environment against the schemas of Kubernetes and the Gateway API, with kubeconform.
+   *
+   * Throws with the objects that are not valid. Example: `./daggerw check module:manifests`
+   */
+  @func()
+  @check()
+  async manifests(): Promise<void> {
+    await this.enforce("manifests")
+  }
+
   private async enforce(gate: string): Promise<void> {
-    await new Pipeline(this.source).enforce(`module:${gate}`)
+    await pipelineOf(this.source).enforce(`module:${gate}`)
   }
 }
