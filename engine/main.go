@@ -28,6 +28,7 @@ const usage = `./daggerw engine manages the local engine, which stands in where 
   logs [-n N] [-f]     what it said; the last N lines (200), and on
   prune [--all]        remove what the present version does not use; --all: everything
   doctor               what this machine has and lacks for it
+  pin                  confirm or add the checksums of the official CLI in dagger.sums
 
 Everything is in $PITWALL_HOME (~/.cache/pitwall); removing it with prune --all removes it all.
 `

@@ -7,7 +7,7 @@ import { spawn } from "node:child_process"
 import { writeFile } from "node:fs/promises"
 import { fileURLToPath } from "node:url"
 
-/** @typedef {import("../dagger/src/rehearsal/measure.js").Rehearsed} Rehearsed */
+/** @typedef {import("../dagger/src/rehearsal/measurements/result.js").RehearsalResult} RehearsalResult */
 
 const repository = fileURLToPath(new URL("..", import.meta.url))
 const [target = "rehearsals.md", ...given] = process.argv.slice(2)
@@ -51,20 +51,20 @@ function daggerw(args) {
  * The figures: on standard output, or part of the error where something was not as it has to be.
  *
  * @param {{ stdout: string, stderr: string }} ended
- * @returns {Rehearsed[]}
+ * @returns {RehearsalResult[]}
  */
 function figuresIn({ stdout, stderr }) {
   const text = stdout.trim() === "" ? stderr.slice(stderr.lastIndexOf("not as it has to be")) : stdout
   const [json] = /^\[\n[\s\S]*?^\]/m.exec(text) ?? []
   if (json === undefined) throw new Error(stderr.slice(-2_000))
-  const found = /** @type {Rehearsed[]} */ (JSON.parse(json))
+  const found = /** @type {RehearsalResult[]} */ (JSON.parse(json))
   return found
 }
 
 const seconds = (/** @type {number | undefined} */ number) =>
   number === undefined ? "–" : `${number.toFixed(1)} s`
 
-/** @param {Rehearsed} rehearsed */
+/** @param {RehearsalResult} rehearsed */
 function row({ fault, strategy, figures, unmet }) {
   const shares = figures.shares.map(
     ({ weight, measured, requests }) => `${weight} %: ${measured.toFixed(1)} % of ${requests}`,

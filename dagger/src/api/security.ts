@@ -1,20 +1,19 @@
 import { check, type Directory, func, object, type Secret, type Service } from "@dagger.io/dagger"
-import type { SecurityOptions } from "../ci/gates/security.js"
-import { Desk } from "../ci/pipeline.js"
+import { gatesOf } from "./gates.js"
 
-/** What may not be in the repository or in what it delivers: its gates as checks. */
+/** Gates that look for vulnerabilities, secrets, licences and insecure code. */
 @object()
 export class SecurityChecks {
   private source: Directory
-  private snykToken?: Secret
-  private database?: string
-  private registry?: Service
+  private secretsFile?: Secret
+  private vulnerabilities?: string
+  private database?: Service
 
-  constructor(source: Directory, snykToken?: Secret, database?: string, registry?: Service) {
+  constructor(source: Directory, secrets?: Secret, vulnerabilities?: string, database?: Service) {
     this.source = source
-    this.snykToken = snykToken
+    this.secretsFile = secrets
+    this.vulnerabilities = vulnerabilities
     this.database = database
-    this.registry = registry
   }
 
   /**
@@ -85,9 +84,9 @@ export class SecurityChecks {
   }
 
   /**
-   * Asks Snyk about the lock files of npm, where SNYK_TOKEN is given.
+   * Asks Snyk about npm's lock files. Skipped without the entry SNYK_TOKEN in the secrets file.
    *
-   * Throws with the findings. Example: `./daggerw call security --snyk-token env://SNYK_TOKEN snyk`
+   * Throws with the findings. Example: `./daggerw call --secrets file://secrets.env security snyk`
    */
   @func({ cache: "never" })
   @check()
@@ -96,11 +95,11 @@ export class SecurityChecks {
   }
 
   private async enforce(gate: string): Promise<void> {
-    const options: SecurityOptions = {
-      ...(this.snykToken && { snykToken: this.snykToken }),
-      ...(this.database !== undefined && { database: this.database }),
-      ...(this.registry && { registry: this.registry }),
-    }
-    await new Desk(this.source, undefined, options).enforce(`security:${gate}`)
+    const gates = await gatesOf(this.source, {
+      ...(this.secretsFile && { secrets: this.secretsFile }),
+      ...(this.vulnerabilities !== undefined && { vulnerabilities: this.vulnerabilities }),
+      ...(this.database && { database: this.database }),
+    })
+    await gates.enforce(`security:${gate}`)
   }
 }

@@ -1,5 +1,5 @@
 import { check, type Directory, func, object, type Service, up } from "@dagger.io/dagger"
-import { Desk } from "../ci/pipeline.js"
+import { Pipeline } from "../ci/pipeline.js"
 
 /** A Python library of the platform: its gates as checks. */
 @object()
@@ -68,7 +68,7 @@ export class PythonLibrary {
   }
 
   private async enforce(gate: string): Promise<void> {
-    await new Desk(this.source).enforce(`${this.name}:${gate}`)
+    await new Pipeline(this.source).enforce(`${this.name}:${gate}`)
   }
 }
 
@@ -190,11 +190,11 @@ export class PythonService {
   @func({ cache: "never" })
   @up()
   async serve(): Promise<Service> {
-    return new Desk(this.source).serve(this.name)
+    return new Pipeline(this.source).serve(this.name)
   }
 
   private async enforce(gate: string): Promise<void> {
-    await new Desk(this.source).enforce(`${this.name}:${gate}`)
+    await new Pipeline(this.source).enforce(`${this.name}:${gate}`)
   }
 }
 
@@ -265,7 +265,7 @@ export class ReactLibrary {
   }
 
   private async enforce(gate: string): Promise<void> {
-    await new Desk(this.source).enforce(`${this.name}:${gate}`)
+    await new Pipeline(this.source).enforce(`${this.name}:${gate}`)
   }
 }
 
@@ -398,11 +398,11 @@ export class ReactApp {
   @func({ cache: "never" })
   @up()
   async serve(): Promise<Service> {
-    return new Desk(this.source).serve(this.name)
+    return new Pipeline(this.source).serve(this.name)
   }
 
   private async enforce(gate: string): Promise<void> {
-    await new Desk(this.source).enforce(`${this.name}:${gate}`)
+    await new Pipeline(this.source).enforce(`${this.name}:${gate}`)
   }
 }
 
@@ -471,6 +471,6 @@ export class ModuleChecks {
   }
 
   private async enforce(gate: string): Promise<void> {
-    await new Desk(this.source).enforce(`module:${gate}`)
+    await new Pipeline(this.source).enforce(`module:${gate}`)
   }
 }

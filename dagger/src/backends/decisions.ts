@@ -2,12 +2,12 @@ import { createHash } from "node:crypto"
 import type { Compatibility } from "../delivery/guards/guards.js"
 import type { Revision } from "./revisions/revisions.js"
 import type { Workload } from "./manifests/configuration.js"
-import { type Release, revisionObjects } from "./manifests/objects.js"
-import { stableOf } from "./rollout/record.js"
+import { type RevisionSpec, revisionObjects } from "./manifests/objects.js"
+import { settledRevision } from "./rollout/record.js"
 import { isOver, type Rollout } from "./rollout/rollout.js"
 
 /** What a deploy of a service is to do, by what the cluster holds. */
-export type Move =
+export type DeployAction =
   /** What is asked for has all traffic already. */
   | { kind: "nothing"; revision: number }
   /** This very deploy was begun and not ended. */
@@ -23,28 +23,35 @@ export type Move =
  *
  * @throws Error for a release that cannot be one
  */
-export function fingerprintOf(workload: Workload, release: Omit<Release, "revision" | "replicas">): string {
+export function fingerprintOf(
+  workload: Workload,
+  release: Omit<RevisionSpec, "revision" | "replicas">,
+): string {
   const secrets = Object.fromEntries(Object.keys(release.secrets).map((name) => [name, ""]))
-  const counting: Release = { ...release, revision: 1, secrets }
+  const counting: RevisionSpec = { ...release, revision: 1, secrets }
   delete counting.schema
   const objects = revisionObjects(workload, counting)
   return createHash("sha256").update(JSON.stringify(objects)).digest("hex").slice(0, 16)
 }
 
 /** The revision that has all traffic, or had it before what is under way. */
-export const presentOf = (rollout: Rollout | undefined): number | undefined =>
-  rollout && !isOver(rollout) ? rollout.stable : stableOf(rollout)
+export const stableRevision = (rollout: Rollout | undefined): number | undefined =>
+  rollout && !isOver(rollout) ? rollout.stable : settledRevision(rollout)
 
 /**
  * @param revisions that the cluster keeps
  * @param equal those of them that hold what is to be deployed, secrets included
  */
-export function decide(rollout: Rollout | undefined, revisions: Revision[], equal: number[]): Move {
+export function decideAction(
+  rollout: Rollout | undefined,
+  revisions: Revision[],
+  equal: number[],
+): DeployAction {
   if (rollout && !isOver(rollout)) {
     if (rollout.kind === "deploy" && equal.includes(rollout.revision)) return { kind: "resume", rollout }
     return { kind: ["aborting", "settling"].includes(rollout.phase) ? "finish" : "blocked", rollout }
   }
-  const stable = stableOf(rollout)
+  const stable = settledRevision(rollout)
   if (stable !== undefined && equal.includes(stable)) return { kind: "nothing", revision: stable }
   const numbers = [0, rollout?.revision ?? 0, ...revisions.map(({ number }) => number)]
   const newest = Math.max(...numbers)
@@ -55,7 +62,7 @@ export function decide(rollout: Rollout | undefined, revisions: Revision[], equa
 }
 
 /** What an operator reads of a rollout that stands in the way. */
-export function inTheWay({ service, kind, revision, phase, by }: Rollout, environment: string): string {
+export function blockedMessage({ service, kind, revision, phase, by }: Rollout, environment: string): string {
   const back = `./daggerw call rollback --env ${environment} --service ${service} --reason …`
   return kind === "rollback"
     ? `${service}: a rollback to revision ${revision} by ${by} is not at its end (${phase}): end it with \`${back}\``

@@ -16,7 +16,7 @@ const readiness = z.object({
 })
 
 /** Reads an answer of /health/ready. One that is degraded takes requests. */
-export function healthOf({ status, text }: { status: number; text: string }): Health {
+export function parseHealth({ status, text }: { status: number; text: string }): Health {
   const ok = status === 200
   let found
   try {

@@ -1,19 +1,8 @@
 import type { AnalysisSettings } from "../backends/analysis/rules.js"
 import { columns } from "../lib/text.js"
-import type { Phase, Strategy } from "../backends/rollout/rollout.js"
-
-/** How a rehearsal is to end. */
-export interface Expected {
-  /** What becomes of the candidate. */
-  outcome: "promoted" | "aborted"
-  /**
-   * Which requests may fail: none, the candidate's own as long as it has traffic, or also those that find none of its pods alive. A request that fails
-   * otherwise was lost by the delivery.
-   */
-  lost: "none" | "candidate" | "unanswered"
-  /** Seconds that users may be hurt; what is hurt longer than that was not taken back in time. */
-  within?: number
-}
+import type { Expectation } from "./measurements/expectation.js"
+import type { Phase } from "../backends/rollout/rollout.js"
+import type { Strategy } from "../delivery/strategy.js"
 
 /** Something that goes wrong in a rehearsal. */
 export interface Fault {
@@ -35,7 +24,7 @@ export interface Fault {
   analysis?: Partial<AnalysisSettings>
   /** What happens around the deploy. */
   around?: Around
-  expected: Record<Strategy, Expected>
+  expected: Record<Strategy, Expectation>
 }
 
 /** A phase, or the first one in which the candidate has users. */
@@ -51,7 +40,7 @@ export type Around =
   | { kind: "no room" }
   | { kind: "clock"; zone: string }
 
-const always = (expected: Expected): Record<Strategy, Expected> => ({
+const always = (expected: Expectation): Record<Strategy, Expectation> => ({
   "blue-green": expected,
   canary: expected,
 })
@@ -65,7 +54,7 @@ const takenBack = always({ outcome: "aborted", lost: "candidate", within: 30 })
 /** With a judge, looks so close to each other that even a short step has points enough, and a false alarm in one of a thousand steps. */
 const judged: Partial<AnalysisSettings> = {
   interval: 1,
-  judge: { metric: "p50", confidence: 99.8, points: 8, baseline: "fresh" },
+  comparison: { metric: "p50", confidence: 99.8, points: 8, baseline: "fresh" },
 }
 
 const killed = (at: Phase): Fault => ({

@@ -2,8 +2,8 @@ import { dag, ReturnType, type Service } from "@dagger.io/dagger"
 import { monotonic } from "../lib/clock.js"
 import { gateway } from "../platform/cluster/router.js"
 import { images } from "../platform/base-images.js"
-import type { Cluster as Api, Thing } from "../clients/kubernetes/client.js"
-import type { Request } from "./measure.js"
+import type { KubernetesApi, KubernetesObject } from "../clients/kubernetes/client.js"
+import type { Request } from "./measurements/measurements.js"
 
 /** What a load is made from. */
 export interface Wanted {
@@ -64,7 +64,7 @@ const summary = "/home/k6/summary.json"
  */
 export async function underLoad(
   wanted: Wanted,
-  admin: Api,
+  admin: KubernetesApi,
   arrived: () => Promise<boolean>,
   act: () => Promise<void>,
 ): Promise<Load> {
@@ -100,7 +100,7 @@ export async function underLoad(
 const endHost = ({ id }: Wanted) => `${id}.over`
 
 /** A route that answers by itself, with a redirect. */
-const endOf = (wanted: Wanted): Thing => ({
+const endOf = (wanted: Wanted): KubernetesObject => ({
   apiVersion: "gateway.networking.k8s.io/v1",
   kind: "HTTPRoute",
   metadata: { namespace: gateway.namespace, name: "load-over" },

@@ -1,34 +1,37 @@
 import type { Container, File } from "@dagger.io/dagger"
 import { PodMetrics } from "../backends/analysis/sources.js"
 import { monotonic } from "../lib/clock.js"
-import { AuditLog } from "../delivery/audit.js"
+import type { DeployedService } from "../backends/deployed-service.js"
+import { stableRevision } from "../backends/decisions.js"
+import type { BackendSettings } from "../backends/settings.js"
+import { deploy, rollback } from "../delivery/executor.js"
+import { newId } from "../delivery/journal.js"
 import {
+  backendSettings,
   type DeployConfiguration,
   type Environment,
   environmentOf,
-  type Placement,
-  placements,
-} from "../configuration/deploy.js"
-import { presentOf } from "../backends/decisions.js"
-import { deploy } from "../delivery/executor.js"
-import { rollback } from "../backends/rollback.js"
-import { newId, type Site, Target } from "../backends/target.js"
-import { type Cluster, Kubernetes } from "../clients/kubernetes/client.js"
+} from "../environments/configuration.js"
+import { type OpenEnvironment, openEnvironment } from "../environments/environment.js"
+import { type KubernetesApi, KubernetesClient } from "../clients/kubernetes/client.js"
 import { ClusterPods } from "../backends/revisions/pods.js"
-import { Notifier } from "../delivery/events/notifier.js"
 import { oneLine } from "../lib/text.js"
-import { backends, type Rollout, type Strategy } from "../backends/rollout/rollout.js"
+import { trafficSplit, type Rollout } from "../backends/rollout/rollout.js"
+import type { Strategy } from "../delivery/strategy.js"
 import { type Around, type Fault, faultOf, type Moment } from "./faults.js"
 import { addresses, underLoad } from "./load.js"
-import { figuresOf, type Recording, type Rehearsed, type Sight, unmet } from "./measure.js"
+import { unmet } from "./measurements/expectation.js"
+import { measure, type Recording } from "./measurements/measurements.js"
+import type { RehearsalResult } from "./measurements/result.js"
+import { appendChange, type RolloutSnapshot } from "./measurements/snapshot.js"
 import { begin, type PeerName } from "./peers/index.js"
 import * as peers from "./peers/peer.js"
-import type { Stage } from "./stage.js"
-import { killApiServer, Line, mortal } from "./trouble.js"
+import type { RehearsalEnvironment } from "./environment.js"
+import { killApiServer, Line, mortal } from "./fault-injection.js"
 
 /** What rehearsals on one stage have in common. */
 export interface Setting {
-  stage: Stage
+  stage: RehearsalEnvironment
   configuration: DeployConfiguration
   service: string
   /** Requests per second. */
@@ -62,13 +65,13 @@ interface Wish {
 
 /** The rollout of a rehearsal as it is seen from outside, by somebody who does not take part. */
 class Witness {
-  private readonly sights: Sight[] = []
+  private readonly snapshots: RolloutSnapshot[] = []
   private over = false
   private readonly watching: Promise<void>
 
   /** @param past the rollout that was there before */
   constructor(
-    private readonly target: Target,
+    private readonly deployed: DeployedService,
     private readonly past: string | undefined,
   ) {
     this.watching = this.watch()
@@ -76,39 +79,38 @@ class Witness {
 
   /** Waits until the rollout comes to a moment, or is at its end. */
   async until(moment: Moment | "aborting"): Promise<void> {
-    const there = ({ phase }: Sight) => phase === moment || (moment === "exposed" && exposed.includes(phase))
-    const end = ({ phase }: Sight) => phase === "promoted" || phase === "aborted"
+    const there = ({ phase }: RolloutSnapshot) =>
+      phase === moment || (moment === "exposed" && exposed.includes(phase))
+    const end = ({ phase }: RolloutSnapshot) => phase === "promoted" || phase === "aborted"
     for (let left = (patience * 1000) / look; left > 0; left--) {
-      if (this.sights.some((sight) => there(sight) || end(sight))) return
+      if (this.snapshots.some((snapshot) => there(snapshot) || end(snapshot))) return
       await monotonic.pause(look)
     }
-    const phase = this.sights.at(-1)?.phase ?? "not begun"
+    const phase = this.snapshots.at(-1)?.phase ?? "not begun"
     throw new Error(`the rollout was not seen ${moment} within ${patience} s: it is ${phase}`)
   }
 
-  async stop(): Promise<Sight[]> {
+  async stop(): Promise<RolloutSnapshot[]> {
     this.over = true
     await this.watching
-    return this.sights
+    return this.snapshots
   }
 
   private async watch(): Promise<void> {
     while (!this.over) {
-      this.see(await this.target.record.read())
+      this.see(await this.deployed.record.read())
       await monotonic.pause(look)
     }
-    this.see(await this.target.record.read())
+    this.see(await this.deployed.record.read())
   }
 
   private see(rollout: Rollout | undefined): void {
     if (!rollout || rollout.id === this.past) return
     const { phase, revision } = rollout
-    const share = backends(rollout, this.target.settings).find(
+    const share = trafficSplit(rollout, this.deployed.rolloutSettings).find(
       (backend) => backend.revision === revision && !backend.baseline,
     )
-    const sight = { at: Date.now(), phase, weight: share?.weight ?? 0 }
-    const last = this.sights.at(-1)
-    if (last?.phase !== sight.phase || last.weight !== sight.weight) this.sights.push(sight)
+    appendChange(this.snapshots, { phase, weight: share?.weight ?? 0 })
   }
 }
 
@@ -117,14 +119,14 @@ const exposed: string[] = ["shifting", "promoting"] satisfies Rollout["phase"][]
 /** Rehearsals of one service on one stage, one after another: each deploys a candidate by the code of `deploy`, with load on it. */
 export class Rehearsals {
   private readonly environment: Environment
-  private readonly placement: Placement
+  private readonly settings: BackendSettings
 
   constructor(private readonly setting: Setting) {
     const { configuration, service } = setting
     this.environment = environmentOf(configuration, environmentName)
-    const [placement] = placements(configuration, this.environment, [service])
-    if (!placement) throw new Error(`${environmentName} has no service ${service}`)
-    this.placement = placement
+    const [settings] = backendSettings(configuration, this.environment, [service])
+    if (!settings) throw new Error(`${environmentName} has no service ${service}`)
+    this.settings = settings
   }
 
   /** Deploys the first revision: the one that there is to go back to. */
@@ -134,49 +136,49 @@ export class Rehearsals {
   }
 
   /** Deploys a candidate with a fault, and measures what users had of it. */
-  async run(name: string, strategy: Strategy): Promise<Rehearsed> {
+  async run(name: string, strategy: Strategy): Promise<RehearsalResult> {
     const fault = faultOf(name)
     const mark = `${name}-${strategy}-${newId(Date.now())}`
     this.setting.say(`Rehearsal, ${strategy}: ${fault.what}`)
     const image = await this.candidate(fault, mark, this.host)
     const wish = { image, strategy, variables: fault.variables ?? {}, analysis: fault.analysis }
-    const target = new Target(await this.site(wish, this.setting.stage.admin), this.placement, strategy)
-    const before = await target.record.read()
+    const [backend] = (await this.open(wish, this.setting.stage.admin)).components([], { strategy })
+    if (!backend) throw new Error(`${environmentName} has no service ${this.setting.service}`)
+    const before = await backend.deployed.record.read()
     const { namespace } = this.environment
     let message = ""
     const recording = await this.record(
       mark,
       this.host,
-      { namespace, revision: presentOf(before) ?? 0, service: this.setting.service },
+      { namespace, revision: stableRevision(before) ?? 0, service: this.setting.service },
       async () => {
-        const witness = new Witness(target, before?.id)
+        const witness = new Witness(backend.deployed, before?.id)
         message = await this.act(fault.around, wish, witness)
         return witness.stop()
       },
     )
     this.setting.say(message)
-    const figures = figuresOf(recording)
+    const figures = measure(recording)
     const surprises = unmet(figures, fault.expected[strategy])
     // What comes next is not to be compared with a revision that has the fault.
-    if (fault.planted && figures.outcome === "promoted") await this.back(presentOf(before))
+    if (fault.planted && figures.outcome === "promoted") await this.back(stableRevision(before))
     return { fault: name, strategy, figures, unmet: surprises, message: oneLine(message, 500) }
   }
 
   /** Goes back to a revision as a rollback does, which needs no users to prove it. */
   private async back(to: number | undefined): Promise<void> {
-    const { service } = this.setting
-    const site = await this.site({ variables: {} }, await this.connect())
-    await rollback(site, { services: [service], reason: "rehearsal", ...(to !== undefined && { to }) })
+    const { components, delivery } = await this.open({ variables: {} }, await this.connect())
+    await rollback(delivery, components([]), { reason: "rehearsal", ...(to !== undefined && { to }) })
   }
 
   /** Brings a candidate with the same fault to traffic by a peer, and measures the same. What it comes to is not for us to judge. */
-  async compare(name: string, peerName: PeerName): Promise<Rehearsed> {
+  async compare(name: string, peerName: PeerName): Promise<RehearsalResult> {
     const { configuration, say, stage } = this.setting
     const fault = faultOf(name)
     const mark = `${name}-${peerName}-${newId(Date.now())}`
     say(`The same with ${peerName}: ${fault.what}`)
     const peer = await begin(peerName, {
-      ...{ admin: stage.admin, environment: this.environment, placement: this.placement },
+      ...{ admin: stage.admin, environment: this.environment, placement: this.settings },
       ...{ analysis: configuration.analysis, secrets: this.secretFiles() },
       image: await this.plain(),
       publish: (image, repository) => stage.publish(image, repository),
@@ -185,12 +187,12 @@ export class Rehearsals {
     const { namespace, revision } = peers
     const where = { namespace, revision, service: peer.service }
     const recording = await this.record(mark, peers.host, where, async () => {
-      const sights = await peers.change(stage.admin, peer, made, fault.variables ?? {})
+      const snapshots = await peers.change(stage.admin, peer, made, fault.variables ?? {})
       if (name !== "none") await monotonic.pause(attention)
-      return sights
+      return snapshots
     })
     await peers.remove(stage.admin)
-    return { fault: name, strategy: peerName, figures: figuresOf(recording), unmet: [], message: "" }
+    return { fault: name, strategy: peerName, figures: measure(recording), unmet: [], message: "" }
   }
 
   /** Does something under load, and keeps what was seen. */
@@ -198,27 +200,27 @@ export class Rehearsals {
     mark: string,
     host: string,
     traffic: { namespace: string; revision: number; service: string },
-    act: () => Promise<Sight[]>,
+    act: () => Promise<RolloutSnapshot[]>,
   ): Promise<Recording> {
     const { rate, service, stage } = this.setting
     const source = new PodMetrics(new ClusterPods(stage.admin))
-    const paths = addresses[service] ?? this.placement.probe
-    let sights: Sight[] = []
+    const paths = addresses[service] ?? this.settings.probe
+    let snapshots: RolloutSnapshot[] = []
     const load = await underLoad(
       { id: mark, cluster: stage.cluster.service, host, paths, rate },
       stage.admin,
-      async () => (await source.observe({ ...traffic, role: "stable" })).requests >= rate / 2,
+      async () => (await source.sample({ ...traffic, role: "stable" })).requests >= rate / 2,
       async () => {
-        sights = await act()
+        snapshots = await act()
       },
     )
-    return { ...load, sights, mark }
+    return { ...load, snapshots, mark }
   }
 
   /** What a deploy would put into the service's Secret. */
   private secretFiles(): Record<string, string> {
     const given = this.setting.stage.secrets
-    const files = this.placement.secrets.map(({ variable, from }) => [variable.toLowerCase(), given[from]])
+    const files = this.settings.secrets.map(({ variable, entry }) => [variable.toLowerCase(), given[entry]])
     return Object.fromEntries(files.filter(([, value]) => value !== undefined)) as Record<string, string>
   }
 
@@ -231,7 +233,7 @@ export class Rehearsals {
   /** The image with its mark and its fault, in the registry. */
   private async candidate({ planted, image, around }: Fault, mark: string, host: string): Promise<string> {
     const { rate, stage, planted: program } = this.setting
-    const { replicas } = this.placement.workload
+    const { replicas } = this.settings.workload
     const made = plant(await stage.image(), program, {
       REHEARSAL_MARK: mark,
       REHEARSAL_FAULT: planted ?? "",
@@ -245,13 +247,14 @@ export class Rehearsals {
   }
 
   private get host(): string {
-    return this.placement.hostnames[0] ?? ""
+    return this.settings.hostnames[0] ?? ""
   }
 
   /** Gives the command, and does to it what the rehearsal is about. */
   private async act(around: Around | undefined, wish: Wish, witness: Witness): Promise<string> {
     const { admin } = this.setting.stage
-    const command = async (cluster?: Cluster) => said(this.command(wish, cluster ?? (await this.connect())))
+    const command = async (cluster?: KubernetesApi) =>
+      said(this.command(wish, cluster ?? (await this.connect())))
     switch (around?.kind) {
       case undefined:
         return command()
@@ -316,43 +319,44 @@ export class Rehearsals {
   }
 
   /** A connection with the rights of whoever deploys. */
-  private async connect(address?: string): Promise<Kubernetes> {
-    return Kubernetes.connect(await this.setting.stage.deployer(address))
+  private async connect(address?: string): Promise<KubernetesClient> {
+    return KubernetesClient.connect(await this.setting.stage.deployer(address))
   }
 
-  private async command(wish: Wish, cluster: Cluster): Promise<string> {
-    const { service, stage } = this.setting
-    const site = await this.site(wish, cluster)
+  private async command(wish: Wish, cluster: KubernetesApi): Promise<string> {
     const { image, strategy } = wish
-    return deploy(site, {
-      ...{ images: { [service]: image }, secrets: stage.secrets, strategy },
-      ...{ reason: "rehearsal", author: site.who, override: "" },
+    const { components, delivery } = await this.open(wish, cluster)
+    return deploy(delivery, components([], { strategy }), {
+      release: { schemaVersion: 1, images: { [this.setting.service]: { reference: image } } },
+      reason: "rehearsal",
+      author: delivery.who,
+      override: "",
     })
   }
 
-  private async site(
+  /** The environment with the rehearsed service alone. */
+  private async open(
     { variables, analysis }: Pick<Wish, "variables" | "analysis">,
-    cluster: Cluster,
-  ): Promise<Site> {
-    const { service, watch, say } = this.setting
-    const configuration = {
-      ...this.setting.configuration,
-      analysis: { ...this.setting.configuration.analysis, ...analysis },
-    }
+    cluster: KubernetesApi,
+  ): Promise<OpenEnvironment> {
+    const { configuration, service, stage, watch, say } = this.setting
     const { environment } = this
     const there = environment.services[service]
     const services = {
       [service]: { ...there, hostnames: [this.host], variables: { ...there?.variables, ...variables } },
     }
-    return {
-      ...{ cluster, configuration, watch, say, clock: monotonic },
+    return openEnvironment({
+      configuration: { ...configuration, analysis: { ...configuration.analysis, ...analysis } },
       environment: { ...environment, services },
+      cluster,
       who: await cluster.whoAmI(),
-      id: newId(cluster.now()),
-      audit: new AuditLog(cluster, environment.namespace),
-      notifier: new Notifier([]),
-      source: new PodMetrics(new ClusterPods(cluster)),
-    }
+      watchdog: watch,
+      secrets: stage.secrets,
+      metrics: () => new PodMetrics(new ClusterPods(cluster)),
+      sinks: [],
+      clock: monotonic,
+      say,
+    })
   }
 }
 

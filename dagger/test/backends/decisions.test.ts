@@ -1,9 +1,9 @@
 import { describe, expect, it } from "vitest"
 import {
   compatibility,
-  decide,
+  decideAction,
   fingerprintOf,
-  inTheWay,
+  blockedMessage,
   rollbackTarget,
 } from "../../src/backends/decisions.js"
 import type { Revision } from "../../src/backends/revisions/revisions.js"
@@ -16,7 +16,7 @@ const revision = (number: number, more: Partial<Revision> = {}): Revision => ({
   digest: "d",
   version: "v",
   fingerprint: `f${number}`,
-  made: "",
+  createdAt: "",
   wanted: 0,
   ready: 0,
   pullSecrets: [],
@@ -56,36 +56,43 @@ describe("decide", () => {
   const kept = [revision(8), revision(7)]
 
   it("begins with the first revision where there was none", () => {
-    expect(decide(undefined, [], [])).toEqual({ kind: "begin", revision: 1 })
+    expect(decideAction(undefined, [], [])).toEqual({ kind: "begin", revision: 1 })
   })
 
   it("begins the next one beside what has all traffic", () => {
-    expect(decide(rollout(), kept, [])).toEqual({ kind: "begin", revision: 9, stable: 8 })
-    expect(decide(rollout({ phase: "aborted" }), kept, [])).toEqual({ kind: "begin", revision: 9, stable: 7 })
+    expect(decideAction(rollout(), kept, [])).toEqual({ kind: "begin", revision: 9, stable: 8 })
+    expect(decideAction(rollout({ phase: "aborted" }), kept, [])).toEqual({
+      kind: "begin",
+      revision: 9,
+      stable: 7,
+    })
   })
 
   it("does nothing when what is asked for has all traffic", () => {
-    expect(decide(rollout(), kept, [8])).toEqual({ kind: "nothing", revision: 8 })
-    expect(decide(rollout({ phase: "aborted" }), kept, [7])).toEqual({ kind: "nothing", revision: 7 })
+    expect(decideAction(rollout(), kept, [8])).toEqual({ kind: "nothing", revision: 8 })
+    expect(decideAction(rollout({ phase: "aborted" }), kept, [7])).toEqual({ kind: "nothing", revision: 7 })
   })
 
   it("makes a new revision of what was aborted, or had traffic before", () => {
     const aborted = [revision(8, { outcome: "aborted" }), revision(7)]
-    expect(decide(rollout({ phase: "aborted" }), aborted, [8])).toMatchObject({ kind: "begin", revision: 9 })
-    expect(decide(rollout(), kept, [7])).toMatchObject({ kind: "begin", revision: 9 })
+    expect(decideAction(rollout({ phase: "aborted" }), aborted, [8])).toMatchObject({
+      kind: "begin",
+      revision: 9,
+    })
+    expect(decideAction(rollout(), kept, [7])).toMatchObject({ kind: "begin", revision: 9 })
   })
 
   it("goes on with a revision whose command died before its rollout was written", () => {
     const orphan = revision(9, { outcome: undefined })
-    expect(decide(rollout(), [orphan, ...kept], [9])).toEqual({ kind: "begin", revision: 9, stable: 8 })
-    expect(decide(rollout(), [orphan, ...kept], [])).toEqual({ kind: "begin", revision: 10, stable: 8 })
+    expect(decideAction(rollout(), [orphan, ...kept], [9])).toEqual({ kind: "begin", revision: 9, stable: 8 })
+    expect(decideAction(rollout(), [orphan, ...kept], [])).toEqual({ kind: "begin", revision: 10, stable: 8 })
   })
 
   it.each(["preparing", "verifying", "shifting", "promoting", "settling", "aborting"] as const)(
     "resumes its own deploy in %s",
     (phase) => {
       const found = rollout({ phase })
-      expect(decide(found, kept, [8])).toEqual({ kind: "resume", rollout: found })
+      expect(decideAction(found, kept, [8])).toEqual({ kind: "resume", rollout: found })
     },
   )
 
@@ -97,13 +104,13 @@ describe("decide", () => {
     ["settling", "finish"],
     ["aborting", "finish"],
   ] as const)("finds another's in %s: %s", (phase, kind) => {
-    expect(decide(rollout({ phase }), kept, []).kind).toBe(kind)
+    expect(decideAction(rollout({ phase }), kept, []).kind).toBe(kind)
   })
 
   it("leaves a rollback under way to rollback, even one to what is asked for", () => {
     const back = rollout({ kind: "rollback", phase: "verifying", revision: 7, stable: 8 })
-    expect(decide(back, kept, [7]).kind).toBe("blocked")
-    expect(inTheWay(back, "staging")).toContain("./daggerw call rollback --env staging --service api")
+    expect(decideAction(back, kept, [7]).kind).toBe("blocked")
+    expect(blockedMessage(back, "staging")).toContain("./daggerw call rollback --env staging --service api")
   })
 })
 

@@ -1,5 +1,5 @@
 import { describe, expect, it } from "vitest"
-import { healthOf } from "../../src/backends/health.js"
+import { parseHealth } from "../../src/backends/health.js"
 
 const said = (status: number, state: string, redis: object) => ({
   status,
@@ -8,21 +8,23 @@ const said = (status: number, state: string, redis: object) => ({
 
 describe("healthOf", () => {
   it("says how application, database and Redis are", () => {
-    expect(healthOf(said(200, "ready", { ok: true, latency_ms: 0.4 }))).toEqual({
+    expect(parseHealth(said(200, "ready", { ok: true, latency_ms: 0.4 }))).toEqual({
       ok: true,
       reason: "ready: database 3 ms, redis 0 ms",
     })
   })
 
   it("takes one that is degraded, and says what failed", () => {
-    expect(healthOf(said(200, "degraded", { ok: false, latency_ms: 251, error: "TimeoutError" }))).toEqual({
-      ok: true,
-      reason: "degraded: database 3 ms, redis failed (TimeoutError)",
-    })
+    expect(parseHealth(said(200, "degraded", { ok: false, latency_ms: 251, error: "TimeoutError" }))).toEqual(
+      {
+        ok: true,
+        reason: "degraded: database 3 ms, redis failed (TimeoutError)",
+      },
+    )
   })
 
   it("does not take one that is not ready", () => {
-    const { ok, reason } = healthOf(said(503, "not ready", { ok: false, latency_ms: 1 }))
+    const { ok, reason } = parseHealth(said(503, "not ready", { ok: false, latency_ms: 1 }))
     expect([ok, reason]).toEqual([false, "not ready: database 3 ms, redis failed (no reason given)"])
   })
 
@@ -30,6 +32,6 @@ describe("healthOf", () => {
     { status: 200, text: "<html>welcome</html>" },
     { status: 503, text: "no endpoints available for service" },
   ])("does not take %j for an answer", (answer) => {
-    expect(healthOf(answer).ok).toBe(false)
+    expect(parseHealth(answer).ok).toBe(false)
   })
 })

@@ -24,7 +24,7 @@ describe("Revisions", () => {
     cluster.watchers.push(({ kind = "", spec }) => {
       order.push(`${kind} ${kind === "Deployment" ? String(spec?.replicas) : ""}`.trim())
     })
-    await revisions.bringUp(objects(), "print")
+    await revisions.ensure(objects(), "print")
     expect(order.filter((step) => step.startsWith("Deployment"))).toEqual(["Deployment 0", "Deployment 2"])
     expect(order.at(-1)).toBe("Deployment 2")
     const uid = cluster.get("Deployment", "f1-backend-7")?.metadata?.uid
@@ -38,40 +38,38 @@ describe("Revisions", () => {
 
   it("may be asked twice, and leaves the number of pods as it is", async () => {
     const { revisions, objects } = begin()
-    await revisions.bringUp(objects(), "print")
+    await revisions.ensure(objects(), "print")
     await revisions.scale(7, 5)
-    await revisions.bringUp(objects(), "print")
+    await revisions.ensure(objects(), "print")
     expect(await revisions.find(7)).toMatchObject({ wanted: 5 })
   })
 
   it("never makes another thing of a revision", async () => {
     const { revisions, objects } = begin()
-    await revisions.bringUp(objects(), "print")
-    await expect(revisions.bringUp(objects(), "another")).rejects.toThrow("is there with other contents")
+    await revisions.ensure(objects(), "print")
+    await expect(revisions.ensure(objects(), "another")).rejects.toThrow("is there with other contents")
     const secrets = { jwt_secret_key: "hunter2-another-key" }
-    const changed = revisions.bringUp(objects({ secrets }), "print")
+    const changed = revisions.ensure(objects({ secrets }), "print")
     await expect(changed).rejects.toThrow("Secret f1-backend-7 is there with other contents")
     await expect(changed).rejects.not.toThrow(/hunter2/)
   })
 
   it("does not use what is about to go with another Deployment", async () => {
     const { cluster, client, revisions, objects } = begin()
-    await revisions.bringUp(objects(), "print")
+    await revisions.ensure(objects(), "print")
     const left = cluster.get("ConfigMap", "f1-backend-7")
     await revisions.remove(7)
     cluster.put(left ?? {})
-    await expect(revisions.bringUp(objects(), "print")).rejects.toThrow(
-      "belongs to a Deployment that is gone",
-    )
+    await expect(revisions.ensure(objects(), "print")).rejects.toThrow("belongs to a Deployment that is gone")
     await client.delete(left ?? {})
-    await revisions.bringUp(objects(), "print")
+    await revisions.ensure(objects(), "print")
   })
 
   it("says what it keeps, newest first", async () => {
     const { clock, revisions, objects } = begin()
-    await revisions.bringUp(objects({ revision: 2 }), "two")
-    await revisions.bringUp(objects({ revision: 10 }), "ten")
-    await revisions.mark(2, "promoted")
+    await revisions.ensure(objects({ revision: 2 }), "two")
+    await revisions.ensure(objects({ revision: 10 }), "ten")
+    await revisions.recordOutcome(2, "promoted")
     await clock.pass(startup)
     const [newest, older] = await revisions.all()
     expect(newest).toEqual({
@@ -80,7 +78,7 @@ describe("Revisions", () => {
       digest: release().digest,
       version: "1.4.0",
       fingerprint: "ten",
-      made: "2026-03-02T10:00:00.000Z",
+      createdAt: "2026-03-02T10:00:00.000Z",
       wanted: 2,
       ready: 2,
       schema: { head: "0012", breaking: ["0009", "0011"] },
@@ -92,29 +90,29 @@ describe("Revisions", () => {
 
   it("says how far a revision has come, and what is in its way", async () => {
     const { clock, cluster, revisions, objects } = begin()
-    expect(await revisions.readiness(7)).toMatchObject({ broken: "the Deployment of revision 7 is gone" })
-    await revisions.bringUp(objects(), "print")
+    expect(await revisions.readiness(7)).toMatchObject({ failure: "the Deployment of revision 7 is gone" })
+    await revisions.ensure(objects(), "print")
     expect(await revisions.readiness(7)).toEqual({ wanted: 2, ready: 0, serving: 0 })
     await clock.pass(startup)
     expect(await revisions.readiness(7)).toEqual({ wanted: 2, ready: 2, serving: 2 })
     cluster.health.set(7, "crashing")
-    expect((await revisions.readiness(7)).broken).toMatch(/^f1-backend-7-pod-\d+: it ended with exit code 1/)
+    expect((await revisions.readiness(7)).failure).toMatch(/^f1-backend-7-pod-\d+: it ended with exit code 1/)
   })
 
   it("holds pods as far as the autoscaler may go, and lets them go again", async () => {
     const { cluster, revisions, objects } = begin()
-    await revisions.bringUp(objects(), "print")
+    await revisions.ensure(objects(), "print")
     const state = async () => ({
       least: cluster.get("HorizontalPodAutoscaler", "f1-backend-7")?.spec?.minReplicas,
       wanted: (await revisions.find(7))?.wanted,
     })
-    expect(await revisions.hold(7, 4)).toBe(4)
-    expect(await revisions.hold(7, 9)).toBe(6)
+    expect(await revisions.holdReplicas(7, 4)).toBe(4)
+    expect(await revisions.holdReplicas(7, 9)).toBe(6)
     expect(await state()).toEqual({ least: 6, wanted: 6 })
     await revisions.scale(7, 0)
-    expect(await revisions.hold(7, 0)).toBe(2)
-    await revisions.free(7)
-    await revisions.free(7)
+    expect(await revisions.holdReplicas(7, 0)).toBe(2)
+    await revisions.releaseReplicas(7)
+    await revisions.releaseReplicas(7)
     expect(await state()).toEqual({ least: 2, wanted: 2 })
   })
 })
@@ -124,9 +122,9 @@ describe("a fresh baseline", () => {
   async function judged() {
     const there = begin()
     const { clock, cluster, revisions, objects } = there
-    await revisions.bringUp(objects(), "seven")
-    await revisions.bringUp(objects({ revision: 8 }), "eight")
-    await revisions.bringUpBaseline(8, { stable: 7, replicas: 3, port: 8000 })
+    await revisions.ensure(objects(), "seven")
+    await revisions.ensure(objects({ revision: 8 }), "eight")
+    await revisions.ensureBaseline(8, { stable: 7, replicas: 3, port: 8000 })
     await clock.pass(startup)
     return { ...there, deployment: () => cluster.get("Deployment", "f1-backend-8-baseline") }
   }
@@ -157,10 +155,10 @@ describe("a fresh baseline", () => {
     const address = cluster.get("Service", "f1-backend-8-baseline") ?? {}
     // As after a command that died between the two.
     await client.delete(address)
-    await revisions.bringUpBaseline(8, { stable: 7, replicas: 2, port: 8000 })
+    await revisions.ensureBaseline(8, { stable: 7, replicas: 2, port: 8000 })
     expect(deployment()).toEqual(before)
     expect(cluster.get("Service", "f1-backend-8-baseline")?.spec).toEqual(address.spec)
-    await revisions.bringUpBaseline(8, { stable: 7, replicas: 5, port: 8000 })
+    await revisions.ensureBaseline(8, { stable: 7, replicas: 5, port: 8000 })
     expect(deployment()?.spec).toEqual({ ...before?.spec, replicas: 5 })
   })
 
@@ -175,7 +173,7 @@ describe("a fresh baseline", () => {
 
   it("is taken away with whatever was left of others, and nothing else is", async () => {
     const { cluster, revisions } = await judged()
-    await revisions.bringUpBaseline(7, { stable: 8, replicas: 1, port: 8000 })
+    await revisions.ensureBaseline(7, { stable: 8, replicas: 1, port: 8000 })
     await revisions.removeBaselines()
     await revisions.removeBaselines()
     expect(cluster.all("Deployment").map(({ metadata }) => metadata?.name)).toEqual([
@@ -190,15 +188,15 @@ describe("a fresh baseline", () => {
     const { cluster, revisions } = await judged()
     expect(await revisions.readiness(8, "baseline")).toEqual({ wanted: 3, ready: 3, serving: 3 })
     cluster.health.set("f1-backend-8-baseline", "crashing")
-    expect((await revisions.readiness(8, "baseline")).broken).toMatch(
+    expect((await revisions.readiness(8, "baseline")).failure).toMatch(
       /^f1-backend-8-baseline-pod-\d+: it ended/,
     )
     await revisions.removeBaselines()
     await revisions.remove(7)
-    await revisions.bringUpBaseline(8, { stable: 7, replicas: 3, port: 8000 })
+    await revisions.ensureBaseline(8, { stable: 7, replicas: 3, port: 8000 })
     expect(await revisions.readiness(8, "baseline")).toMatchObject({
       serving: 0,
-      broken: "the Deployment of revision 8's baseline is gone",
+      failure: "the Deployment of revision 8's baseline is gone",
     })
   })
 })
@@ -209,7 +207,7 @@ describe("ClusterPods", () => {
   it("knows which pods of a revision run, and how many fail", async () => {
     const { clock, cluster, client, revisions, objects } = begin()
     const pods = new ClusterPods(client)
-    await revisions.bringUp(objects(), "print")
+    await revisions.ensure(objects(), "print")
     const starting = await pods.pods(version)
     expect(starting).toMatchObject({ wanted: 2, failing: 2 })
     expect(starting.running).toHaveLength(2)

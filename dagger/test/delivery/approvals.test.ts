@@ -1,6 +1,6 @@
 import { describe, expect, it } from "vitest"
 import { approvalObject, readApproval } from "../../src/delivery/approvals.js"
-import { approvalFor, type Facts } from "../../src/delivery/guards/guards.js"
+import { approvalFor, type GuardInput } from "../../src/delivery/guards/guards.js"
 import { policy } from "./guards/policy.js"
 
 const digest = `sha256:${"a1".repeat(32)}`
@@ -38,7 +38,7 @@ describe("an approval", () => {
     { by: "grace", digests: "{", expires: "later" },
     { by: "grace", digests: "[1]" },
   ])("does not count as %j", (data) => {
-    const facts: Facts = {
+    const facts: GuardInput = {
       ...{ now, deployer: "dora", author: "alan", digests: { api: digest } },
       ...{ checked: undefined, approvals: [readApproval({ ...made, data })], database: {} },
     }

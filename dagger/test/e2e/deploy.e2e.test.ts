@@ -6,10 +6,10 @@ import { networkInterfaces } from "node:os"
 import { join } from "node:path"
 import { connection, dag, type Service } from "@dagger.io/dagger"
 import { afterAll, aroundAll, beforeAll, describe, expect, it } from "vitest"
-import { registryPort } from "../../src/platform/cluster/registry.js"
+import { registryPort } from "../../src/platform/cluster/throw-away-registry.js"
 import { images } from "../../src/platform/base-images.js"
-import type { Event } from "../../src/delivery/events/event.js"
-import { Stage } from "../../src/rehearsal/stage.js"
+import type { Notification } from "../../src/delivery/events/event.js"
+import { RehearsalEnvironment } from "../../src/rehearsal/environment.js"
 import { daggerw, type Ended, repository } from "./daggerw.js"
 
 aroundAll((suite) => connection(suite))
@@ -37,7 +37,7 @@ environments:
     rollout: ${rollout}
     guards: { hours: null, holidays: [] }
     services: { api: { replicas: { min: 1, max: 2 } } }
-analysis: { interval: 2s, patience: 60s, rules: [{ metric: error-rate, above: 10, for: 4s, requests: 1 }] }
+analysis: { interval: 2s, noDataTimeout: 60s, rules: [{ metric: error-rate, above: 10, for: 4s, requests: 1 }] }
 `
 
 /** This machine, as containers of the engine reach it. */
@@ -53,7 +53,7 @@ async function tunnelled(service: Service, port: number, frontend = 0): Promise<
 }
 
 const began = new Date()
-let stage: Stage
+let stage: RehearsalEnvironment
 let folder: string
 let registry: string
 
@@ -65,7 +65,7 @@ beforeAll(async () => {
     include: ["dagger/config", "services"],
     exclude: ["**/node_modules", "**/__pycache__", "**/.*_cache", "**/coverage", "**/dist"],
   })
-  stage = await Stage.start(source, {
+  stage = await RehearsalEnvironment.start(source, {
     ...{ service: "api", namespace: staging, id: "deploy-test" },
     reach: (service, port) => tunnelled(service, port),
   })
@@ -235,7 +235,7 @@ describe("a deploy by its command", { timeout: 20 * 60_000 }, () => {
     const events = told
       .trim()
       .split("\n")
-      .map((line) => JSON.parse(line) as Event)
+      .map((line) => JSON.parse(line) as Notification)
       .filter(({ at }) => new Date(at) >= began)
     const seen = events.map(({ kind, revision }) => `${kind} ${revision}`)
     expect(seen.filter((one) => one.startsWith("promoted"))).toEqual([

@@ -54,7 +54,7 @@ func (m Maker) goCommand(ctx context.Context, dir string, env []string, args ...
 	cmd.Dir = dir
 	cmd.Env = append(os.Environ(),
 		"GOCACHE="+m.Home.GoCache(), "GOMODCACHE="+m.Home.GoModules(),
-		"GOFLAGS=-modcacherw -buildvcs=false", "GOWORK=off", "CGO_ENABLED=0")
+		"GOFLAGS=-mod=readonly -modcacherw -buildvcs=false", "GOWORK=off", "CGO_ENABLED=0")
 	cmd.Env = append(cmd.Env, env...)
 	return cmd
 }
@@ -94,7 +94,7 @@ func (m Maker) Programs(ctx context.Context) (string, error) {
 		bin := filepath.Join(dir, "bin")
 		stamp := fmt.Sprintf("-s -w -X github.com/dagger/dagger/engine.Version=%[1]s -X github.com/dagger/dagger/engine.Tag=%[1]s", m.Home.Version)
 		err = m.Run(ctx, Step{What: "building the engine", Lines: "packages compiled"}, func() *exec.Cmd {
-			return m.goCommand(ctx, source, nil, "build", "-v", "-mod=mod", "-trimpath", "-tags", "dfexcludepatterns,dfparents",
+			return m.goCommand(ctx, source, nil, "build", "-v", "-trimpath", "-tags", "dfexcludepatterns,dfparents",
 				"-ldflags", stamp, "-o", bin+"/", "tool")
 		})
 		if err != nil {
@@ -157,7 +157,7 @@ func (m Maker) patchModules(ctx context.Context, source string) error {
 	}
 	for _, added := range modules {
 		module := strings.TrimPrefix(filepath.ToSlash(added), filepath.ToSlash(source)+"/overlay/")
-		out, err := m.goCommand(ctx, source, nil, "list", "-mod=mod", "-m", "-f", "{{.Dir}}", module).Output()
+		out, err := m.goCommand(ctx, source, nil, "list", "-m", "-f", "{{.Dir}}", module).Output()
 		if err != nil {
 			return fmt.Errorf("where is %s: %w", module, err)
 		}

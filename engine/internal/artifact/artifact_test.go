@@ -3,9 +3,11 @@ package artifact
 import (
 	"context"
 	"errors"
+	"fmt"
 	"os"
 	"os/exec"
 	"path/filepath"
+	"runtime"
 	"slices"
 	"strings"
 	"testing"
@@ -174,5 +176,91 @@ func TestThePinAndTheEnginesModulesAreHeldTogether(t *testing.T) {
 	repository, err := os.ReadFile("../../dagger/go.mod")
 	if err != nil || !engineModule.Match(repository) {
 		t.Errorf("the engine's own go.mod is not understood: %v", err)
+	}
+}
+
+func TestBuildsCannotChangeWhatIsPinned(t *testing.T) {
+	t.Setenv("GOFLAGS", "-mod=mod")
+	dir := t.TempDir()
+	os.WriteFile(filepath.Join(dir, "go.mod"), []byte("module example\n\ngo 1.26\n"), 0o644)
+	os.WriteFile(filepath.Join(dir, "main.go"), []byte("package main\n\nimport \"golang.org/x/sys/unix\"\n\nfunc main() { unix.Getpid() }\n"), 0o644)
+	out, err := maker(t, t.Logf).goCommand(t.Context(), dir, nil, "build", ".").CombinedOutput()
+	if err == nil || !strings.Contains(string(out), "import lookup disabled by -mod=readonly") {
+		t.Errorf("a build with a missing requirement: %v, %s", err, out)
+	}
+}
+
+// programRecipe makes a recipe with a program that was never compiled before, and gives its folder.
+func programRecipe(t *testing.T, m Maker, image string) string {
+	if cache, err := exec.Command("go", "env", "GOCACHE").Output(); err == nil {
+		os.MkdirAll(filepath.Dir(m.Home.GoCache()), 0o755)
+		os.Symlink(strings.TrimSpace(string(cache)), m.Home.GoCache()) // the standard library is compiled there
+	}
+	recipe(t, m, image, map[string]string{
+		"Dockerfile":   "FROM scratch\n",
+		"go.mod":       "module example\n\ngo 1.26\n\ntool example/cmd\n",
+		"part/part.go": "package part\n\nconst Part = " + fmt.Sprint(time.Now().UnixNano()) + "\n",
+		"cmd/main.go":  "package main\n\nimport \"example/part\"\n\nfunc main() { println(part.Part) }\n",
+	})
+	return m.recipe(image)
+}
+
+// compiles lists the packages that a build still has to compile.
+func compiles(t *testing.T, m Maker, folder string) string {
+	out, err := m.goCommand(t.Context(), folder, nil, "build", "-v", "-trimpath", "-o", t.TempDir()+"/", "tool").CombinedOutput()
+	if err != nil {
+		t.Fatalf("%v: %s", err, out)
+	}
+	return string(out)
+}
+
+func TestEarlyCompileLeavesNothingToCompile(t *testing.T) {
+	m := maker(t, t.Logf)
+	folder := programRecipe(t, m, "team/tool:1")
+	other := programRecipe(t, m, "team/other:1")
+	early := m.StartEarly(t.Context(), []string{"team/tool"}, func(err error) { t.Error(err) })
+	<-early.done
+	if left := compiles(t, m, folder); left != "" {
+		t.Errorf("left to compile: %s", left)
+	}
+	if left := compiles(t, m, other); !strings.Contains(left, "example/part") {
+		t.Errorf("an image that is not early was compiled: %s", left)
+	}
+	if matches, _ := filepath.Glob(filepath.Join(os.TempDir(), "pitwall-early-*")); len(matches) > 0 {
+		t.Errorf("left behind: %v", matches)
+	}
+}
+
+func TestEarlyCompileSkipsAnImageThatIsMade(t *testing.T) {
+	m := maker(t, t.Logf)
+	folder := programRecipe(t, m, "team/tool:1")
+	key, err := m.ImageKey("team/tool:1", runtime.GOARCH)
+	if err != nil {
+		t.Fatal(err)
+	}
+	os.MkdirAll(m.Store.Path("image", key), 0o755)
+	<-m.StartEarly(t.Context(), []string{"team/tool"}, func(err error) { t.Error(err) }).done
+	if left := compiles(t, m, folder); !strings.Contains(left, "example/part") {
+		t.Errorf("it compiled an image that is there")
+	}
+}
+
+func TestEarlyCompileReportsAndStops(t *testing.T) {
+	m := maker(t, t.Logf)
+	recipe(t, m, "team/tool:1", map[string]string{"Dockerfile": "FROM scratch\n", "go.mod": "module example\n\ngo 1.26\n\ntool example/none\n"})
+	var reported error
+	<-m.StartEarly(t.Context(), []string{"team/tool"}, func(err error) { reported = err }).done
+	if reported == nil || !strings.Contains(reported.Error(), "example/none") {
+		t.Errorf("reported %v", reported)
+	}
+	stopped := m.StartEarly(t.Context(), []string{"team/tool"}, func(err error) { t.Errorf("a stop is no error: %v", err) })
+	stopped.Stop()
+}
+
+func TestEveryEarlyImageHasARecipe(t *testing.T) {
+	for _, repository := range Early {
+		if found, _ := filepath.Glob(filepath.Join("../../images", repository, "*", "go.mod")); len(found) == 0 {
+			t.Errorf("%s has no recipe with Go programs", repository)
+		}
 	}
 }

@@ -121,10 +121,13 @@ func (m Manager) Supervise(programs string) (err error) {
 	if err != nil {
 		return fmt.Errorf("the registry: %w", err)
 	}
-	handler, err := registry.New(ctx, m.Home.Registry(), maker.Blobs(), &library{m, maker, instance.CLI})
+	images := &library{Manager: m, maker: maker, cli: instance.CLI}
+	handler, err := registry.New(ctx, m.Home.Registry(), maker.Blobs(), images)
 	if err != nil {
 		return err
 	}
+	images.compileEarly(ctx)
+	defer images.stopEarly()
 	server := &http.Server{Handler: handler, ReadHeaderTimeout: 10 * time.Second}
 	go server.Serve(listener)
 	defer server.Close()
@@ -247,6 +250,24 @@ type library struct {
 	Manager
 	maker artifact.Maker
 	cli   string
+	early *artifact.EarlyCompile
+}
+
+// compileEarly begins with what the first `call ci` waits for longest. Its progress goes to the
+// manager's log alone: it belongs to no call.
+func (l *library) compileEarly(ctx context.Context) {
+	maker := l.maker
+	maker.Store.Say = func(format string, args ...any) {
+		fmt.Fprintf(os.Stderr, "%s early: "+format+"\n", append([]any{time.Now().Format(time.RFC3339)}, args...)...)
+	}
+	l.early = maker.StartEarly(ctx, artifact.Early, func(err error) { maker.Store.Say("%v", err) })
+}
+
+// stopEarly leaves the processors to an image that somebody waits for.
+func (l *library) stopEarly() {
+	if l.early != nil {
+		l.early.Stop()
+	}
 }
 
 func (l *library) Find(ctx context.Context, image, arch string) ([]byte, error) {
@@ -255,6 +276,9 @@ func (l *library) Find(ctx context.Context, image, arch string) ([]byte, error) 
 	}
 	if err := l.emulate(ctx, l.maker, arch); err != nil {
 		return nil, err
+	}
+	if l.maker.Compiles(image, arch) {
+		l.stopEarly()
 	}
 	manifest, err := l.maker.Image(ctx, image, arch, l.build)
 	if err != nil {

@@ -1,9 +1,17 @@
 import { z } from "zod"
-import { attempt, type Pause } from "../../lib/retry.js"
-import { names } from "../manifests/labels.js"
+import { type Pause, retry } from "../../lib/retry.js"
+import { objectNames } from "../manifests/labels.js"
 import { durationMetric, isError, operatorRoutes, requestsMetric } from "./exposition.js"
-import { percentiles, type Observation, type Pods } from "./observation.js"
-import { keyOf, settle, within, type MetricsSource, type Timing, type Version, whoseOf } from "./sources.js"
+import { percentiles, type Sample, type PodCounts } from "./sample.js"
+import {
+  keyOf,
+  settle,
+  withTimeout,
+  type MetricsSource,
+  type Timing,
+  type MetricsTarget,
+  podRoleOf,
+} from "./sources.js"
 
 export interface DatadogOptions {
   /** Such as `datadoghq.eu`. */
@@ -11,11 +19,11 @@ export interface DatadogOptions {
   /** Asked for each time, so that they are kept nowhere. */
   keys: () => Promise<{ api: string; application: string }>
   /** Datadog knows of pods what the cluster told it a while ago; the cluster knows it now. */
-  pods: (version: Version) => Promise<Pods>
+  pods: (version: MetricsTarget) => Promise<PodCounts>
   /** What the metrics are called before `http_requests`, such as `f1.`. */
   prefix?: string
   /** The tags by which the metrics of one version are told apart. */
-  tags?: (version: Version) => string[]
+  tags?: (version: MetricsTarget) => string[]
   /** How late points may be, in seconds; what is younger is left for the next observation. */
   delay?: number
   fetch?: typeof fetch
@@ -60,7 +68,7 @@ export class Datadog implements MetricsSource {
     this.timing = { now: Date.now, limit: 5_000, ...options.timing }
   }
 
-  async observe(version: Version): Promise<Observation> {
+  async sample(version: MetricsTarget): Promise<Sample> {
     const { delay = 60, pods } = this.options
     const { now, limit } = this.timing
     const at = now()
@@ -69,7 +77,7 @@ export class Datadog implements MetricsSource {
     const from = before?.to ?? to
     const [counted, listed] = await Promise.all([
       settle(from < to ? this.count(version, from, to) : Promise.resolve(none)),
-      settle(within(limit, () => pods(version))),
+      settle(withTimeout(limit, () => pods(version))),
     ])
     const done = "value" in counted ? Math.max(from, to) : from
     this.seen.set(keyOf(version), { at, to: done })
@@ -87,7 +95,7 @@ export class Datadog implements MetricsSource {
     }
   }
 
-  private async count(version: Version, from: number, to: number): Promise<Counts> {
+  private async count(version: MetricsTarget, from: number, to: number): Promise<Counts> {
     const { prefix = "", tags = usualTags } = this.options
     const scope = [...tags(version), ...operatorRoutes.map((route) => `!route:${route}`)].join(",")
     const names = {
@@ -125,13 +133,13 @@ export class Datadog implements MetricsSource {
   private async ask(parameters: URLSearchParams): Promise<Series[]> {
     const { site, keys, fetch: request = fetch, pause = sleep } = this.options
     let asked = 0
-    return attempt(
+    return retry(
       async () => {
         asked = 0
         const { api, application } = await keys()
         const headers = { "DD-API-KEY": api, "DD-APPLICATION-KEY": application, Accept: "application/json" }
         const url = `https://api.${site}/api/v1/query?${parameters}`
-        return within(this.timing.limit, async (signal) => {
+        return withTimeout(this.timing.limit, async (signal) => {
           const response = await request(url, { headers, signal, redirect: "error" })
           if (response.ok) return seriesOf(await response.text())
           const seconds = Number(response.headers.get("X-RateLimit-Reset") ?? 0)
@@ -149,7 +157,7 @@ export class Datadog implements MetricsSource {
   }
 }
 
-type Counts = Pick<Observation, "requests" | "errors" | "p95" | "p50" | "buckets">
+type Counts = Pick<Sample, "requests" | "errors" | "p95" | "p50" | "buckets">
 const none: Counts = { requests: 0, errors: 0 }
 
 class Refusal extends Error {
@@ -195,9 +203,9 @@ function tagOf({ metric, tag_set }: Series, key: string): string {
 }
 
 /** Those that Agents give by themselves: the one of the label `app.kubernetes.io/instance` is another for each revision, and for its baseline. */
-function usualTags(version: Version): string[] {
+function usualTags(version: MetricsTarget): string[] {
   const { namespace, service, revision } = version
-  const instance = names[whoseOf(version)](service, revision)
+  const instance = objectNames[podRoleOf(version)](service, revision)
   return [`kube_namespace:${namespace}`, `kube_app_instance:${instance}`]
 }
 

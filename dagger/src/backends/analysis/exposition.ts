@@ -1,5 +1,5 @@
 /** Counts of one instance of a service since it started, without what its operators ask. */
-export interface Reading {
+export interface Counters {
   requests: number
   errors: number
   /** Of the durations, by `le` and cumulative as Prometheus has them; the last `le` is Infinity. None without any duration. */
@@ -25,9 +25,9 @@ export const isError = (status: number): boolean => status >= 500 && status <= 5
  *
  * @throws Error with the line, when the text is no such page
  */
-export function readExposition(text: string): Reading {
+export function readExposition(text: string): Counters {
   const counts = new Map<number, number>()
-  const reading: Reading = { requests: 0, errors: 0, buckets: [] }
+  const reading: Counters = { requests: 0, errors: 0, buckets: [] }
   for (const [index, line] of text.split(/\r?\n/).entries()) {
     if (line.trim() === "" || line.startsWith("#")) continue
     try {
@@ -53,7 +53,7 @@ export function readExposition(text: string): Reading {
   return reading
 }
 
-interface Sample {
+interface MetricLine {
   name: string
   /** As they are written: none that is looked at has anything to escape. */
   labels: Map<string, string>
@@ -65,7 +65,7 @@ const sample =
   /^([a-zA-Z_:][\w:]*)(?:\s*\{((?:[^"}]|"(?:[^"\\]|\\.)*")*)\}\s*|\s+)(\S+)(?:\s+-?\d+(?:\.\d+)?)?(?:\s+#\s.*)?\s*$/
 const pair = /\s*([a-zA-Z_]\w*)\s*=\s*"((?:[^"\\]|\\[\\"n])*)"\s*(?:,\s*|$)/y
 
-function readSample(line: string): Sample {
+function readSample(line: string): MetricLine {
   const [, name = "", inner = "", value = ""] = sample.exec(line) ?? []
   if (name === "") throw new Error(`no sample of Prometheus' text format: ${clip(line)}`)
   const labels = new Map<string, string>()

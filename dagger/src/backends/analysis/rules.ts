@@ -1,7 +1,7 @@
 import { z } from "zod"
 import { section } from "../../lib/document.js"
 import { duration } from "../../lib/duration.js"
-import { percent, total, type Observation } from "./observation.js"
+import { percent, totals, type Sample } from "./sample.js"
 
 const some = duration.refine((seconds) => seconds > 0, "more than 0s")
 const share = z.number().min(0).lt(100, "below 100: nothing is ever above 100 %")
@@ -32,9 +32,9 @@ const rule = z
 /** When a new version is not good enough; see `dagger/config/deploy.yaml`. */
 export const analysisSection = section({
   interval: some,
-  patience: some,
+  noDataTimeout: some,
   rules: z.array(rule).min(1, "at least one rule; a rollout that nothing can stop needs no analysis"),
-  judge: section({
+  comparison: section({
     metric: z.enum(["p95", "p50", "error-rate"]),
     confidence: z.number().min(50).lt(100),
     points: z.int().min(8, "at least 8; of fewer the normal approximation says nothing"),
@@ -76,14 +76,14 @@ interface State {
  * of 20 requests to a version that fails every fifth one, one time in five no more than a tenth fail. Failing pods are those of the moment.
  *
  * A rule that is broken is pending, and fails once it has been so for all of `for`. One good value ends that; an observation without data
- * (a source that is down, too few requests) does not, nor does it prove it. No data holds, and fails when it has lasted for `patience`.
+ * (a source that is down, too few requests) does not, nor does it prove it. No data holds, and fails when it has lasted for `noDataTimeout`.
  * A step whose time is over passes only when every rule has data and none is pending, so that a step shorter than `for` does not pass by being short.
  *
  * @param history of one role since the step began, oldest first
  * @param step how long it has lasted and is to last, in milliseconds
  */
 export function assess(
-  history: Observation[],
+  history: Sample[],
   settings: AnalysisSettings,
   step: { elapsed: number; duration: number },
 ): Assessment {
@@ -104,14 +104,14 @@ export function assess(
   return { outcome: step.elapsed >= step.duration ? "pass" : "wait", reason }
 }
 
-function silence(why: string, seconds: number, { patience }: AnalysisSettings): Assessment {
+function silence(why: string, seconds: number, { noDataTimeout }: AnalysisSettings): Assessment {
   const length = Math.floor(seconds)
-  return seconds >= patience
+  return seconds >= noDataTimeout
     ? { outcome: "fail", reason: `no data for ${length} s, which is not healthy: ${why}` }
-    : { outcome: "hold", reason: `no data for ${length} s of at most ${patience} s: ${why}` }
+    : { outcome: "hold", reason: `no data for ${length} s of at most ${noDataTimeout} s: ${why}` }
 }
 
-function stateOf(rule: Rule, history: Observation[]): State {
+function stateOf(rule: Rule, history: Sample[]): State {
   let now = 0
   let heard = 0
   let since: number | undefined
@@ -134,7 +134,7 @@ function stateOf(rule: Rule, history: Observation[]): State {
 }
 
 /** What a rule measures at an observation; none where that says too little. */
-function measure(rule: Rule, history: Observation[], index: number): number | undefined {
+function measure(rule: Rule, history: Sample[], index: number): number | undefined {
   const observation = history[index]
   if (rule.metric === "failing-pods") {
     // Known even when no pod answers, but not when nobody could list them.
@@ -142,7 +142,7 @@ function measure(rule: Rule, history: Observation[], index: number): number | un
     return wanted > 0 ? (100 * failing) / wanted : undefined
   }
   if (observation?.missing !== undefined) return undefined
-  const { requests, errors, p95 } = total(window(rule, history, index))
+  const { requests, errors, p95 } = totals(window(rule, history, index))
   if (requests < rule.requests) return undefined
   return rule.metric === "p95" ? p95 : (100 * errors) / requests
 }
@@ -154,10 +154,10 @@ function window(
     requests: least,
     window: shortest = longest / 3,
   }: Exclude<Rule, { metric: "failing-pods" }>,
-  history: Observation[],
+  history: Sample[],
   index: number,
-): Observation[] {
-  const seen: Observation[] = []
+): Sample[] {
+  const seen: Sample[] = []
   let seconds = 0
   let requests = 0
   for (const observation of history.slice(0, index + 1).reverse()) {
@@ -170,12 +170,12 @@ function window(
   return seen
 }
 
-function why(rule: Rule, history: Observation[]): string {
+function why(rule: Rule, history: Sample[]): string {
   const last = history.length - 1
   const missing = history[last]?.missing
   if (missing !== undefined) return missing
   if (rule.metric === "failing-pods") return "no pods are wanted"
-  const { requests } = total(window(rule, history, last))
+  const { requests } = totals(window(rule, history, last))
   return requests < rule.requests ? `${requests} of at least ${rule.requests} requests` : "no durations"
 }
 

@@ -1,9 +1,16 @@
-import type { Whose } from "../manifests/labels.js"
+import type { PodRole } from "../manifests/labels.js"
 import { readExposition } from "./exposition.js"
-import { observe, remember, type Look, type Observation, type PodReading, type Pods } from "./observation.js"
+import {
+  sampleBetween,
+  carryForward,
+  type Scrape,
+  type Sample,
+  type PodReading,
+  type PodCounts,
+} from "./sample.js"
 
 /** What is measured: the pods of one revision in one role. */
-export interface Version {
+export interface MetricsTarget {
   namespace: string
   service: string
   /** That of a baseline is the candidate that is judged against it. */
@@ -19,17 +26,17 @@ export interface MetricsSource {
    *
    * Never throws, and comes to an end: what went wrong is in `missing`.
    */
-  observe(version: Version): Promise<Observation>
+  sample(version: MetricsTarget): Promise<Sample>
 }
 
 /** The pods of a version, and those of them whose containers run. */
-export interface RunningPods extends Pods {
+export interface RunningPods extends PodCounts {
   running: { name: string; instance: string }[]
 }
 
 /** What {@link PodMetrics} needs from the cluster. */
 export interface PodAccess {
-  pods(version: Version): Promise<RunningPods>
+  pods(version: MetricsTarget): Promise<RunningPods>
   /**
    * The text of a pod's /metrics.
    *
@@ -53,7 +60,7 @@ export interface Timing {
  */
 export class PodMetrics implements MetricsSource {
   readonly name = "pods"
-  private readonly looks = new Map<string, Look>()
+  private readonly looks = new Map<string, Scrape>()
   private readonly timing: Timing
 
   constructor(
@@ -63,16 +70,16 @@ export class PodMetrics implements MetricsSource {
     this.timing = { now: Date.now, limit: 5_000, ...timing }
   }
 
-  async observe(version: Version): Promise<Observation> {
+  async sample(version: MetricsTarget): Promise<Sample> {
     const before = this.looks.get(keyOf(version))
     const now = await this.look(version)
-    this.looks.set(keyOf(version), remember(before, now))
-    return observe(before, now)
+    this.looks.set(keyOf(version), carryForward(before, now))
+    return sampleBetween(before, now)
   }
 
-  private async look(version: Version): Promise<Look> {
+  private async look(version: MetricsTarget): Promise<Scrape> {
     const { now, limit } = this.timing
-    const listed = await settle(within(limit, () => this.cluster.pods(version)))
+    const listed = await settle(withTimeout(limit, () => this.cluster.pods(version)))
     if ("error" in listed) {
       const missing = `the pods cannot be listed: ${listed.error}`
       return { at: now(), pods: { wanted: 0, failing: 0 }, readings: [], missing }
@@ -81,7 +88,7 @@ export class PodMetrics implements MetricsSource {
     const faults: string[] = []
     const readings = await Promise.all(
       running.map(async ({ name, instance }): Promise<PodReading> => {
-        const page = within(limit, (signal) => this.cluster.scrape(version.namespace, name, signal))
+        const page = withTimeout(limit, (signal) => this.cluster.scrape(version.namespace, name, signal))
         const answer = await settle(page.then(readExposition))
         if ("value" in answer) return { pod: name, instance, reading: answer.value }
         faults.push(`${name}: ${answer.error}`)
@@ -96,10 +103,10 @@ export class PodMetrics implements MetricsSource {
 }
 
 /** Whose pods these are: a stable revision's and a candidate's are their own. */
-export const whoseOf = ({ role }: Version): Whose => (role === "baseline" ? role : "revision")
+export const podRoleOf = ({ role }: MetricsTarget): PodRole => (role === "baseline" ? role : "revision")
 
 /** Two roles may have the same revision, and other pods of it. */
-export function keyOf({ namespace, service, revision, role }: Version): string {
+export function keyOf({ namespace, service, revision, role }: MetricsTarget): string {
   return `${namespace}/${service}/${revision}/${role}`
 }
 
@@ -113,7 +120,7 @@ export async function settle<Value>(promise: Promise<Value>): Promise<{ value: V
 }
 
 /** Waits for a task so long and no longer, whether or not it heeds the signal. */
-export async function within<Value>(
+export async function withTimeout<Value>(
   limit: number,
   task: (signal: AbortSignal) => Promise<Value>,
 ): Promise<Value> {

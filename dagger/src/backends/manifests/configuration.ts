@@ -87,10 +87,10 @@ const termination = section({
   .prefault({})
 
 /** What a variable of a service is called. */
-export const variable = /^[A-Z][A-Z0-9_]*$/
+export const variablePattern = /^[A-Z][A-Z0-9_]*$/
 
 /** The variables that other settings here write: one place for each fact. */
-export const homes: Partial<Record<string, string>> = {
+export const derivedVariables: Partial<Record<string, string>> = {
   PORT: "port",
   DRAIN_SECONDS: "termination.drain",
   KEEP_ALIVE_LINGER_SECONDS: "termination.linger",
@@ -109,8 +109,8 @@ const environment = z
       const fault = (message: string) => {
         context.addIssue({ code: "custom", path: [name], message })
       }
-      if (!variable.test(name)) fault("a variable's name is of capital letters, digits and _")
-      const home = homes[name]
+      if (!variablePattern.test(name)) fault("a variable's name is of capital letters, digits and _")
+      const home = derivedVariables[name]
       if (home !== undefined) fault(`not to be set here: it comes from ${home}`)
     }
   })
@@ -124,7 +124,8 @@ const volume = section({
   path: z.string().regex(/^(\/[\w.-]+)+$/, "an absolute path without a slash at its end"),
   size: memory.optional(),
   claim: label.optional(),
-}).superRefine(({ path, size, claim }, context) => {
+  readOnly: z.boolean().default(false),
+}).superRefine(({ path, size, claim, readOnly }, context) => {
   const fault = (at: string[], message: string) => {
     context.addIssue({ code: "custom", path: at, message })
   }
@@ -134,6 +135,7 @@ const volume = section({
       "either size, for an empty folder that goes with its pod, or claim, the name of a PersistentVolumeClaim",
     )
   }
+  if (readOnly && claim === undefined) fault(["readOnly"], "for a claim: nothing could fill an empty folder")
   const near = taken.paths.find(
     (own) => path === own || own.startsWith(`${path}/`) || path.startsWith(`${own}/`),
   )

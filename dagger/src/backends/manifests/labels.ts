@@ -52,5 +52,5 @@ export const baselineName = (service: string, revision: number): string =>
   `${revisionName(service, revision)}-baseline`
 
 /** Whose pods are meant: a revision's own, or those of the fresh baseline that it is judged against. */
-export const names = { revision: revisionName, baseline: baselineName }
-export type Whose = keyof typeof names
+export const objectNames = { revision: revisionName, baseline: baselineName }
+export type PodRole = keyof typeof objectNames

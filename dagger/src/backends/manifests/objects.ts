@@ -13,13 +13,13 @@ import type {
   V1Volume,
   V2HorizontalPodAutoscaler,
 } from "@kubernetes/client-node"
-import { homes, type Peer, variable, type Workload } from "./configuration.js"
+import { derivedVariables, type Peer, variablePattern, type Workload } from "./configuration.js"
 import { annotations, baselineLabels, baselineName, labels, labelsOf, revisionName } from "./labels.js"
 import type { Schema } from "../../platform/schema.js"
 import type { Manifest, Plain } from "../../clients/kubernetes/manifest.js"
 
 /** One revision of a service in one environment. */
-export interface Release {
+export interface RevisionSpec {
   environment: string
   namespace: string
   service: string
@@ -48,7 +48,7 @@ const user = 10001
  *
  * @throws Error for a release that cannot be one, with every fault
  */
-export function revisionObjects(workload: Workload, release: Release): Manifest[] {
+export function revisionObjects(workload: Workload, release: RevisionSpec): Manifest[] {
   validate(workload, release)
   return [
     serviceAccount(release),
@@ -69,15 +69,15 @@ interface Owner {
 }
 
 /** Hands what belongs to a revision to its Deployment, so that it goes when that goes. What the service shares stays as it is. */
-export function ownedBy<Kind extends Manifest>(objects: Kind[], owner: Owner): Kind[] {
+export function withRevisionOwner<Kind extends Manifest>(objects: Kind[], owner: Owner): Kind[] {
   return objects.map((object) => {
     const own = object.metadata?.labels?.[labels.revision] !== undefined && object.kind !== "Deployment"
-    return own ? owned(object, owner) : object
+    return own ? withOwner(object, owner) : object
   })
 }
 
 /** Hands an object to a Deployment, so that it goes when that goes. */
-export function owned<Kind extends Manifest>(object: Kind, { name, uid }: Owner): Kind {
+export function withOwner<Kind extends Manifest>(object: Kind, { name, uid }: Owner): Kind {
   const owner = { apiVersion: "apps/v1", kind: "Deployment", name, uid }
   return { ...object, metadata: { ...object.metadata, ownerReferences: [owner] } }
 }
@@ -159,16 +159,22 @@ export interface HttpRoute extends Manifest {
   spec: {
     parentRefs: { group: string; kind: string; name: string; namespace: string; sectionName?: string }[]
     hostnames: string[]
-    rules: { backendRefs: { group: string; kind: string; name: string; port: number; weight: number }[] }[]
+    rules: {
+      matches: { path: { type: "PathPrefix"; value: string } }[]
+      backendRefs: { group: string; kind: string; name: string; port: number; weight: number }[]
+    }[]
   }
 }
 
 /** What requests are sent to: a revision, or the fresh baseline that it is judged against. */
-export interface Backend {
+export interface TrafficShare {
   revision: number
   baseline?: true
   weight: number
 }
+
+/** The only paths that a gateway routes: what operators ask for, such as /metrics and /admin, stays inside the cluster. */
+export const publicPath = "/api"
 
 /** Where a service's requests come in, and which share of them each backend gets. */
 export function routeObject(route: {
@@ -176,7 +182,7 @@ export function routeObject(route: {
   service: string
   hostnames: string[]
   gateway: Gateway
-  backends: Backend[]
+  backends: TrafficShare[]
   port: number
 }): HttpRoute {
   const { namespace, service, hostnames, gateway, backends, port } = route
@@ -198,6 +204,7 @@ export function routeObject(route: {
       hostnames,
       rules: [
         {
+          matches: [{ path: { type: "PathPrefix", value: publicPath } }],
           backendRefs: backends.map(({ revision, baseline, weight }) => ({
             group: "",
             kind: "Service",
@@ -211,23 +218,7 @@ export function routeObject(route: {
   }
 }
 
-/** A revision under a host name of its own, for people to look at before it has traffic. It belongs to the revision. */
-export function previewRoute(preview: {
-  namespace: string
-  service: string
-  revision: number
-  hostnames: string[]
-  gateway: Gateway
-  port: number
-}): HttpRoute {
-  const { namespace, service, revision } = preview
-  return {
-    ...routeObject({ ...preview, backends: [{ revision, weight: 1 }] }),
-    metadata: { namespace, name: revisionName(service, revision), labels: labelsOf(service, revision) },
-  }
-}
-
-function validate({ minReady }: Workload, release: Release): void {
+function validate({ minReady }: Workload, release: RevisionSpec): void {
   const { service, namespace, revision, image, digest, version, config, secrets } = release
   const faults: string[] = []
   const expect = (holds: boolean, where: string, allowed: string, found: unknown) => {
@@ -264,8 +255,8 @@ function validate({ minReady }: Workload, release: Release): void {
     progressDeadline,
   )
   for (const name of Object.keys(config)) {
-    expect(variable.test(name), "config", "names of capital letters, digits and _", name)
-    const home = homes[name]
+    expect(variablePattern.test(name), "config", "names of capital letters, digits and _", name)
+    const home = derivedVariables[name]
     expect(home === undefined, "config", `${home ?? ""} of the workload says that`, name)
   }
   for (const name of Object.keys(secrets)) {
@@ -283,11 +274,11 @@ const selectorOf = ({ service, revision }: { service: string; revision: number }
   [labels.revision]: String(revision),
 })
 
-function shared({ namespace, service }: Release): Plain<V1ObjectMeta> {
+function shared({ namespace, service }: RevisionSpec): Plain<V1ObjectMeta> {
   return { namespace, name: service, labels: labelsOf(service) }
 }
 
-function metadataOf({ namespace, service, revision, version, ...release }: Release) {
+function metadataOf({ namespace, service, revision, version, ...release }: RevisionSpec) {
   return {
     namespace,
     name: revisionName(service, revision),
@@ -303,7 +294,7 @@ function metadataOf({ namespace, service, revision, version, ...release }: Relea
   }
 }
 
-function deployment(workload: Workload, release: Release): Plain<V1Deployment> {
+function deployment(workload: Workload, release: RevisionSpec): Plain<V1Deployment> {
   const metadata = metadataOf(release)
   const scraped = {
     "prometheus.io/scrape": "true",
@@ -331,7 +322,7 @@ function deployment(workload: Workload, release: Release): Plain<V1Deployment> {
   }
 }
 
-function podSpec(workload: Workload, release: Release): Plain<V1PodSpec> {
+function podSpec(workload: Workload, release: RevisionSpec): Plain<V1PodSpec> {
   const { port, probes, termination, resources, pullSecrets } = workload
   const name = revisionName(release.service, release.revision)
   const mounts = volumesOf(workload, name)
@@ -400,7 +391,7 @@ function podSpec(workload: Workload, release: Release): Plain<V1PodSpec> {
 function volumesOf(
   { volumes, temporary }: Workload,
   secretName: string,
-): { volume: Plain<V1Volume>; path: string; readOnly?: true }[] {
+): { volume: Plain<V1Volume>; path: string; readOnly?: boolean }[] {
   return [
     { path: "/tmp", volume: { name: "tmp", emptyDir: { sizeLimit: temporary } } },
     {
@@ -409,8 +400,9 @@ function volumesOf(
       // Root's, and readable by the group alone, which fsGroup makes the user's.
       volume: { name: "secrets", secret: { secretName, defaultMode: 0o440 } },
     },
-    ...volumes.map(({ name, path, size, claim }) => ({
+    ...volumes.map(({ name, path, size, claim, readOnly }) => ({
       path,
+      readOnly,
       volume:
         claim === undefined
           ? { name, emptyDir: { sizeLimit: size } }
@@ -428,7 +420,7 @@ function probeObject({ path, period, timeout, failures }: Workload["probes"]["li
   }
 }
 
-function configMap({ environment, port, termination }: Workload, release: Release): Plain<V1ConfigMap> {
+function configMap({ environment, port, termination }: Workload, release: RevisionSpec): Plain<V1ConfigMap> {
   return {
     apiVersion: "v1",
     kind: "ConfigMap",
@@ -447,14 +439,17 @@ function configMap({ environment, port, termination }: Workload, release: Releas
 }
 
 /** @throws Error for a variable that is also a secret: it would win over the file, and everybody could read it */
-function withoutSecrets({ secrets }: Release, variables: Record<string, string>): Record<string, string> {
+function withoutSecrets(
+  { secrets }: RevisionSpec,
+  variables: Record<string, string>,
+): Record<string, string> {
   const both = Object.keys(secrets).filter((name) => Object.hasOwn(variables, name.toUpperCase()))
   if (both.length > 0)
     throw new Error(`these are secrets, and variables too: ${both.join(", ")}; each is one of both`)
   return variables
 }
 
-function secret(release: Release): Plain<V1Secret> {
+function secret(release: RevisionSpec): Plain<V1Secret> {
   return {
     apiVersion: "v1",
     kind: "Secret",
@@ -465,7 +460,7 @@ function secret(release: Release): Plain<V1Secret> {
   }
 }
 
-const previewService = ({ port }: Workload, release: Release): Plain<V1Service> =>
+const previewService = ({ port }: Workload, release: RevisionSpec): Plain<V1Service> =>
   serviceObject(metadataOf(release), selectorOf(release), port)
 
 function serviceObject(
@@ -485,7 +480,7 @@ function serviceObject(
   }
 }
 
-function disruptionBudget(release: Release): Plain<V1PodDisruptionBudget> {
+function disruptionBudget(release: RevisionSpec): Plain<V1PodDisruptionBudget> {
   return {
     apiVersion: "policy/v1",
     kind: "PodDisruptionBudget",
@@ -500,7 +495,7 @@ function disruptionBudget(release: Release): Plain<V1PodDisruptionBudget> {
 }
 
 /** It leaves a Deployment of 0 pods alone: a revision that was scaled down stays so until it is scaled up. */
-function autoscaler({ replicas }: Workload, release: Release): Plain<V2HorizontalPodAutoscaler> {
+function autoscaler({ replicas }: Workload, release: RevisionSpec): Plain<V2HorizontalPodAutoscaler> {
   const metadata = metadataOf(release)
   return {
     apiVersion: "autoscaling/v2",
@@ -520,7 +515,7 @@ function autoscaler({ replicas }: Workload, release: Release): Plain<V2Horizonta
   }
 }
 
-function serviceAccount(release: Release): Plain<V1ServiceAccount> {
+function serviceAccount(release: RevisionSpec): Plain<V1ServiceAccount> {
   return {
     apiVersion: "v1",
     kind: "ServiceAccount",
@@ -529,7 +524,7 @@ function serviceAccount(release: Release): Plain<V1ServiceAccount> {
   }
 }
 
-function networkPolicy({ port, network }: Workload, release: Release): Plain<V1NetworkPolicy> {
+function networkPolicy({ port, network }: Workload, release: RevisionSpec): Plain<V1NetworkPolicy> {
   return {
     apiVersion: "networking.k8s.io/v1",
     kind: "NetworkPolicy",

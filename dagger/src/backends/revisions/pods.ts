@@ -1,15 +1,15 @@
-import { type PodAccess, type RunningPods, type Version, whoseOf } from "../analysis/sources.js"
-import type { Cluster } from "../../clients/kubernetes/client.js"
+import { type PodAccess, type RunningPods, type MetricsTarget, podRoleOf } from "../analysis/sources.js"
+import type { KubernetesApi } from "../../clients/kubernetes/client.js"
 import { isReady, type Pod, Revisions } from "./revisions.js"
 
 /** The pods of revisions, asked through the API server: from anywhere that the kubeconfig works. */
 export class ClusterPods implements PodAccess {
-  constructor(private readonly cluster: Cluster) {}
+  constructor(private readonly cluster: KubernetesApi) {}
 
-  async pods(version: Version): Promise<RunningPods> {
+  async pods(version: MetricsTarget): Promise<RunningPods> {
     const { namespace, service, revision } = version
     const revisions = new Revisions(this.cluster, namespace, service)
-    const whose = whoseOf(version)
+    const whose = podRoleOf(version)
     const [found, pods] = await Promise.all([
       revisions.find(revision, whose),
       revisions.pods(revision, whose),

@@ -1,9 +1,9 @@
 import type { V1Deployment, V1Pod, V2HorizontalPodAutoscaler } from "@kubernetes/client-node"
-import { annotations, labels, names, type Whose } from "../manifests/labels.js"
-import { baselineObjects, owned, ownedBy } from "../manifests/objects.js"
+import { annotations, labels, objectNames, type PodRole } from "../manifests/labels.js"
+import { baselineObjects, withOwner, withRevisionOwner } from "../manifests/objects.js"
 import type { Plain } from "../../clients/kubernetes/manifest.js"
 import type { Schema } from "../../platform/schema.js"
-import { ApiError, type Cluster, type Thing } from "../../clients/kubernetes/client.js"
+import { ApiError, type KubernetesApi, type KubernetesObject } from "../../clients/kubernetes/client.js"
 
 type Deployment = Plain<V1Deployment>
 type Autoscaler = Plain<V2HorizontalPodAutoscaler>
@@ -19,7 +19,7 @@ export interface Revision {
   fingerprint: string
   /** Whether it was proven; none while its rollout is under way. */
   outcome?: "promoted" | "aborted"
-  made: string
+  createdAt: string
   wanted: number
   /** Pods that have been ready for long enough. */
   ready: number
@@ -36,9 +36,9 @@ export interface Readiness {
   /** Pods that take requests at this moment. */
   serving: number
   /** Why a pod of it will never be ready. */
-  broken?: string
+  failure?: string
   /** Why a pod of it has no node. */
-  waiting?: string
+  pending?: string
 }
 
 /** Never changed once they are there: what they hold is part of the revision. */
@@ -49,7 +49,7 @@ const shared = ["ServiceAccount", "NetworkPolicy"]
 /** The revisions of a service: each a Deployment with what belongs to it. */
 export class Revisions {
   constructor(
-    private readonly cluster: Cluster,
+    private readonly cluster: KubernetesApi,
     readonly namespace: string,
     readonly service: string,
   ) {}
@@ -64,13 +64,13 @@ export class Revisions {
     return this.list("baseline")
   }
 
-  private async list(whose: Whose): Promise<Revision[]> {
+  private async list(whose: PodRole): Promise<Revision[]> {
     const selector = `${labels.service}=${this.service},${labels[whose]}`
     const things = await this.cluster.list("apps/v1", "Deployment", this.namespace, selector)
     return things.map((thing) => revisionOf(thing, whose)).sort((one, other) => other.number - one.number)
   }
 
-  async find(number: number, whose: Whose = "revision"): Promise<Revision | undefined> {
+  async find(number: number, whose: PodRole = "revision"): Promise<Revision | undefined> {
     const thing = await this.cluster.read(this.deployment(number, whose))
     return thing ? revisionOf(thing, whose) : undefined
   }
@@ -81,7 +81,7 @@ export class Revisions {
    *
    * @throws Error when the revision is there with other contents
    */
-  async bringUp(objects: Thing[], fingerprint: string): Promise<void> {
+  async ensure(objects: KubernetesObject[], fingerprint: string): Promise<void> {
     const deployment = objects.find(({ kind }) => kind === "Deployment")
     if (deployment?.metadata?.labels?.[labels.revision] === undefined) {
       throw new Error("a revision without a Deployment")
@@ -99,12 +99,12 @@ export class Revisions {
     // Without pods at first: what they mount is to be there before them, and is to belong to the Deployment.
     const owner = live ?? (await this.cluster.apply(withReplicas(marked, 0)))
     const rest = objects.filter(({ kind = "" }) => kind !== "Deployment" && !shared.includes(kind))
-    await Promise.all(ownedBy(rest, ownerOf(owner)).map((thing) => this.ensure(thing)))
+    await Promise.all(withRevisionOwner(rest, ownerOf(owner)).map((thing) => this.ensureObject(thing)))
     const present = live ? revisionOf(live, "revision").wanted : 0
     await this.cluster.apply(present > 0 ? withReplicas(marked, present) : marked)
   }
 
-  private async ensure(thing: Thing): Promise<void> {
+  private async ensureObject(thing: KubernetesObject): Promise<void> {
     if (!immutable.includes(thing.kind ?? "")) {
       await this.cluster.apply(thing)
       return
@@ -116,7 +116,7 @@ export class Revisions {
       const name = `${thing.kind ?? ""} ${thing.metadata?.name ?? ""}`
       const live = await this.cluster.read(thing)
       if (!sameData(thing, live)) throw new Error(`${name} is there with other contents`, { cause: error })
-      const owner = (object: Thing | undefined) => object?.metadata?.ownerReferences?.[0]?.uid
+      const owner = (object: KubernetesObject | undefined) => object?.metadata?.ownerReferences?.[0]?.uid
       if (owner(live) !== owner(thing)) {
         // Made anew under a number that was free again: the cluster is about to collect it.
         throw new Error(`${name} belongs to a Deployment that is gone: try again in a minute`, {
@@ -127,7 +127,7 @@ export class Revisions {
   }
 
   /** Whether an object of the cluster holds these very data. Nothing of them is shown. */
-  async same(thing: Thing & { stringData?: Record<string, string> }): Promise<boolean> {
+  async holdsData(thing: KubernetesObject & { stringData?: Record<string, string> }): Promise<boolean> {
     return sameData(thing, await this.cluster.read(thing))
   }
 
@@ -135,7 +135,7 @@ export class Revisions {
    * Sees to it that a revision's fresh baseline is there, with at least so many pods. It is made of the stable revision as the cluster has it, and goes with the
    * revision that is judged against it. Where one of the two is gone there is none, which {@link readiness} says.
    */
-  async bringUpBaseline(
+  async ensureBaseline(
     number: number,
     of: { stable: number; replicas: number; port: number },
   ): Promise<void> {
@@ -148,8 +148,8 @@ export class Revisions {
     if (!candidate || !stable) return
     const baseline = { namespace, service, revision: number, port: of.port, replicas: of.replicas }
     const [deployment, address] = baselineObjects(stable as Deployment, baseline)
-    const made = live ?? (await this.cluster.apply(owned(deployment, ownerOf(candidate))))
-    await this.cluster.apply(owned(address, ownerOf(made)))
+    const made = live ?? (await this.cluster.apply(withOwner(deployment, ownerOf(candidate))))
+    await this.cluster.apply(withOwner(address, ownerOf(made)))
     if (revisionOf(made, "baseline").wanted < of.replicas) await this.scale(number, of.replicas, "baseline")
   }
 
@@ -159,17 +159,17 @@ export class Revisions {
     await Promise.all(left.map(({ number }) => this.cluster.delete(this.deployment(number, "baseline"))))
   }
 
-  async scale(number: number, replicas: number, whose: Whose = "revision"): Promise<void> {
+  async scale(number: number, replicas: number, whose: PodRole = "revision"): Promise<void> {
     await this.cluster.merge(this.deployment(number, whose), { spec: { replicas } })
   }
 
   /**
-   * Sees to it that a revision has at least so many pods, and that its autoscaler takes none of them away before {@link free}: a revision that is about to get
+   * Sees to it that a revision has at least so many pods, and that its autoscaler takes none of them away before {@link releaseReplicas}: a revision that is about to get
    * traffic, or to get it back, has nothing to do yet.
    *
    * @returns how many: no more than its autoscaler may make, and no fewer than it would
    */
-  async hold(number: number, replicas: number): Promise<number> {
+  async holdReplicas(number: number, replicas: number): Promise<number> {
     const [revision, found] = await Promise.all([
       this.find(number),
       this.cluster.read(this.autoscaler(number)),
@@ -190,7 +190,7 @@ export class Revisions {
   }
 
   /** Gives a revision's autoscaler its own least number back. */
-  async free(number: number): Promise<void> {
+  async releaseReplicas(number: number): Promise<void> {
     const autoscaler = await this.cluster.read(this.autoscaler(number))
     const least = autoscaler?.metadata?.annotations?.[annotations.least]
     if (least === undefined) return
@@ -201,7 +201,7 @@ export class Revisions {
   }
 
   /** Says on the revision itself what came of it. */
-  async mark(number: number, outcome: "promoted" | "aborted"): Promise<void> {
+  async recordOutcome(number: number, outcome: "promoted" | "aborted"): Promise<void> {
     await this.cluster.merge(this.deployment(number), {
       metadata: { annotations: { [annotations.outcome]: outcome } },
     })
@@ -212,7 +212,7 @@ export class Revisions {
   }
 
   /** The pods of a revision that are neither on their way out nor over, as an evicted one is. */
-  async pods(number: number, whose: Whose = "revision"): Promise<Pod[]> {
+  async pods(number: number, whose: PodRole = "revision"): Promise<Pod[]> {
     const selector = `${labels.service}=${this.service},${labels[whose]}=${number}`
     const pods = (await this.cluster.list("v1", "Pod", this.namespace, selector)) as Pod[]
     return pods.filter(
@@ -221,11 +221,11 @@ export class Revisions {
     )
   }
 
-  async readiness(number: number, whose: Whose = "revision"): Promise<Readiness> {
+  async readiness(number: number, whose: PodRole = "revision"): Promise<Readiness> {
     const found = await this.find(number, whose)
     if (!found) {
       const what = whose === "revision" ? `revision ${number}` : `revision ${number}'s baseline`
-      return { wanted: 1, ready: 0, serving: 0, broken: `the Deployment of ${what} is gone` }
+      return { wanted: 1, ready: 0, serving: 0, failure: `the Deployment of ${what} is gone` }
     }
     const { wanted, ready } = found
     if (ready >= wanted) return { wanted, ready, serving: ready }
@@ -234,10 +234,10 @@ export class Revisions {
     const trouble = pods.map(troubleOf).find((found) => found !== undefined)
     if (!trouble) {
       const waiting = pods.map(unscheduled).find((found) => found !== undefined)
-      return { wanted, ready, serving, ...(waiting !== undefined && { waiting }) }
+      return { wanted, ready, serving, ...(waiting !== undefined && { pending: waiting }) }
     }
     const said = trouble.crashed ? await this.lastWords(trouble.pod) : ""
-    return { wanted, ready, serving, broken: `${trouble.pod}: ${trouble.reason}${said}` }
+    return { wanted, ready, serving, failure: `${trouble.pod}: ${trouble.reason}${said}` }
   }
 
   private async lastWords(pod: string): Promise<string> {
@@ -248,27 +248,30 @@ export class Revisions {
     }
   }
 
-  private deployment(number: number, whose: Whose = "revision"): Thing {
+  private deployment(number: number, whose: PodRole = "revision"): KubernetesObject {
     return { apiVersion: "apps/v1", kind: "Deployment", metadata: this.named(number, whose) }
   }
 
-  private autoscaler(number: number): Thing {
+  private autoscaler(number: number): KubernetesObject {
     return { apiVersion: "autoscaling/v2", kind: "HorizontalPodAutoscaler", metadata: this.named(number) }
   }
 
-  private named(number: number, whose: Whose = "revision") {
-    return { namespace: this.namespace, name: names[whose](this.service, number) }
+  private named(number: number, whose: PodRole = "revision") {
+    return { namespace: this.namespace, name: objectNames[whose](this.service, number) }
   }
 }
 
-const ownerOf = ({ metadata }: Thing) => ({ name: metadata?.name ?? "", uid: metadata?.uid ?? "" })
+const ownerOf = ({ metadata }: KubernetesObject) => ({ name: metadata?.name ?? "", uid: metadata?.uid ?? "" })
 
-const withReplicas = (deployment: Thing, replicas: number): Thing => ({
+const withReplicas = (deployment: KubernetesObject, replicas: number): KubernetesObject => ({
   ...deployment,
   spec: { ...deployment.spec, replicas },
 })
 
-function sameData(thing: Thing & { stringData?: Record<string, string> }, live: Thing | undefined): boolean {
+function sameData(
+  thing: KubernetesObject & { stringData?: Record<string, string> },
+  live: KubernetesObject | undefined,
+): boolean {
   const encoded = Object.entries(thing.stringData ?? {}).map(([name, text]) => [
     name,
     Buffer.from(text).toString("base64"),
@@ -279,7 +282,7 @@ function sameData(thing: Thing & { stringData?: Record<string, string> }, live: 
   return live !== undefined && [...names].every((name) => wanted[name] === found[name])
 }
 
-function revisionOf(thing: Thing, whose: Whose): Revision {
+function revisionOf(thing: KubernetesObject, whose: PodRole): Revision {
   const { metadata, spec, status } = thing as Deployment
   const marks = metadata?.annotations ?? {}
   const outcome = marks[annotations.outcome]
@@ -291,7 +294,7 @@ function revisionOf(thing: Thing, whose: Whose): Revision {
     version: metadata?.labels?.[labels.version] ?? "",
     fingerprint: marks[annotations.fingerprint] ?? "",
     ...(outcome === "promoted" || outcome === "aborted" ? { outcome } : {}),
-    made: String(metadata?.creationTimestamp ?? ""),
+    createdAt: String(metadata?.creationTimestamp ?? ""),
     pullSecrets: (spec?.template.spec?.imagePullSecrets ?? []).flatMap(({ name }) => name ?? []),
     wanted: spec?.replicas ?? 0,
     // Available pods have been ready for a while; a count of an older generation says nothing of this one.

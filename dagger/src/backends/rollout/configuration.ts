@@ -1,4 +1,5 @@
 import { z } from "zod"
+import { strategies } from "../../delivery/strategy.js"
 import { section } from "../../lib/document.js"
 import { duration } from "../../lib/duration.js"
 
@@ -6,7 +7,7 @@ const step = section({ weight: z.int().min(1).max(99), for: duration })
 
 /** How a revision gets to all traffic; see `dagger/config/deploy.yaml`. */
 export const rolloutSection = section({
-  strategy: z.enum(["blue-green", "canary"]),
+  strategy: z.enum(strategies),
   steps: z
     .array(step)
     .refine(

@@ -1,30 +1,30 @@
 import { type Clock, monotonic } from "../../lib/clock.js"
-import { compare } from "../analysis/judge.js"
+import { compareWithBaseline } from "../analysis/comparison.js"
 import { type AnalysisSettings, assess, type Assessment } from "../analysis/rules.js"
-import { type Observation, summaryOf } from "../analysis/observation.js"
-import type { MetricsSource, Version } from "../analysis/sources.js"
-import { type Cluster, Unreachable } from "../../clients/kubernetes/client.js"
-import type { Readiness, Revision, Revisions } from "../revisions/revisions.js"
-import type { Whose } from "../manifests/labels.js"
+import { type Sample, summary } from "../analysis/sample.js"
+import type { MetricsSource, MetricsTarget } from "../analysis/sources.js"
+import { type KubernetesApi, UnreachableError } from "../../clients/kubernetes/client.js"
+import type { Revision, Revisions } from "../revisions/revisions.js"
+import type { PodRole } from "../manifests/labels.js"
 import type { RolloutSettings } from "./configuration.js"
 import type { Lease } from "./lease.js"
-import { type RolloutRecord, stableOf, Superseded } from "./record.js"
+import { type RolloutRecord, settledRevision, Superseded } from "./record.js"
 import {
   abort,
-  advance,
-  analysisOf,
-  backends,
-  backendText,
-  type Facts,
+  nextState,
+  analysisDuration,
+  trafficSplit,
+  shareTitle,
+  type RolloutSnapshot,
   isOver,
   needsBaseline,
   type Rollout,
 } from "./rollout.js"
-import { clearWatch, setWatch } from "./watch.js"
+import { removeWatchdog, ensureWatchdog } from "./watchdog.js"
 
 /** What a rollout is driven with. */
-export interface Means {
-  cluster: Cluster
+export interface RolloutContext {
+  cluster: KubernetesApi
   lease: Pick<Lease, "holder" | "check">
   record: RolloutRecord
   revisions: Revisions
@@ -32,18 +32,18 @@ export interface Means {
   analysis: AnalysisSettings
   source: MetricsSource
   /** Asks a revision, at its preview address, whether it and all that it needs are well. */
-  smoke: (revision: number) => Promise<{ ok: boolean; reason: string }>
+  smokeTest: (revision: number) => Promise<{ ok: boolean; reason: string }>
   /** Sends requests to a revision's preview address, or to that of its baseline, so that there is something to analyse before it has users. */
-  probe: (revision: number, whose: Whose) => Promise<void>
+  probe: (revision: number, whose: PodRole) => Promise<void>
   /** Points the Service that the cluster's own clients use to a revision; it may be done again. */
-  point: (revision: number) => Promise<void>
+  routeInternalTraffic: (revision: number) => Promise<void>
   /** The program of the dead-man's switch. */
-  watch: string
+  watchdogProgram: string
   /** How many revisions are kept beside the one that has traffic. */
   history: number
-  say: (line: string) => void
+  log: (line: string) => void
   /** Told of each state that the rollout comes to while this command drives it, whoever brought it there. */
-  entered?: (rollout: Rollout) => Promise<void>
+  onStateChange?: (rollout: Rollout) => Promise<void>
   clock?: Clock
 }
 
@@ -52,15 +52,12 @@ const tick = 1000
 /** Milliseconds between two lines about one and the same state. */
 const quiet = 10_000
 
-/** What is seen of a rollout, for a decision and for people. */
-type Look = Facts & { candidate: Pick<Readiness, "waiting">; baseline?: Pick<Readiness, "waiting"> }
-
 /** Takes a rollout from its state in the cluster to its end, whoever began it. */
 export class Controller {
   private seen = ""
   private smoked?: { ok: boolean; reason: string }
-  private history: Observation[] = []
-  private baseline: Observation[] = []
+  private history: Sample[] = []
+  private baseline: Sample[] = []
   private sampled = -Infinity
   private spoke = -Infinity
   /** How many pods the candidate needs for more traffic. */
@@ -69,24 +66,24 @@ export class Controller {
   private present = 0
   private readonly clock: Clock
 
-  constructor(private readonly means: Means) {
+  constructor(private readonly means: RolloutContext) {
     this.clock = means.clock ?? monotonic
   }
 
   /**
    * @returns the rollout, promoted or aborted, with the cluster tidied up after it
-   * @throws Superseded when another command has taken over, Held when the lease is lost, Unreachable when there is no API server for longer than a revision may
+   * @throws Superseded when another command has taken over, Held when the lease is lost, UnreachableError when there is no API server for longer than a revision may
    * take to become ready
    */
   async run(): Promise<Rollout> {
-    const { say, settings } = this.means
+    const { log: say, settings } = this.means
     for (let heard = this.clock.now(); ;) {
       try {
         const end = await this.turn()
         if (end) return end
         heard = this.clock.now()
       } catch (error) {
-        if (!(error instanceof Unreachable)) throw error
+        if (!(error instanceof UnreachableError)) throw error
         if (this.clock.now() - heard >= settings.progressDeadline * 1000) throw error
         say(`${error.message}; looking again`)
         await this.clock.pause(tick)
@@ -99,11 +96,11 @@ export class Controller {
     const { cluster, settings } = this.means
     const rollout = await this.mine()
     if (isOver(rollout)) {
-      await tidy(rollout, this.means)
+      await cleanUp(rollout, this.means)
       return rollout
     }
     const look = await this.look(rollout)
-    const next = advance(rollout, look, settings, cluster.now())
+    const next = nextState(rollout, look, settings, cluster.now())
     if (next === rollout) {
       this.report(rollout, look)
       await this.clock.pause(tick)
@@ -130,7 +127,7 @@ export class Controller {
 
   /** What goes with a state. It is done when the state is seen, not when it is written: the command that wrote it may have died since. */
   private async arrive(rollout: Rollout, state: string): Promise<void> {
-    const { point, say, entered, settings, revisions } = this.means
+    const { routeInternalTraffic: point, log: say, onStateChange: entered, settings, revisions } = this.means
     const { phase, stable, revision } = rollout
     const back = phase === "aborting" || phase === "aborted"
     const forth = phase === "settling" || phase === "promoted"
@@ -140,8 +137,8 @@ export class Controller {
       // It may have to take all traffic back at any time, however little it has to do now.
       const found = stable === undefined ? undefined : await revisions.find(stable)
       this.present = Math.max(this.present, found?.wanted ?? 0)
-      if (found) await revisions.hold(found.number, this.present)
-      if (!back && !forth) this.needed = await revisions.hold(revision, this.present)
+      if (found) await revisions.holdReplicas(found.number, this.present)
+      if (!back && !forth) this.needed = await revisions.holdReplicas(revision, this.present)
     }
     await this.refresh(rollout)
     const first = this.seen === ""
@@ -159,8 +156,8 @@ export class Controller {
     const { record, revisions } = this.means
     const { revision, stable } = rollout
     if (stable === undefined || !needsBaseline(rollout)) return
-    const { port } = record.entrance
-    await revisions.bringUpBaseline(revision, { stable, replicas: this.needed, port })
+    const { port } = record.routeSettings
+    await revisions.ensureBaseline(revision, { stable, replicas: this.needed, port })
   }
 
   private async write(next: Rollout): Promise<void> {
@@ -173,52 +170,52 @@ export class Controller {
   }
 
   /** Gathers what the phase needs for a decision. */
-  private async look(rollout: Rollout): Promise<Look> {
-    const { revisions, smoke } = this.means
+  private async look(rollout: Rollout): Promise<RolloutSnapshot> {
+    const { revisions, smokeTest: smoke } = this.means
     const { phase, stable, revision } = rollout
-    if (phase === "aborting") return { candidate: { wanted: 0, ready: 0, serving: 0 }, guarded: false }
+    if (phase === "aborting") return { candidate: { wanted: 0, ready: 0, serving: 0 }, watchdogReady: false }
     const candidate = await revisions.readiness(revision)
-    if (phase === "settling") return { candidate, guarded: false }
+    if (phase === "settling") return { candidate, watchdogReady: false }
     const baseline = needsBaseline(rollout) ? await revisions.readiness(revision, "baseline") : undefined
     if (phase === "preparing") {
       return {
         candidate: { ...candidate, wanted: Math.max(candidate.wanted, this.needed) },
-        guarded: false,
+        watchdogReady: false,
         ...(baseline && { baseline }),
       }
     }
     const home = stable === undefined ? undefined : await revisions.find(stable)
-    if (home && home.wanted < this.present) await revisions.hold(home.number, this.present)
+    if (home && home.wanted < this.present) await revisions.holdReplicas(home.number, this.present)
     if (home && home.wanted > this.needed) {
-      this.needed = await revisions.hold(revision, home.wanted)
+      this.needed = await revisions.holdReplicas(revision, home.wanted)
       await this.refresh(rollout)
     }
     if (phase === "verifying") this.smoked ??= await smoke(revision)
     const [guarded, assessment] = await Promise.all([this.guard(rollout, home), this.analyse(rollout)])
     return {
       candidate: { ...candidate, wanted: this.needed },
-      guarded,
+      watchdogReady: guarded,
       ...(baseline && { baseline }),
-      ...(this.smoked && { smoke: this.smoked }),
+      ...(this.smoked && { smokeTest: this.smoked }),
       ...(assessment && { assessment }),
     }
   }
 
   /** Nothing is taken back where there is nothing to go back to, or where the revision was proven before. */
   private async guard(rollout: Rollout, stable: Revision | undefined): Promise<boolean> {
-    const { cluster, record, settings, watch } = this.means
+    const { cluster, record, settings, watchdogProgram: watch } = this.means
     if (!stable || rollout.kind === "rollback") return true
     const { unattended } = settings
     const why = `unattended for ${unattended} s: the watch in the cluster took traffic back`
-    return setWatch(cluster, rollout, {
-      ...{ namespace: record.entrance.namespace, image: stable.image, pullSecrets: stable.pullSecrets },
+    return ensureWatchdog(cluster, rollout, {
+      ...{ namespace: record.routeSettings.namespace, image: stable.image, pullSecrets: stable.pullSecrets },
       ...{ program: watch, unattended, safePatch: record.patchOf(abort(rollout, why, cluster.now())) },
     })
   }
 
   private async analyse(rollout: Rollout): Promise<Assessment | undefined> {
     const { analysis, cluster, probe, settings } = this.means
-    const duration = analysisOf(rollout, settings)
+    const duration = analysisDuration(rollout, settings)
     if (duration === 0) return undefined
     const { revision, stable, baseline } = rollout
     if (rollout.phase === "verifying") {
@@ -226,12 +223,12 @@ export class Controller {
       await Promise.all([probe(revision, "revision"), baseline && probe(revision, "baseline")])
     }
     // Side by side: only while both have users.
-    const judged = rollout.phase === "shifting" && stable !== undefined && analysis.judge
+    const comparison = rollout.phase === "shifting" && stable !== undefined && analysis.comparison
     if (this.clock.now() - this.sampled >= analysis.interval * 1000) {
       this.sampled = this.clock.now()
       await Promise.all([
         this.sample(this.history, revision, "candidate"),
-        judged &&
+        comparison &&
           (baseline
             ? this.sample(this.baseline, revision, "baseline")
             : this.sample(this.baseline, stable, "stable")),
@@ -239,48 +236,50 @@ export class Controller {
     }
     const found = assess(this.history, analysis, { elapsed: cluster.now() - rollout.since, duration })
     // Once a step, at its end: who asks often enough finds a difference.
-    if (found.outcome !== "pass" || !judged) return found
-    const verdict = compare(this.history, this.baseline, judged)
-    return verdict.outcome === "fail" ? verdict : { ...found, reason: `${found.reason}; ${verdict.reason}` }
+    if (found.outcome !== "pass" || !comparison) return found
+    const compared = compareWithBaseline(this.history, this.baseline, comparison)
+    return compared.outcome === "fail"
+      ? compared
+      : { ...found, reason: `${found.reason}; ${compared.reason}` }
   }
 
-  private async sample(history: Observation[], revision: number, role: Version["role"]): Promise<void> {
-    const { namespace, service } = this.means.record.entrance
-    history.push(await this.means.source.observe({ namespace, service, revision, role }))
+  private async sample(history: Sample[], revision: number, role: MetricsTarget["role"]): Promise<void> {
+    const { namespace, service } = this.means.record.routeSettings
+    history.push(await this.means.source.sample({ namespace, service, revision, role }))
   }
 
-  private report(rollout: Rollout, { candidate, baseline, assessment }: Look): void {
+  private report(rollout: Rollout, { candidate, baseline, assessment }: RolloutSnapshot): void {
     if (this.clock.now() - this.spoke < quiet) return
     this.spoke = this.clock.now()
-    const { say, cluster } = this.means
+    const { log: say, cluster } = this.means
     const seconds = Math.round((cluster.now() - rollout.since) / 1000)
-    const count = ({ wanted, ready, waiting }: Look["candidate"], whose = "") =>
+    const count = ({ wanted, ready, pending: waiting }: RolloutSnapshot["candidate"], whose = "") =>
       `${ready} of ${wanted} pods${whose} are ready${waiting === undefined ? "" : ` (${waiting})`}`
-    const counts = ({ ready, wanted }: Look["candidate"]) =>
+    const counts = ({ ready, wanted }: RolloutSnapshot["candidate"]) =>
       rollout.phase === "preparing" || (!isOver(rollout) && ready < wanted)
     const news = [
       ...(counts(candidate) ? [count(candidate)] : []),
       ...(baseline && counts(baseline) ? [count(baseline, " of its baseline")] : []),
-      ...(assessment ? [summaryOf(this.history), assessment.reason] : []),
+      ...(assessment ? [summary(this.history), assessment.reason] : []),
     ]
     say([`${head(rollout)} for ${seconds} s`, news.join("; ")].filter((part) => part !== "").join(": "))
   }
 }
 
 /** What is left to do when a rollout is over; it may be done again. */
-export async function tidy(
+export async function cleanUp(
   rollout: Rollout,
-  { cluster, revisions, history }: Pick<Means, "cluster" | "revisions" | "history">,
+  { cluster, revisions, history }: Pick<RolloutContext, "cluster" | "revisions" | "history">,
 ): Promise<void> {
-  const stable = stableOf(rollout)
-  await clearWatch(cluster, rollout, revisions.namespace)
+  const stable = settledRevision(rollout)
+  await removeWatchdog(cluster, rollout, revisions.namespace)
   // Nobody has been sent there since before the delay.
   await revisions.removeBaselines()
   if (await revisions.find(rollout.revision)) {
-    if (rollout.phase === "promoted") await revisions.mark(rollout.revision, "promoted")
-    else if (rollout.kind === "deploy") await revisions.mark(rollout.revision, "aborted")
+    if (rollout.phase === "promoted") await revisions.recordOutcome(rollout.revision, "promoted")
+    else if (rollout.kind === "deploy") await revisions.recordOutcome(rollout.revision, "aborted")
   }
-  if (stable !== undefined) await revisions.free(stable)
+  if (stable !== undefined) await revisions.releaseReplicas(stable)
   const others = (await revisions.all()).filter(({ number }) => number !== stable)
   await Promise.all(others.filter(({ wanted }) => wanted > 0).map(({ number }) => revisions.scale(number, 0)))
   // A row of failures must not use up the one that there is to go back to.
@@ -295,7 +294,7 @@ export async function tidy(
  *
  * @returns the rollout as it was written
  */
-export async function askToAbort(
+export async function requestAbort(
   record: RolloutRecord,
   why: string,
   now: () => number,
@@ -319,8 +318,8 @@ function head({ service, revision, phase }: Rollout): string {
 }
 
 function describe(rollout: Rollout, settings: RolloutSettings): string {
-  const shares = backends(rollout, settings)
-    .map((backend) => `${backend.weight} % on ${backendText(backend)}`)
+  const shares = trafficSplit(rollout, settings)
+    .map((backend) => `${backend.weight} % on ${shareTitle(backend)}`)
     .join(", ")
   return `${head(rollout)}: ${rollout.message}${shares === "" ? "" : ` (${shares})`}`
 }

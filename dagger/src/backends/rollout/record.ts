@@ -1,9 +1,10 @@
 import { z } from "zod"
-import { ApiError, type Cluster, type Thing } from "../../clients/kubernetes/client.js"
+import { strategies } from "../../delivery/strategy.js"
+import { ApiError, type KubernetesApi, type KubernetesObject } from "../../clients/kubernetes/client.js"
 import { baselineName, labels, revisionName } from "../manifests/labels.js"
-import { type Backend, type HttpRoute, routeObject } from "../manifests/objects.js"
+import { type TrafficShare, type HttpRoute, routeObject } from "../manifests/objects.js"
 import type { RolloutSettings } from "./configuration.js"
-import { backends, isOver, phases, type Rollout, strategies } from "./rollout.js"
+import { trafficSplit, isOver, phases, type Rollout } from "./rollout.js"
 
 const schema = z.object({
   id: z.string(),
@@ -31,7 +32,7 @@ export class Superseded extends Error {
 }
 
 /** Where a service's requests come in. */
-export interface Entrance {
+export interface RouteSettings {
   namespace: string
   service: string
   port: number
@@ -41,15 +42,15 @@ export interface Entrance {
 
 const annotation = (name: string) => `pitwall.dev/${name}`
 /** The annotation that holds all of a rollout. */
-export const stateName = annotation("rollout")
+export const stateAnnotation = annotation("rollout")
 
 /** A rollout as annotations; the single ones are for people and for `kubectl get`. */
 export function toAnnotations(rollout: Rollout, settings: RolloutSettings): Record<string, string> {
-  const shares = backends(rollout, settings).map(
+  const shares = trafficSplit(rollout, settings).map(
     ({ revision, baseline, weight }) => `${revision}${baseline ? "-baseline" : ""}=${weight}%`,
   )
   return {
-    [stateName]: JSON.stringify(rollout),
+    [stateAnnotation]: JSON.stringify(rollout),
     [annotation("phase")]: rollout.phase,
     [annotation("traffic")]: shares.join(" "),
     [annotation("message")]: rollout.message,
@@ -58,11 +59,11 @@ export function toAnnotations(rollout: Rollout, settings: RolloutSettings): Reco
 
 /** @throws Error when the annotation is not what this pipeline writes */
 export function fromAnnotations(annotations: Record<string, string> | undefined): Rollout | undefined {
-  const text = annotations?.[stateName]
+  const text = annotations?.[stateAnnotation]
   if (text === undefined) return undefined
   const fault = (why: string, cause?: unknown) =>
     new Error(
-      `the annotation ${stateName} of the HTTPRoute cannot be read; take it away to begin anew with the traffic as it is: ${why}`,
+      `the annotation ${stateAnnotation} of the HTTPRoute cannot be read; take it away to begin anew with the traffic as it is: ${why}`,
       { cause },
     )
   let found: unknown
@@ -78,7 +79,7 @@ export function fromAnnotations(annotations: Record<string, string> | undefined)
 }
 
 /** The revision that has all traffic while nothing is under way. */
-export const stableOf = (rollout: Rollout | undefined): number | undefined =>
+export const settledRevision = (rollout: Rollout | undefined): number | undefined =>
   rollout?.phase === "promoted" ? rollout.revision : rollout && isOver(rollout) ? rollout.stable : undefined
 
 /** How often a write is tried again because the router has written its status meanwhile. */
@@ -93,8 +94,8 @@ export class RolloutRecord {
   private text?: string
 
   constructor(
-    private readonly cluster: Cluster,
-    readonly entrance: Entrance,
+    private readonly cluster: KubernetesApi,
+    readonly routeSettings: RouteSettings,
     private readonly settings: RolloutSettings,
   ) {}
 
@@ -111,7 +112,7 @@ export class RolloutRecord {
 
   /** @throws Superseded when the record is no longer what was read */
   async write(rollout: Rollout): Promise<void> {
-    const route = this.route(backends(rollout, this.settings))
+    const route = this.route(trafficSplit(rollout, this.settings))
     const annotations = toAnnotations(rollout, this.settings)
     const metadata = { ...route.metadata, annotations }
     for (let tried = 0; ; tried++) {
@@ -130,7 +131,7 @@ export class RolloutRecord {
         // A status that the router has written makes a new version, but not a new state.
         const { text } = this
         const live = await this.cluster.read(this.route([]))
-        if (!live || tried === patience || live.metadata?.annotations?.[stateName] !== text) {
+        if (!live || tried === patience || live.metadata?.annotations?.[stateAnnotation] !== text) {
           const why = `the rollout of ${rollout.service} was changed by another command`
           throw new Superseded(why, { cause: error })
         }
@@ -141,14 +142,14 @@ export class RolloutRecord {
 
   /** A state and its traffic as a merge patch, for somebody else to write. */
   patchOf(rollout: Rollout): object {
-    const { spec } = this.route(backends(rollout, this.settings))
+    const { spec } = this.route(trafficSplit(rollout, this.settings))
     return { metadata: { annotations: toAnnotations(rollout, this.settings) }, spec: { rules: spec.rules } }
   }
 
-  private remember(live: Thing | undefined): void {
+  private remember(live: KubernetesObject | undefined): void {
     const { version, text } = {
       version: live?.metadata?.resourceVersion,
-      text: live?.metadata?.annotations?.[stateName],
+      text: live?.metadata?.annotations?.[stateAnnotation],
     }
     if (version === undefined) delete this.version
     else this.version = version
@@ -157,7 +158,7 @@ export class RolloutRecord {
   }
 
   private async adopt({ metadata, spec }: HttpRoute): Promise<Rollout | undefined> {
-    const { service } = this.entrance
+    const { service } = this.routeSettings
     const targets = spec.rules.flatMap(({ backendRefs = [] }) => backendRefs)
     const numberOf = (name: string) => Number(/^\d+/.exec(name.slice(service.length + 1))?.[0])
     const isBaseline = ({ name }: { name: string }) => name === baselineName(service, numberOf(name))
@@ -188,7 +189,7 @@ export class RolloutRecord {
 
   /** The preview address of the revision that the cluster's own clients go to: while traffic is shared, the stable one. */
   private async home(): Promise<string | undefined> {
-    const { namespace, service } = this.entrance
+    const { namespace, service } = this.routeSettings
     const live = await this.cluster.read({
       apiVersion: "v1",
       kind: "Service",
@@ -199,7 +200,7 @@ export class RolloutRecord {
     return revision === undefined ? undefined : revisionName(service, Number(revision))
   }
 
-  private route(shares: Backend[]): HttpRoute {
-    return routeObject({ ...this.entrance, backends: shares })
+  private route(shares: TrafficShare[]): HttpRoute {
+    return routeObject({ ...this.routeSettings, backends: shares })
   }
 }

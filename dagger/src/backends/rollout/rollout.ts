@@ -1,5 +1,7 @@
+import type { Strategy } from "../../delivery/strategy.js"
 import type { AnalysisSettings, Assessment } from "../analysis/rules.js"
-import type { Backend } from "../manifests/objects.js"
+import type { TrafficShare } from "../manifests/objects.js"
+import type { Readiness } from "../revisions/revisions.js"
 import type { RolloutSettings } from "./configuration.js"
 
 /**
@@ -22,9 +24,6 @@ export const phases = [
 ] as const
 export type Phase = (typeof phases)[number]
 
-export const strategies = ["blue-green", "canary"] as const
-export type Strategy = (typeof strategies)[number]
-
 /** All that is kept of a rollout, in the cluster, beside the traffic that it governs. Times are milliseconds of the API server's clock. */
 export interface Rollout {
   id: string
@@ -36,7 +35,7 @@ export interface Rollout {
   revision: number
   /** The revision that had it before; none at the first deploy. */
   stable?: number
-  /** It is judged against a fresh baseline. Decided when it begins, so that other settings do not change it on its way. */
+  /** The rollout is compared with a fresh baseline. Decided when it begins, so that changed settings do not affect a running rollout. */
   baseline?: true
   digest: string
   phase: Phase
@@ -55,25 +54,16 @@ export interface Rollout {
   controller: string
 }
 
-/** How many pods there are to be, how many have been ready for long enough, and how many take requests at this moment. */
-interface Pods {
-  wanted: number
-  ready: number
-  serving: number
-  /** Why one of them will never be ready. */
-  broken?: string
-}
-
 /** What a decision is made from. */
-export interface Facts {
+export interface RolloutSnapshot {
   /** It needs as many pods for more traffic as the stable revision has, or more. */
-  candidate: Pods
+  candidate: Readiness
   /** Of a rollout that is judged against one, for as long as that is needed. */
-  baseline?: Pods
+  baseline?: Readiness
   /** What the smoke test said; none while it has not been run. */
-  smoke?: { ok: boolean; reason: string }
+  smokeTest?: { ok: boolean; reason: string }
   /** The watch that takes traffic back from an unattended rollout is on duty. */
-  guarded: boolean
+  watchdogReady: boolean
   /** What the analysis of the phase or step says so far. */
   assessment?: Assessment
 }
@@ -85,11 +75,11 @@ export const isOver = ({ phase }: Rollout): boolean => terminal.includes(phase)
 /** The candidate gets requests of users in this phase, and is not proven yet: left alone, it is to be taken back. */
 export const isExposed = ({ phase }: Rollout): boolean => phase === "shifting" || phase === "promoting"
 
-/** Whether a rollout that begins is to be judged against a fresh baseline: only where it shares traffic, and a judge is asked for. */
-export const isJudgedAfresh = (
+/** Whether a rollout that begins is compared with a fresh baseline: only a canary that shares traffic, and only when the settings ask for it. */
+export const usesFreshBaseline = (
   rollout: Pick<Rollout, "strategy" | "kind" | "stable">,
-  { judge }: AnalysisSettings,
-): boolean => judge?.baseline === "fresh" && sharesTraffic(rollout)
+  { comparison }: AnalysisSettings,
+): boolean => comparison?.baseline === "fresh" && sharesTraffic(rollout)
 
 /** The baseline is to be there in this phase: it has users, or is about to have them. */
 export const needsBaseline = ({ baseline, phase }: Rollout): boolean =>
@@ -99,11 +89,11 @@ export const needsBaseline = ({ baseline, phase }: Rollout): boolean =>
  * The share of traffic that each backend is to have, in percent; they sum to 100, or to nothing at the first deploy. A baseline has what the candidate has as far
  * as there is as much, and the stable revision the rest.
  */
-export function backends(rollout: Rollout, { steps }: RolloutSettings): Backend[] {
+export function trafficSplit(rollout: Rollout, { steps }: RolloutSettings): TrafficShare[] {
   const { baseline, revision, stable } = rollout
   const weight = candidateWeight(rollout, steps)
   const beside = baseline ? Math.min(weight, 100 - weight) : 0
-  const all: Backend[] = [
+  const all: TrafficShare[] = [
     ...(stable === undefined ? [] : [{ revision: stable, weight: 100 - weight - beside }]),
     { revision, baseline: true, weight: beside },
     { revision, weight },
@@ -112,7 +102,7 @@ export function backends(rollout: Rollout, { steps }: RolloutSettings): Backend[
 }
 
 /** A backend in words, such as `revision 3`. */
-export const backendText = ({ revision, baseline }: Backend): string =>
+export const shareTitle = ({ revision, baseline }: TrafficShare): string =>
   `${baseline ? "the baseline of " : ""}revision ${revision}`
 
 function candidateWeight({ phase, step, strategy }: Rollout, steps: RolloutSettings["steps"]): number {
@@ -132,7 +122,7 @@ function candidateWeight({ phase, step, strategy }: Rollout, steps: RolloutSetti
 }
 
 /** How long the present analysis is to last, in milliseconds; 0: there is none. */
-export function analysisOf({ kind, phase, stable, step }: Rollout, settings: RolloutSettings): number {
+export function analysisDuration({ kind, phase, stable, step }: Rollout, settings: RolloutSettings): number {
   if (kind === "rollback") return 0
   // A first revision may have no users yet, and there is nothing to go back to.
   if (phase === "promoting" && stable === undefined) return 0
@@ -147,17 +137,26 @@ export function analysisOf({ kind, phase, stable, step }: Rollout, settings: Rol
  *
  * @param now milliseconds, by the clock of `since`
  */
-export function advance(rollout: Rollout, facts: Facts, settings: RolloutSettings, now: number): Rollout {
+export function nextState(
+  rollout: Rollout,
+  facts: RolloutSnapshot,
+  settings: RolloutSettings,
+  now: number,
+): Rollout {
   const to = (phase: Phase, message: string, step = 0): Rollout => ({
     ...rollout,
     ...{ phase, step, since: now, message },
   })
   const elapsed = now - rollout.since
   const late = elapsed >= settings.progressDeadline * 1000
-  const { wanted, ready, serving, broken } = facts.candidate
+  const { wanted, ready, serving, failure } = facts.candidate
   // What has users must answer them: no rule needs minutes to see that nobody does.
   if ((isExposed(rollout) || rollout.phase === "settling") && serving === 0) {
-    return abort(rollout, `none of ${wanted} pods is ready${broken === undefined ? "" : `; ${broken}`}`, now)
+    return abort(
+      rollout,
+      `none of ${wanted} pods is ready${failure === undefined ? "" : `; ${failure}`}`,
+      now,
+    )
   }
   const { baseline } = facts
   if (rollout.phase === "shifting" && baseline?.serving === 0) {
@@ -166,21 +165,21 @@ export function advance(rollout: Rollout, facts: Facts, settings: RolloutSetting
 
   switch (rollout.phase) {
     case "preparing": {
-      if (broken !== undefined) return abort(rollout, broken, now)
-      if (baseline?.broken !== undefined)
-        return abort(rollout, `its baseline: ${baseline.broken}; ${remedy}`, now)
+      if (failure !== undefined) return abort(rollout, failure, now)
+      if (baseline?.failure !== undefined)
+        return abort(rollout, `its baseline: ${baseline.failure}; ${remedy}`, now)
       const up = wanted > 0 && ready >= wanted
       if (up && isBaselineUp(rollout, facts)) return to("verifying", `${ready} of ${wanted} pods are ready`)
       if (!late) return rollout
-      const count = (pods: Pods) => `${pods.ready} of ${pods.wanted} pods`
+      const count = (pods: Readiness) => `${pods.ready} of ${pods.wanted} pods`
       const short = up && baseline ? `${count(baseline)} of its baseline` : count(facts.candidate)
       const why = `${short} were ready after ${settings.progressDeadline} s`
       return abort(rollout, up ? `${why}; ${remedy}` : why, now)
     }
     case "verifying": {
-      if (facts.smoke && !facts.smoke.ok) return abort(rollout, facts.smoke.reason, now)
-      if (!facts.smoke) return rollout
-      if (!facts.guarded) {
+      if (facts.smokeTest && !facts.smokeTest.ok) return abort(rollout, facts.smokeTest.reason, now)
+      if (!facts.smokeTest) return rollout
+      if (!facts.watchdogReady) {
         return late ? abort(rollout, "the watch that would take traffic back did not start", now) : rollout
       }
       const [first] = stepsOf(rollout, settings)
@@ -222,23 +221,23 @@ const sharesTraffic = ({ strategy, kind, stable }: Pick<Rollout, "strategy" | "k
 
 /** What helps where a baseline has no pods. */
 const remedy =
-  "it takes as many pods again as the stable revision has: make room for them, or set the judge's baseline: stable"
+  "it takes as many pods again as the stable revision has: make room for them, or set the comparison's baseline: stable"
 
 /** A rollout without one needs none. */
-const isBaselineUp = (rollout: Rollout, { baseline }: Facts): boolean =>
+const isBaselineUp = (rollout: Rollout, { baseline }: RolloutSnapshot): boolean =>
   !needsBaseline(rollout) || (baseline !== undefined && baseline.ready >= baseline.wanted)
 
 /** Goes on where the analysis is over, and the candidate and what it is judged against have the pods for more traffic. */
 function analysed(
   rollout: Rollout,
-  facts: Facts,
+  facts: RolloutSnapshot,
   settings: RolloutSettings,
   now: number,
   passed: (why: string) => Rollout,
 ): Rollout {
   const { assessment, baseline, candidate } = facts
   const { wanted, ready } = candidate
-  const duration = analysisOf(rollout, settings)
+  const duration = analysisDuration(rollout, settings)
   const { outcome, reason } =
     duration === 0 ? { outcome: "pass", reason: "no analysis is asked for" } : (assessment ?? {})
   if (outcome === "fail" && reason !== undefined) return abort(rollout, reason, now)

@@ -1,4 +1,4 @@
-import { again } from "../runner/summary.js"
+import { checkCommand } from "../runner/summary.js"
 import type { Severity } from "./severity.js"
 import { inWords, type Counts, type TestCase } from "./junit.js"
 import { clip, count, isolated, oneLine, plain } from "../../lib/text.js"
@@ -18,7 +18,7 @@ export interface Finding {
 export type Again = (gate: string, test?: TestCase) => string
 
 /** The gate as a check. */
-export const checkAgain: Again = (gate) => again(gate)
+export const checkAgain: Again = (gate) => checkCommand(gate)
 
 /** The failing tests of a gate. */
 export function findings(gate: string, cases: TestCase[], runAgain = checkAgain): Finding[] {

@@ -163,10 +163,10 @@ function gateSummary({
   failing,
   pictures,
 }: GateReport): Summary["gates"][number] {
-  const { gate, on, outcome, seconds, cached, retries, detail, output } = verdict
+  const { gate, subject, outcome, seconds, cached, retries, detail, output } = verdict
   return {
     gate,
-    on,
+    on: subject,
     outcome,
     seconds: atLeastZero(seconds),
     ...(after !== undefined && Number.isFinite(after) && { after }),
@@ -211,7 +211,7 @@ export function readSummary(json: string): Summary {
 export function verdictsOf({ gates }: Summary): Verdict[] {
   return gates.map(({ gate, on, outcome, seconds, cached, retries, detail, output, failing }) => ({
     gate,
-    on,
+    subject: on,
     outcome,
     seconds,
     cached,
@@ -285,7 +285,7 @@ function gateTable({ gates }: Report): string {
     `${signs[verdict.outcome]} ${verdict.outcome}`,
     verdict.outcome === "skipped" ? "" : duration(verdict.seconds),
     verdict.cached ? "cached" : "",
-    escape(verdict.detail || (tests ? inWords(tests.counts) : verdict.on)),
+    escape(verdict.detail || (tests ? inWords(tests.counts) : verdict.subject)),
     code(again),
   ])
   return rows.length === 0 ? "" : table(["gate", "outcome", "time", "cached", "detail", "run again"], rows)

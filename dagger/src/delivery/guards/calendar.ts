@@ -28,7 +28,7 @@ export function closures({ timezone, hours, holidays, freezes }: GuardPolicy, at
       second: 0,
       millisecond: 0,
     })
-    const reason = () => `${clock(at, timezone)} is outside ${describe(hours)} (${timezone})`
+    const reason = () => `${localTime(at, timezone)} is outside ${describe(hours)} (${timezone})`
     found.push({ guard: "hours", reason, next: start > local ? leap(local, start) : tomorrow })
   }
   for (const { date, name } of holidays) {
@@ -39,13 +39,17 @@ export function closures({ timezone, hours, holidays, freezes }: GuardPolicy, at
   }
   for (const { from, to, reason } of freezes) {
     if (at < from || at >= to) continue
-    found.push({ guard: "freeze", reason: () => `frozen until ${clock(to, timezone)}: ${reason}`, next: to })
+    found.push({
+      guard: "freeze",
+      reason: () => `frozen until ${localTime(to, timezone)}: ${reason}`,
+      next: to,
+    })
   }
   return found
 }
 
 /** The first moment from one on that the calendar has nothing against, in ms since the epoch; none within {@link horizonDays} is none. */
-export function opening(policy: GuardPolicy, from: number): number | undefined {
+export function nextOpening(policy: GuardPolicy, from: number): number | undefined {
   let at = from
   while (at <= from + horizonDays * day) {
     const closed = closures(policy, at)
@@ -56,7 +60,7 @@ export function opening(policy: GuardPolicy, from: number): number | undefined {
 }
 
 /** A moment as people in a zone read it: `Friday 2026-11-27 17:12 CET`. */
-export function clock(at: number, timezone: string): string {
+export function localTime(at: number, timezone: string): string {
   const local = DateTime.fromMillis(at, { zone: timezone, locale: "en" })
   return `${local.toFormat("cccc yyyy-MM-dd HH:mm")} ${zoneName(local)}`
 }

@@ -1,5 +1,5 @@
 import { oneLine } from "../../lib/text.js"
-import { clock, closures, horizonDays, opening } from "./calendar.js"
+import { localTime, closures, horizonDays, nextOpening } from "./calendar.js"
 import type { GuardPolicy } from "./configuration.js"
 
 /** Whether the revision to deploy can work with a database as it is. */
@@ -17,7 +17,7 @@ export interface Approval {
 }
 
 /** All that guards decide by. */
-export interface Facts {
+export interface GuardInput {
   /** In ms since the epoch. */
   now: number
   /** Who deploys, as the cluster knows them. */
@@ -49,7 +49,7 @@ const skew = 5 * 60_000
 const substance = { characters: 10, different: 5 }
 
 /** Everything that is against a deploy that begins now; nothing is a yes. */
-export function refusals(policy: GuardPolicy, facts: Facts): Refusal[] {
+export function evaluateGuards(policy: GuardPolicy, facts: GuardInput): Refusal[] {
   check(facts)
   return [
     ...calendar(policy, facts.now),
@@ -65,7 +65,7 @@ export function refusals(policy: GuardPolicy, facts: Facts): Refusal[] {
  *
  * @throws Error when the reason is none that others can judge
  */
-export function override(
+export function applyOverride(
   refusals: Refusal[],
   reason: string,
 ): { overridden: Refusal[]; standing: Refusal[] } {
@@ -82,7 +82,7 @@ export function override(
 }
 
 /** The approval that a deploy may begin with, where one is needed and there is one. */
-export function approvalFor(facts: Facts, policy: GuardPolicy): Approval | undefined {
+export function approvalFor(facts: GuardInput, policy: GuardPolicy): Approval | undefined {
   check(facts)
   const rules = policy.approval
   if (!rules?.required) return undefined
@@ -90,7 +90,7 @@ export function approvalFor(facts: Facts, policy: GuardPolicy): Approval | undef
 }
 
 /** Without these, every answer below would be a yes by accident. */
-function check({ now, digests }: Facts): void {
+function check({ now, digests }: GuardInput): void {
   if (!Number.isFinite(now)) throw new Error(`the time of a deploy is ${now}; allowed: ms since the epoch`)
   if (Object.keys(digests).length === 0) throw new Error("a deploy of nothing; allowed: at least one service")
   for (const [service, digest] of Object.entries(digests)) {
@@ -102,11 +102,11 @@ function check({ now, digests }: Facts): void {
 function calendar(policy: GuardPolicy, now: number): Refusal[] {
   const closed = closures(policy, now)
   if (closed.length === 0) return []
-  const until = opening(policy, now)
+  const until = nextOpening(policy, now)
   const next =
     until === undefined
       ? `no time within ${horizonDays} days is allowed`
-      : `next at ${clock(until, policy.timezone)}`
+      : `next at ${localTime(until, policy.timezone)}`
   return closed.map(({ guard, reason }) => ({
     guard,
     reason: `${reason()}; ${next}`,
@@ -115,7 +115,7 @@ function calendar(policy: GuardPolicy, now: number): Refusal[] {
   }))
 }
 
-function approval(policy: GuardPolicy, facts: Facts): Refusal[] {
+function approval(policy: GuardPolicy, facts: GuardInput): Refusal[] {
   const rules = policy.approval
   if (!rules?.required || approvalFor(facts, policy)) return []
   const who = rules.approvers ? `one of ${rules.approvers.join(", ")}` : "somebody"
@@ -130,7 +130,7 @@ function approval(policy: GuardPolicy, facts: Facts): Refusal[] {
 /** Why an approval does not count; nothing when it does. */
 function objection(
   given: Approval,
-  { now, author, deployer, digests }: Facts,
+  { now, author, deployer, digests }: GuardInput,
   { validFor, approvers }: NonNullable<GuardPolicy["approval"]>,
   timezone: string,
 ): string | undefined {
@@ -142,8 +142,8 @@ function objection(
   // A policy that has become stricter holds for what was given before, too.
   const end = Math.min(given.expires, given.at + validFor * 1000)
   if (!Number.isFinite(end)) return "its time cannot be read"
-  if (now >= end) return `it expired at ${clock(end, timezone)}`
-  if (given.at > now + skew) return `it is dated ahead, at ${clock(given.at, timezone)}`
+  if (now >= end) return `it expired at ${localTime(end, timezone)}`
+  if (given.at > now + skew) return `it is dated ahead, at ${localTime(given.at, timezone)}`
   const others = Object.entries(digests).filter(([service, digest]) => given.digests[service] !== digest)
   return others.length > 0 ? `it is not for ${images(others)}` : undefined
 }
@@ -151,21 +151,21 @@ function objection(
 const person = (name: string) => name.normalize("NFKC").trim().toLowerCase()
 const samePerson = (one: string, other: string) => person(one) === person(other)
 
-function checks({ digests, checked }: Facts, timezone: string): Refusal[] {
+function checks({ digests, checked }: GuardInput, timezone: string): Refusal[] {
   const missing = without(digests, checked?.digests)
   if (missing.length === 0) return []
-  const last = checked ? `; it last passed at ${clock(checked.at, timezone)}, for other images` : ""
+  const last = checked ? `; it last passed at ${localTime(checked.at, timezone)}, for other images` : ""
   return [{ guard: "checks", reason: `ci has not passed for ${images(missing)}${last}`, overridable: true }]
 }
 
-function signature({ digests, signed }: Facts): Refusal[] {
+function signature({ digests, signed }: GuardInput): Refusal[] {
   const missing = without(digests, signed)
   if (missing.length === 0) return []
   return [{ guard: "signature", reason: `no verified signature of ${images(missing)}`, overridable: true }]
 }
 
 /** No policy and no reason makes a revision read what it cannot; somebody may know that it can where nothing here does. */
-function database(facts: Facts): Refusal[] {
+function database(facts: GuardInput): Refusal[] {
   return Object.entries(facts.database).flatMap(([service, found]): Refusal[] => {
     if (found.compatible === true) return []
     const known = found.compatible === false

@@ -1,7 +1,7 @@
 import { dag } from "@dagger.io/dagger"
 import { gateway, routerName } from "../../platform/cluster/router.js"
 import { images } from "../../platform/base-images.js"
-import type { Cluster, Thing } from "../../clients/kubernetes/client.js"
+import type { KubernetesApi, KubernetesObject } from "../../clients/kubernetes/client.js"
 import { revisionName } from "../../backends/manifests/labels.js"
 import { allRights, define, install } from "./controller.js"
 import {
@@ -35,9 +35,9 @@ interface Status {
 export class ArgoRollout implements Peer {
   private constructor(
     readonly service: string,
-    private readonly admin: Cluster,
-    readonly running: Thing,
-    private readonly weights: Thing,
+    private readonly admin: KubernetesApi,
+    readonly running: KubernetesObject,
+    private readonly weights: KubernetesObject,
   ) {}
 
   static async begin(ground: Ground): Promise<ArgoRollout> {
@@ -50,11 +50,11 @@ export class ArgoRollout implements Peer {
     const named = (name: string) => ({ namespace, name })
     const [stable, canary] = [`${service}-stable`, `${service}-canary`]
     const { port } = workload
-    const services: Thing[] = [stable, canary].map((name) => ({
+    const services: KubernetesObject[] = [stable, canary].map((name) => ({
       ...{ apiVersion: "v1", kind: "Service", metadata: named(name) },
       spec: { selector: spec.selector.matchLabels, ports: [{ name: "http", port, targetPort: "http" }] },
     }))
-    const weights: Thing = {
+    const weights: KubernetesObject = {
       ...{ apiVersion: traefik.apiVersion, kind: "TraefikService", metadata: named(service) },
       spec: {
         weighted: {
@@ -65,7 +65,7 @@ export class ArgoRollout implements Peer {
         },
       },
     }
-    const route: Thing = {
+    const route: KubernetesObject = {
       ...{ apiVersion: traefik.apiVersion, kind: "IngressRoute", metadata: named(service) },
       spec: {
         entryPoints: [gateway.section],
@@ -77,7 +77,7 @@ export class ArgoRollout implements Peer {
         ],
       },
     }
-    const template: Thing = {
+    const template: KubernetesObject = {
       ...{ apiVersion, kind: "AnalysisTemplate", metadata: named(service) },
       spec: {
         args: [{ name: hash }],
@@ -91,7 +91,7 @@ export class ArgoRollout implements Peer {
         })),
       },
     }
-    const rollout: Thing = {
+    const rollout: KubernetesObject = {
       ...{ apiVersion, kind: "Rollout", metadata: named(revisionName(service, revision)) },
       spec: {
         replicas: spec.replicas,
@@ -182,9 +182,9 @@ async function installArgo({ admin, publish }: Ground): Promise<void> {
   })
 }
 
-async function readTraefikKinds(admin: Cluster): Promise<void> {
+async function readTraefikKinds(admin: KubernetesApi): Promise<void> {
   const flag = "--providers.kubernetesCRD=true"
-  const address: Thing = { apiVersion: "apps/v1", kind: "Deployment", metadata: routerName }
+  const address: KubernetesObject = { apiVersion: "apps/v1", kind: "Deployment", metadata: routerName }
   await admin.apply(allRights(routerName))
   const live = await admin.read(address)
   const { template } = live?.spec as { template: { spec: { containers: { args: string[] }[] } } }

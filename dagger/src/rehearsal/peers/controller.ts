@@ -4,7 +4,7 @@ import type {
   V1Namespace,
   V1ServiceAccount,
 } from "@kubernetes/client-node"
-import type { Cluster, Thing } from "../../clients/kubernetes/client.js"
+import type { KubernetesApi, KubernetesObject } from "../../clients/kubernetes/client.js"
 import type { Plain } from "../../clients/kubernetes/manifest.js"
 import { isRunning, until } from "./peer.js"
 
@@ -19,7 +19,7 @@ export interface Controller {
   /** Files of its configuration, by name; they are below {@link configuration}. */
   files?: Record<string, string>
   /** Objects beside it. */
-  objects?: Thing[]
+  objects?: KubernetesObject[]
 }
 
 export const configuration = "/configuration"
@@ -27,11 +27,11 @@ export const configuration = "/configuration"
 export const scratch = "/tmp"
 
 /** Puts a program into the cluster, and waits until it is ready. It may be there already. */
-export async function install(admin: Cluster, controller: Controller): Promise<void> {
+export async function install(admin: KubernetesApi, controller: Controller): Promise<void> {
   const { name, files = {}, objects = [] } = controller
   const deployment = deploymentOf(controller)
   const metadata = { name, namespace: name }
-  const all: Thing[] = [
+  const all: KubernetesObject[] = [
     { apiVersion: "v1", kind: "Namespace", metadata: { name } } satisfies Plain<V1Namespace>,
     { apiVersion: "v1", kind: "ServiceAccount", metadata } satisfies Plain<V1ServiceAccount>,
     allRights(metadata),
@@ -44,7 +44,7 @@ export async function install(admin: Cluster, controller: Controller): Promise<v
 }
 
 /** All rights on the cluster, for a ServiceAccount. */
-export const allRights = (account: { name: string; namespace: string }): Thing =>
+export const allRights = (account: { name: string; namespace: string }): KubernetesObject =>
   ({
     apiVersion: "rbac.authorization.k8s.io/v1",
     kind: "ClusterRoleBinding",
@@ -95,7 +95,7 @@ export type Kinds = Record<string, string>
  * @param stated the kinds whose status is changed at an address of its own
  */
 export async function define(
-  admin: Cluster,
+  admin: KubernetesApi,
   { group, version, names, stated }: { group: string; version: string; names: Kinds; stated: string[] },
 ): Promise<void> {
   const definitions = Object.entries(names).map(([kind, plural]) => {
@@ -115,7 +115,7 @@ export async function define(
           },
         ],
       },
-    } satisfies Thing
+    } satisfies KubernetesObject
   })
   for (const definition of definitions) await admin.apply(definition)
   await until(`${group} is known`, async () => {

@@ -1,6 +1,6 @@
 import { dag } from "@dagger.io/dagger"
 import { images } from "../../platform/base-images.js"
-import type { Cluster, Thing } from "../../clients/kubernetes/client.js"
+import type { KubernetesApi, KubernetesObject } from "../../clients/kubernetes/client.js"
 import { revisionName } from "../../backends/manifests/labels.js"
 import { define, install } from "./controller.js"
 import { furnish, type Ground, host, namespace, type Peer, revision, type State, until } from "./peer.js"
@@ -19,9 +19,9 @@ export class FlaggerCanary implements Peer {
 
   private constructor(
     service: string,
-    private readonly admin: Cluster,
-    readonly running: Thing,
-    private readonly canary: Thing,
+    private readonly admin: KubernetesApi,
+    readonly running: KubernetesObject,
+    private readonly canary: KubernetesObject,
   ) {
     this.service = `${service}-primary`
   }
@@ -34,12 +34,12 @@ export class FlaggerCanary implements Peer {
     const deployment = await furnish(ground)
     const named = (name: string) => ({ namespace, name })
     const queries = queriesOf(analysis.rules, 'pod=~"{{ target }}-[0-9a-z]+-[0-9a-z]+"')
-    const templates: Thing[] = queries.map(({ rule: { metric }, query }) => ({
+    const templates: KubernetesObject[] = queries.map(({ rule: { metric }, query }) => ({
       ...{ apiVersion, kind: "MetricTemplate", metadata: named(metric) },
       spec: { provider: { type: "prometheus", address: prometheusAddress }, query },
     }))
     const interval = Math.max(least, ...rollout.steps.map(({ for: seconds }) => seconds))
-    const canary: Thing = {
+    const canary: KubernetesObject = {
       ...{ apiVersion, kind: "Canary", metadata: named(service) },
       spec: {
         targetRef: { apiVersion: "apps/v1", kind: "Deployment", name: revisionName(service, revision) },

@@ -1,4 +1,4 @@
-import type { Cluster, Thing } from "../../clients/kubernetes/client.js"
+import type { KubernetesApi, KubernetesObject } from "../../clients/kubernetes/client.js"
 import { routeObject } from "../../backends/manifests/objects.js"
 import {
   type Deployed,
@@ -17,8 +17,8 @@ import {
 export class KubectlRollout implements Peer {
   private constructor(
     readonly service: string,
-    private readonly admin: Cluster,
-    readonly running: Thing,
+    private readonly admin: KubernetesApi,
+    readonly running: KubernetesObject,
   ) {}
 
   static async begin(ground: Ground): Promise<KubectlRollout> {

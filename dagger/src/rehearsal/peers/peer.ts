@@ -2,28 +2,29 @@ import type { Container } from "@dagger.io/dagger"
 import type { V1Deployment } from "@kubernetes/client-node"
 import type { AnalysisSettings } from "../../backends/analysis/rules.js"
 import { monotonic } from "../../lib/clock.js"
-import type { Environment, Placement } from "../../configuration/deploy.js"
+import type { BackendSettings } from "../../backends/settings.js"
+import type { Environment } from "../../environments/configuration.js"
 import { digestOf } from "../../delivery/release.js"
-import type { Cluster, Thing } from "../../clients/kubernetes/client.js"
+import type { KubernetesApi, KubernetesObject } from "../../clients/kubernetes/client.js"
 import { revisionObjects } from "../../backends/manifests/objects.js"
 import type { Plain } from "../../clients/kubernetes/manifest.js"
-import type { Sight } from "../measure.js"
+import { appendChange, type RolloutSnapshot } from "../measurements/snapshot.js"
 
 /** Something else that brings an image to all traffic: the same pods, behind the same router. */
 export interface Peer {
   /** By what its pods that have traffic are found. */
   readonly service: string
   /** What has the image: another one there is a rollout. */
-  readonly running: Thing
+  readonly running: KubernetesObject
   state(): Promise<State>
 }
 
 /** What a peer works on. */
 export interface Ground {
   /** All rights on the cluster. */
-  admin: Cluster
+  admin: KubernetesApi
   environment: Environment
-  placement: Placement
+  placement: BackendSettings
   analysis: AnalysisSettings
   /** Of the revision that has all traffic at first. */
   image: string
@@ -36,7 +37,7 @@ export interface Ground {
 export const namespace = "peer"
 export const host = "peer.example.com"
 export const revision = 1
-const home: Thing = { apiVersion: "v1", kind: "Namespace", metadata: { name: namespace } }
+const home: KubernetesObject = { apiVersion: "v1", kind: "Namespace", metadata: { name: namespace } }
 
 /** Seconds that pods have to end, and that something of the cluster has to come up. */
 const patience = 120
@@ -66,17 +67,21 @@ export async function furnish(ground: Ground): Promise<Plain<V1Deployment>> {
 
 /** Changes the image and waits for what comes of it; what was seen meanwhile. */
 export async function change(
-  admin: Cluster,
+  admin: KubernetesApi,
   peer: Peer,
   image: string,
   variables: Record<string, string>,
-): Promise<Sight[]> {
+): Promise<RolloutSnapshot[]> {
   await admin.apply(candidate(peer.running, image, variables))
   return watch(() => peer.state())
 }
 
 /** The same pods of another image. */
-export function candidate(running: Thing, image: string, variables: Record<string, string>): Thing {
+export function candidate(
+  running: KubernetesObject,
+  image: string,
+  variables: Record<string, string>,
+): KubernetesObject {
   const { template } = running.spec as unknown as NonNullable<Plain<V1Deployment>["spec"]>
   const env = Object.entries(variables).map(([name, value]) => ({ name, value }))
   const containers = template.spec?.containers.map((container) => ({ ...container, image, env }))
@@ -85,7 +90,7 @@ export function candidate(running: Thing, image: string, variables: Record<strin
 }
 
 /** Returns when it is gone: the next one has the same names. */
-export async function remove(admin: Cluster): Promise<void> {
+export async function remove(admin: KubernetesApi): Promise<void> {
   await admin.delete(home)
   for (let left = patience; await admin.read(home); left--) {
     if (left === 0) throw new Error(`the namespace ${namespace} is not gone after ${patience} s`)
@@ -94,7 +99,7 @@ export async function remove(admin: Cluster): Promise<void> {
 }
 
 /** How a peer's rollout stands, and whether it is at its end. */
-export type State = Omit<Sight, "at"> & { over: boolean }
+export type State = Omit<RolloutSnapshot, "at"> & { over: boolean }
 
 /**
  * Looks at a rollout until it is at its end.
@@ -107,13 +112,12 @@ export async function watch(
   state: () => Promise<State>,
   every = look,
   limit = longest * 1000,
-): Promise<Sight[]> {
-  const sights: Sight[] = []
+): Promise<RolloutSnapshot[]> {
+  const snapshots: RolloutSnapshot[] = []
   for (const began = monotonic.now(); ;) {
     const { over, ...seen } = await state()
-    const last = sights.at(-1)
-    if (last?.phase !== seen.phase || last.weight !== seen.weight) sights.push({ at: Date.now(), ...seen })
-    if (over) return sights
+    appendChange(snapshots, seen)
+    if (over) return snapshots
     if (monotonic.now() - began >= limit) {
       throw new Error(`not over after ${limit / 1000} s: ${seen.phase}, ${seen.weight} % of requests`)
     }
@@ -134,7 +138,7 @@ export async function until(what: string, holds: () => Promise<boolean>): Promis
 }
 
 /** Whether a Deployment is there, with all its pods. */
-export async function isRunning(admin: Cluster, deployment: Thing): Promise<boolean> {
+export async function isRunning(admin: KubernetesApi, deployment: KubernetesObject): Promise<boolean> {
   const live = await admin.read(deployment)
   return live !== undefined && isComplete(live)
 }

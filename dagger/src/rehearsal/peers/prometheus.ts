@@ -1,7 +1,7 @@
 import { stringify } from "yaml"
 import { durationMetric, operatorRoutes, requestsMetric } from "../../backends/analysis/exposition.js"
 import type { Rule } from "../../backends/analysis/rules.js"
-import type { Cluster } from "../../clients/kubernetes/client.js"
+import type { KubernetesApi } from "../../clients/kubernetes/client.js"
 import { configuration, install, scratch } from "./controller.js"
 import { namespace } from "./peer.js"
 
@@ -13,7 +13,7 @@ const interval = 1
 export const prometheusAddress = `http://${name}.${name}:${port}`
 
 /** What peers take their metrics from: a Prometheus that looks at their pods. */
-export async function installPrometheus(admin: Cluster, image: string): Promise<void> {
+export async function installPrometheus(admin: KubernetesApi, image: string): Promise<void> {
   await install(admin, {
     ...{ name, image },
     args: [

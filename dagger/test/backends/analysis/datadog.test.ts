@@ -2,9 +2,14 @@ import { createServer, type IncomingMessage, type ServerResponse } from "node:ht
 import type { AddressInfo } from "node:net"
 import { afterEach, describe, expect, it } from "vitest"
 import { Datadog, type DatadogOptions } from "../../../src/backends/analysis/datadog.js"
-import type { Version } from "../../../src/backends/analysis/sources.js"
+import type { MetricsTarget } from "../../../src/backends/analysis/sources.js"
 
-const version: Version = { namespace: "production", service: "f1-backend", revision: 12, role: "candidate" }
+const version: MetricsTarget = {
+  namespace: "production",
+  service: "f1-backend",
+  revision: 12,
+  role: "candidate",
+}
 
 /** One series in the form of Datadog's documentation of GET /api/v1/query; points as [seconds, value]. */
 const series = (metric: string, tags: string[], points: [number, number | null][]) => ({
@@ -87,7 +92,7 @@ async function datadog(replies: Reply[], options: Partial<DatadogOptions> = {}, 
   })
   const next = (seconds = 10, role = version.role) => {
     clock.at += seconds * 1000
-    return source.observe({ ...version, role })
+    return source.sample({ ...version, role })
   }
   return { source, requests, pauses, next, server }
 }

@@ -1,5 +1,5 @@
 import { describe, expect, it } from "vitest"
-import type { Observation } from "../../../src/backends/analysis/observation.js"
+import type { Sample } from "../../../src/backends/analysis/sample.js"
 import { analysisSection, assess, type AnalysisSettings } from "../../../src/backends/analysis/rules.js"
 import { readConfiguration } from "../../../src/lib/document.js"
 
@@ -8,21 +8,21 @@ const settings = (yaml: string): AnalysisSettings => readConfiguration("deploy.y
 /** The platform's rules. */
 const platform = settings(`
 interval: 10s
-patience: 5m
+noDataTimeout: 5m
 rules:
   - { metric: error-rate, above: 10, for: 3m, requests: 20 }
   - { metric: p95, above: 2000, for: 5m, requests: 20 }
   - { metric: failing-pods, above: 50, for: 5m }
 `)
 const errorRate = settings(
-  `{ interval: 10s, patience: 5m, rules: [{ metric: error-rate, above: 10, for: 3m }] }`,
+  `{ interval: 10s, noDataTimeout: 5m, rules: [{ metric: error-rate, above: 10, for: 3m }] }`,
 )
 /** Each look for itself: nothing is smoothed. */
 const sharp = settings(
-  `{ interval: 10s, patience: 5m, rules: [{ metric: error-rate, above: 10, for: 3m, window: 1s }] }`,
+  `{ interval: 10s, noDataTimeout: 5m, rules: [{ metric: error-rate, above: 10, for: 3m, window: 1s }] }`,
 )
 
-const tick = (rest: Partial<Observation> = {}): Observation => ({
+const tick = (rest: Partial<Sample> = {}): Sample => ({
   at: 0,
   seconds: 10,
   requests: 100,
@@ -35,10 +35,10 @@ const good = tick()
 const bad = tick({ errors: 100 })
 const idle = tick({ requests: 0 })
 const down = tick({ requests: 0, missing: "the source is down" })
-const times = (count: number, observation: Observation) => Array<Observation>(count).fill(observation)
+const times = (count: number, observation: Sample) => Array<Sample>(count).fill(observation)
 
 /** Every assessment of a step as it goes on, each with the seconds since the first observation. */
-function course(history: Observation[], rules: AnalysisSettings, duration = 10 * 60_000) {
+function course(history: Sample[], rules: AnalysisSettings, duration = 10 * 60_000) {
   return history.map((_, index) => {
     const elapsed = history.slice(1, index + 1).reduce((sum, { seconds }) => sum + seconds * 1000, 0)
     return { at: elapsed / 1000, ...assess(history.slice(0, index + 1), rules, { elapsed, duration }) }
@@ -120,7 +120,7 @@ describe("assess", () => {
   })
 
   describe("without data", () => {
-    it("holds at first, and fails after the patience", () => {
+    it("holds at first, and fails after the timeout", () => {
       const steps = course([good, ...times(31, down)], platform, 10_000)
       expect(steps[1]).toMatchObject({
         outcome: "hold",
@@ -180,7 +180,7 @@ describe("assess", () => {
 
     it("knows of pods that fail when none of them answers", () => {
       const dead = tick({ requests: 0, missing: "no pod answers", pods: { wanted: 4, failing: 4 } })
-      const patient = { ...platform, patience: 3600 }
+      const patient = { ...platform, noDataTimeout: 3600 }
       expect(course([good, ...times(31, dead)], patient).at(-1)).toMatchObject({
         at: 310,
         outcome: "fail",
@@ -191,7 +191,7 @@ describe("assess", () => {
     it("knows nothing of pods that nobody could list", () => {
       const unknown = tick({ missing: "no answer", pods: { wanted: 0, failing: 0 } })
       const pods = settings(
-        `{ interval: 10s, patience: 5m, rules: [{ metric: failing-pods, above: 50, for: 1m }] }`,
+        `{ interval: 10s, noDataTimeout: 5m, rules: [{ metric: failing-pods, above: 50, for: 1m }] }`,
       )
       expect(assess([good, unknown], pods, over)).toMatchObject({ outcome: "hold" })
       expect(assess([tick({ pods: { wanted: 0, failing: 0 } })], pods, over).reason).toContain(
@@ -278,25 +278,26 @@ describe("the section analysis", () => {
   it("has durations in seconds, and the usual number of requests", () => {
     expect(errorRate).toEqual({
       interval: 10,
-      patience: 300,
+      noDataTimeout: 300,
       rules: [{ metric: "error-rate", above: 10, for: 180, requests: 20 }],
     })
   })
 
-  it("may have a judge", () => {
-    const judge = (more: string) => {
+  it("may have a comparison", () => {
+    const comparison = (more: string) => {
       const rules = "[{ metric: failing-pods, above: 50, for: 5m }]"
       const asked = `{ metric: p95, confidence: 98, points: 50${more} }`
-      return settings(`{ interval: 10s, patience: 5m, rules: ${rules}, judge: ${asked} }`).judge
+      return settings(`{ interval: 10s, noDataTimeout: 5m, rules: ${rules}, comparison: ${asked} }`)
+        .comparison
     }
-    expect(judge("")).toEqual({ metric: "p95", confidence: 98, points: 50, baseline: "fresh" })
-    expect(judge(", baseline: stable")).toMatchObject({ baseline: "stable" })
-    expect(() => judge(", baseline: warm")).toThrow("judge.baseline")
+    expect(comparison("")).toEqual({ metric: "p95", confidence: 98, points: 50, baseline: "fresh" })
+    expect(comparison(", baseline: stable")).toMatchObject({ baseline: "stable" })
+    expect(() => comparison(", baseline: warm")).toThrow("comparison.baseline")
   })
 
-  const rule = (text: string) => `{ interval: 10s, patience: 5m, rules: [{ ${text} }] }`
+  const rule = (text: string) => `{ interval: 10s, noDataTimeout: 5m, rules: [{ ${text} }] }`
   it.each([
-    ["{ interval: 10s, patience: 5m, rules: [] }", "rules: at least one rule"],
+    ["{ interval: 10s, noDataTimeout: 5m, rules: [] }", "rules: at least one rule"],
     [
       rule("metric: error-rate, above: 10, for: soon"),
       `rules.0.for: "soon" is no duration; it is a number and a unit`,
@@ -311,8 +312,8 @@ describe("the section analysis", () => {
     ],
     [rule("metric: p95, above: 2000, for: 5m, window: 6m"), "rules.0.window: at most as long as for"],
     [rule("metric: p95, above: 2000, for: 5m, requests: 0"), "rules.0.requests"],
-    ["{ interval: 0s, patience: 5m, rules: [] }", "interval: more than 0s"],
-    ["{ patience: 5m, rules: [] }", "interval"],
+    ["{ interval: 0s, noDataTimeout: 5m, rules: [] }", "interval: more than 0s"],
+    ["{ noDataTimeout: 5m, rules: [] }", "interval"],
   ])("refuses %s", (yaml, message) => {
     expect(() => settings(yaml)).toThrow(message)
   })

@@ -1,13 +1,13 @@
 import { describe, expect, it } from "vitest"
 import {
   PodMetrics,
-  within,
+  withTimeout,
   type PodAccess,
   type RunningPods,
-  type Version,
+  type MetricsTarget,
 } from "../../../src/backends/analysis/sources.js"
 
-const version: Version = { namespace: "staging", service: "api", revision: 3, role: "candidate" }
+const version: MetricsTarget = { namespace: "staging", service: "api", revision: 3, role: "candidate" }
 const page = (requests: number, errors = 0) =>
   `http_requests_total{method="GET",route="/",status="200"} ${requests - errors}\n` +
   `http_requests_total{method="GET",route="/",status="500"} ${errors}\n` +
@@ -29,7 +29,7 @@ class Cluster implements PodAccess {
   readonly asked: string[] = []
   readonly source = new PodMetrics(this, { now: () => this.at, limit: 50 })
 
-  pods({ namespace, service, revision, role }: Version) {
+  pods({ namespace, service, revision, role }: MetricsTarget) {
     this.asked.push(`${namespace} ${service} ${revision} ${role}`)
     return this.answer instanceof Error ? Promise.reject(this.answer) : Promise.resolve(this.answer)
   }
@@ -43,7 +43,7 @@ class Cluster implements PodAccess {
 
   observe(seconds = 10, of = version) {
     this.at += seconds * 1000
-    return this.source.observe(of)
+    return this.source.sample(of)
   }
 }
 
@@ -148,7 +148,7 @@ describe("within", () => {
           reject(new Error("given up"))
         })
       })
-    await expect(within(20, task)).rejects.toThrow("no answer within 0.02 s")
+    await expect(withTimeout(20, task)).rejects.toThrow("no answer within 0.02 s")
     expect(told).toBe("no answer within 0.02 s")
   })
 })

@@ -1,6 +1,7 @@
 import { inspect } from "node:util"
 import { describe, expect, it } from "vitest"
-import { describePlan, difference } from "../../../src/backends/manifests/diff.js"
+import { diffObject } from "../../../src/backends/manifests/diff.js"
+import { changesText } from "../../../src/delivery/plan.js"
 import { revisionObjects } from "../../../src/backends/manifests/objects.js"
 import type { Manifest } from "../../../src/clients/kubernetes/manifest.js"
 import { deploymentOf, full, release, the, workload } from "./fixtures.js"
@@ -19,7 +20,7 @@ const hidden = ["hunter2", encode("hunter2"), "correct horse", encode("correct h
 
 describe("difference", () => {
   it("says that an object is new", () => {
-    expect(difference(undefined, deploymentOf())).toEqual({
+    expect(diffObject(undefined, deploymentOf())).toEqual({
       object: "Deployment f1-staging/f1-backend-7",
       kind: "created",
       fields: [],
@@ -31,7 +32,7 @@ describe("difference", () => {
       {},
       full.replace("memory: 512Mi", "memory: 1Gi").replace("pullSecrets: [registry]", ""),
     )
-    expect(difference(deploymentOf(), changed)).toEqual({
+    expect(diffObject(deploymentOf(), changed)).toEqual({
       object: "Deployment f1-staging/f1-backend-7",
       kind: "changed",
       fields: [
@@ -47,7 +48,7 @@ describe("difference", () => {
       ...rest,
       metadata: { ...metadata, annotations: { ...metadata?.annotations, "pitwall.dev/outcome": "" } },
     }
-    expect(difference({ ...rest, metadata: { ...metadata } }, marked).fields).toEqual([
+    expect(diffObject({ ...rest, metadata: { ...metadata } }, marked).fields).toEqual([
       'metadata.annotations["pitwall.dev/outcome"]: (none) → ""',
     ])
   })
@@ -67,18 +68,18 @@ describe("difference", () => {
       },
       status: { readyReplicas: 2 },
     } as Manifest
-    expect(difference(live, deploymentOf())).toMatchObject({ kind: "unchanged", fields: [] })
+    expect(diffObject(live, deploymentOf())).toMatchObject({ kind: "unchanged", fields: [] })
   })
 
   it("never shows what is in a Secret", () => {
     const live = secretOf({ same: "hunter2", other: "hunter2", gone: "hunter2" })
     const wanted = secretOf({ same: "hunter2", other: "correct horse", fresh: "correct horse" })
-    const change = difference(live, wanted)
+    const change = diffObject(live, wanted)
     expect(change.fields).toEqual(["data.other: changed", "data.gone: removed", "data.fresh: added"])
     const shown = [
       JSON.stringify(change),
       inspect(change, { showHidden: true, depth: null }),
-      describePlan([change]),
+      changesText([change]),
     ]
     for (const value of hidden) for (const text of shown) expect(text).not.toContain(value)
   })
@@ -89,20 +90,20 @@ describe("difference", () => {
       ...live.metadata,
       annotations: { "kubectl.kubernetes.io/last-applied-configuration": JSON.stringify(live) },
     }
-    expect(difference({ ...live, metadata }, secretOf({ key: "hunter2" })).kind).toBe("unchanged")
+    expect(diffObject({ ...live, metadata }, secretOf({ key: "hunter2" })).kind).toBe("unchanged")
   })
 
   it("never shows a Secret that comes or goes as a whole", () => {
     const empty = { ...secretOf({}), data: undefined }
-    expect(difference(empty, secretOf({ key: "hunter2" })).fields).toEqual(["data.key: added"])
-    expect(difference(secretOf({ key: "hunter2" }), empty).fields).toEqual(["data.key: removed"])
+    expect(diffObject(empty, secretOf({ key: "hunter2" })).fields).toEqual(["data.key: added"])
+    expect(diffObject(secretOf({ key: "hunter2" }), empty).fields).toEqual(["data.key: removed"])
   })
 
   it("takes stringData for the data that it becomes", () => {
     const wanted = the("Secret", revisionObjects(workload(full), release({ secrets: { key: "hunter2" } })))
     const { metadata, immutable, type } = wanted
     const live = { ...secretOf({ key: "hunter2" }), metadata, immutable, type }
-    expect(difference(live, wanted)).toMatchObject({ kind: "unchanged" })
+    expect(diffObject(live, wanted)).toMatchObject({ kind: "unchanged" })
   })
 
   it("says what is new about a revision, without its number and what comes of that", () => {
@@ -119,7 +120,7 @@ describe("difference", () => {
         secrets: { ...release().secrets, jwt_secret_key: "hunter2" },
       }),
     )
-    const all = wanted.map((object, at) => difference(undefined, object, before[at]))
+    const all = wanted.map((object, at) => diffObject(undefined, object, before[at]))
     expect(all.every(({ kind }) => kind === "created")).toBe(true)
     expect(all.flatMap(({ object, fields }) => fields.map((field) => `${object}: ${field}`))).toEqual([
       "Deployment f1-staging/f1-backend-8: " +
@@ -138,7 +139,7 @@ describe("difference", () => {
       spec: { clusterIP, clusterIPs: [clusterIP], ports: [{ port, nodePort: 30_000 + revision }] },
     })
     const [before, wanted] = [service(7, "10.43.0.7", 8000), service(8, "10.43.0.8", 8001)]
-    expect(difference(undefined, wanted, before).fields).toEqual(["spec.ports[0].port: 8000 → 8001"])
+    expect(diffObject(undefined, wanted, before).fields).toEqual(["spec.ports[0].port: 8000 → 8001"])
   })
 })
 
@@ -146,11 +147,11 @@ describe("describePlan", () => {
   it("is a list that people can read", () => {
     const wanted = deploymentOf({ replicas: 3 })
     const plan = [
-      difference(undefined, secretOf({ key: "hunter2" }, 8)),
-      difference(deploymentOf(), wanted),
-      difference(wanted, wanted),
+      diffObject(undefined, secretOf({ key: "hunter2" }, 8)),
+      diffObject(deploymentOf(), wanted),
+      diffObject(wanted, wanted),
     ]
-    expect(describePlan(plan)).toBe(
+    expect(changesText(plan)).toBe(
       [
         "+ Secret f1-staging/f1-backend-8: created",
         "~ Deployment f1-staging/f1-backend-7: changed",

@@ -1,7 +1,7 @@
 import type { V1ConfigMap, V1Deployment, V1NetworkPolicy, V1Secret, V1Service } from "@kubernetes/client-node"
 import { readConfiguration } from "../../../src/lib/document.js"
 import { type Workload, workloadSection } from "../../../src/backends/manifests/configuration.js"
-import { type Release, revisionObjects } from "../../../src/backends/manifests/objects.js"
+import { type RevisionSpec, revisionObjects } from "../../../src/backends/manifests/objects.js"
 import type { Manifest, Plain } from "../../../src/clients/kubernetes/manifest.js"
 
 export const needed = `
@@ -14,7 +14,7 @@ replicas: { min: 2, max: 6, cpu: 60 }
 resources: { requests: { cpu: 250m, memory: 256Mi }, limits: { cpu: 1, memory: 512Mi } }
 termination: { preStop: 4s, drain: 6s, linger: 3s, shutdown: 10s, grace: 30s }
 environment: { REDIS_URL: "redis://redis:6379/0", WORKER_THREADS: 20 }
-volumes: [{ name: models, path: /models, claim: f1-models }, { name: scratch, path: /scratch, size: 1Gi }]
+volumes: [{ name: models, path: /models, claim: f1-models, readOnly: true }, { name: scratch, path: /scratch, size: 1Gi }]
 network:
   from: [{ namespace: router }, { cidr: 10.0.0.0/28 }]
   to:
@@ -28,7 +28,7 @@ export const workload = (yaml: string): Workload => readConfiguration("deploy.ya
 
 const digest = `sha256:${"a1".repeat(32)}`
 
-export const release = (change: Partial<Release> = {}): Release => ({
+export const release = (change: Partial<RevisionSpec> = {}): RevisionSpec => ({
   environment: "staging",
   namespace: "f1-staging",
   service: "f1-backend",
@@ -62,5 +62,5 @@ export function the<Kind extends keyof Kinds>(kind: Kind, objects: Manifest[]): 
 }
 
 /** A revision's Deployment. */
-export const deploymentOf = (change: Partial<Release> = {}, yaml = full) =>
+export const deploymentOf = (change: Partial<RevisionSpec> = {}, yaml = full) =>
   the("Deployment", revisionObjects(workload(yaml), release(change)))

@@ -3,11 +3,10 @@ import type { V1PodSpec } from "@kubernetes/client-node"
 import { dumpYaml, loadYaml } from "@kubernetes/client-node/dist/yaml.js"
 import { describe, expect, it } from "vitest"
 import { parse, stringify } from "yaml"
-import { difference } from "../../../src/backends/manifests/diff.js"
+import { diffObject } from "../../../src/backends/manifests/diff.js"
 import {
   baselineObjects,
-  ownedBy,
-  previewRoute,
+  withRevisionOwner,
   revisionObjects,
   routeObject,
   stableService,
@@ -181,6 +180,8 @@ describe("revisionObjects", () => {
     expect(named("/tmp")?.emptyDir).toEqual({ sizeLimit: "64Mi" })
     expect(named("/scratch")?.emptyDir).toEqual({ sizeLimit: "1Gi" })
     expect(named("/models")?.persistentVolumeClaim).toEqual({ claimName: "f1-models" })
+    const unwritable = container?.volumeMounts?.filter(({ readOnly }) => readOnly)
+    expect(unwritable?.map(({ mountPath }) => mountPath)).toEqual(["/run/secrets", "/models"])
   })
 
   it("spreads pods where it can, and starts them where it cannot", () => {
@@ -293,7 +294,7 @@ describe("revisionObjects", () => {
 
   it("changes of the pods only what a drain touches", () => {
     const [before, after] = [deployment, deploymentOf({}, full.replace("preStop: 4s", "preStop: 5s"))]
-    expect(difference(before, after).fields).toEqual([
+    expect(diffObject(before, after).fields).toEqual([
       "spec.template.spec.containers[0].lifecycle.preStop.sleep.seconds: 4 → 5",
     ])
   })
@@ -436,7 +437,7 @@ describe("baselineObjects", () => {
 })
 
 describe("ownedBy", () => {
-  const owned = ownedBy<Manifest>([...objects, stable], { name: "f1-backend-7", uid: "1234" })
+  const owned = withRevisionOwner<Manifest>([...objects, stable], { name: "f1-backend-7", uid: "1234" })
 
   it("gives what is the revision's own to its Deployment, and nothing that outlives it", () => {
     const owner = { apiVersion: "apps/v1", kind: "Deployment", name: "f1-backend-7", uid: "1234" }
@@ -486,6 +487,7 @@ describe("routeObject", () => {
       hostnames: ["f1.example.com"],
       rules: [
         {
+          matches: [{ path: { type: "PathPrefix", value: "/api" } }],
           backendRefs: [
             { group: "", kind: "Service", name: "f1-backend-6", port: 8000, weight: 90 },
             { group: "", kind: "Service", name: "f1-backend-7", port: 8000, weight: 10 },
@@ -495,27 +497,25 @@ describe("routeObject", () => {
     })
   })
 
+  it("lets nothing in but the API, whatever has traffic", () => {
+    const single = routeObject({
+      namespace: "f1-staging",
+      service: "api",
+      hostnames: ["api.example.com"],
+      gateway,
+      backends: [{ revision: 1, weight: 1 }],
+      port: 8000,
+    })
+    for (const { spec } of [route, single]) {
+      expect(spec.rules.map(({ matches }) => matches)).toEqual([
+        [{ path: { type: "PathPrefix", value: "/api" } }],
+      ])
+    }
+  })
+
   it("names Services that there are", () => {
     const service = the("Service", objects)
     const backend = route.spec.rules[0]?.backendRefs[1]
     expect([backend?.name, backend?.port]).toEqual([service.metadata?.name, service.spec?.ports?.[0]?.port])
-  })
-
-  it("gives a preview to one revision, which it belongs to", () => {
-    const preview = previewRoute({
-      namespace: "f1-staging",
-      service: "f1-backend",
-      revision: 7,
-      hostnames: ["f1-7.preview.example.com"],
-      gateway,
-      port: 8000,
-    })
-    expect(preview.metadata?.name).toBe("f1-backend-7")
-    expect(preview.spec.parentRefs[0]).not.toHaveProperty("sectionName")
-    expect(preview.spec.rules[0]?.backendRefs).toEqual([
-      { group: "", kind: "Service", name: "f1-backend-7", port: 8000, weight: 1 },
-    ])
-    const [owned] = ownedBy([preview], { name: "f1-backend-7", uid: "1" })
-    expect(owned?.metadata?.ownerReferences).toHaveLength(1)
   })
 })

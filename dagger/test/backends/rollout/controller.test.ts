@@ -1,16 +1,21 @@
 import { describe, expect, it } from "vitest"
-import type { Observation } from "../../../src/backends/analysis/observation.js"
-import type { MetricsSource, Version } from "../../../src/backends/analysis/sources.js"
-import type { Cluster } from "../../../src/clients/kubernetes/client.js"
+import type { Sample } from "../../../src/backends/analysis/sample.js"
+import type { MetricsSource, MetricsTarget } from "../../../src/backends/analysis/sources.js"
+import type { KubernetesApi } from "../../../src/clients/kubernetes/client.js"
 import { Revisions } from "../../../src/backends/revisions/revisions.js"
 import { accessObjects } from "../../../src/delivery/access.js"
 import { baselineName, labels, revisionName } from "../../../src/backends/manifests/labels.js"
 import { revisionObjects, stableService } from "../../../src/backends/manifests/objects.js"
 import type { RolloutSettings } from "../../../src/backends/rollout/configuration.js"
 import type { AnalysisSettings } from "../../../src/backends/analysis/rules.js"
-import { askToAbort, Controller, type Means, tidy } from "../../../src/backends/rollout/controller.js"
-import { Held, Lease } from "../../../src/backends/rollout/lease.js"
-import { type Entrance, RolloutRecord, Superseded } from "../../../src/backends/rollout/record.js"
+import {
+  requestAbort,
+  Controller,
+  type RolloutContext,
+  cleanUp,
+} from "../../../src/backends/rollout/controller.js"
+import { LeaseHeld, Lease } from "../../../src/backends/rollout/lease.js"
+import { type RouteSettings, RolloutRecord, Superseded } from "../../../src/backends/rollout/record.js"
 import { abort, isOver, type Rollout, takeOver } from "../../../src/backends/rollout/rollout.js"
 import { FakeClock } from "../../lib/fake-clock.js"
 import { FakeCluster, startup } from "../../clients/kubernetes/fake.js"
@@ -18,7 +23,7 @@ import { needed, release, workload } from "../manifests/fixtures.js"
 import { analysis, rollout, settings } from "./fixtures.js"
 
 const service = "f1-backend"
-const entrance: Entrance = {
+const entrance: RouteSettings = {
   namespace: "f1-staging",
   service,
   port: 8000,
@@ -57,13 +62,13 @@ class Traffic implements MetricsSource {
   readonly name = "fake"
   readonly errors = new Map<number, number>()
   /** Milliseconds that an answer takes, by role; 50, if not said. */
-  readonly took: Partial<Record<Version["role"], number>> = {}
+  readonly took: Partial<Record<MetricsTarget["role"], number>> = {}
   readonly asked: string[] = []
   private readonly seen = new Map<string, number>()
 
   constructor(private readonly cluster: FakeCluster) {}
 
-  observe({ revision, role }: Version): Promise<Observation> {
+  sample({ revision, role }: MetricsTarget): Promise<Sample> {
     const at = this.cluster.now()
     const key = `${role} ${revision}`
     this.asked.push(key)
@@ -95,7 +100,7 @@ class Platform {
   readonly smokes: number[] = []
   readonly probes: string[] = []
   smoke = { ok: true, reason: "it is well" }
-  judge?: NonNullable<AnalysisSettings["judge"]>
+  comparison?: NonNullable<AnalysisSettings["comparison"]>
 
   static async begin(pods = 4): Promise<Platform> {
     const platform = new Platform()
@@ -103,9 +108,9 @@ class Platform {
     const revisions = new Revisions(cluster, entrance.namespace, service)
     const { clock } = platform
     const first = rollout({ id: "r1", revision: 1, phase: "promoted", message: "first" })
-    await clock.until(revisions.bringUp(platform.objects(1), "one"))
+    await clock.until(revisions.ensure(platform.objects(1), "one"))
     await clock.until(revisions.scale(1, pods))
-    await clock.until(revisions.mark(1, "promoted"))
+    await clock.until(revisions.recordOutcome(1, "promoted"))
     await clock.until(platform.point(cluster)(1))
     await clock.until(new RolloutRecord(cluster, entrance, settings()).write(first))
     await clock.pass(startup)
@@ -119,7 +124,7 @@ class Platform {
     return revisionObjects(plan, release({ revision }))
   }
 
-  point(cluster: Cluster) {
+  point(cluster: KubernetesApi) {
     return async (revision: number) => {
       await cluster.apply(stableService({ ...entrance, revision }))
     }
@@ -143,14 +148,14 @@ class Platform {
     if (share !== (this.shares.at(-1) ?? 0)) this.shares.push(share)
   }
 
-  means(cluster: Cluster, lease: Lease, change: Partial<RolloutSettings> = {}): Means {
+  means(cluster: KubernetesApi, lease: Lease, change: Partial<RolloutSettings> = {}): RolloutContext {
     const plan = settings(change)
     return {
       ...{ cluster, lease, settings: plan, source: this.traffic, clock: this.clock },
-      analysis: { ...analysis, ...(this.judge && { judge: this.judge }) },
+      analysis: { ...analysis, ...(this.comparison && { comparison: this.comparison }) },
       record: new RolloutRecord(cluster, entrance, plan),
       revisions: new Revisions(cluster, entrance.namespace, service),
-      smoke: (revision) => {
+      smokeTest: (revision) => {
         this.smokes.push(revision)
         return Promise.resolve(this.smoke)
       },
@@ -158,10 +163,10 @@ class Platform {
         this.probes.push(`${whose} ${revision}`)
         return Promise.resolve()
       },
-      point: this.point(cluster),
-      watch: "print()",
+      routeInternalTraffic: this.point(cluster),
+      watchdogProgram: "print()",
       history: 3,
-      say: (line) => this.said.push(line),
+      log: (line) => this.said.push(line),
     }
   }
 
@@ -175,7 +180,7 @@ class Platform {
       entered,
     }: {
       who?: string
-      client?: Cluster
+      client?: KubernetesApi
       plan?: Partial<RolloutSettings>
       entered?: (rollout: Rollout) => void
     } = {},
@@ -191,11 +196,11 @@ class Platform {
     if (found && !isOver(found)) await means.record.write(takeOver(found, lease.holder, now))
     else if (found?.id === asked.id) return this.finished(found, means, lease)
     else {
-      if (asked.kind === "deploy") await means.revisions.bringUp(this.objects(2), "two")
+      if (asked.kind === "deploy") await means.revisions.ensure(this.objects(2), "two")
       await means.record.write(asked)
     }
     if (entered) {
-      means.entered = (state) => {
+      means.onStateChange = (state) => {
         entered(state)
         return Promise.resolve()
       }
@@ -205,8 +210,8 @@ class Platform {
     return end
   }
 
-  private async finished(found: Rollout, means: Means, lease: Lease): Promise<Rollout> {
-    await tidy(found, means)
+  private async finished(found: Rollout, means: RolloutContext, lease: Lease): Promise<Rollout> {
+    await cleanUp(found, means)
     await lease.release()
     return found
   }
@@ -388,7 +393,7 @@ describe("Controller", () => {
     const entered = ({ phase, step }: Rollout) => {
       if (phase !== "shifting" || step !== 1) return
       const record = new RolloutRecord(platform.cluster.client(), entrance, settings())
-      void askToAbort(record, "grace saw something", () => platform.cluster.now())
+      void requestAbort(record, "grace saw something", () => platform.cluster.now())
     }
     expect(await platform.run({}, { entered })).toMatchObject({
       phase: "aborted",
@@ -404,7 +409,7 @@ describe("Controller", () => {
       const lease = platform.cluster.get("Lease", `${service}-rollout`) ?? {}
       if (phase === "shifting") platform.cluster.merge(lease, { spec: { holderIdentity: "grace (2)" } })
     }
-    await expect(platform.run({}, { entered })).rejects.toThrow(Held)
+    await expect(platform.run({}, { entered })).rejects.toThrow(LeaseHeld)
     expect(platform.shares).toEqual([10])
   })
 
@@ -440,21 +445,21 @@ describe("Controller", () => {
     const cluster = platform.cluster.client()
     const revisions = new Revisions(cluster, entrance.namespace, service)
     for (const number of [2, 3, 4, 5, 6]) {
-      await revisions.bringUp(platform.objects(number), String(number))
-      await revisions.mark(number, "aborted")
+      await revisions.ensure(platform.objects(number), String(number))
+      await revisions.recordOutcome(number, "aborted")
     }
     const over = rollout({ phase: "promoted", revision: 6 })
-    await tidy(over, { cluster, revisions, history: 2 })
-    await tidy(over, { cluster, revisions, history: 2 })
+    await cleanUp(over, { cluster, revisions, history: 2 })
+    await cleanUp(over, { cluster, revisions, history: 2 })
     expect((await revisions.all()).map(({ number }) => number)).toEqual([6, 5, 1])
     expect(platform.cluster.get("ConfigMap", nameOf(3))).toBeUndefined()
     expect(platform.cluster.get("ConfigMap", nameOf(5))).toBeDefined()
   })
 
-  describe("judged against a fresh baseline", () => {
-    const judge = { metric: "p50", confidence: 98, points: 8, baseline: "fresh" } as const
+  describe("compared against a fresh baseline", () => {
+    const comparison = { metric: "p50", confidence: 98, points: 8, baseline: "fresh" } as const
     const long = { steps: [{ weight: 10, for: 30 }] }
-    const judged = { baseline: true } as const
+    const compared = { baseline: true } as const
     const aborted = (message: string) => ({
       phase: "aborted",
       message: expect.stringContaining(message) as string,
@@ -471,7 +476,7 @@ describe("Controller", () => {
         // What has had users still drains.
         if (phase === "promoted") expect(platform.cluster.get("Service", beside)).toBeDefined()
       }
-      expect(await platform.run(judged, { entered, plan: { steps } })).toMatchObject({ phase: "promoted" })
+      expect(await platform.run(compared, { entered, plan: { steps } })).toMatchObject({ phase: "promoted" })
       expect(seen.slice(1, 5)).toEqual([
         { [nameOf(1)]: 80, [beside]: 10, [nameOf(2)]: 10 },
         { [beside]: 50, [nameOf(2)]: 50 },
@@ -490,23 +495,23 @@ describe("Controller", () => {
         pods[`${phase} ${step}`] = [platform.replicas(2), platform.cluster.serving(beside)]
         if (phase === "verifying") platform.cluster.merge(deployment(1), { spec: { replicas: 6 } })
       }
-      await platform.run(judged, { entered })
+      await platform.run(compared, { entered })
       expect(pods).toMatchObject({ "verifying 0": [4, 4], "shifting 0": [6, 6], "shifting 1": [6, 6] })
       platform.expectOn(2, 1, 6)
     })
 
     it("is held against that, and not against pods with warm caches", async () => {
       const platform = await Platform.begin()
-      platform.judge = judge
+      platform.comparison = comparison
       Object.assign(platform.traffic.took, { stable: 5, baseline: 50, candidate: 50 })
-      expect(await platform.run(judged, { plan: long })).toMatchObject({ phase: "promoted" })
+      expect(await platform.run(compared, { plan: long })).toMatchObject({ phase: "promoted" })
       expect(platform.traffic.asked).toContain("baseline 2")
       expect(platform.traffic.asked).not.toContain("stable 1")
     })
 
     it("is warmed up as its baseline is, by the same requests", async () => {
       const platform = await Platform.begin()
-      await platform.run(judged)
+      await platform.run(compared)
       const often = (whose: string) => platform.probes.filter((probe) => probe === `${whose} 2`).length
       expect(often("revision")).toBeGreaterThan(0)
       expect(often("baseline")).toBe(often("revision"))
@@ -517,7 +522,7 @@ describe("Controller", () => {
 
     it("is held against the stable revision without one, whatever the settings say by now", async () => {
       const platform = await Platform.begin()
-      platform.judge = judge
+      platform.comparison = comparison
       Object.assign(platform.traffic.took, { stable: 5, baseline: 50, candidate: 50 })
       expect(await platform.run({}, { plan: long })).toMatchObject(aborted("p50 is 45 ms above"))
       expect(platform.traffic.asked).not.toContain("baseline 2")
@@ -525,9 +530,9 @@ describe("Controller", () => {
 
     it("is taken back when it is slower, and nothing is left of it", async () => {
       const platform = await Platform.begin()
-      platform.judge = judge
+      platform.comparison = comparison
       platform.traffic.took.candidate = 130
-      expect(await platform.run(judged, { plan: long })).toMatchObject(
+      expect(await platform.run(compared, { plan: long })).toMatchObject(
         aborted("p50 is 80 ms above the baseline's"),
       )
       expect(platform.shares).toEqual([10, 0])
@@ -540,9 +545,9 @@ describe("Controller", () => {
     ] as const)("gets no users without a baseline: one that is %s", async (health, message) => {
       const platform = await Platform.begin()
       platform.cluster.health.set(beside, health)
-      const end = await platform.run(judged)
+      const end = await platform.run(compared)
       expect(end).toMatchObject(aborted(message))
-      expect(end.message).toContain("make room for them, or set the judge's baseline: stable")
+      expect(end.message).toContain("make room for them, or set the comparison's baseline: stable")
       expect(platform.shares).toEqual([])
       platform.expectOn(1, 2)
     })
@@ -558,7 +563,9 @@ describe("Controller", () => {
         }
         if (phase === "aborting") expect(platform.clock.now() - ended).toBeLessThanOrEqual(1000)
       }
-      expect(await platform.run(judged, { entered })).toMatchObject(aborted("pods of its baseline is ready"))
+      expect(await platform.run(compared, { entered })).toMatchObject(
+        aborted("pods of its baseline is ready"),
+      )
       expect(platform.shares).toEqual([10, 0])
     })
 
@@ -576,12 +583,12 @@ describe("Controller", () => {
           patch as Record<string, unknown>,
         )
       }
-      const first = platform.deploy(judged, { client, entered })
+      const first = platform.deploy(compared, { client, entered })
       await platform.clock.until(Promise.race([first, client.dead]))
       await platform.clock.pass(60_000)
       expect(platform.routed).toEqual({ [nameOf(1)]: 100 })
       expect(platform.cluster.get("Deployment", beside)).toBeDefined()
-      const back = await platform.run(judged, { who: "grace" })
+      const back = await platform.run(compared, { who: "grace" })
       expect(back).toMatchObject({ phase: "aborted", message: "unattended" })
       platform.expectOn(1, 2)
     })
@@ -593,10 +600,10 @@ describe("Controller", () => {
       const entered = ({ phase }: Rollout) => {
         if (phase === "aborted") client.kill()
       }
-      const first = platform.deploy(judged, { client, entered })
+      const first = platform.deploy(compared, { client, entered })
       await platform.clock.until(Promise.race([first, client.dead]))
       expect(platform.cluster.get("Deployment", beside)).toBeDefined()
-      await platform.run(judged, { who: "grace" })
+      await platform.run(compared, { who: "grace" })
       platform.expectOn(1, 2)
     })
   })

@@ -23,7 +23,7 @@ export const analysis: AnalysisSettings = readConfiguration(
   "deploy.yaml",
   `
 interval: 2s
-patience: 20s
+noDataTimeout: 20s
 rules:
   - { metric: error-rate, above: 10, for: 4s }
   - { metric: failing-pods, above: 50, for: 4s }

@@ -1,5 +1,5 @@
 import { describe, expect, it } from "vitest"
-import { Held, Lease, leaseName, leaseSeconds } from "../../../src/backends/rollout/lease.js"
+import { LeaseHeld, Lease, leaseName, leaseSeconds } from "../../../src/backends/rollout/lease.js"
 import { FakeClock } from "../../lib/fake-clock.js"
 import { FakeCluster } from "../../clients/kubernetes/fake.js"
 
@@ -34,7 +34,7 @@ describe("Lease", () => {
     const { clock, take } = begin()
     const first = await clock.until(take("ada"))
     const second = clock.until(take("ada"))
-    await expect(second).rejects.toThrow(Held)
+    await expect(second).rejects.toThrow(LeaseHeld)
     await expect(second).rejects.toThrow(`api is being deployed by ${first.holder} since 2026-03-02T10:00:00`)
     // The first sign of life is enough to know.
     expect(clock.now()).toBeLessThan(leaseSeconds * 1000)
@@ -99,6 +99,6 @@ describe("Lease", () => {
     const results = await clock.until(Promise.allSettled([take("ada"), take("grace")]))
     expect(results.map(({ status }) => status).sort()).toEqual(["fulfilled", "rejected"])
     const [refused] = results.filter((result) => result.status === "rejected")
-    expect(refused?.reason).toBeInstanceOf(Held)
+    expect(refused?.reason).toBeInstanceOf(LeaseHeld)
   })
 })

@@ -1,10 +1,10 @@
 import { describe, expect, it } from "vitest"
 import {
-  type Entrance,
+  type RouteSettings,
   fromAnnotations,
   RolloutRecord,
-  stableOf,
-  stateName,
+  settledRevision,
+  stateAnnotation,
   Superseded,
   toAnnotations,
 } from "../../../src/backends/rollout/record.js"
@@ -13,7 +13,7 @@ import { FakeClock } from "../../lib/fake-clock.js"
 import { FakeCluster } from "../../clients/kubernetes/fake.js"
 import { rollout, settings } from "./fixtures.js"
 
-const entrance: Entrance = {
+const entrance: RouteSettings = {
   namespace: "f1-staging",
   service: "f1-backend",
   port: 8000,
@@ -111,10 +111,10 @@ describe("RolloutRecord", () => {
   it("takes traffic as it finds it when its annotations were taken away", async () => {
     const { cluster, record, route, weights } = begin()
     await record().write(rollout({ phase: "shifting" }))
-    cluster.merge(route(), { metadata: { annotations: { [stateName]: null } } })
+    cluster.merge(route(), { metadata: { annotations: { [stateAnnotation]: null } } })
     const mine = record()
     const found = await mine.read()
-    expect(stableOf(found)).toBe(1)
+    expect(settledRevision(found)).toBe(1)
     await mine.write(rollout({ id: "next", revision: 3 }))
     expect(weights()).toEqual({ "f1-backend-1": 100 })
   })
@@ -124,7 +124,7 @@ describe("RolloutRecord", () => {
     ["50, of which the stable revision has none by itself", 1, "1", 1],
     ["60", 2, "1", 2],
   ])("takes a baseline's traffic for the stable revision's at %s", async (_, step, home, stable) => {
-    expect(stableOf(await unannotated(step, home))).toBe(stable)
+    expect(settledRevision(await unannotated(step, home))).toBe(stable)
   })
 
   it("does not guess whose a baseline's traffic was", async () => {
@@ -148,7 +148,7 @@ describe("RolloutRecord", () => {
       })
     }
     cluster.merge(cluster.get("HTTPRoute", "f1-backend") ?? {}, {
-      metadata: { annotations: { [stateName]: null } },
+      metadata: { annotations: { [stateAnnotation]: null } },
     })
     return record.read()
   }
@@ -190,9 +190,9 @@ describe("fromAnnotations", () => {
       /phase: Invalid option/,
     ],
   ])("says what is wrong with %s", (_, text, message) => {
-    expect(() => fromAnnotations({ [stateName]: text })).toThrow(message)
-    expect(() => fromAnnotations({ [stateName]: text })).toThrow(
-      `the annotation ${stateName} of the HTTPRoute cannot be read`,
+    expect(() => fromAnnotations({ [stateAnnotation]: text })).toThrow(message)
+    expect(() => fromAnnotations({ [stateAnnotation]: text })).toThrow(
+      `the annotation ${stateAnnotation} of the HTTPRoute cannot be read`,
     )
   })
 
@@ -201,7 +201,7 @@ describe("fromAnnotations", () => {
       '{"id":"r2","service":"f1-backend","strategy":"canary","kind":"deploy","revision":2,"stable":1,' +
       '"digest":"sha256:b2","phase":"shifting","step":1,"since":5,"began":1,"by":"ada","author":"grace",' +
       '"reason":"release","message":"50 % of traffic","controller":"ada (1)"}'
-    expect(fromAnnotations({ [stateName]: old })).toEqual(JSON.parse(old))
+    expect(fromAnnotations({ [stateAnnotation]: old })).toEqual(JSON.parse(old))
   })
 
   it("knows none where there is none", () => {
@@ -219,10 +219,10 @@ describe("stableOf", () => {
     ["settling", undefined],
     ["aborting", undefined],
   ] as const)("is, when a rollout is %s, %s", (phase, stable) => {
-    expect(stableOf(rollout({ phase }))).toBe(stable)
+    expect(settledRevision(rollout({ phase }))).toBe(stable)
   })
 
   it("is none without a rollout", () => {
-    expect(stableOf(undefined)).toBeUndefined()
+    expect(settledRevision(undefined)).toBeUndefined()
   })
 })

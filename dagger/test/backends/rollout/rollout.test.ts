@@ -1,19 +1,19 @@
 import { describe, expect, it } from "vitest"
+import { strategies } from "../../../src/delivery/strategy.js"
 import type { Assessment } from "../../../src/backends/analysis/rules.js"
 import {
   abort,
-  advance,
-  analysisOf,
-  backends,
-  type Facts,
+  nextState,
+  analysisDuration,
+  trafficSplit,
+  type RolloutSnapshot,
   isExposed,
-  isJudgedAfresh,
+  usesFreshBaseline,
   isOver,
   needsBaseline,
   type Phase,
   phases,
   type Rollout,
-  strategies,
   takeOver,
 } from "../../../src/backends/rollout/rollout.js"
 import { analysis, rollout, settings } from "./fixtures.js"
@@ -23,18 +23,18 @@ const after = (seconds: number) => began + seconds * 1000
 const up = { wanted: 3, ready: 3, serving: 3 }
 const none = { wanted: 3, ready: 0, serving: 0 }
 const says = (outcome: Assessment["outcome"]): Assessment => ({ outcome, reason: `it is ${outcome}` })
-const well: Facts = {
+const well: RolloutSnapshot = {
   candidate: up,
-  guarded: true,
-  smoke: { ok: true, reason: "it is well" },
+  watchdogReady: true,
+  smokeTest: { ok: true, reason: "it is well" },
   assessment: says("pass"),
 }
 const next = (
   change: Partial<Rollout>,
-  facts: Partial<Facts> = {},
+  facts: Partial<RolloutSnapshot> = {},
   seconds = 1,
   plan = settings(),
-): Rollout => advance(rollout(change), { ...well, ...facts }, plan, after(seconds))
+): Rollout => nextState(rollout(change), { ...well, ...facts }, plan, after(seconds))
 
 /** The first rollout of a service. */
 function firstOf(state: Rollout): Rollout {
@@ -49,9 +49,9 @@ const states: Rollout[] = phases.flatMap((phase) =>
     (["deploy", "rollback"] as const).flatMap((kind) =>
       [0, 1].flatMap((step) => {
         const state = rollout({ phase, strategy, kind, step })
-        const judged =
+        const compared =
           strategy === "canary" && kind === "deploy" ? [{ ...state, baseline: true as const }] : []
-        return phase === "shifting" ? [state, ...judged] : [state, firstOf(state), ...judged]
+        return phase === "shifting" ? [state, ...compared] : [state, firstOf(state), ...compared]
       }),
     ),
   ),
@@ -61,18 +61,18 @@ const named = states.map((state): [string, Rollout] => {
   const first = stable === undefined ? " the first" : ""
   return [`${phase} ${strategy} ${kind} ${step}${first}${baseline ? " with a baseline" : ""}`, state]
 })
-const candidates: Facts["candidate"][] = [
+const candidates: RolloutSnapshot["candidate"][] = [
   up,
   { wanted: 3, ready: 1, serving: 1 },
   { wanted: 3, ready: 0, serving: 0 },
-  { wanted: 3, ready: 0, serving: 0, broken: "pod-1: it ended with exit code 1, 2 times" },
+  { wanted: 3, ready: 0, serving: 0, failure: "pod-1: it ended with exit code 1, 2 times" },
   { wanted: 0, ready: 0, serving: 0 },
 ]
-const everyFacts: Facts[] = candidates.flatMap((candidate) =>
+const everyFacts: RolloutSnapshot[] = candidates.flatMap((candidate) =>
   [
-    { guarded: true },
-    { guarded: false },
-    ...candidates.map((baseline) => ({ guarded: true, baseline })),
+    { watchdogReady: true },
+    { watchdogReady: false },
+    ...candidates.map((baseline) => ({ watchdogReady: true, baseline })),
   ].flatMap((rest) =>
     [undefined, { ok: true, reason: "well" }, { ok: false, reason: "its database is down" }].flatMap(
       (smoke) =>
@@ -86,7 +86,7 @@ const everyFacts: Facts[] = candidates.flatMap((candidate) =>
 )
 
 describe("advance", () => {
-  it.each<[string, Partial<Rollout>, Partial<Facts>, number, Phase, number, string]>([
+  it.each<[string, Partial<Rollout>, Partial<RolloutSnapshot>, number, Phase, number, string]>([
     [
       "goes on when all pods are ready",
       { phase: "preparing" },
@@ -117,7 +117,7 @@ describe("advance", () => {
     [
       ...(["gives up at once on what is broken", { phase: "preparing" }] as const),
       ...([
-        { candidate: { ...up, ready: 0, broken: "ImagePullBackOff" } },
+        { candidate: { ...up, ready: 0, failure: "ImagePullBackOff" } },
         1,
         "aborting",
         0,
@@ -126,13 +126,13 @@ describe("advance", () => {
     ],
     [
       ...(["stops at a failing smoke test", { phase: "verifying" }] as const),
-      ...([{ smoke: { ok: false, reason: "no database" } }, 1, "aborting", 0, "no database"] as const),
+      ...([{ smokeTest: { ok: false, reason: "no database" } }, 1, "aborting", 0, "no database"] as const),
     ],
-    ["needs the watch", { phase: "verifying" }, { guarded: false }, 59, "verifying", 0, "asked for"],
+    ["needs the watch", { phase: "verifying" }, { watchdogReady: false }, 59, "verifying", 0, "asked for"],
     [
       ...(["does not wait for the watch for ever", { phase: "verifying" }] as const),
       ...([
-        { guarded: false },
+        { watchdogReady: false },
         60,
         "aborting",
         0,
@@ -193,7 +193,7 @@ describe("advance", () => {
     ],
     [
       ...(["takes a canary without pods back at once", { phase: "shifting" }] as const),
-      ...([{ candidate: { wanted: 3, ready: 0, serving: 0, broken: "pod-1: killed" } }, 1] as const),
+      ...([{ candidate: { wanted: 3, ready: 0, serving: 0, failure: "pod-1: killed" } }, 1] as const),
       ...(["aborting", 0, "none of 3 pods is ready; pod-1: killed"] as const),
     ],
     [
@@ -233,7 +233,7 @@ describe("advance", () => {
     expect(now.since).toBe(moved ? after(seconds) : began)
   })
 
-  it.each<[string, Partial<Rollout>, Facts["baseline"], number, Phase, string]>([
+  it.each<[string, Partial<Rollout>, RolloutSnapshot["baseline"], number, Phase, string]>([
     ["is there", { phase: "preparing" }, up, 1, "verifying", "3 of 3 pods are ready"],
     ["is not there yet", { phase: "preparing" }, { ...up, ready: 2 }, 59, "preparing", "asked for"],
     [
@@ -241,7 +241,7 @@ describe("advance", () => {
       /^2 of 3 pods of its baseline were ready after 60 s; .*: make room for them, or set .* baseline: stable$/,
     ],
     [
-      ...(["is broken", { phase: "preparing" }, { ...up, ready: 0, broken: "OOM" }, 1, "aborting"] as const),
+      ...(["is broken", { phase: "preparing" }, { ...up, ready: 0, failure: "OOM" }, 1, "aborting"] as const),
       /^its baseline: OOM; it takes as many pods again/,
     ],
     ["was not looked at", { phase: "preparing" }, undefined, 1, "preparing", "asked for"],
@@ -259,7 +259,7 @@ describe("advance", () => {
       ...(["lost all, and has no users any more", { phase: "promoting" }, none, 1] as const),
       ...(["settling", "it is pass"] as const),
     ],
-  ] as [string, Partial<Rollout>, Facts["baseline"], number, Phase, string][])(
+  ] as [string, Partial<Rollout>, RolloutSnapshot["baseline"], number, Phase, string][])(
     "minds a baseline that %s",
     (_, change, baseline, seconds, phase, message) => {
       const now = next({ ...change, baseline: true }, baseline && { baseline }, seconds)
@@ -269,44 +269,46 @@ describe("advance", () => {
   )
 
   it("gives a first revision, and one that was proven, all traffic without steps", () => {
-    expect(advance(firstOf(rollout({ phase: "verifying" })), well, settings(), after(1)).phase).toBe(
+    expect(nextState(firstOf(rollout({ phase: "verifying" })), well, settings(), after(1)).phase).toBe(
       "promoting",
     )
-    const { candidate, guarded } = well
-    const unmeasured = { candidate, guarded }
+    const { candidate, watchdogReady: watchdogReady } = well
+    const unmeasured = { candidate, watchdogReady }
     expect(next({ phase: "verifying", kind: "rollback" }).phase).toBe("promoting")
     expect(
-      advance(rollout({ phase: "promoting", kind: "rollback" }), unmeasured, settings(), after(1)).phase,
+      nextState(rollout({ phase: "promoting", kind: "rollback" }), unmeasured, settings(), after(1)).phase,
     ).toBe("settling")
   })
 
   it("does not wait for users of a first revision", () => {
-    const { candidate, guarded } = well
+    const { candidate, watchdogReady: watchdogReady } = well
     const first = firstOf(rollout({ phase: "promoting" }))
-    expect(advance(first, { candidate, guarded }, settings(), after(1)).phase).toBe("settling")
-    expect(analysisOf(first, settings())).toBe(0)
-    expect(analysisOf(rollout({ phase: "promoting" }), settings())).toBeGreaterThan(0)
+    expect(nextState(first, { candidate, watchdogReady: watchdogReady }, settings(), after(1)).phase).toBe(
+      "settling",
+    )
+    expect(analysisDuration(first, settings())).toBe(0)
+    expect(analysisDuration(rollout({ phase: "promoting" }), settings())).toBeGreaterThan(0)
   })
 
   it("has a rollback wait for pods and for a smoke test", () => {
-    const { candidate, guarded } = well
-    const untested = { candidate, guarded }
+    const { candidate, watchdogReady: watchdogReady } = well
+    const untested = { candidate, watchdogReady }
     const back = rollout({ phase: "verifying", kind: "rollback" })
-    expect(advance(back, untested, settings(), after(1))).toBe(back)
-    expect(advance(back, { ...well, candidate: { ...up, ready: 2 } }, settings(), after(1))).toBe(back)
+    expect(nextState(back, untested, settings(), after(1))).toBe(back)
+    expect(nextState(back, { ...well, candidate: { ...up, ready: 2 } }, settings(), after(1))).toBe(back)
   })
 
   it("does not promote a canary whose steps were taken out of the configuration", () => {
     const now = next({ phase: "shifting", step: 1 }, {}, 1, settings({ steps: [{ weight: 10, for: 6 }] }))
     expect(now).toMatchObject({ phase: "aborting", message: expect.stringContaining("no step 2") as string })
-    expect(backends(rollout({ phase: "shifting", step: 5 }), settings())).toEqual([
+    expect(trafficSplit(rollout({ phase: "shifting", step: 5 }), settings())).toEqual([
       { revision: 1, weight: 100 },
     ])
   })
 
   it("leaves a state as it is while there is nothing to decide", () => {
     const waiting = rollout({ phase: "shifting" })
-    expect(advance(waiting, { ...well, assessment: says("wait") }, settings(), after(1))).toBe(waiting)
+    expect(nextState(waiting, { ...well, assessment: says("wait") }, settings(), after(1))).toBe(waiting)
   })
 
   it.each(named)(
@@ -324,11 +326,12 @@ describe("advance", () => {
       }
       const wrong = everyFacts.flatMap((facts) =>
         [0, 1, 10, 1000].flatMap((seconds) => {
-          const now = advance(state, facts, settings(), after(seconds))
+          const now = nextState(state, facts, settings(), after(seconds))
           const allowed = [state.phase, "aborting", ...forward[state.phase]].includes(now.phase)
           const same = now.id === state.id && now.revision === state.revision && now.stable === state.stable
           const onward = now !== state && now.phase !== "aborting"
-          const unproven = onward && analysisOf(state, settings()) > 0 && facts.assessment?.outcome !== "pass"
+          const unproven =
+            onward && analysisDuration(state, settings()) > 0 && facts.assessment?.outcome !== "pass"
           // Nobody is sent to a baseline that was not seen with all of its pods.
           const { ready, wanted } = facts.baseline ?? { ready: 0, wanted: 1 }
           const short = onward && needsBaseline(state) && ready < wanted
@@ -344,7 +347,7 @@ describe("advance", () => {
     const seen = zones.map((shift) =>
       phases.map((phase) => {
         const state = rollout({ phase, since: began + shift })
-        const { since, ...now } = advance(state, well, settings(), after(5) + shift)
+        const { since, ...now } = nextState(state, well, settings(), after(5) + shift)
         return { ...now, since: since - shift }
       }),
     )
@@ -354,7 +357,7 @@ describe("advance", () => {
 
 describe("backends", () => {
   it.each(named)("sum to 100 in %s, or to nothing where there is nothing proven", (_, state) => {
-    const shares = backends(state, settings())
+    const shares = trafficSplit(state, settings())
     const sum = shares.reduce((total, { weight }) => total + weight, 0)
     const unborn = state.stable === undefined && sum === 0
     expect(unborn || sum === 100).toBe(true)
@@ -362,11 +365,11 @@ describe("backends", () => {
   })
 
   it("shares as the step says", () => {
-    expect(backends(rollout({ phase: "shifting", step: 1 }), settings())).toEqual([
+    expect(trafficSplit(rollout({ phase: "shifting", step: 1 }), settings())).toEqual([
       { revision: 1, weight: 50 },
       { revision: 2, weight: 50 },
     ])
-    expect(backends(rollout({ phase: "shifting", strategy: "blue-green" }), settings())).toEqual([
+    expect(trafficSplit(rollout({ phase: "shifting", strategy: "blue-green" }), settings())).toEqual([
       { revision: 1, weight: 100 },
     ])
   })
@@ -377,7 +380,7 @@ describe("backends", () => {
     [60, { baseline: 40, candidate: 60 }],
     [99, { baseline: 1, candidate: 99 }],
   ])("gives a baseline at %s % as much as the candidate, as far as there is as much", (weight, shares) => {
-    const all = backends(
+    const all = trafficSplit(
       rollout({ phase: "shifting", baseline: true }),
       settings({ steps: [{ weight, for: 6 }] }),
     )
@@ -387,25 +390,25 @@ describe("backends", () => {
   })
 
   it.each(named.filter(([, { phase }]) => phase !== "shifting"))("have no baseline in %s", (_, state) => {
-    expect(backends(state, settings()).filter(({ baseline }) => baseline)).toEqual([])
+    expect(trafficSplit(state, settings()).filter(({ baseline }) => baseline)).toEqual([])
   })
 })
 
 describe("isJudgedAfresh", () => {
-  const judge = { metric: "p95", confidence: 98, points: 50, baseline: "fresh" } as const
+  const comparison = { metric: "p95", confidence: 98, points: 50, baseline: "fresh" } as const
 
-  it("is where traffic is shared, and a judge asks for it", () => {
-    expect(isJudgedAfresh(rollout(), { ...analysis, judge })).toBe(true)
+  it("is where traffic is shared, and a comparison asks for it", () => {
+    expect(usesFreshBaseline(rollout(), { ...analysis, comparison })).toBe(true)
   })
 
   it.each([
-    ["a judge", rollout(), undefined],
-    ["a judge that wants it", rollout(), { ...judge, baseline: "stable" } as const],
-    ["steps", rollout({ strategy: "blue-green" }), judge],
-    ["anything to prove", rollout({ kind: "rollback" }), judge],
-    ["a stable revision", firstOf(rollout()), judge],
+    ["a comparison", rollout(), undefined],
+    ["a comparison that wants it", rollout(), { ...comparison, baseline: "stable" } as const],
+    ["steps", rollout({ strategy: "blue-green" }), comparison],
+    ["anything to prove", rollout({ kind: "rollback" }), comparison],
+    ["a stable revision", firstOf(rollout()), comparison],
   ])("is not without %s", (_, state, asked) => {
-    expect(isJudgedAfresh(state, { ...analysis, ...(asked && { judge: asked }) })).toBe(false)
+    expect(usesFreshBaseline(state, { ...analysis, ...(asked && { comparison: asked }) })).toBe(false)
   })
 })
 
@@ -418,17 +421,17 @@ describe("abort", () => {
     }
     expect(back).toMatchObject({ phase: "aborting", since: after(9), message: "an operator asked" })
     const home = state.stable === undefined ? [] : [{ revision: state.stable, weight: 100 }]
-    expect(backends(back, settings())).toEqual(home)
-    const over = advance(back, well, settings(), after(9 + 3))
+    expect(trafficSplit(back, settings())).toEqual(home)
+    const over = nextState(back, well, settings(), after(9 + 3))
     expect(over.phase).toBe("aborted")
-    expect(backends(over, settings())).toEqual(home)
+    expect(trafficSplit(over, settings())).toEqual(home)
   })
 })
 
 describe("takeOver", () => {
   it.each(named)("leaves traffic of %s as it is, and begins its analysis again", (_, state) => {
     const taken = takeOver(state, "grace (2)", after(3600))
-    expect(backends(taken, settings())).toEqual(backends(state, settings()))
+    expect(trafficSplit(taken, settings())).toEqual(trafficSplit(state, settings()))
     expect(taken).toEqual({ ...state, controller: "grace (2)", since: taken.since })
     const measured = state.phase === "preparing" || state.phase === "verifying" || isExposed(state)
     expect(taken.since).toBe(measured ? after(3600) : began)
@@ -437,6 +440,6 @@ describe("takeOver", () => {
   it("does not let pods be late that nobody waited for", () => {
     const taken = takeOver(rollout({ phase: "preparing" }), "grace (2)", after(3600))
     const facts = { ...well, candidate: { ...up, ready: 1 } }
-    expect(advance(taken, facts, settings(), after(3601))).toBe(taken)
+    expect(nextState(taken, facts, settings(), after(3601))).toBe(taken)
   })
 })

@@ -10,7 +10,7 @@ export function sample(name: string): string {
 export function verdict(gate: string, outcome: Outcome = "passed", rest: Partial<Verdict> = {}): Verdict {
   return {
     gate,
-    on: "unit tests",
+    subject: "unit tests",
     outcome,
     seconds: 12.34,
     cached: false,

@@ -33,7 +33,7 @@ describe("summaryMarkdown", () => {
 
   it("begins with the verdict", () => {
     expect(text.split("\n")[0]).toBe(
-      "# ❌ Failed: api:test, api:sast (of 6 gates). Could not run: web:image. Put right what the output names, then run again. Skipped: api:snyk.",
+      "# ❌ Failed: api:test, api:sast (of 6 gates). Could not run: web:image. Fix the cause that the output names, then run again. Skipped: api:snyk.",
     )
     expect(text).toContain("revision `0123456789ab` · 2026-03-01 12:00 UTC · 1 min 02 s")
   })
@@ -71,7 +71,7 @@ describe("summaryMarkdown", () => {
 
   it("lets no name or output out of its place", () => {
     const text = markdown(
-      gateResult(hostile, "failed", {}, { on: hostile, detail: hostile, output: hostile }),
+      gateResult(hostile, "failed", {}, { subject: hostile, detail: hostile, output: hostile }),
     )
     const [, ...outside] = text.split(/^`{4}text\n[^]*?^`{4}$/m)
     expect(text).toMatch(/^`{4}text$/m)

@@ -1,10 +1,10 @@
 import { describe, expect, it } from "vitest"
 import {
   approvalFor,
-  override,
-  refusals,
+  applyOverride,
+  evaluateGuards,
   type Approval,
-  type Facts,
+  type GuardInput,
 } from "../../../src/delivery/guards/guards.js"
 import { at, iso, policy } from "./policy.js"
 
@@ -16,7 +16,7 @@ const [api, backend, other] = ["a", "b", "c"].map((digit) => `sha256:${digit.rep
 const now = at("2026-11-26T10:00Z")
 const hour = 3_600_000
 
-const facts = (more: Partial<Facts> = {}): Facts => ({
+const facts = (more: Partial<GuardInput> = {}): GuardInput => ({
   now,
   deployer: "dora",
   author: "alan",
@@ -52,17 +52,17 @@ const needsApproval = policy("approval: { required: true, validFor: 24h, approve
 
 describe("refusals", () => {
   it("is nothing when all holds", () => {
-    expect(refusals(production, facts(open))).toEqual([])
+    expect(evaluateGuards(production, facts(open))).toEqual([])
   })
 
   it("is nothing where there are no guards", () => {
     const bare = facts({ checked: undefined, approvals: [], now: at("2026-11-28T02:00Z"), database: {} })
-    expect(refusals(policy("{}"), bare)).toEqual([])
-    expect(refusals(policy("approval: { required: false, validFor: 24h }"), bare)).toEqual([])
+    expect(evaluateGuards(policy("{}"), bare)).toEqual([])
+    expect(evaluateGuards(policy("approval: { required: false, validFor: 24h }"), bare)).toEqual([])
   })
 
   it("are all of them, each with what to do", () => {
-    const found = refusals(
+    const found = evaluateGuards(
       production,
       facts({
         now: at("2026-12-25T02:05Z"),
@@ -122,7 +122,7 @@ describe("refusals", () => {
 
   it("says so when no time is allowed", () => {
     const closed = policy("freezes: [{ from: 2026-01-01T00:00Z, to: 2030-01-01T00:00Z, reason: Sold }]")
-    expect(refusals(closed, facts())).toEqual([
+    expect(evaluateGuards(closed, facts())).toEqual([
       {
         guard: "freeze",
         reason: "frozen until Tuesday 2030-01-01 00:00 UTC: Sold; no time within 366 days is allowed",
@@ -133,20 +133,23 @@ describe("refusals", () => {
 
   it("names the service that ci has not looked at", () => {
     const rules = policy("timezone: Europe/Rome\nchecks: required")
-    const [found] = refusals(rules, facts({ checked: { digests: [backend], at: now - hour } }))
+    const [found] = evaluateGuards(rules, facts({ checked: { digests: [backend], at: now - hour } }))
     expect(found?.reason).toBe(
       "ci has not passed for api@sha256:aaaaaaaaaaaa; it last passed at Thursday 2026-11-26 10:00 CET, for other images",
     )
-    expect(refusals(rules, facts({ checked: { digests: [backend, api], at: now } }))).toEqual([])
+    expect(evaluateGuards(rules, facts({ checked: { digests: [backend, api], at: now } }))).toEqual([])
   })
 
   it("names the service whose signature is missing", () => {
-    const [found] = refusals(policy("signature: required"), facts({ signed: [api, other] }))
+    const [found] = evaluateGuards(policy("signature: required"), facts({ signed: [api, other] }))
     expect(found?.reason).toBe("no verified signature of f1-backend@sha256:bbbbbbbbbbbb")
   })
 
   it("refuses a database that is too new in every environment", () => {
-    const found = refusals(policy("{}"), facts({ database: { api: { compatible: false, reason: "x" } } }))
+    const found = evaluateGuards(
+      policy("{}"),
+      facts({ database: { api: { compatible: false, reason: "x" } } }),
+    )
     expect(found.map(({ guard, overridable }) => [guard, overridable])).toEqual([["database", false]])
   })
 
@@ -160,7 +163,7 @@ describe("refusals", () => {
     ["half a digest", { digests: { api: api.slice(0, 40) } }, /the digest of api is "sha256:a+"; allowed/],
     ["no time", { now: NaN }, /the time of a deploy is NaN; allowed: ms since the epoch/],
   ])("throws on %s", (_, more, message) => {
-    expect(() => refusals(policy("{}"), facts(more))).toThrow(message)
+    expect(() => evaluateGuards(policy("{}"), facts(more))).toThrow(message)
     expect(() => approvalFor(facts(more), needsApproval)).toThrow(message)
   })
 })
@@ -198,7 +201,7 @@ describe("approvalFor", () => {
     expect(approvalFor(ahead(6), needsApproval)).toBeUndefined()
   })
 
-  it.each<[string, Partial<Approval>, Partial<Facts>, RegExp]>([
+  it.each<[string, Partial<Approval>, Partial<GuardInput>, RegExp]>([
     ["by the author", { by: "ada" }, { author: "ada" }, /that of ada does not count: they wrote the change/],
     ["by the author in other letters", { by: "ADA" }, { author: "ada " }, /ADA does not count: they wrote/],
     ["by the author in wide letters", { by: "ａｄａ" }, { author: "Ada" }, /they wrote the change/],
@@ -234,7 +237,7 @@ describe("approvalFor", () => {
   ])("is none %s", (_, given, more, reason) => {
     const all = facts({ approvals: [approval(given)], ...more })
     expect(approvalFor(all, needsApproval)).toBeUndefined()
-    const [found] = refusals(needsApproval, all)
+    const [found] = evaluateGuards(needsApproval, all)
     expect(found).toMatchObject({ guard: "approval", overridable: true })
     expect(found?.reason).toMatch(
       /^no approval for api@\S+ f1-backend@\S+ by one of Grace, Ada other than the author/,
@@ -245,29 +248,29 @@ describe("approvalFor", () => {
 })
 
 describe("override", () => {
-  const all = refusals(
+  const all = evaluateGuards(
     production,
     facts({ now: at("2026-11-28T10:00Z"), database: { api: { compatible: false, reason: "x" } } }),
   )
 
   it("sets aside all but the database", () => {
-    const { overridden, standing } = override(all, "fixes the login, agreed with Ada")
+    const { overridden, standing } = applyOverride(all, "fixes the login, agreed with Ada")
     expect(overridden.map(({ guard }) => guard)).toEqual(["hours", "approval", "signature"])
     expect(standing.map(({ guard }) => guard)).toEqual(["database"])
     expect(iso(overridden[0]?.until)).toBe("2026-11-30T08:00Z")
   })
 
   it("takes a reason in any script", () => {
-    expect(override(all, "ログイン障害を修正する").standing).toHaveLength(1)
+    expect(applyOverride(all, "ログイン障害を修正する").standing).toHaveLength(1)
   })
 
   it.each(["", "   ", "urgent", "..............", "aaaaaaaaaaaaaaaa", "- - - - - - - - x", "asasasasasas"])(
     "does not for %j",
     (reason) => {
-      expect(() => override(all, reason)).toThrow(
+      expect(() => applyOverride(all, reason)).toThrow(
         /is no reason to override a guard; allowed: one that others can judge, of at least 10/,
       )
-      expect(() => override([], reason)).toThrow(/is no reason/)
+      expect(() => applyOverride([], reason)).toThrow(/is no reason/)
     },
   )
 })

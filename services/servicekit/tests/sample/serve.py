@@ -1,4 +1,4 @@
-"""A service to stop: answers at once at /fast, after a second at /slow."""
+"""A service to stop: answers at once at /fast, after a second at /slow, which it says in its log."""
 
 import time
 from collections.abc import AsyncIterator
@@ -20,6 +20,7 @@ def fast() -> str:
 
 @router.get("/slow")
 def slow() -> str:
+    print("slow has begun", flush=True)
     time.sleep(1)
     return "slow"
 

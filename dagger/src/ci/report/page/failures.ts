@@ -26,7 +26,7 @@ export function failures(report: Report): Html | undefined {
     const others = shown.filter((picture) => ![...own.values()].flat().includes(picture))
     return html`<article class="failure ${tones[verdict.outcome]}" id="${anchor(verdict.gate)}">
       <h3>${badge(verdict.outcome)} <span>${verdict.gate}</span></h3>
-      <p class="on">${verdict.on}${reading.tests && html` · ${inWords(reading.tests.counts)}`}</p>
+      <p class="on">${verdict.subject}${reading.tests && html` · ${inWords(reading.tests.counts)}`}</p>
       <p class="again">Run again: <code>${again}</code></p>
       ${(tests.length === 0 || verdict.outcome !== "failed") && html`<pre tabindex="0">${reading.failing}</pre>`}
       ${full.map((test) => failure(verdict.gate, test, report, own.get(test) ?? []))}

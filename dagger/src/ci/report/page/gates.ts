@@ -32,7 +32,7 @@ export function gateTable({ gates }: Report): Html | undefined {
                 ${verdict.outcome !== "skipped" && duration(verdict.seconds)}${verdict.cached && html` <span class="cached">cached</span>`}
               </td>
               <td class="detail">
-                <span class="on">${verdict.on}</span
+                <span class="on">${verdict.subject}</span
                 >${detail(verdict.detail, tests)}${verdict.retries.map((reason) => html`<span class="retry">tried again: ${oneLine(reason, 300)}</span>`)}
               </td>
               <td class="command">
