@@ -1113,16 +1113,21 @@ esac`
       expect(log).toBeUndefined()
     })
 
-    it("goes on after a Ctrl-C, until the CLI has ended", async () => {
-      await run(["version"], { env: { DAGGERW_ENGINE: "local" } })
-      const wait = `trap 'echo "Error: interrupted" >&2; exit 2' INT; echo >"$CALLS.ready"; while :; do sleep 0.05; done`
-      const { child, outcome } = start(["call"], { env: { DAGGERW_ENGINE: "local", THEN: wait } })
-      await until("calls.ready")
-      signalGroup(child, "SIGINT")
-      const { code, stderr, log } = await outcome
-      expect({ code, stderr }).toEqual({ code: 2, stderr: "Error: interrupted\n" })
-      expect(log).toBeDefined()
-    })
+    it.each(["INT", "TERM", "HUP"])(
+      "goes on after a SIG%s to all, until the CLI has ended",
+      async (signal) => {
+        await run(["version"], { env: { DAGGERW_ENGINE: "local" } })
+        const wait = `trap 'sleep 0.3; echo "Error: interrupted" >&2; exit 2' ${signal}; echo >"$CALLS.ready"; while :; do sleep 0.05; done`
+        const { child, outcome } = start(["call"], { env: { DAGGERW_ENGINE: "local", THEN: wait } })
+        await until("calls.ready")
+        signalGroup(child, `SIG${signal}` as NodeJS.Signals)
+        const { code, stderr, log } = await outcome
+        expect(code).toBe(2)
+        // The shell that stands for the CLI reports that its sleep was killed, too.
+        expect(stderr).toMatch(/^Error: interrupted\n$/m)
+        expect(log).toBeDefined()
+      },
+    )
 
     it("is kept for a week", async () => {
       const logs = join(home, "log/calls")

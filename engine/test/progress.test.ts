@@ -148,6 +148,30 @@ describe.each(awks)("progress.awk in %s %s", (name = "", ...flags) => {
     ])
   })
 
+  it("names the steps that run, with their elapsed and usual time", () => {
+    expect(
+      shown([
+        tick(1010),
+        "9   : [10s] | [pitwall] run api:test 32.4",
+        "9   : [10s] | [pitwall] run api:lint 1.2",
+        tick(1020),
+        "9   : [20s] | [pitwall] run web:test",
+        "9   : [20s] | [pitwall] api:lint passed 1.0 s",
+        tick(1050),
+        "9   : [50s] | [pitwall] api:test passed 32.0 s",
+        "9   : [50s] | [pitwall] web:test failed 30.0 s: 1 of 20",
+        tick(1085),
+      ]),
+    ).toEqual([
+      "api:lint passed 1.0 s",
+      "daggerw: 50s, running: api:test 40s (usually 32s), web:test 30s",
+      "api:test passed 32.0 s",
+      "web:test failed 30.0 s: 1 of 20",
+      "daggerw: 1m25s, 0 steps done",
+      log,
+    ])
+  })
+
   it("reads a line that a tick was written into", () => {
     expect(shown([`9   : [0.4s] | [pitwall] api:${tick(1031)}`, "lint passed 1.0 s"])).toEqual([
       "daggerw: 31s, 0 steps done",
