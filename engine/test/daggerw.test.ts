@@ -259,7 +259,7 @@ esac`,
   const leftovers = () => (existsSync(join(home, "tmp")) ? readdirSync(join(home, "tmp")) : [])
   const cached = () => join(home, "cli", pin, "dagger")
   const until = async (file: string) => {
-    for (let i = 0; i < 400 && !existsSync(join(root, file)); i++) await sleep(10)
+    for (let i = 0; i < 3000 && !existsSync(join(root, file)); i++) await sleep(10)
     expect(existsSync(join(root, file))).toBe(true)
   }
 
@@ -474,12 +474,12 @@ esac`,
     })
 
     it.runIf(first)("is skipped when it hangs, in every shell", async () => {
-      fake("docker", "exec sleep 20")
+      fake("docker", "exec sleep 300")
       fake("podman")
       install()
       const began = Date.now()
       const all = await Promise.all(shells.map((shell) => run(["call", "ci"], { env: askDocker, shell })))
-      expect(Date.now() - began).toBeLessThan(8000)
+      expect(Date.now() - began).toBeLessThan(50_000)
       for (const { code, stderr } of all) {
         expect({ code, stderr }).toEqual({
           code: 0,
@@ -749,7 +749,7 @@ esac`,
       if (target === "group") signalGroup(child, signal)
       else child.kill(signal)
       expect(await outcome).toMatchObject({ signal })
-      await expect.poll(() => lives(Number(read("calls.build")))).toBe(false)
+      await expect.poll(() => lives(Number(read("calls.build"))), { timeout: 30_000 }).toBe(false)
       expect(managers()).toEqual([])
       expect(leftovers()).toEqual([])
 

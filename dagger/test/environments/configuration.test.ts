@@ -1,6 +1,7 @@
 import { readFileSync } from "node:fs"
 import { describe, expect, it } from "vitest"
 import { backendSettings, environmentOf, readDeploy } from "../../src/environments/configuration.js"
+import { secretEntry } from "../../src/environments/secrets.js"
 
 const shipped = readFileSync(new URL("../../config/deploy.yaml", import.meta.url), "utf8")
 const over = (text: string) => readDeploy(shipped, { file: "rehearsal.yaml", text })
@@ -54,6 +55,32 @@ describe("the deploy.yaml that is shipped", () => {
         `${prefix}_F1_DATABASE_URL`,
       ])
     }
+  })
+
+  it("gives every service in every environment its own tokens, and the proxies that it may trust", () => {
+    const variables = ["staging", "production"].flatMap((name) =>
+      backendSettings(configuration, environmentOf(configuration, name), []).map(
+        (settings) => settings.variables,
+      ),
+    )
+    expect(variables).toHaveLength(4)
+    for (const name of ["JWT_ISSUER", "JWT_AUDIENCE"]) {
+      const values = variables.map((all) => all[name])
+      expect(values.every(Boolean)).toBe(true)
+      expect(new Set(values).size).toBe(4)
+    }
+    for (const { TRUSTED_PROXIES } of variables) expect(TRUSTED_PROXIES).toMatch(/^10\.\d+\.0\.0\/16$/)
+  })
+
+  it("mounts every claim read-only: pods that serve write to none", () => {
+    const claims = Object.values(configuration.services).flatMap(({ workload }) =>
+      workload.volumes.filter(({ claim }) => claim !== undefined),
+    )
+    expect(claims).toMatchObject([{ path: "/models", readOnly: true }])
+  })
+
+  it("has a key for the tokens of each environment", () => {
+    expect(secretEntry("JWT_SECRET_KEY", "staging")).toBe("STAGING_JWT_SECRET_KEY")
   })
 })
 

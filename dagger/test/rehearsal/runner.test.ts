@@ -10,6 +10,7 @@ import {
 } from "../../src/environments/configuration.js"
 import type { KubernetesApi } from "../../src/clients/kubernetes/client.js"
 import { comparisonsOf, playsOf } from "../../src/rehearsal/runner.js"
+import { publicPath } from "../../src/backends/manifests/objects.js"
 import { faultNames, faultOf } from "../../src/rehearsal/faults.js"
 import { addresses, readRequests, readUnsent } from "../../src/rehearsal/load.js"
 import { environmentName } from "../../src/rehearsal/rehearsal.js"
@@ -96,7 +97,9 @@ describe("the settings of rehearsals", () => {
     const usual = environmentOf(readDeploy(text), environmentName)
     expect(environment.rollout.prePromotion).toBeLessThan(usual.rollout.prePromotion)
     for (const { service, workload } of backendSettings(configuration, environment, [])) {
-      expect(addresses[service]).toBeDefined()
+      const paths = addresses[service] ?? []
+      expect(paths.length).toBeGreaterThan(0)
+      expect(paths.filter((path) => !path.startsWith(`${publicPath}/`))).toEqual([])
       expect(workload.volumes).toEqual([])
     }
   })

@@ -26,7 +26,9 @@ func TestEnsureMakesOnceHoweverManyAsk(t *testing.T) {
 		group.Go(func() {
 			path, err := s.Ensure(context.Background(), "thing", "0123456789abcdef", func(_ context.Context, dir string) error {
 				made.Add(1)
-				time.Sleep(50 * time.Millisecond)
+				for end := time.Now().Add(time.Minute); waited.Load() == 0 && time.Now().Before(end); {
+					time.Sleep(time.Millisecond)
+				}
 				return os.WriteFile(filepath.Join(dir, "file"), []byte("whole"), 0o644)
 			})
 			data, readErr := os.ReadFile(filepath.Join(path, "file"))

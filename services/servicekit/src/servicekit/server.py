@@ -65,7 +65,7 @@ class DrainingServer(uvicorn.Server):
 
 def serve(app: FastAPI, settings: ServiceSettings) -> None:
     """Serves until a signal ends it. Blocks; belongs in the main thread."""
-    configure_logging(settings.log_level)
+    configure_logging(settings.log_level, settings.secrets())
     config = uvicorn.Config(
         app,
         host=settings.host,
