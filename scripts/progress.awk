@@ -15,6 +15,12 @@ function show(text) {
   print text
   fflush()
   shown = now
+  seen = done
+}
+
+function publish(addresses) {
+  published = 1
+  show("ready: " addresses)
 }
 
 function clock(seconds) {
@@ -57,7 +63,8 @@ function reported(text,  word) {
   match($0, /\001[0-9]+$/)
   half = half substr($0, 1, RSTART - 1)
   now = substr($0, RSTART + 1) + 0
-  if (now - shown >= quiet) show("daggerw: " clock(now - began) running())
+  # Published services run until somebody stops them, so only progress counts from then on.
+  if (now - shown >= quiet && (!published || done != seen)) show("daggerw: " clock(now - began) running())
   next
 }
 
@@ -94,7 +101,7 @@ half != "" {
     else if (printed ~ /tunnel started .* https?_url=/) {
       sub(/.* https?_url=/, "", printed)
       sub(/ .*/, "", printed)
-      show("ready: " printed)
+      publish(printed)
     }
   } else if (text ~ /^! /) {
     inside = top ? "cause" : "detail"
@@ -112,7 +119,7 @@ half != "" {
         gsub(/[][]/, "", outcome)
         show(after("^[a-z0-9-]+:", name) " " outcome)
       }
-    } else if (text ~ /^ready http/) show("ready: " after("^ready ", text))
+    } else if (text ~ /^ready http/) publish(after("^ready ", text))
     else if (text ~ /^(withExec |exec |[A-Z][A-Za-z]*\.[a-z])/ && text !~ /^(Container|Directory|File|Host|Service)\./)
       step = substr(text, 1, 80)
   }

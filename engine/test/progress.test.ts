@@ -67,6 +67,19 @@ describe.each(awks)("progress.awk in %s %s", (name = "", ...flags) => {
     ).toEqual(["ready: http://localhost:80", "ready: http://localhost:8000 http://localhost:8001", log])
   })
 
+  it("is silent while published services run and nothing else starts", () => {
+    expect(
+      shown([
+        tick(1010),
+        "11  : ┆ ready http://localhost:8000",
+        "12  : ┆ withExec seed DONE [3.0s]",
+        tick(1050),
+        tick(1090),
+        tick(9000),
+      ]),
+    ).toEqual(["ready: http://localhost:8000", "daggerw: 50s, 1 steps done", log])
+  })
+
   it("shows the error once, last, without what is for machines", () => {
     expect(
       shown([
