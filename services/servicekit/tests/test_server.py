@@ -66,7 +66,7 @@ def test_sigterm_under_load_loses_no_request(start_server: StartServer) -> None:
 
 
 def test_a_kill_under_load_is_noticed_by_the_clients(start_server: StartServer) -> None:
-    """What the test above finds none of, it would find."""
+    """The test above would see a lost request."""
     killed, staying = start_server(), start_server()
     with keep_alive_clients(Endpoints([killed, staying]), "/slow", [0.0] * 4) as tally:
         wait_until(lambda: tally.statuses[200] > 4, 120)
