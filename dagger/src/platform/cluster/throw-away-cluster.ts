@@ -41,7 +41,7 @@ export class ThrowAwayCluster {
     /** Listens on {@link apiPort} and the port of the gateway. */
     readonly service: Service,
     readonly registry: ThrowAwayRegistry,
-    private readonly reach: ResolveEndpoint,
+    private readonly resolveEndpoint: ResolveEndpoint,
     private readonly token: string,
   ) {}
 
@@ -97,12 +97,12 @@ export class ThrowAwayCluster {
 
   /** Address of the API server for this process: `host:port`. */
   api(): Promise<string> {
-    return this.reach(this.service, apiPort)
+    return this.resolveEndpoint(this.service, apiPort)
   }
 
   /** URL of the router for this process. */
   async router(): Promise<string> {
-    return `http://${await this.reach(this.service, gateway.port)}`
+    return `http://${await this.resolveEndpoint(this.service, gateway.port)}`
   }
 
   /** Stops the cluster. The registry may have other users and keeps running. */
