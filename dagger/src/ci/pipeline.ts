@@ -80,11 +80,10 @@ export class Pipeline {
       report = report.withNewFile(path, text)
     for (const [at, { verdict, artifacts }] of run.gates.entries()) {
       const reports = completed[at]?.reports
-      if (!reports || (artifacts.pictures ?? []).length === 0) continue
-      report = report.withDirectory(
-        reportFiles.pictures(verdict.gate),
-        reports.filter({ include: ["**/*.png"] }),
-      )
+      if (!reports) continue
+      for (const picture of artifacts.pictures ?? []) {
+        report = report.withFile(`${reportFiles.pictures(verdict.gate)}/${picture}`, reports.file(picture))
+      }
     }
     return report
   }

@@ -68,7 +68,7 @@ beforeAll(async () => {
     service: "api",
     namespace: staging,
     id: "deploy-test",
-    reach: (service, port) => tunnelled(service, port),
+    resolveEndpoint: (service, port) => tunnelled(service, port),
   })
   // A service of a registry answers at the port of its address.
   const registry = await tunnelled(rehearsal.registry.service, registryPort, registryPort)

@@ -1,7 +1,7 @@
 import { checkCommand } from "../runner/summary.js"
 import type { Severity } from "./severity.js"
 import { inWords, type Counts, type TestCase } from "./junit.js"
-import { clip, count, oneLine, plain } from "../../lib/text.js"
+import { clip, count, isolated, oneLine, plain } from "../../lib/text.js"
 
 /** What a person has to look at, and where. */
 export interface Finding {
@@ -60,7 +60,7 @@ export function failingPart(
       ...assertion(test, shown.assertion).map((line) => `    ${line}`),
       ...(common.length > 0 ? [] : [`    again: ${commands[at] ?? ""}`]),
     ])
-  const brief = tests.map((test) => clip(`${heading(test)}: ${oneLine(test.message)}`, shown.width))
+  const brief = tests.map((test) => clip(`${heading(test)}: ${isolated(oneLine(test.message))}`, shown.width))
   const room = Math.max(0, limit - 1 - common.length)
   const lines = [...fit(blocks, brief, room), ...common, last]
   return lines.slice(-Math.max(1, limit)).join("\n")
@@ -92,7 +92,7 @@ function heading(test: TestCase): string {
   const place = [test.file ?? test.suite, test.line]
     .filter((part) => part !== undefined && part !== "")
     .join(":")
-  return clip(`✗ ${place === "" ? "" : `${place}  `}${oneLine(test.name)}`, shown.width)
+  return clip(`✗ ${place === "" ? "" : `${isolated(place)}  `}${isolated(oneLine(test.name))}`, shown.width)
 }
 
 /**
@@ -101,7 +101,10 @@ function heading(test: TestCase): string {
  * @param limit how many lines at most
  */
 export function assertion({ detail, message }: TestCase, limit: number): string[] {
-  const lines = plain(detail).split("\n")
+  // Whatever a tool prints on one line: more than this is never shown, and patterns take their time on it.
+  const lines = plain(detail)
+    .split("\n")
+    .map((line) => line.slice(0, 1000))
   const chosen = pytest(lines) ?? playwright(lines) ?? vitest(lines)
   const kept = chosen.filter((line, at) => line.trim() !== "" || (at > 0 && chosen[at - 1]?.trim() !== ""))
   while (kept.length > 0 && kept.at(-1)?.trim() === "") kept.pop()
@@ -144,7 +147,7 @@ function playwright(lines: string[]): string[] | undefined {
 
 /** All but what Vitest puts below: the stack, and the error once more. */
 function vitest(lines: string[]): string[] {
-  const ends = lines.findIndex((line) => /^\s*(⎯{5,}|❯ |at \S+ ?\(?.*:\d+)/.test(line))
+  const ends = lines.findIndex((line) => /^\s*(⎯{5,}|❯ |at \S.*:\d)/.test(line))
   return ends < 0 ? lines : lines.slice(0, ends)
 }
 

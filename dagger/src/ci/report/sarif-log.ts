@@ -1,5 +1,5 @@
 import { z } from "zod"
-import { inRepository } from "./paths.js"
+import { inRepository, isLine } from "./paths.js"
 import { type Severity, severities } from "./severity.js"
 import { oneLine, plain } from "../../lib/text.js"
 
@@ -248,11 +248,6 @@ export function placeOf(
     return { file, ...(isLine(line) && { line }) }
   }
   return {}
-}
-
-/** Lines and columns begin at 1. */
-export function isLine(value: unknown): value is number {
-  return typeof value === "number" && Number.isSafeInteger(value) && value >= 1
 }
 
 /** Addresses of what is no file of a repository. */

@@ -2,7 +2,6 @@ import {
   bySeverity,
   encoded,
   isFinding,
-  isLine,
   isSuppressed,
   levelOf,
   messageOf,
@@ -21,6 +20,7 @@ import {
   fileOf,
   whyIncomplete,
 } from "./sarif-log.js"
+import { isLine } from "./paths.js"
 import { type Severity, severities } from "./severity.js"
 import { clip, count, oneLine } from "../../lib/text.js"
 

@@ -4,8 +4,9 @@ import { gaps } from "./coverage.js"
 import { allTests, type Report, flaky, type GateReport, slowest, slowestGates } from "./report.js"
 import { reportFiles } from "./files.js"
 import { inWords } from "./junit.js"
+import { isLine } from "./paths.js"
 import { severities } from "./severity.js"
-import { clip, count, duration, moment, oneLine, percent, plain, tail } from "../../lib/text.js"
+import { clip, count, duration, isolated, moment, oneLine, percent, plain, tail } from "../../lib/text.js"
 
 const outcome = z.enum(["passed", "failed", "could not run", "skipped"])
 const whole = z.int().min(0)
@@ -108,17 +109,15 @@ export function toSummary(report: Report): Summary {
     suite: test.suite,
     name: test.name,
     ...(test.file !== undefined && { file: test.file }),
-    ...(test.line !== undefined && { line: test.line }),
-    seconds: Math.max(0, test.seconds),
+    ...(isLine(test.line) && { line: test.line }),
+    seconds: atLeastZero(test.seconds),
   })
   return {
     schemaVersion: 1,
     outcome: report.outcome,
     conclusion: report.conclusion,
-    started: Number.isNaN(report.started.getTime())
-      ? new Date(0).toISOString()
-      : report.started.toISOString(),
-    seconds: Math.max(0, report.seconds),
+    started: (Number.isNaN(report.started.getTime()) ? new Date(0) : report.started).toISOString(),
+    seconds: atLeastZero(report.seconds),
     ...(report.revision !== undefined && { revision: report.revision }),
     ...(report.because !== undefined && { because: report.because }),
     gates: report.gates.map(gateSummary),
@@ -149,6 +148,11 @@ export function toSummary(report: Report): Summary {
   }
 }
 
+/** JSON has no word for what is not a number. */
+function atLeastZero(value: number): number {
+  return Number.isFinite(value) ? Math.max(0, value) : 0
+}
+
 function gateSummary({
   verdict,
   after,
@@ -164,8 +168,8 @@ function gateSummary({
     gate,
     on: subject,
     outcome,
-    seconds: Math.max(0, seconds),
-    ...(after !== undefined && { after }),
+    seconds: atLeastZero(seconds),
+    ...(after !== undefined && Number.isFinite(after) && { after }),
     cached,
     retries,
     detail,
@@ -225,29 +229,45 @@ export const signs: Record<Verdict["outcome"], string> = {
   skipped: "⏭️",
 }
 
-/** GitHub refuses a job summary above 1 MiB. */
+/** Bytes: GitHub refuses a job summary above 1 MiB. */
 const largest = 900_000
+
+/** Bytes of one section, so that no section takes the room of another; failures have what the others leave. */
+const largestSection = 60_000
 
 /** summary.md, which is GitHub's job summary as well: the verdict first, then what to do about it. */
 export function summaryMarkdown(report: Report): string {
-  const sections = [
-    `# ${signs[report.outcome]} ${escape(report.conclusion)}`,
-    about(report),
-    gateTable(report),
-    failures(report),
+  const before = [`# ${signs[report.outcome]} ${escape(report.conclusion)}`, about(report), gateTable(report)]
+  const after = [
     problems(report),
     flakyTests(report),
     retries(report),
     slow(report),
     coverageTable(report),
     security(report),
-  ].filter((section) => section !== "")
-  let size = 0
-  const kept = sections.filter((section) => (size += Buffer.byteLength(section) + 2) <= largest)
-  const left = sections.length - kept.length
-  const note = left > 0 ? [`_${count(left, "section")} left out for its size: see index.html._`] : []
-  return `${[...kept, ...note].join("\n\n")}\n`
+  ]
+  const [first, last] = [before, after].map((sections) =>
+    sections.filter((section) => section !== "").map((section) => cut(section, largestSection)),
+  )
+  const others = [...(first ?? []), ...(last ?? [])]
+  const room = largest - others.reduce((sum, section) => sum + bytes(section) + 2, 0)
+  return `${[...(first ?? []), ...failures(report, room), ...(last ?? [])].join("\n\n")}\n`
 }
+
+/** The first lines of a section of tables and lists, and how many are left out. */
+function cut(section: string, most: number): string {
+  if (bytes(section) <= most) return section
+  const lines = section.split("\n")
+  const kept: string[] = []
+  let size = 0
+  for (const line of lines) {
+    if ((size += bytes(line) + 1) > most) break
+    kept.push(line)
+  }
+  return `${kept.join("\n")}\n\n_${count(lines.length - kept.length, "line")} left out for their size: see index.html._`
+}
+
+const bytes = (text: string) => Buffer.byteLength(text)
 
 function about({ started, seconds, revision, because }: Report): string {
   const facts = [
@@ -271,15 +291,22 @@ function gateTable({ gates }: Report): string {
   return rows.length === 0 ? "" : table(["gate", "outcome", "time", "cached", "detail", "run again"], rows)
 }
 
-function failures({ gates }: Report): string {
+/** The gates that did not pass, as many as there is room for. */
+function failures({ gates }: Report, room: number): string[] {
   const failed = gates.filter(({ failing }) => failing !== "")
-  if (failed.length === 0) return ""
-  const parts = failed.map(({ verdict, failing, again }) =>
-    [`### ${escape(verdict.gate)}: ${verdict.outcome}`, `Run again: ${code(again)}`, fenced(failing)].join(
-      "\n\n",
-    ),
-  )
-  return ["## What did not pass", ...parts].join("\n\n")
+  if (failed.length === 0) return []
+  const blocks: string[] = []
+  let size = 200
+  for (const { verdict, failing, again } of failed) {
+    const head = [`### ${escape(verdict.gate)}: ${verdict.outcome}`, `Run again: ${code(again)}`]
+    const block = [...head, fenced(failing)].join("\n\n")
+    if (size + bytes(block) + 2 > room) continue
+    size += bytes(block) + 2
+    blocks.push(block)
+  }
+  const left = failed.length - blocks.length
+  const note = left > 0 ? [`_${count(left, "more gate")} left out for their size: see index.html._`] : []
+  return ["## What did not pass", ...blocks, ...note]
 }
 
 function problems({ problems }: Report): string {
@@ -367,7 +394,7 @@ function table(head: string[], rows: string[][]): string {
 /** Text in a sentence or a cell, as it stands. */
 function escape(text: string): string {
   return (
-    oneLine(text, 2000)
+    isolated(oneLine(text, 2000))
       .replace(/[\\`*_[\]|~#]/g, "\\$&")
       .replaceAll("&", "&amp;")
       .replaceAll("<", "&lt;")

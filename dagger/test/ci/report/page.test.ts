@@ -96,7 +96,14 @@ describe("page", () => {
     expect([...attributes].filter((name) => name.startsWith("on"))).toEqual([])
   })
 
-  it("tells of evidence that cannot be read, and goes on", () => {
+  it("isolates names that are written from right to left", () => {
+    const junit = `<testsuite><testcase classname="a.test.ts" name="מבחן"><failure message="لا">x</failure></testcase></testsuite>`
+    const text = render(gateResult("web:test", "failed", { junit }))
+    expect(text).toContain("\u2068מבחן\u2069")
+    expect(text.replace(/\u2068[^\u2069]*\u2069/g, "")).not.toMatch(/[\u0590-\u06ff]/)
+  })
+
+  it("names reports that cannot be read, and shows the rest", () => {
     const text = render(
       gateResult("web:test", "passed", {
         junit: "<testsuites><testsuite>",

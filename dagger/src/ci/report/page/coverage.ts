@@ -54,7 +54,10 @@ function shareCell(label: string, share: Share, threshold?: number): Html {
 
 function fileTable(gate: string, files: FileCoverage[], thresholds: Thresholds | undefined): Html {
   const wanting = files
-    .filter(({ lines, branches }) => lines.covered < lines.valid || branches.covered < branches.valid)
+    .filter(
+      ({ lines, branches, branchRate }) =>
+        lines.covered < lines.valid || branches.covered < branches.valid || branchRate !== undefined,
+    )
     .sort((a, b) => a.lines.percent + a.branches.percent - b.lines.percent - b.branches.percent)
   const shown = wanting.slice(0, most.files)
   const whole = files.length - wanting.length
