@@ -1,6 +1,6 @@
 import { existsSync, mkdtempSync, readdirSync, rmSync, writeFileSync } from "node:fs"
 import { tmpdir } from "node:os"
-import { join } from "node:path"
+import { dirname, join } from "node:path"
 import { afterEach, beforeEach, expect, it } from "vitest"
 import { complete, recall, remember } from "./passes.mjs"
 import { nothing } from "./tally.mjs"
@@ -15,7 +15,7 @@ beforeEach(() => {
   folder = join(mkdtempSync(join(tmpdir(), "passes-")), "passes")
 })
 afterEach(() => {
-  rmSync(folder, { recursive: true, force: true })
+  rmSync(dirname(folder), { recursive: true })
 })
 
 it("recalls a pass by its digest, with its time", () => {

@@ -1,8 +1,11 @@
 # Reads the plain progress of `dagger call`, `check` or `up` and prints a line for each gate, check or
 # published service, a sign of life every 30 s, and in the end the log's name and the error.
 #
-# The module reports a step by printing `[pitwall] TEXT` from its function. Lines that containers
-# print are deeper in the tree, so a test cannot forge a step.
+# The module reports by printing lines from its function. Lines that containers print are deeper in
+# the tree, so a test cannot forge them.
+#   [pitwall] run NAME [SECONDS]   a step starts, which usually takes so long
+#   [pitwall] NAME OUTCOME …       it has ended: shown as it is
+#   [pitwall] TEXT                 anything else: shown as it is
 #
 #   -v file=FILE     the full log, to name it
 #   -v began=SECONDS when the call began; a line of \001 and the present second is a tick
@@ -12,6 +15,12 @@ function show(text) {
   print text
   fflush()
   shown = now
+  seen = done
+}
+
+function publish(addresses) {
+  published = 1
+  show("ready: " addresses)
 }
 
 function clock(seconds) {
@@ -23,12 +32,39 @@ function after(pattern, text) {
   return match(text, pattern) ? substr(text, RSTART + RLENGTH) : ""
 }
 
+function start(name, seconds) {
+  if (!(name in since)) order[++started] = name
+  since[name] = now
+  usual[name] = seconds
+}
+
+# The steps that run, or the last one that started if the module reports none.
+function running(  i, name, text) {
+  for (i = 1; i <= started; i++) {
+    name = order[i]
+    if (name in since)
+      text = text ", " name " " clock(now - since[name]) (usual[name] == "" ? "" : " (usually " clock(int(usual[name] + 0.5)) ")")
+  }
+  if (text != "") return ", running: " substr(text, 3)
+  return ", " (done + 0) " steps done" (step == "" ? "" : ", last started: " step)
+}
+
+function reported(text,  word) {
+  split(text, word, " ")
+  if (word[1] == "run" && word[2] != "") start(word[2], word[3])
+  else {
+    delete since[word[1]]
+    show(text)
+  }
+}
+
 # A tick may have been written into the middle of a line.
 /\001[0-9]+$/ {
   match($0, /\001[0-9]+$/)
   half = half substr($0, 1, RSTART - 1)
   now = substr($0, RSTART + 1) + 0
-  if (now - shown >= quiet) show("daggerw: " clock(now - began) ", " (done + 0) " steps done" (step == "" ? "" : ", last started: " step))
+  # Published services run until somebody stops them, so only progress counts from then on.
+  if (now - shown >= quiet && (!published || done != seen)) show("daggerw: " clock(now - began) running())
   next
 }
 
@@ -61,11 +97,11 @@ half != "" {
   if (text ~ /^\[[0-9a-z.]+\] \|/) {
     inside = ""
     printed = after("^\\[[0-9a-z.]+\\] \\| ?", text)
-    if (top && printed ~ /^\[pitwall\] /) show(substr(printed, 11))
+    if (top && printed ~ /^\[pitwall\] /) reported(substr(printed, 11))
     else if (printed ~ /tunnel started .* https?_url=/) {
       sub(/.* https?_url=/, "", printed)
       sub(/ .*/, "", printed)
-      show("ready: " printed)
+      publish(printed)
     }
   } else if (text ~ /^! /) {
     inside = top ? "cause" : "detail"
@@ -83,7 +119,7 @@ half != "" {
         gsub(/[][]/, "", outcome)
         show(after("^[a-z0-9-]+:", name) " " outcome)
       }
-    } else if (text ~ /^ready http/) show("ready: " after("^ready ", text))
+    } else if (text ~ /^ready http/) publish(after("^ready ", text))
     else if (text ~ /^(withExec |exec |[A-Z][A-Za-z]*\.[a-z])/ && text !~ /^(Container|Directory|File|Host|Service)\./)
       step = substr(text, 1, 80)
   }

@@ -17,8 +17,14 @@ import { KubernetesCluster } from "./api/cluster.js"
 import { Delivery } from "./api/delivery.js"
 import { gatesOf, loadGatesOf } from "./api/gates.js"
 import type { Output } from "./api/output.js"
-import { SecurityChecks } from "./api/security.js"
-import { ModuleChecks, PythonLibrary, PythonService, ReactApp, ReactLibrary } from "./api/services.js"
+import {
+  ModuleChecks,
+  PythonLibrary,
+  PythonService,
+  ReactApp,
+  ReactLibrary,
+  SecurityChecks,
+} from "./api/checks.js"
 import type { Connection } from "./environments/environment.js"
 import { RehearsalRunner } from "./rehearsal/runner.js"
 import { faultTable } from "./rehearsal/faults.js"

@@ -59,7 +59,7 @@ it.runIf(process.platform === "linux")("the local engine publishes ports on loop
     ...["as-service", "--use-entrypoint", "up", "--ports", `${port}:6379`],
   ])
   await up.until("tunnel started")
-  // Whoever listens on all interfaces answers on every address of 127.0.0.0/8 as well.
+  // A listener on all interfaces would answer on every address of 127.0.0.0/8.
   expect([await answers("127.0.0.1"), await answers("127.0.0.2")]).toEqual([true, false])
   up.signal("SIGINT")
   await up.ended

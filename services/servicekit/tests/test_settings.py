@@ -149,6 +149,19 @@ def test_settings_do_not_show_secrets(make_settings: MakeSettings) -> None:
     assert SECRET not in shown
 
 
+def test_secrets_are_known_in_every_way_they_are_written(make_settings: MakeSettings) -> None:
+    url = "postgresql://user:a%40b:c/d@e@db:5432/recipes"
+    settings = make_settings(database_url=url, redis_url="redis://:swordfish@cache:6379/0")
+    assert settings.secrets() == {
+        url,
+        "a%40b:c/d@e",
+        "a@b:c/d@e",
+        "redis://:swordfish@cache:6379/0",
+        "swordfish",
+        SECRET,
+    }
+
+
 def test_schema_settings_need_no_environment(monkeypatch: pytest.MonkeyPatch) -> None:
     for name in ("DATABASE_URL", "REDIS_URL"):
         monkeypatch.delenv(name, raising=False)

@@ -17,6 +17,8 @@ export const annotations = {
   fingerprint: "pitwall.dev/fingerprint",
   /** What came of its rollout. */
   outcome: "pitwall.dev/outcome",
+  /** The revision that had all traffic when this one was promoted: where a rollback from it goes. */
+  replaced: "pitwall.dev/replaced",
   schemaHead: "pitwall.dev/schema-head",
   schemaBreaking: "pitwall.dev/schema-breaking",
   /** On an autoscaler that is held at more pods than it would have: its own least number. */
@@ -54,3 +56,6 @@ export const baselineName = (service: string, revision: number): string =>
 /** Whose pods are meant: a revision's own, or those of the fresh baseline that it is judged against. */
 export const objectNames = { revision: revisionName, baseline: baselineName }
 export type PodRole = keyof typeof objectNames
+
+/** The name of the port that a service listens on, in its pods and Services. */
+export const portName = "http"

@@ -14,7 +14,15 @@ import type {
   V2HorizontalPodAutoscaler,
 } from "@kubernetes/client-node"
 import { derivedVariables, type Peer, variablePattern, type Workload } from "./configuration.js"
-import { annotations, baselineLabels, baselineName, labels, labelsOf, revisionName } from "./labels.js"
+import {
+  annotations,
+  baselineLabels,
+  baselineName,
+  labels,
+  labelsOf,
+  portName,
+  revisionName,
+} from "./labels.js"
 import type { Schema } from "../../platform/schema.js"
 import type { Manifest, Plain } from "../../clients/kubernetes/manifest.js"
 
@@ -154,15 +162,19 @@ interface Gateway {
   section?: string
 }
 
-/** Gateway API's HTTPRoute, as far as it is used here. */
+/** A rule of an HTTPRoute; an operator may have added any other field of the Gateway API. */
+export interface RouteRule {
+  backendRefs?: { group: string; kind: string; name: string; port: number; weight?: number }[]
+  filters?: object[]
+  matches?: object[]
+}
+
+/** The parts of the Gateway API's HTTPRoute that the pipeline writes. */
 export interface HttpRoute extends Manifest {
   spec: {
     parentRefs: { group: string; kind: string; name: string; namespace: string; sectionName?: string }[]
     hostnames: string[]
-    rules: {
-      matches: { path: { type: "PathPrefix"; value: string } }[]
-      backendRefs: { group: string; kind: string; name: string; port: number; weight: number }[]
-    }[]
+    rules: RouteRule[]
   }
 }
 
@@ -354,7 +366,7 @@ function podSpec(workload: Workload, release: RevisionSpec): Plain<V1PodSpec> {
       {
         name: release.service,
         image: release.image,
-        ports: [{ name: "http", containerPort: port, protocol: "TCP" }],
+        ports: [{ name: portName, containerPort: port, protocol: "TCP" }],
         envFrom: [{ configMapRef: { name } }],
         resources: {
           requests: { ...resources.requests },
@@ -413,7 +425,7 @@ function volumesOf(
 
 function probeObject({ path, period, timeout, failures }: Workload["probes"]["liveness"]): Plain<V1Probe> {
   return {
-    httpGet: { path, port: "http" },
+    httpGet: { path, port: portName },
     periodSeconds: period,
     timeoutSeconds: timeout,
     failureThreshold: failures,
@@ -475,7 +487,7 @@ function serviceObject(
     spec: {
       type: "ClusterIP",
       selector,
-      ports: [{ name: "http", port, targetPort: "http", protocol: "TCP" }],
+      ports: [{ name: portName, port, targetPort: portName, protocol: "TCP" }],
     },
   }
 }

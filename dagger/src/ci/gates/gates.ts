@@ -18,7 +18,7 @@ export interface GateOptions extends SecurityOptions {
 
 /** Every gate. The slowest come first, because they decide how long a run takes. */
 export function allGates(subjects: Subjects, { load, ...security }: GateOptions = {}): Gate[] {
-  const { source, platform } = subjects
+  const { platform } = subjects
   const services = Object.values(platform.catalog)
   const deployable = services.filter((service) => service.deployable)
   return [
@@ -30,7 +30,7 @@ export function allGates(subjects: Subjects, { load, ...security }: GateOptions 
     ),
     ...deployable.filter((service) => !isBackend(service)).map((service) => browserGate(platform, service)),
     ...(load ? deployable.filter(isBackend).map((service) => loadGate(platform, service, load)) : []),
-    ...moduleGates(source),
+    ...moduleGates(subjects),
     ...securityGates(subjects, security),
   ]
 }

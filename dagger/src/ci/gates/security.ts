@@ -67,7 +67,7 @@ interface SecurityContext {
 
 /** The gates that scan the repository and the images that are built from it. */
 export function securityGates(
-  { source, worktree, platform }: Subjects,
+  { source, worktree, platform }: Omit<Subjects, "manifests">,
   options: SecurityOptions = {},
 ): Gate[] {
   const now = options.now ?? new Date()

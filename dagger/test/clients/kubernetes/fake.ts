@@ -208,6 +208,8 @@ export class FakeCluster {
 
   private present(thing: KubernetesObject): KubernetesObject {
     const { metadata } = thing
+    if (thing.kind === "HTTPRoute")
+      return { ...thing, status: { ...this.routeStatus(thing), ...thing.status } }
     if (thing.kind === "Job") return { ...thing, status: { ready: 1, ...thing.status } }
     if (thing.kind !== "Deployment") return thing
     return {
@@ -217,6 +219,18 @@ export class FakeCluster {
         availableReplicas: this.serving(metadata?.name ?? ""),
       },
     }
+  }
+
+  /** As a Gateway reports it: every HTTPRoute is accepted at once, unless a test says otherwise. */
+  private routeStatus({ metadata, spec }: KubernetesObject): Tree {
+    const { parentRefs = [] } = (spec ?? {}) as { parentRefs?: Tree[] }
+    const conditions = ["Accepted", "ResolvedRefs"].map((type) => ({
+      type,
+      status: "True",
+      reason: type,
+      observedGeneration: metadata?.generation,
+    }))
+    return { parents: parentRefs.map((parentRef) => ({ parentRef, conditions })) }
   }
 
   private podObjects(): KubernetesObject[] {

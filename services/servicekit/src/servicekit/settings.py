@@ -1,10 +1,12 @@
 """Configuration from environment variables, with one readable message when it is wrong."""
 
 import ipaddress
+import re
 import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import Annotated, Any, Literal, TypeVar
+from urllib.parse import unquote
 
 from limits import parse_many
 from pydantic import (
@@ -158,10 +160,21 @@ class ServiceSettings(BaseSettings):
             "share one rate limit: set the network that the gateway connects from, such as 10.42.0.0/16"
         )
 
+    def secrets(self) -> set[str]:
+        """Every secret value, and the passwords inside addresses, both as written and decoded."""
+        values = {value.get_secret_value() for _, value in self if isinstance(value, SecretStr)}
+        passwords = {password for value in values for password in _passwords(value)}
+        return values | passwords
+
     @property
     def sqlalchemy_url(self) -> str:
         """The database's address with the driver that the services use. Contains the password."""
         return sqlalchemy_url(self.database_url.get_secret_value())
+
+
+def _passwords(value: str) -> set[str]:
+    found = re.match(r"[^:/]+://[^:@]*:(.*)@", value)
+    return {found[1], unquote(found[1])} if found else set()
 
 
 def _deployed(info: ValidationInfo) -> bool:

@@ -1,4 +1,4 @@
-"""What the services' tests share: real databases, real processes, clients that forgive nothing."""
+"""What the services' tests share: real databases, real processes, clients that never retry."""
 
 import http.client
 import itertools
