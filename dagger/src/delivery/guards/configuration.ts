@@ -101,7 +101,8 @@ function instantOf(text: string, zone: string): number | string {
   if (!moment.isValid) return `a time that there is: ${moment.invalidExplanation ?? "this one is not"}`
   if (!hasOffset(text)) {
     const remedy = `write it with its offset, such as ${text}+01:00`
-    if (moment.toFormat("HH:mm") !== text.slice(11, 16))
+    // ISO 8601 allows 24:00 for the end of a day.
+    if (moment.toFormat("HH:mm") !== text.slice(11, 16).replace("24:00", "00:00"))
       return `a time that there is: clocks in ${zone} skip this one; ${remedy}`
     if (moment.getPossibleOffsets().length > 1)
       return `a time that there is once: clocks in ${zone} show this one twice; ${remedy}`

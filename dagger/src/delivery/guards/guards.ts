@@ -46,7 +46,10 @@ export interface Refusal {
 
 /** Clocks of two machines may differ by this much. */
 const skew = 5 * 60_000
-const substance = { characters: 10, different: 5 }
+/** The least length of a reason to override guards, in letters and digits of an alphabet, and how many must differ. */
+const leastReason = { letters: 10, different: 5 }
+/** A character of these scripts is a syllable or a word. */
+const dense = /[\p{Script=Han}\p{Script=Hangul}\p{Script=Hiragana}\p{Script=Katakana}]/u
 
 /** Everything that is against a deploy that begins now; nothing is a yes. */
 export function evaluateGuards(policy: GuardPolicy, facts: GuardInput): Refusal[] {
@@ -70,9 +73,10 @@ export function applyOverride(
   reason: string,
 ): { overridden: Refusal[]; standing: Refusal[] } {
   const characters = reason.toLowerCase().match(/[\p{L}\p{N}]/gu) ?? []
-  if (characters.length < substance.characters || new Set(characters).size < substance.different) {
+  const letters = characters.reduce((sum, character) => sum + (dense.test(character) ? 2 : 1), 0)
+  if (letters < leastReason.letters || new Set(characters).size < leastReason.different) {
     throw new Error(
-      `"${oneLine(reason)}" is no reason to override a guard; allowed: one that others can judge, of at least ${substance.characters} letters and digits, such as "fixes the failing login, agreed with Ada"`,
+      `"${oneLine(reason)}" is no reason to override a guard; allowed: one that others can judge, of at least ${leastReason.letters} letters and digits, such as "fixes the failing login, agreed with Ada"`,
     )
   }
   return {
