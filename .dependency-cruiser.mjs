@@ -1,6 +1,7 @@
 // The architecture of the module: which folder of dagger/src may import which. `npm run check:architecture` checks it.
 //
 // Every folder may import itself and the folders listed for it, and nothing else.
+/** @type {Record<string, string[]>} */
 const mayImport = {
   // Helpers without a domain: durations, clocks, retries, text, YAML documents.
   lib: [],
@@ -12,17 +13,49 @@ const mayImport = {
   delivery: ["platform", "clients", "lib"],
   // The first kind of component: backends on Kubernetes, with their revisions, rollouts and analysis.
   backends: ["delivery", "platform", "clients", "lib"],
-  // deploy.yaml as a whole; each section is defined by the folder that uses it.
-  configuration: ["backends", "delivery", "lib"],
+  // The environments of deploy.yaml, their secrets, and the connection to one; each section of the file is defined by the folder that uses it.
+  environments: ["backends", "delivery", "clients", "lib"],
+  // Images of the platform: built from source and pushed to a registry.
+  images: ["delivery", "platform", "lib"],
   // Gates, the runner that runs them, and reports of what they found.
   ci: ["platform", "lib"],
   // Deploys on a throw-away cluster with a fault injected, measured.
-  rehearsal: ["configuration", "backends", "delivery", "platform", "clients", "lib"],
+  rehearsal: ["environments", "backends", "delivery", "platform", "clients", "lib"],
   // The objects and functions of the Dagger API: arguments in, text and files out.
-  api: ["rehearsal", "configuration", "backends", "delivery", "ci", "platform", "clients", "lib"],
+  api: ["rehearsal", "environments", "images", "backends", "delivery", "ci", "platform", "clients", "lib"],
 }
 
-const folders = Object.keys(mayImport)
+// The same for the folders of ci.
+const ciMayImport = {
+  // Runs gates one by one: commands, verdicts, order, retries.
+  runner: [],
+  // The gates that a change affects.
+  affected: [],
+  // The checkout, as git sees it.
+  worktree: [],
+  // What tools report, read and written: JUnit, coverage, SARIF.
+  report: ["runner"],
+  // What scanners find, and the policy that decides on it.
+  security: ["report", "runner"],
+  // The gates themselves.
+  gates: ["security", "report", "affected", "worktree", "runner"],
+}
+
+/**
+ * Rules that let each folder of a root import itself and the folders listed for it.
+ *
+ * @param {string} root
+ * @param {Record<string, string[]>} allowed
+ * @returns {import("dependency-cruiser").IForbiddenRuleType[]}
+ */
+const layers = (root, allowed) =>
+  Object.entries(allowed).map(([folder, others]) => ({
+    name: `layers-${folder}`,
+    comment: `${folder} may import ${["itself", ...others].join(", ")}.`,
+    severity: "error",
+    from: { path: `^${root}/${folder}/` },
+    to: { path: `^${root}/`, pathNot: [folder, ...others].map((one) => `^${root}/${one}/`) },
+  }))
 
 /** @type {import("dependency-cruiser").IConfiguration} */
 export default {
@@ -52,16 +85,8 @@ export default {
         dependencyTypesNot: ["type-only"],
       },
     },
-    ...folders.map((folder) => ({
-      name: `layers-${folder}`,
-      comment: `${folder} may import ${["itself", ...mayImport[folder]].join(", ")}.`,
-      severity: "error",
-      from: { path: `^dagger/src/${folder}/` },
-      to: {
-        path: "^dagger/src/",
-        pathNot: [folder, ...mayImport[folder]].map((one) => `^dagger/src/${one}/`),
-      },
-    })),
+    ...layers("dagger/src", mayImport),
+    ...layers("dagger/src/ci", ciMayImport),
   ],
   options: {
     doNotFollow: { path: "node_modules" },

@@ -1,7 +1,7 @@
 /**
  * Pitwall: the delivery pipeline of the F1 Prediction Analytics platform.
  *
- * Start with `./daggerw call ci`.
+ * Start with `./daggerw call ci`. Arguments that every call needs, such as the kubeconfig, are read from the file .env beside dagger.json; .env.example lists them.
  */
 import {
   argument,
@@ -14,20 +14,39 @@ import {
   type Workspace,
 } from "@dagger.io/dagger"
 import { KubernetesCluster } from "./api/cluster.js"
-import { accessYaml, DeployDesk, eventFile } from "./api/delivery.js"
-import { Desk } from "./ci/pipeline.js"
-import { secondsOf } from "./lib/duration.js"
-import { RehearsalDesk } from "./rehearsal/desk.js"
+import { Delivery } from "./api/delivery.js"
+import { gatesOf, loadGatesOf } from "./api/gates.js"
+import type { Output } from "./api/output.js"
+import {
+  ModuleChecks,
+  PythonLibrary,
+  PythonService,
+  ReactApp,
+  ReactLibrary,
+  SecurityChecks,
+} from "./api/checks.js"
+import type { Connection } from "./environments/environment.js"
+import { RehearsalRunner } from "./rehearsal/runner.js"
 import { faultTable } from "./rehearsal/faults.js"
-import { SecurityChecks } from "./api/security.js"
-import { ModuleChecks, PythonLibrary, PythonService, ReactApp, ReactLibrary } from "./api/services.js"
 
 @object()
 export class Pitwall {
-  source: Directory
+  private source: Directory
+  private kubeconfig?: Secret
+  private kubeToken?: Secret
+  private secrets?: Secret
+  private registry: string
+  private registryService?: Service
+  private settings?: File
 
   /**
-   * @param source The repository. What no gate or build reads never leaves the host.
+   * @param source The repository. Files that no gate and no build reads stay on the host.
+   * @param kubeconfig Kubeconfig of the cluster to deploy to, such as file://kubeconfig or 'cmd://kubectl config view --raw --minify --flatten'.
+   * @param kubeToken Token that replaces the kubeconfig's user, such as 'cmd://kubectl create token deployer --namespace f1-staging'. Managed clusters need it.
+   * @param secrets Secrets file with one NAME=value per line, such as file://secrets.env: STAGING_DATABASE_URL, REGISTRY_PASSWORD, SNYK_TOKEN and so on. A deploy names entries that are missing.
+   * @param registry Registry and path for images, such as ghcr.io/owner/repository.
+   * @param registryService Service that answers at the registry's address, for registries that only this machine reaches.
+   * @param settings YAML file with overrides for dagger/config/deploy.yaml.
    */
   constructor(
     @argument({
@@ -35,6 +54,7 @@ export class Pitwall {
       ignore: [
         "*",
         "!.ci",
+        "!.dependency-cruiser.mjs",
         "!.github",
         "!dagger",
         "!engine",
@@ -62,26 +82,36 @@ export class Pitwall {
       ],
     })
     source: Directory,
+    kubeconfig?: Secret,
+    kubeToken?: Secret,
+    secrets?: Secret,
+    registry = "",
+    registryService?: Service,
+    settings?: File,
   ) {
     this.source = source
+    this.kubeconfig = kubeconfig
+    this.kubeToken = kubeToken
+    this.secrets = secrets
+    this.registry = registry
+    this.registryService = registryService
+    this.settings = settings
   }
 
   /**
-   * Runs every gate that a change must pass and gives back the gate table.
+   * Runs every gate and prints the gate table.
    *
-   * The gates run in parallel and to the end. Throws when a gate failed or could not run; the message holds the table, of each such gate the failing part, and
-   * the command that runs just that again. A pass is remembered for equal source, a failure never.
+   * Gates run in parallel, and all of them run even after one failed. Throws when a gate failed or could not run; the message contains the table, the output of
+   * each such gate, and the command that runs it again. A pass is remembered for the same source, a failure never.
    *
    * Example: `./daggerw call ci --since origin/main`
    *
-   * @param only Services to look at, such as f1-backend; "module" is the pipeline's own source, "security" what scanners look at. All, if none is named.
-   * @param since A git ref, such as origin/main: only what the changes since then call for, uncommitted ones included. Any doubt (no git, a shallow clone, a
-   * shared file) means everything.
-   * @param performance Put the backends under load as well, for 60 seconds; see "call load-test".
-   * @param failFast Start no further gate once one has failed.
-   * @param parallel How many gates run at the same time; 0: as many as the engine has processors.
-   * @param vulnerabilities The OCI reference of a vulnerability database in Trivy's format; that of dagger/config/security.yaml, if not given.
-   * @param snykToken Asks Snyk too; without it, that gate is skipped.
+   * @param only Groups of gates: services such as f1-backend, module (the pipeline itself) or security. All, if none is named.
+   * @param since Git ref such as origin/main: run only the gates that the changes since then affect, uncommitted ones included. In doubt (no git, a shallow clone, a shared file) all gates run.
+   * @param performance Put the backends under load for 60 seconds as well.
+   * @param failFast Start no further gate after a failure.
+   * @param parallel Gates that run at the same time; 0: as many as the engine has processors.
+   * @param vulnerabilities OCI reference of a vulnerability database in Trivy's format; default: the one in dagger/config/security.yaml.
    * @param from The summary.json of a report: run nothing, and pass or fail as that run did.
    */
   @func({ cache: "never" })
@@ -93,28 +123,26 @@ export class Pitwall {
     failFast = false,
     parallel = 0,
     vulnerabilities?: string,
-    snykToken?: Secret,
     from?: File,
   ): Promise<string> {
-    const desk = this.desk({ performance, vulnerabilities, snykToken }, workspace)
-    return from ? desk.judge(from) : desk.ci({ only, since, failFast, parallel })
+    const gates = await this.gates(workspace, performance, vulnerabilities)
+    return from ? gates.resultOf(from) : gates.ci({ only, since, failFast, parallel })
   }
 
   /**
-   * Runs the gates as `ci` does, and gives back a folder of reports, whether they pass or not.
+   * Runs the gates and returns a folder of reports, whether they pass or not.
    *
-   * In it: `index.html` to look at, `summary.md`, `summary.json`, `annotations.txt` (GitHub's workflow commands), and `junit/`, `coverage/` (Cobertura, lcov),
-   * `sarif/`, `logs/`, `pictures/`.
+   * Contents: `index.html`, `summary.md`, `summary.json`, `annotations.txt` (GitHub workflow commands), and the folders `junit`, `coverage` (Cobertura, lcov),
+   * `sarif`, `logs` and `pictures`.
    *
    * Example: `./daggerw call report export --path reports`
    *
-   * @param only As in ci.
-   * @param since As in ci.
-   * @param performance As in ci.
-   * @param failFast As in ci.
-   * @param parallel As in ci.
-   * @param vulnerabilities As in ci.
-   * @param snykToken As in ci.
+   * @param only Groups of gates: services such as f1-backend, module (the pipeline itself) or security. All, if none is named.
+   * @param since Git ref such as origin/main: run only the gates that the changes since then affect.
+   * @param performance Put the backends under load for 60 seconds as well.
+   * @param failFast Start no further gate after a failure.
+   * @param parallel Gates that run at the same time; 0: as many as the engine has processors.
+   * @param vulnerabilities OCI reference of a vulnerability database in Trivy's format; default: the one in dagger/config/security.yaml.
    */
   @func({ cache: "never" })
   async report(
@@ -125,297 +153,229 @@ export class Pitwall {
     failFast = false,
     parallel = 0,
     vulnerabilities?: string,
-    snykToken?: Secret,
   ): Promise<Directory> {
-    const desk = this.desk({ performance, vulnerabilities, snykToken }, workspace)
-    return desk.report({ only, since, failFast, parallel })
+    const gates = await this.gates(workspace, performance, vulnerabilities)
+    return gates.report({ only, since, failFast, parallel })
   }
 
   /**
-   * Puts the backends under load with Locust, each on stores of its own, and gives back the gate table.
+   * Puts the backends under load with Locust, each on stores of its own, and prints the gate table.
    *
-   * Throws when more than the allowed share of requests failed, or 95 % of answers took longer than allowed: `load` in `dagger/config/services.yaml`.
+   * Throws when too many requests failed or answers were too slow: see `load` in dagger/config/services.yaml.
    *
    * Example: `./daggerw call load-test --users 50 --duration 60s`
    *
-   * @param users Simulated people at the same time.
-   * @param duration How long, such as 90s or 5m.
-   * @param only Backends by name; both, if none is named.
+   * @param users Simulated users at the same time.
+   * @param duration Length of the test, such as 90s or 5m.
+   * @param only Backends by name; all, if none is named.
    */
   @func({ cache: "never" })
   async loadTest(users = 50, duration = "60s", only: string[] = []): Promise<string> {
-    const desk = new Desk(this.source, undefined, { load: { users, seconds: secondsOf(duration) } })
-    return desk.load(only)
+    return loadGatesOf(this.source, users, duration).load(only)
   }
 
   /**
-   * Runs some tests of a gate, and gives back what their tool said. A failing gate's output names the call.
+   * Runs some tests of a gate and prints what their tool said. The output of a failed gate contains this command.
    *
    * Example: `./daggerw call test --gate api:test --select tests/test_reading.py`
    *
-   * @param gate A gate that runs tests, such as api:test or web:browser.
-   * @param select What its tool (pytest, Vitest, Playwright) is to run, as you would type it behind the tool's name.
+   * @param gate Gate that runs tests, such as api:test or web:browser.
+   * @param select Arguments for its tool (pytest, Vitest or Playwright) that choose tests.
    */
   @func({ cache: "never" })
   async test(gate: string, select = ""): Promise<string> {
-    return new Desk(this.source).rerun(gate, select)
+    return (await gatesOf(this.source, {})).rerun(gate, select)
   }
 
   /**
-   * Brings the backends of an environment to all traffic, each by its own rollout, and gives back the table of what became of them.
+   * Builds the images of an environment, pushes them to the registry, and returns the release: a file with their digests that `deploy --release` takes.
    *
-   * Shows first what would change. Blue-green or canary, analysis and guards are those of `dagger/config/deploy.yaml`. What is bad goes back by itself. The state is in the
-   * cluster: the same call goes on with what was cut off, wherever that was. Throws with the table when a service did not get there, and with all reasons when it may not begin.
+   * The same release goes through every environment, so that production runs the very images that staging ran. Needs --registry.
    *
-   * Example: `./daggerw call deploy --env staging --kubeconfig file://$HOME/.kube/config --registry ghcr.io/owner/repository
-   * --database-url env://STAGING_DATABASE_URL --f-1-database-url env://STAGING_F1_DATABASE_URL --redis-url env://STAGING_REDIS_URL --jwt-secret-key env://JWT_SECRET_KEY`
+   * Example: `./daggerw call --registry ghcr.io/owner/repository publish --from reports/summary.json export --path release.json`
+   *
+   * @param from The summary.json of a report for the same source. Nothing is published when its gates failed, and the release records that they passed.
+   * @param only Services; all that some environment deploys, if none is named.
+   */
+  @func({ cache: "never" })
+  async publish(workspace: Workspace, from?: File, only: string[] = []): Promise<File> {
+    return this.delivery.publish(workspace, { only, ...(from && { summary: from }) })
+  }
+
+  /**
+   * Deploys to an environment and prints what became of each component.
+   *
+   * Prints the plan first. Strategy, analysis and guards come from dagger/config/deploy.yaml. A bad revision is taken back automatically. The state is in the cluster: run the same
+   * command again to resume an interrupted deploy. Throws with the table when a component failed, and with every reason when the deploy may not start.
+   *
+   * Without a release or images it builds the images from source and runs their gates beside the deploy.
+   *
+   * Example: `./daggerw call deploy --env staging`, with KUBECONFIG, REGISTRY and SECRETS in .env
    *
    * @param env staging or production.
-   * @param kubeconfig Of the cluster: what it may do there is all that is done; see "call access". 'cmd://kubectl config view --raw --flatten --minify' gives the present one.
-   * @param image Images that were built before, as api=ghcr.io/owner/repository/api@sha256:…; without any, they are built from source, and the gates of "call ci" are asked about it.
-   * @param registry Where images that are built go, such as ghcr.io/owner/repository.
-   * @param registryUser Its user.
-   * @param registryPassword Its password or token.
-   * @param registryService Answers at the registry's address, where that is a service.
+   * @param release File that publish made.
+   * @param image Existing images instead of a release, such as api=ghcr.io/owner/repository/api@sha256:…
    * @param only Services; all of the environment, if none is named.
-   * @param strategy blue-green or canary, where it is to be another than that of the environment.
-   * @param reason Why, for the audit log.
-   * @param author Who wrote the change, as the cluster would know them: somebody else has to approve it. Whoever deploys, if not said.
-   * @param override Why guards may be set aside this time; it is recorded. The state of a database cannot be.
-   * @param kubeToken Of who asks instead of the kubeconfig's user, such as 'cmd://kubectl create token deployer --namespace f1-staging --duration 2h'.
-   * @param settings A file in the form of dagger/config/deploy.yaml that is laid over it.
-   * @param databaseUrl Of the recipes API. A secret that is not given stays as the present revision has it.
-   * @param f1DatabaseUrl Of the prediction backend.
-   * @param redisUrl Of the cache of both.
-   * @param jwtSecretKey Signs tokens.
-   * @param ergastApiKey Optional.
-   * @param weatherApiKey Optional.
-   * @param datadogApiKey Where metrics come from Datadog.
-   * @param datadogAppKey Where metrics come from Datadog.
+   * @param strategy blue-green or canary; default: that of the environment.
+   * @param reason Reason for the audit log.
+   * @param author Author of the change, as the cluster names them; somebody else must approve. Default: whoever deploys.
+   * @param override Reason to override guards; it is recorded. A database that the images cannot work with is never overridden.
    */
   @func({ cache: "never" })
   async deploy(
     env: string,
-    kubeconfig: Secret,
+    release?: File,
     image: string[] = [],
-    registry = "",
-    registryUser = "",
-    registryPassword?: Secret,
-    registryService?: Service,
     only: string[] = [],
     strategy = "",
     reason = "",
     author = "",
     override = "",
-    kubeToken?: Secret,
-    settings?: File,
-    databaseUrl?: Secret,
-    f1DatabaseUrl?: Secret,
-    redisUrl?: Secret,
-    jwtSecretKey?: Secret,
-    ergastApiKey?: Secret,
-    weatherApiKey?: Secret,
-    datadogApiKey?: Secret,
-    datadogAppKey?: Secret,
   ): Promise<string> {
-    const desk = this.deployDesk({ env, kubeconfig, kubeToken, settings, datadogApiKey, datadogAppKey })
-    return desk.deploy({
-      ...{ images: image, only, strategy, reason, author, override },
-      registry: {
-        ...{ address: registry, user: registryUser },
-        ...(registryPassword && { password: registryPassword }),
-        ...(registryService && { service: registryService }),
-      },
-      secrets: secretsOf({ databaseUrl, f1DatabaseUrl, redisUrl, jwtSecretKey, ergastApiKey, weatherApiKey }),
-    })
+    const selection = { images: image, only, strategy, author, ...(release && { release }) }
+    return this.delivery.deploy(env, selection, { reason, override })
   }
 
   /**
-   * Shows what a deploy would do: its steps, what would change in the cluster, and what is against it now. Changes nothing.
+   * Shows what a deploy would do: each component's steps, what would change in the cluster, and which guards stand against it. Changes nothing.
    *
-   * Example: `./daggerw call plan --env production --kubeconfig file://$HOME/.kube/config --image api=ghcr.io/owner/repository/api@sha256:…`
+   * Example: `./daggerw call plan --env production --release release.json text`
    *
-   * @param env As in deploy.
-   * @param kubeconfig As in deploy.
-   * @param image As in deploy; for services without one, the image that is there.
-   * @param only As in deploy.
-   * @param strategy As in deploy.
-   * @param author As in deploy.
-   * @param kubeToken As in deploy.
-   * @param settings As in deploy.
+   * @param env staging or production.
+   * @param release File that publish made.
+   * @param image Existing images instead of a release, such as api=ghcr.io/owner/repository/api@sha256:…; default: the images that are deployed now.
+   * @param only Services; all of the environment, if none is named.
+   * @param strategy blue-green or canary; default: that of the environment.
+   * @param author Author of the change, as the cluster names them. Default: whoever asks.
    */
   @func({ cache: "never" })
   async plan(
     env: string,
-    kubeconfig: Secret,
+    release?: File,
     image: string[] = [],
     only: string[] = [],
     strategy = "",
     author = "",
-    kubeToken?: Secret,
-    settings?: File,
-  ): Promise<string> {
-    const nothing = { reason: "", override: "", registry: { address: "", user: "" }, secrets: {} }
-    return this.deployDesk({ env, kubeconfig, kubeToken, settings }).plan({
-      images: image,
-      only,
-      strategy,
-      author,
-      ...nothing,
-    })
+  ): Promise<Output> {
+    return this.delivery.plan(env, { images: image, only, strategy, author, ...(release && { release }) })
   }
 
   /**
-   * Takes back a deploy that is under way, or goes back to a revision that was proven, without losing a request. No guard stands in the way, but it refuses where the
-   * database has moved past what that revision can read.
+   * Takes back the deploy in progress, or returns to a proven revision, without losing a request.
    *
-   * Example: `./daggerw call rollback --env production --kubeconfig file://$HOME/.kube/config --service api --reason "prices are wrong"`
+   * No guard stands in the way, but it refuses a revision that cannot work with the database as it is now.
    *
-   * @param env As in deploy.
-   * @param kubeconfig As in deploy.
-   * @param reason Why, for the audit log.
+   * Example: `./daggerw call rollback --env production --service api --reason "prices are wrong"`
+   *
+   * @param env staging or production.
+   * @param reason Reason for the audit log.
    * @param service One service; all of the environment, if none is named.
-   * @param to The number of a kept revision of that service; 0: the proven one before the present. See "call status".
-   * @param kubeToken As in deploy.
-   * @param settings As in deploy.
+   * @param to Number of a kept revision of that service; 0: the proven one before the present. The status function lists them.
    */
   @func({ cache: "never" })
-  async rollback(
-    env: string,
-    kubeconfig: Secret,
-    reason: string,
-    service = "",
-    to = 0,
-    kubeToken?: Secret,
-    settings?: File,
-  ): Promise<string> {
-    return this.deployDesk({ env, kubeconfig, kubeToken, settings }).rollback({
-      ...{ services: service === "" ? [] : [service], reason },
-      ...(to !== 0 && { to }),
-    })
+  async rollback(env: string, reason: string, service = "", to = 0): Promise<string> {
+    return this.delivery.rollback(env, service === "" ? [] : [service], { reason, ...(to !== 0 && { to }) })
   }
 
   /**
-   * Shows how the backends of an environment are: phase, traffic, revisions with their images and pods, who works on them, and what happened last.
+   * Shows the components of an environment: phase, traffic, revisions with their images and pods, who works on them, and what happened last.
    *
-   * Example: `./daggerw call status --env staging --kubeconfig file://$HOME/.kube/config`
+   * Example: `./daggerw call status --env staging text`
    *
-   * @param env As in deploy.
-   * @param kubeconfig As in deploy.
-   * @param only As in deploy.
-   * @param kubeToken As in deploy.
-   * @param settings As in deploy.
+   * @param env staging or production.
+   * @param only Services; all of the environment, if none is named.
    */
   @func({ cache: "never" })
-  async status(
-    env: string,
-    kubeconfig: Secret,
-    only: string[] = [],
-    kubeToken?: Secret,
-    settings?: File,
-  ): Promise<string> {
-    return this.deployDesk({ env, kubeconfig, kubeToken, settings }).status(only)
+  async status(env: string, only: string[] = []): Promise<Output> {
+    return this.delivery.status(env, only)
   }
 
   /**
-   * Shows what was deployed, rolled back and refused, newest first: who, what, when, why, how long, and what came of it.
+   * Shows what was deployed, rolled back and refused, newest first: who, what, when, why, how long it took and how it ended.
    *
-   * Example: `./daggerw call history --env production --kubeconfig file://$HOME/.kube/config --as-json > history.json`
+   * Example: `./daggerw call history --env production json > history.json`
    *
-   * @param env As in deploy.
-   * @param kubeconfig As in deploy.
-   * @param only As in deploy.
-   * @param asJson Everything that is known, as JSON.
-   * @param kubeToken As in deploy.
-   * @param settings As in deploy.
+   * @param env staging or production.
+   * @param only Services; all of the environment, if none is named.
+   * @param limit Most operations to show.
+   * @param after Continue after the operation with this id; the output names it when there are more.
    */
   @func({ cache: "never" })
-  async history(
-    env: string,
-    kubeconfig: Secret,
-    only: string[] = [],
-    asJson = false,
-    kubeToken?: Secret,
-    settings?: File,
-  ): Promise<string> {
-    return this.deployDesk({ env, kubeconfig, kubeToken, settings }).history(only, asJson)
+  async history(env: string, only: string[] = [], limit = 50, after = ""): Promise<Output> {
+    return this.delivery.history(env, { only, limit, ...(after !== "" && { after }) })
   }
 
   /**
-   * The events of an environment's deploys, rollbacks and approvals, oldest first, as a file of JSON Lines: what this engine has done and still keeps. What lasts, whoever did
-   * it, is `history`.
+   * Deletes old entries from an environment's audit log. Deployers may not; give the kubeconfig of an administrator.
    *
-   * Each is an object: at (ISO 8601), kind (started, resumed, waiting, shifted, promoted, rolling-back, rolled-back, failed, refused, overridden or approved), environment,
-   * service, revision, digest, by, message, key (the same for all of one trouble), severity (info, warning or critical), resolves (true when that trouble is over).
+   * Example: `./daggerw call --kubeconfig file://admin.kubeconfig prune-history --env staging --older-than 8760h`
+   *
+   * @param env staging or production.
+   * @param olderThan Age of the newest entry to delete, such as 8760h (a year).
+   */
+  @func({ cache: "never" })
+  async pruneHistory(env: string, olderThan: string): Promise<string> {
+    return this.delivery.pruneHistory(env, olderThan)
+  }
+
+  /**
+   * Returns the events of an environment's deploys, rollbacks and approvals, oldest first, as JSON Lines: those that ran on this engine. The permanent record is the history.
+   *
+   * Each is an object: schemaVersion (1), at (ISO 8601), kind (started, resumed, shifted, promoted, rolling-back, rolled-back, failed, refused, overridden, approved or checked),
+   * environment, component (kind, name), operation, revision, digest, by, message, key (the same for all events about one problem), severity (info, warning or critical),
+   * resolves (true when that problem is over).
    *
    * Example: `./daggerw call events --env staging export --path events.jsonl`
    *
-   * @param env As in deploy.
-   * @param settings As in deploy.
+   * @param env staging or production.
    */
   @func({ cache: "never" })
-  async events(env: string, settings?: File): Promise<File> {
-    return eventFile(this.source, env, settings)
+  async events(env: string): Promise<File> {
+    return this.delivery.events(env)
   }
 
   /**
-   * Says yes to images for an environment that asks for it, in the name of whose kubeconfig it is. It holds for these very images, and for a time.
+   * Approves images for an environment, in the name of the kubeconfig's user. It holds for these images only, and for a limited time.
    *
-   * Example: `./daggerw call approve --env production --kubeconfig file://$HOME/.kube/config --image api=sha256:…`
+   * Example: `./daggerw call approve --env production --image api=sha256:…`
    *
-   * @param env As in deploy.
-   * @param kubeconfig Of the approver.
-   * @param image Services and their images, as api=sha256:…; a refused deploy names them.
-   * @param note For the record.
-   * @param kubeToken As in deploy.
-   * @param settings As in deploy.
+   * @param env production.
+   * @param image Services and their images, such as api=sha256:…; a refused deploy names them.
+   * @param note Note for the record.
    */
   @func({ cache: "never" })
-  async approve(
-    env: string,
-    kubeconfig: Secret,
-    image: string[],
-    note = "",
-    kubeToken?: Secret,
-    settings?: File,
-  ): Promise<string> {
-    return this.deployDesk({ env, kubeconfig, kubeToken, settings }).approve(image, note)
+  async approve(env: string, image: string[], note = ""): Promise<string> {
+    return this.delivery.approve(env, image, note)
   }
 
   /**
-   * Prints what an administrator applies once for an environment: its namespaces, and no more rights than deploying and approving need.
+   * Prints what an administrator applies once for an environment: its namespaces, and the least rights that deploying and approving need.
    *
    * Example: `./daggerw call access --env production --deployer system:serviceaccount:ci:deployer --approver group:approvers | kubectl apply -f -`
    *
-   * @param env As in deploy.
+   * @param env staging or production.
    * @param deployer Who deploys, as the API server names them: a user, system:serviceaccount:NAMESPACE:NAME or group:NAME.
-   * @param approver Who approves, where that is asked for; those of dagger/config/deploy.yaml, if none is named.
-   * @param settings As in deploy.
+   * @param approver Who approves, where approval is required; default: those in dagger/config/deploy.yaml.
    */
   @func({ cache: "never" })
-  async access(env: string, deployer: string[], approver: string[] = [], settings?: File): Promise<string> {
-    return accessYaml(this.source, {
-      ...{ name: env, deployers: deployer, approvers: approver },
-      ...(settings && { settings }),
-    })
+  async access(env: string, deployer: string[], approver: string[] = []): Promise<string> {
+    return this.delivery.access(env, deployer, approver)
   }
 
   /**
-   * Rehearses deploys: the very code of `deploy`, on a throw-away cluster, with load on it and something that goes wrong, measured.
+   * Rehearses deploys: the code of `deploy`, on a throw-away cluster, under load, with a fault injected, measured.
    *
-   * Gives back a table: what became of it, requests that failed, p95 before and during it, seconds until all was promoted, seconds for which users were hurt. Throws with
-   * it when a rehearsal did not end as it has to: a bad revision got through, a good one did not, or requests were lost that the fault itself did not cost.
+   * Prints a table: the result, failed requests, p95 before and during the deploy, seconds until promotion, seconds in which users were affected. Throws with it when a rehearsal did
+   * not end as it must: a bad revision got through, a good one did not, or more requests were lost than the fault itself costs.
    *
    * Example: `./daggerw call rehearse --fault error-rate --strategy canary`
    *
-   * @param fault What goes wrong, such as none, error-rate, latency, crash-at-start or killed-shifting; several one after another. "call faults" lists them.
+   * @param fault Faults to inject, one after another, such as none, error-rate, latency, crash-at-start or killed-shifting. The faults function lists them.
    * @param strategy blue-green, canary or both.
-   * @param service Of which an image is deployed: api or f1-backend.
-   * @param requestsPerSecond The load.
-   * @param settings A file in the form of dagger/config/deploy.yaml that is laid over dagger/config/rehearsal.yaml.
-   * @param peer What the same faults are rehearsed with too, to compare with, on the same cluster and with the same images: kubectl, a plain Deployment;
-   * argo-rollouts or flagger, a canary with the same steps and rules. Only faults of the candidate, not what is done to the deploy.
-   * @param asJson The figures as JSON.
+   * @param service Service to deploy: api or f1-backend.
+   * @param requestsPerSecond Load in requests per second.
+   * @param peer Tools to compare with on the same cluster, images and load: kubectl (a plain Deployment), argo-rollouts, flagger. Only for faults of the candidate.
+   * @param asJson Print the figures as JSON.
    */
   @func({ cache: "never" })
   async rehearse(
@@ -423,127 +383,110 @@ export class Pitwall {
     strategy: string[] = ["canary"],
     service = "api",
     requestsPerSecond = 50,
-    settings?: File,
     peer: string[] = [],
     asJson = false,
   ): Promise<string> {
-    return new RehearsalDesk(this.source).rehearse({
-      ...{ faults: fault, strategies: strategy, service, rate: requestsPerSecond, peers: peer, json: asJson },
-      ...(settings && { settings }),
+    return new RehearsalRunner(this.source).rehearse({
+      faults: fault,
+      strategies: strategy,
+      service,
+      rate: requestsPerSecond,
+      peers: peer,
+      json: asJson,
+      ...(this.settings && { settings: this.settings }),
     })
   }
 
-  /** Lists what can go wrong in a rehearsal. Example: `./daggerw call faults` */
+  /** Lists the faults that a rehearsal can inject. Example: `./daggerw call faults` */
   @func()
   faults(): string {
     return faultTable()
   }
 
-  /** The recipes API: its gates. Example: `./daggerw check 'api:*'` */
+  /** Gates of the recipes API. Example: `./daggerw check 'api:*'` */
   @func()
   api(): PythonService {
     return new PythonService(this.source, "api")
   }
 
-  /** The F1 prediction backend: its gates. Example: `./daggerw check 'f-1-backend:*'` */
+  /** Gates of the F1 prediction backend. Example: `./daggerw check 'f-1-backend:*'` */
   @func()
   f1Backend(): PythonService {
     return new PythonService(this.source, "f1-backend")
   }
 
-  /** What the Python services share: its gates. Example: `./daggerw check 'servicekit:*'` */
+  /** Gates of the library that the Python services share. Example: `./daggerw check 'servicekit:*'` */
   @func()
   servicekit(): PythonLibrary {
     return new PythonLibrary(this.source, "servicekit")
   }
 
-  /** The recipes web app: its gates. Example: `./daggerw check 'web:*'` */
+  /** Gates of the recipes web app. Example: `./daggerw check 'web:*'` */
   @func()
   web(): ReactApp {
     return new ReactApp(this.source, "web")
   }
 
-  /** The F1 dashboard: its gates. Example: `./daggerw check 'f-1-frontend:*'` */
+  /** Gates of the F1 dashboard. Example: `./daggerw check 'f-1-frontend:*'` */
   @func()
   f1Frontend(): ReactApp {
     return new ReactApp(this.source, "f1-frontend")
   }
 
-  /** What the web apps share: its gates. Example: `./daggerw check 'frontend-kit:*'` */
+  /** Gates of the library that the web apps share. Example: `./daggerw check 'frontend-kit:*'` */
   @func()
   frontendKit(): ReactLibrary {
     return new ReactLibrary(this.source, "frontend-kit")
   }
 
-  /** The pipeline's own source: its gates. Example: `./daggerw check 'module:*'` */
+  /** Gates of the pipeline's own source. Example: `./daggerw check 'module:*'` */
   @func()
   module(): ModuleChecks {
     return new ModuleChecks(this.source)
   }
 
   /**
-   * What may not be in the repository or in what it delivers: its gates. Example: `./daggerw check 'security:*'`
+   * Gates that look for vulnerabilities, secrets, licences and insecure code. Example: `./daggerw check 'security:*'`
    *
-   * @param snykToken Asks Snyk too; without it, that gate is skipped.
-   * @param vulnerabilities The OCI reference of a vulnerability database in Trivy's format.
-   * @param registry A registry that the reference names as registry.local.
+   * @param vulnerabilities OCI reference of a vulnerability database in Trivy's format.
+   * @param database Service that answers at registry.local in that reference.
    */
   @func()
-  security(snykToken?: Secret, vulnerabilities?: string, registry?: Service): SecurityChecks {
-    return new SecurityChecks(this.source, snykToken, vulnerabilities, registry)
+  security(vulnerabilities?: string, database?: Service): SecurityChecks {
+    return new SecurityChecks(this.source, this.secrets, vulnerabilities, database)
   }
 
   /**
-   * A throw-away Kubernetes of one node, with DNS and a router. Example: `./daggerw call cluster serve up`
+   * A throw-away Kubernetes cluster of one node, with DNS and a router. Example: `./daggerw call cluster serve up`
    *
-   * @param name Its own: two names are two clusters.
+   * @param name Name of the cluster; two names are two clusters.
    */
   @func()
   cluster(name = "pitwall"): KubernetesCluster {
     return new KubernetesCluster(this.source, name)
   }
 
-  private deployDesk({
-    env,
-    kubeconfig,
-    kubeToken,
-    settings,
-    datadogApiKey,
-    datadogAppKey,
-  }: {
-    env: string
-    kubeconfig: Secret
-    kubeToken: Secret | undefined
-    settings: File | undefined
-    datadogApiKey?: Secret | undefined
-    datadogAppKey?: Secret | undefined
-  }): DeployDesk {
-    return new DeployDesk(this.source, {
-      ...{ environment: env, kubeconfig },
-      ...(kubeToken && { token: kubeToken }),
-      ...(settings && { settings }),
-      ...(datadogApiKey && datadogAppKey && { datadog: { api: datadogApiKey, application: datadogAppKey } }),
-    })
+  private get delivery(): Delivery {
+    return new Delivery(this.source, this.connection)
   }
 
-  private desk(
-    wishes: { performance: boolean; vulnerabilities: string | undefined; snykToken: Secret | undefined },
-    workspace: Workspace,
-  ): Desk {
-    const { performance, vulnerabilities, snykToken } = wishes
-    return new Desk(this.source, workspace, {
-      ...(performance && { load: { users: 50, seconds: 60 } }),
-      ...(vulnerabilities !== undefined && { database: vulnerabilities }),
-      ...(snykToken && { snykToken }),
+  private get connection(): Connection {
+    return {
+      registry: this.registry,
+      ...(this.kubeconfig && { kubeconfig: this.kubeconfig }),
+      ...(this.kubeToken && { kubeToken: this.kubeToken }),
+      ...(this.secrets && { secrets: this.secrets }),
+      ...(this.registryService && { registryService: this.registryService }),
+      ...(this.settings && { settings: this.settings }),
+    }
+  }
+
+  private gates(workspace: Workspace, performance: boolean, vulnerabilities?: string) {
+    return gatesOf(this.source, {
+      workspace,
+      performance,
+      ...(this.secrets && { secrets: this.secrets }),
+      ...(vulnerabilities !== undefined && { vulnerabilities }),
     })
   }
-}
-
-/** Secrets as `dagger/config/deploy.yaml` names them, of the arguments of the same names: `databaseUrl` is DATABASE_URL. */
-function secretsOf(given: Record<string, Secret | undefined>): Record<string, Secret> {
-  const named = Object.entries(given).map(([name, secret]) => [
-    name.replaceAll(/[A-Z]/g, (letter) => `_${letter}`).toUpperCase(),
-    secret,
-  ])
-  return Object.fromEntries(named.filter(([, secret]) => secret !== undefined)) as Record<string, Secret>
 }

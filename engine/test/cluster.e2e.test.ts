@@ -3,11 +3,14 @@
 import https from "node:https"
 import { connection, dag, ReturnType, type Service } from "@dagger.io/dagger"
 import { afterAll, aroundAll, beforeAll, describe, expect, it } from "vitest"
-import { Cluster, type Reach } from "../../dagger/src/platform/cluster/cluster.js"
-import { Registry } from "../../dagger/src/platform/cluster/registry.js"
+import {
+  ThrowAwayCluster,
+  type ResolveEndpoint,
+} from "../../dagger/src/platform/cluster/throw-away-cluster.js"
+import { ThrowAwayRegistry } from "../../dagger/src/platform/cluster/throw-away-registry.js"
 import { gateway } from "../../dagger/src/platform/cluster/router.js"
 import { images } from "../../dagger/src/platform/base-images.js"
-import { Kubernetes, type Thing } from "../../dagger/src/clients/kubernetes/client.js"
+import { KubernetesClient, type KubernetesObject } from "../../dagger/src/clients/kubernetes/client.js"
 import { repository } from "./home.js"
 
 aroundAll((suite) => connection(suite))
@@ -16,7 +19,7 @@ const namespace = "paddock"
 const labels = (app: string) => ({ app })
 
 /** From this machine, which is not on the engine's network. */
-const throughTunnels: Reach = async (service, port) => {
+const throughTunnels: ResolveEndpoint = async (service, port) => {
   const tunnel = dag.host().tunnel(service, { ports: [{ backend: port, frontend: 0 }] })
   return (await tunnel.start()).endpoint()
 }
@@ -40,22 +43,22 @@ http {
 `,
     )
 
-const start = (name: string, registry: Registry) =>
-  Cluster.start({
+const start = (name: string, registry: ThrowAwayRegistry) =>
+  ThrowAwayCluster.start({
     name,
     registry,
-    reach: throughTunnels,
+    resolveEndpoint: throughTunnels,
     gatewayApi: dag.host().directory(`${repository}/dagger/config/kubernetes`).file("gateway-api.yaml"),
   })
 
-let registry: Registry
+let registry: ThrowAwayRegistry
 let image: string
-let clusters: { first: Cluster; second: Cluster }
-let first: Kubernetes
+let clusters: { first: ThrowAwayCluster; second: ThrowAwayCluster }
+let first: KubernetesClient
 let server: URL
 
 beforeAll(async () => {
-  registry = await Registry.start("cluster-test")
+  registry = await ThrowAwayRegistry.start("cluster-test")
   const [one, two, published] = await Promise.all([
     start("first", registry),
     start("second", registry),
@@ -63,7 +66,7 @@ beforeAll(async () => {
   ])
   image = published
   clusters = { first: one, second: two }
-  first = await Kubernetes.connect(await one.kubeconfig())
+  first = await KubernetesClient.connect(await one.kubeconfig())
   server = new URL(`https://${await throughTunnels(one.service, 6443)}`)
   await first.apply({
     apiVersion: "v1",
@@ -98,7 +101,7 @@ const podSpec = (change: object = {}) => ({
 })
 
 /** A Deployment and the Service in front of it. */
-function application(name: string, replicas: number): Thing[] {
+function application(name: string, replicas: number): KubernetesObject[] {
   const metadata = { name, namespace }
   const spec = podSpec({
     resources: { requests: { cpu: "10m", memory: "16Mi" }, limits: { memory: "64Mi" } },
@@ -126,7 +129,7 @@ function application(name: string, replicas: number): Thing[] {
 }
 
 /** A pod that does one thing and ends. */
-const task = (name: string, script: string, change: object = {}): Thing => ({
+const task = (name: string, script: string, change: object = {}): KubernetesObject => ({
   apiVersion: "v1",
   kind: "Pod",
   metadata: { name, namespace },
@@ -144,7 +147,7 @@ async function until<Value>(what: string, look: () => Promise<Value | undefined>
 }
 
 /** A pod at its end: the state of its container, and what it said. */
-async function ended(pod: Thing): Promise<{ reason: string; said: string }> {
+async function ended(pod: KubernetesObject): Promise<{ reason: string; said: string }> {
   await first.apply(pod)
   const name = pod.metadata?.name ?? ""
   const reason = await until(`pod ${name} ends`, async () => {
@@ -348,7 +351,7 @@ describe("a cluster", () => {
   it("keeps the objects that deployments are made of", async () => {
     const metadata = { name: "stable", namespace }
     const target = { apiVersion: "apps/v1", kind: "Deployment", name: "stable" }
-    const kept: Thing[] = [
+    const kept: KubernetesObject[] = [
       {
         apiVersion: "autoscaling/v2",
         kind: "HorizontalPodAutoscaler",
@@ -372,7 +375,7 @@ describe("a cluster", () => {
   })
 
   it("is another than a second one, which knows nothing of it", async () => {
-    const second = await Kubernetes.connect(await clusters.second.kubeconfig())
+    const second = await KubernetesClient.connect(await clusters.second.kubeconfig())
     const nodes = await Promise.all([first, second].map((one) => one.list("v1", "Node", "")))
     expect(nodes.map((found) => found.map(({ metadata }) => metadata?.name))).toEqual([["first"], ["second"]])
     expect(

@@ -4,8 +4,8 @@ import { randomUUID } from "node:crypto"
 import { fileURLToPath } from "node:url"
 import { connection, dag, type Directory, type Service } from "@dagger.io/dagger"
 import { aroundAll, describe, expect, it } from "vitest"
-import { run, type Ran } from "../../dagger/src/ci/runner/gate.js"
-import { withNeeds } from "../../dagger/src/ci/gates/gates.js"
+import { type CompletedGate, runGate } from "../../dagger/src/ci/runner/run.js"
+import { withNeeds } from "../../dagger/src/ci/gates/selection.js"
 import { readPlatform } from "../../dagger/src/platform/platform.js"
 import { imageGates } from "../../dagger/src/ci/gates/image.js"
 import { securityGates, type SecurityOptions } from "../../dagger/src/ci/gates/security.js"
@@ -106,12 +106,17 @@ services:
 }
 
 /** Runs gates of a platform; a retry that would change nothing does not wait. */
-async function look(source: Directory, names: string[], options: SecurityOptions = {}): Promise<Ran[]> {
+async function look(
+  source: Directory,
+  names: string[],
+  options: SecurityOptions = {},
+): Promise<CompletedGate[]> {
   const platform = await readPlatform(source)
   const images = Object.values(platform.catalog).flatMap((service) => imageGates(platform, service))
-  const gates = withNeeds([...images, ...securityGates(source, platform, { now, ...options })], names)
+  const subjects = { source, platform, worktree: { files: () => Promise.resolve(source) } }
+  const gates = withNeeds([...images, ...securityGates(subjects, { now, ...options })], names)
   return Promise.all(
-    gates.filter(({ name }) => names.includes(name)).map((gate) => run(gate, () => Promise.resolve())),
+    gates.filter(({ name }) => names.includes(name)).map((gate) => runGate(gate, () => Promise.resolve())),
   )
 }
 
@@ -281,7 +286,7 @@ describe("the image", () => {
 
 describe("a planted fault", () => {
   const gates = ["secrets", "config", "licences", "sast", "bandit"].map((name) => `security:${name}`)
-  const outcomes = (ran: Ran[]) =>
+  const outcomes = (ran: CompletedGate[]) =>
     Object.fromEntries(ran.map(({ verdict }) => [verdict.gate, verdict.outcome]))
   const all = (outcome: string) => Object.fromEntries(gates.map((gate) => [gate, outcome]))
 

@@ -1,6 +1,6 @@
 import { dag, type Directory, type File, func, object, type Service } from "@dagger.io/dagger"
-import { Cluster, kubeconfigOf } from "../platform/cluster/cluster.js"
-import { Registry } from "../platform/cluster/registry.js"
+import { ThrowAwayCluster, kubeconfigOf } from "../platform/cluster/throw-away-cluster.js"
+import { ThrowAwayRegistry } from "../platform/cluster/throw-away-registry.js"
 import { images } from "../platform/base-images.js"
 
 /** A throw-away Kubernetes for a look by hand. */
@@ -23,9 +23,9 @@ export class KubernetesCluster {
   @func({ cache: "never" })
   async serve(): Promise<Service> {
     const gatewayApi = this.source.file("dagger/config/kubernetes/gateway-api.yaml")
-    const registry = await Registry.start(this.name)
+    const registry = await ThrowAwayRegistry.start(this.name)
     const token = await this.token()
-    return (await Cluster.start({ name: this.name, gatewayApi, registry, token })).service
+    return (await ThrowAwayCluster.start({ name: this.name, gatewayApi, registry, token })).service
   }
 
   /**

@@ -1,369 +1,316 @@
-import { dag, type Directory, type File, type Secret, type Service } from "@dagger.io/dagger"
+import { dag, type Directory, type File, type Workspace } from "@dagger.io/dagger"
 import { stringify } from "yaml"
-import { Datadog } from "../backends/analysis/datadog.js"
-import { type MetricsSource, PodMetrics } from "../backends/analysis/sources.js"
-import { readPlatform } from "../platform/platform.js"
-import { monotonic } from "../lib/clock.js"
-import { Desk } from "../ci/pipeline.js"
-import { type Cluster, Kubernetes } from "../clients/kubernetes/client.js"
-import { ClusterPods } from "../backends/revisions/pods.js"
+import { pipelineOf } from "./gates.js"
 import { accessObjects, readSubject } from "../delivery/access.js"
+import type { Component } from "../delivery/component.js"
 import { EventFile } from "../delivery/events/file.js"
-import { Notifier } from "../delivery/events/notifier.js"
-import { oneLine } from "../lib/text.js"
-import { readStrategy } from "../delivery/strategy.js"
-import { type Schema, schemaFrom } from "../platform/schema.js"
-import { Approvals } from "../delivery/approvals.js"
-import { AuditLog, historyTable, operations } from "../delivery/audit.js"
+import { deploy, type GateResult, plan, rollback } from "../delivery/executor.js"
+import { historyOf, historyText, type HistoryQuery } from "../delivery/history.js"
+import { iso, newId } from "../delivery/journal.js"
+import { planText } from "../delivery/plan.js"
 import {
-  deployFile,
-  type DeployConfiguration,
-  type Environment,
-  environmentOf,
-  placements,
-  readDeploy,
-  type SecretSource,
-} from "../configuration/deploy.js"
-import { stableRevision } from "../backends/decisions.js"
-import { deploy, plan, type Wish } from "../delivery/executor.js"
-import { digestOf, readImages } from "../delivery/release.js"
-import { describe } from "../delivery/plan.js"
-import type { Secrets } from "../backends/prepare.js"
-import { type Return, rollback } from "../backends/rollback.js"
-import { statusOf, statusText } from "../backends/status.js"
-import { iso, newId, type Site } from "../backends/target.js"
+  digestOf,
+  readImages,
+  readRelease,
+  type Release,
+  type ReleasedImage,
+  releaseText,
+} from "../delivery/release.js"
+import {
+  type Connection,
+  inEnvironment,
+  type OpenEnvironment,
+  readEnvironment,
+  secretsOf,
+} from "../environments/environment.js"
+import { readStrategy, type Strategy } from "../delivery/strategy.js"
+import { describeImages, publish, type RegistryAccess } from "../images/publish.js"
+import { secondsOf } from "../lib/duration.js"
+import { readPlatform } from "../platform/platform.js"
+import { type Output, outputOf } from "./output.js"
 
-/** Which environment, and how it is reached. */
-export interface Reach {
-  environment: string
-  kubeconfig: Secret
-  /** Of who asks instead of the kubeconfig's user. */
-  token?: Secret
-  /** Laid over deploy.yaml. */
-  settings?: File
-  /** Keys of Datadog, where metrics come from there. */
-  datadog?: { api: Secret; application: Secret }
-}
-
-/** Where images that are built here go. */
-export interface Registry {
-  /** Address and path before the service, such as `ghcr.io/owner/repository`; empty: there is none. */
-  address: string
-  user: string
-  password?: Secret
-  /** Answers at the address. */
-  service?: Service
-}
-
-/** What the front desk was asked to deploy. */
-export interface Order {
-  /** Pairs of service and image; services that are not here are built. */
+/** What is to be deployed, as the command line names it. */
+export interface Selection {
+  /** A file that `publish` made. */
+  release?: File
+  /** Pairs of a service and its image. */
   images: string[]
+  /** Components; all of the environment, if empty. */
   only: string[]
-  registry: Registry
+  /** Empty: that of the environment. */
   strategy: string
-  reason: string
+  /** Empty: whoever runs the command. */
   author: string
-  override: string
-  secrets: Partial<Record<SecretSource, Secret>>
 }
 
-/** Where the front desk's wishes become deploys, and what they leave behind is shown. */
-export class DeployDesk {
+/** The verbs of delivery, behind the functions of the module. */
+export class Delivery {
   constructor(
     private readonly source: Directory,
-    private readonly reach: Reach,
+    private readonly connection: Connection,
   ) {}
 
-  /** Builds what is not there yet, and brings it to all traffic. Gives back the table of what became of it, throws with it when something did not get there. */
-  async deploy(order: Order): Promise<string> {
-    return this.working(async (site) => {
-      const services = placements(site.configuration, site.environment, order.only).map(
-        ({ service }) => service,
+  /**
+   * Builds and pushes what environments deploy.
+   *
+   * @throws Error when the report's gates did not pass, or there is no registry
+   */
+  async publish(workspace: Workspace, { only, summary }: { only: string[]; summary?: File }): Promise<File> {
+    const [{ configuration }, secrets, commit] = await Promise.all([
+      readEnvironment(this.source, "staging", this.connection.settings),
+      secretsOf(this.connection),
+      commitOf(workspace),
+      // Throws for gates that did not pass.
+      summary && pipelineOf(this.source).resultOf(summary),
+    ])
+    const deployable = Object.keys(configuration.services)
+    const unknown = only.filter((service) => !deployable.includes(service))
+    if (unknown.length > 0) {
+      throw new Error(`no environment deploys ${unknown.join(", ")}; allowed: ${deployable.join(", ")}`)
+    }
+    const services = only.length > 0 ? only : deployable
+    const tag = commit === undefined ? newId(Date.now()) : `sha-${commit.slice(0, 12)}`
+    const images = await publish(this.source, services, this.registry(secrets), tag)
+    const release: Release = {
+      schemaVersion: 1,
+      images,
+      ...(commit !== undefined && { commit }),
+      ...(summary && { checks: "passed" as const }),
+    }
+    return dag.directory().withNewFile("release.json", releaseText(release)).file("release.json")
+  }
+
+  /** @throws Error with every reason when the deploy may not start, and with the table when a component failed */
+  async deploy(
+    env: string,
+    selection: Selection,
+    { reason, override }: { reason: string; override: string },
+  ): Promise<string> {
+    return this.within(env, async (opened) => {
+      const { delivery } = opened
+      const components = opened.components(selection.only, strategyOf(selection))
+      const request = { reason, override, author: selection.author || delivery.who }
+      const given = await this.givenRelease(opened, selection, components)
+      if (given) return deploy(delivery, components, { ...request, release: given })
+      const services = namesOf(components)
+      const checks = this.gates(services)
+      // Awaited by the deploy, unless publishing fails first.
+      checks.catch(() => undefined)
+      const images = await publish(
+        this.source,
+        services,
+        this.registry(opened.secrets),
+        `${opened.environment.name}-${delivery.id}`,
       )
-      if (site.environment.datadog && !this.reach.datadog) {
-        throw new Error(
-          "metrics come from Datadog here: give --datadog-api-key env://DATADOG_API_KEY and --datadog-app-key env://DATADOG_APP_KEY",
-        )
-      }
-      const given = readImages(order.images)
-      const strangers = Object.keys(given).filter((service) => !services.includes(service))
-      if (strangers.length > 0) {
-        throw new Error(
-          `--image names ${strangers.join(", ")}, which is not deployed here; allowed: ${services.join(", ")}`,
-        )
-      }
-      const missing = services.filter((service) => !(service in given))
-      if (missing.length > 0 && Object.keys(given).length > 0) {
-        throw new Error(
-          `either all images are given or none: ${missing.join(", ")} would be built; leave it out with --only`,
-        )
-      }
-      const wish = await this.wish(order, site.who)
-      if (missing.length === 0) {
-        const schemas = await this.schemas(site, given, order.registry)
-        return deploy(site, { ...wish, images: given, schemas })
-      }
-      const checks = this.checks(services)
-      const made = await this.publish(site, services, order.registry)
-      return deploy(site, { ...wish, ...made, checks: () => checks })
+      const release: Release = { schemaVersion: 1, images }
+      for (const [service, { reference }] of Object.entries(images))
+        delivery.say(`${service}: published as ${reference}`)
+      return deploy(delivery, components, { ...request, release, checks: () => checks })
     })
   }
 
-  /** What a deploy would do. Changes nothing. */
-  async plan(order: Order): Promise<string> {
-    return this.working(async (site) => {
-      const given = readImages(order.images)
-      const found = await statusOf(site, order.only)
-      const there = found.flatMap(({ service, rollout, revisions }) => {
-        const present = revisions.find(({ number }) => number === stableRevision(rollout))
-        const image = given[service] ?? present?.image
-        if (image === undefined) {
-          throw new Error(
-            `there is no ${service} yet to compare with: name its image with --image ${service}=REPOSITORY@sha256:…`,
-          )
-        }
-        if (!(service in given)) site.say(`${service}: planned with the image that is there, ${image}`)
-        return [[service, image]]
-      })
-      const images = Object.fromEntries(there) as Record<string, string>
-      const wish = await this.wish(order, site.who)
-      const schemas = await this.schemas(site, images, order.registry)
-      return describe(await plan(site, { ...wish, images, schemas }))
+  async plan(env: string, selection: Selection): Promise<Output> {
+    return this.within(env, async (opened) => {
+      const { delivery } = opened
+      const components = opened.components(selection.only, strategyOf(selection))
+      const release =
+        (await this.givenRelease(opened, selection, components)) ??
+        (await presentRelease(components, delivery.say))
+      const planned = await plan(delivery, components, { release, author: selection.author || delivery.who })
+      return outputOf(planText(planned), planned)
     })
   }
 
-  /** Takes services back. Gives back the table of what became of it, throws with it when something did not get there. */
-  async rollback(wish: Return): Promise<string> {
-    return this.working((site) => rollback(site, wish))
+  /** @throws Error with the table when a component failed */
+  async rollback(env: string, services: string[], request: { reason: string; to?: number }): Promise<string> {
+    return this.within(env, (opened) => rollback(opened.delivery, opened.components(services), request))
   }
 
-  async status(only: string[]): Promise<string> {
-    return this.working(async (site) => statusText(await statusOf(site, only)))
-  }
-
-  /** What happened, newest first: as a table, or as JSON. */
-  async history(only: string[], json: boolean): Promise<string> {
-    return this.working(async ({ audit, configuration, environment }) => {
-      const services = placements(configuration, environment, only).map(({ service }) => service)
-      const all = operations(await audit.read()).filter(({ service }) => services.includes(service))
-      return json ? JSON.stringify(all, undefined, 2) : historyTable(all)
+  async status(env: string, only: string[]): Promise<Output> {
+    return this.within(env, async (opened) => {
+      const all = await Promise.all(opened.components(only).map((component) => component.status()))
+      return outputOf(
+        all.map(({ text }) => text).join("\n\n"),
+        all.map(({ component, details }) => ({ component, ...details })),
+      )
     })
   }
 
-  /** Says yes to images, in the name of whose kubeconfig it is. */
-  async approve(pairs: string[], note: string): Promise<string> {
-    return this.working(async (site) => {
-      const { cluster, configuration, environment, id, who } = site
-      const rules = environment.guards.approval
-      if (!rules?.required) throw new Error(`nothing has to be approved in ${environment.name}`)
+  async history(env: string, query: HistoryQuery): Promise<Output> {
+    return this.within(env, async (opened) => {
+      opened.components(query.only)
+      const [audit] = opened.delivery.audits
+      const history = historyOf((await audit?.read()) ?? { events: [], unreadable: [] }, query)
+      return outputOf(historyText(history), history)
+    })
+  }
+
+  async pruneHistory(env: string, olderThan: string): Promise<string> {
+    const seconds = secondsOf(olderThan)
+    return this.within(env, async ({ delivery }) => {
+      const before = delivery.now() - seconds * 1000
+      const deleted = (await delivery.audits[0]?.prune(before)) ?? 0
+      return `Deleted ${deleted} entries of before ${iso(before)} from the audit log of ${env}.`
+    })
+  }
+
+  async approve(env: string, pairs: string[], note: string): Promise<string> {
+    return this.within(env, async ({ components, delivery, environment }) => {
+      const { approval } = environment.guards
+      if (!approval?.required) throw new Error(`${environment.name} needs no approval`)
       const images = readImages(pairs, { bare: true })
       const services = Object.keys(images)
       if (services.length === 0)
-        throw new Error("an approval is for images: name each with --image SERVICE=sha256:…")
-      placements(configuration, environment, services)
+        throw new Error("an approval names images: give each with --image SERVICE=sha256:…")
+      const approved = components(services)
       const digests = Object.fromEntries(
         Object.entries(images).map(([service, image]) => [service, digestOf(image)]),
       )
-      const now = cluster.now()
-      const expires = now + rules.validFor * 1000
-      const given = { id, by: who, expires, digests, ...(note !== "" && { note }) }
-      await new Approvals(cluster, environment.namespace).give(given)
-      const list = Object.entries(digests).map(([service, digest]) => `${service}@${digest}`)
+      const expires = delivery.now() + approval.validFor * 1000
+      await delivery.approvals.give({
+        id: delivery.id,
+        by: delivery.who,
+        expires,
+        digests,
+        ...(note !== "" && { note }),
+      })
       await Promise.all(
-        Object.entries(digests).map(([service, digest]) =>
-          site.notifier.tell({
-            ...{ at: iso(now), kind: "approved", environment: environment.name, service, digest, by: who },
-            ...{ message: note, key: `${environment.name}/${service}/approval`, severity: "info" },
+        approved.map(({ id }) =>
+          delivery.journal.record({
+            kind: "approved",
+            component: id,
+            message: note,
+            ...(digests[id.name] !== undefined && { digest: digests[id.name] }),
           }),
         ),
       )
-      return `${who} approves ${list.join(", ")} for ${environment.name} until ${iso(expires)}`
+      const list = Object.entries(digests).map(([service, digest]) => `${service}@${digest}`)
+      return `${delivery.who} approves ${list.join(", ")} for ${environment.name} until ${iso(expires)}`
     })
   }
 
-  private async working<Result>(task: (site: Site) => Promise<Result>): Promise<Result> {
-    const site = await this.site()
-    try {
-      return await task(site)
-    } finally {
-      await site.notifier.flush()
-    }
+  /** The event file of an environment on this engine. */
+  async events(env: string): Promise<File> {
+    const { environment } = await readEnvironment(this.source, env, this.connection.settings)
+    return new EventFile(environment.name).file()
   }
 
-  private async site(): Promise<Site> {
-    const { kubeconfig, token: asked, environment: name, settings } = this.reach
-    const [{ configuration, environment }, watch, text, token] = await Promise.all([
-      readEnvironment(this.source, name, settings),
-      this.source.file("dagger/config/kubernetes/watchdog.py").contents(),
-      kubeconfig.plaintext(),
-      asked?.plaintext(),
-    ])
-    const cluster = await Kubernetes.connect(text, { ...(token !== undefined && { token }) })
-    const who = await cluster.whoAmI()
-    const audit = new AuditLog(cluster, environment.namespace)
-    return {
-      ...{ cluster, configuration, environment, who, audit, watch },
-      ...{ id: newId(cluster.now()), clock: monotonic },
-      notifier: new Notifier([new EventFile(environment.name)]),
-      source: this.metrics(cluster, environment),
-      say: (line) => {
-        console.log(line)
-      },
+  /**
+   * What an administrator applies once for an environment, as YAML.
+   *
+   * @throws Error where nobody may deploy, or nobody may approve although that is required
+   */
+  async access(env: string, deployers: string[], approvers: string[]): Promise<string> {
+    const { environment } = await readEnvironment(this.source, env, this.connection.settings)
+    const { approval } = environment.guards
+    const named = approvers.length > 0 ? approvers : approval?.required ? (approval.approvers ?? []) : []
+    if (approval?.required && named.length === 0) {
+      throw new Error(`${env} needs approvals: say whose with --approver, such as group:approvers`)
     }
-  }
-
-  private metrics(cluster: Cluster, { datadog }: Environment): MetricsSource {
-    const pods = new ClusterPods(cluster)
-    const keys = this.reach.datadog
-    // Only a deploy measures anything, and it does not begin without keys.
-    if (!datadog || !keys) return new PodMetrics(pods)
-    return new Datadog({
-      ...datadog,
-      keys: async () => ({
-        api: await keys.api.plaintext(),
-        application: await keys.application.plaintext(),
-      }),
-      pods: (version) => pods.pods(version),
+    if (deployers.length === 0)
+      throw new Error("say who deploys with --deployer, as the API server names them")
+    const objects = accessObjects({
+      namespace: environment.namespace,
+      deployers: deployers.map(readSubject),
+      approvers: named.map(readSubject),
     })
+    return objects.map((object) => stringify(object)).join("---\n")
   }
 
-  private async wish(
-    { secrets, strategy, reason, author, override }: Order,
-    who: string,
-  ): Promise<Omit<Wish, "images">> {
-    const read = await Promise.all(
-      Object.entries(secrets).map(async ([name, secret]) => [name, await secret.plaintext()]),
-    )
-    return {
-      secrets: Object.fromEntries(read) as Secrets,
-      ...(strategy !== "" && { strategy: readStrategy(strategy) }),
-      ...{ reason, override, author: author === "" ? who : author },
-    }
+  private within<Value>(env: string, task: (opened: OpenEnvironment) => Promise<Value>): Promise<Value> {
+    return inEnvironment(this.source, env, this.connection, task)
   }
 
-  /** Builds services from the source and puts them into the registry; what is unchanged is neither built nor sent again. */
-  private async publish(
-    { environment, id, say }: Site,
-    services: string[],
-    { address, user, password, service: answering }: Registry,
-  ): Promise<Pick<Wish, "images" | "schemas">> {
-    if (address === "") {
+  /** The release that the command names, in whole or by its images; undefined where it names none. */
+  private async givenRelease(
+    { delivery, secrets, environment }: OpenEnvironment,
+    { release, images }: Selection,
+    components: Component[],
+  ): Promise<Release | undefined> {
+    if (release && images.length > 0) throw new Error("give either --release or --image")
+    const services = namesOf(components)
+    const given = release
+      ? readRelease(await release.contents())
+      : { images: readImages(images) as Record<string, unknown> }
+    const named = Object.keys(given.images)
+    if (named.length === 0 && !release) return undefined
+    const missing = services.filter((service) => !named.includes(service))
+    if (missing.length > 0) {
       throw new Error(
-        `${services.join(", ")} would be built: say where to with --registry, such as ghcr.io/owner/repository, or name images with --image`,
+        `no image of ${missing.join(", ")}: give one for each, or choose components with --only ${named.join(" --only ")}`,
       )
     }
-    const platform = await readPlatform(this.source)
-    const [host = ""] = address.split("/")
-    const images = await Promise.all(
-      services.map(async (service) => {
-        const image = await platform.release(platform.service(service))
-        // A tag of its own: an image that a kept revision needs must not lose its last one.
-        const reference = await (password ? image.withRegistryAuth(host, user, password) : image).publish(
-          `${address}/${service}:${environment.name}-${id}`,
-          { ...(answering && { registryService: answering }) },
-        )
-        const digest = digestOf(reference)
-        say(`${service}: published as ${address}/${service}@${digest}`)
-        return { service, published: `${address}/${service}@${digest}`, schema: await schemaFrom(image) }
-      }),
-    )
+    if (release) return given as Release
+    const unknown = named.filter((service) => !services.includes(service))
+    if (unknown.length > 0) {
+      throw new Error(
+        `--image names ${unknown.join(", ")}, which is not deployed to ${environment.name} here; allowed: ${services.join(", ")}`,
+      )
+    }
     return {
-      images: readImages(images.map(({ service, published }) => `${service}=${published}`)),
-      schemas: Object.fromEntries(
-        images.flatMap(({ service, schema }) => (schema ? [[service, schema]] : [])),
-      ),
+      schemaVersion: 1,
+      images: await describeImages(readImages(images), this.registry(secrets), delivery.say),
     }
   }
 
-  /** What images that were built before say of the databases that they need. */
-  private async schemas(
-    { say }: Site,
-    images: Record<string, string>,
-    { user, password }: Registry,
-  ): Promise<Record<string, Schema>> {
-    const found = await Promise.all(
-      Object.entries(images).map(async ([service, image]) => {
-        const [host = ""] = image.split("/")
-        const bare = dag.container()
-        const told = password ? bare.withRegistryAuth(host, user, password) : bare
-        try {
-          const schema = await schemaFrom(told.from(image))
-          return schema ? [[service, schema]] : []
-        } catch (error) {
-          // The nodes may well get it, and from nowhere else: that it is not known here is no fault of it.
-          const why = oneLine((error as Error).message, 200)
-          say(
-            `${service}: its image cannot be read from here, so what it needs of its database is not known: ${why}`,
-          )
-          return []
-        }
-      }),
-    )
-    return Object.fromEntries(found.flat()) as Record<string, Schema>
+  private registry(secrets: Record<string, string>): RegistryAccess {
+    const { registry, registryService } = this.connection
+    return {
+      address: registry,
+      user: secrets.REGISTRY_USER,
+      password: secrets.REGISTRY_PASSWORD,
+      service: registryService,
+    }
   }
 
-  /** Asks all gates that a green `ci` of these services stands for; remembered passes cost nothing. */
-  private async checks(services: string[]): Promise<{ passed: boolean; summary: string }> {
+  /** Runs the gates of services and of everything they are made of. Remembered passes cost nothing. */
+  private async gates(services: string[]): Promise<GateResult> {
+    const { catalog } = await readPlatform(this.source)
+    const inputs = services.flatMap((service) =>
+      (catalog[service]?.inputs ?? []).filter((name) => name in catalog),
+    )
+    const only = [...new Set([...services, ...inputs, "security"])]
     try {
-      const { catalog } = await readPlatform(this.source)
-      const made = services.flatMap((service) =>
-        (catalog[service]?.inputs ?? []).filter((name) => name in catalog),
-      )
-      const only = [...new Set([...services, ...made, "security"])]
-      const order = { only, since: "", failFast: false, parallel: 0 }
-      return { passed: true, summary: await new Desk(this.source).ci(order) }
+      const summary = await pipelineOf(this.source).ci({ only, since: "", failFast: false, parallel: 0 })
+      return { passed: true, summary }
     } catch (error) {
       return { passed: false, summary: (error as Error).message }
     }
   }
 }
 
-async function readEnvironment(
-  source: Directory,
-  name: string,
-  settings: File | undefined,
-): Promise<{ configuration: DeployConfiguration; environment: Environment }> {
-  const [text, layer] = await Promise.all([
-    source.file(deployFile).contents(),
-    settings && Promise.all([settings.name(), settings.contents()]),
-  ])
-  const configuration = readDeploy(text, ...(layer ? [{ file: layer[0], text: layer[1] }] : []))
-  return { configuration, environment: environmentOf(configuration, name) }
+const namesOf = (components: Component[]) => components.map(({ id }) => id.name)
+
+function strategyOf({ strategy }: Selection): { strategy?: Strategy } {
+  return strategy === "" ? {} : { strategy: readStrategy(strategy) }
 }
 
-/** What deploys, rollbacks and approvals of an environment have told of themselves on this engine, as JSON Lines. */
-export async function eventFile(source: Directory, name: string, settings?: File): Promise<File> {
-  const { environment } = await readEnvironment(source, name, settings)
-  return new EventFile(environment.name).file()
+/** The live release, so that a plan without images shows what changed settings would do; what was never deployed gets a placeholder. */
+async function presentRelease(components: Component[], say: (line: string) => void): Promise<Release> {
+  const images = await Promise.all(
+    components.map(async (component): Promise<[string, ReleasedImage]> => {
+      const { name } = component.id
+      const current = await component.current()
+      say(
+        current
+          ? `${name}: planned with its present image, ${current.reference}`
+          : `${name}: never deployed; planned with a placeholder for the image that a deploy would build`,
+      )
+      return [name, current ?? { reference: `to-be-built/${name}@sha256:${"0".repeat(64)}` }]
+    }),
+  )
+  return { schemaVersion: 1, images: Object.fromEntries(images) }
 }
 
-/**
- * What an administrator applies once for an environment, as YAML.
- *
- * @param deployers who deploys, as the API server names them
- * @param approvers who approves; those of the environment's guards, if none is named
- */
-export async function accessYaml(
-  source: Directory,
-  {
-    name,
-    settings,
-    deployers,
-    approvers,
-  }: { name: string; settings?: File; deployers: string[]; approvers: string[] },
-): Promise<string> {
-  const { environment } = await readEnvironment(source, name, settings)
-  const { approval } = environment.guards
-  const named = approvers.length > 0 ? approvers : approval?.required ? (approval.approvers ?? []) : []
-  if (approval?.required && named.length === 0) {
-    throw new Error(`${name} needs approvals: say whose with --approver, such as group:approvers`)
+/** The commit that is checked out, where there is one. */
+async function commitOf(workspace: Workspace): Promise<string | undefined> {
+  try {
+    return await workspace
+      .directory("/", { include: [".git"] })
+      .asGit()
+      .head()
+      .commit()
+  } catch {
+    return undefined // no checkout: the release does not name its commit
   }
-  if (deployers.length === 0) throw new Error("say who deploys with --deployer, as the API server names them")
-  const objects = accessObjects({
-    namespace: environment.namespace,
-    deployers: deployers.map(readSubject),
-    approvers: named.map(readSubject),
-  })
-  return objects.map((object) => stringify(object)).join("---\n")
 }

@@ -1,28 +1,23 @@
-import type { Revision } from "./revisions/revisions.js"
-import { revisionName } from "./manifests/labels.js"
-import { type RevisionSpec, revisionObjects } from "./manifests/objects.js"
 import type { Manifest } from "../clients/kubernetes/manifest.js"
-import type { Rollout } from "./rollout/rollout.js"
-import type { Schema } from "../platform/schema.js"
-import { type SecretSource, secretFlag } from "../configuration/deploy.js"
-import { decideAction, fingerprintOf, type DeployAction, stableRevision } from "./decisions.js"
-import { digestOf } from "../delivery/release.js"
-import type { Target } from "./target.js"
+import type { Change, ComponentPlan } from "../delivery/component.js"
+import { digestOf, type Release } from "../delivery/release.js"
+import type { DeployedService } from "./deployed-service.js"
+import {
+  compatibility,
+  decideAction,
+  fingerprintOf,
+  blockedMessage,
+  type DeployAction,
+  stableRevision,
+} from "./decisions.js"
+import { diffObject } from "./manifests/diff.js"
+import { labels, revisionName } from "./manifests/labels.js"
+import { type RevisionSpec, revisionObjects } from "./manifests/objects.js"
+import type { Revision } from "./revisions/revisions.js"
+import { usesFreshBaseline, type Rollout } from "./rollout/rollout.js"
 
-export type Secrets = Partial<Record<SecretSource, string>>
-
-/** What is to be deployed of one service. */
-export interface Wanted {
-  /** With its digest. */
-  image: string
-  secrets: Secrets
-  /** What the image needs of its database, as far as it is known. */
-  schema?: Schema
-}
-
-/** A deploy of one service, worked out against what the cluster holds. */
+/** A deploy of one backend, worked out against what the cluster holds. */
 export interface Prepared {
-  service: string
   image: string
   digest: string
   move: DeployAction
@@ -30,74 +25,182 @@ export interface Prepared {
   /** What the cluster keeps, newest first. */
   revisions: Revision[]
   fingerprint: string
-  /** Of the revision that is to begin; none for another move. */
+  /** Objects of the revision to start; empty for another move. */
   objects: Manifest[]
   /** Secrets that were not given and stay as the present revision has them. */
   kept: string[]
-  /** What the image needs of its database, as far as it is known. */
-  schema?: Schema
+  /** What the image needs of its database, where that is known. */
+  schema?: Revision["schema"]
 }
 
 /**
- * Works out what a deploy of an image is to do. Changes nothing.
+ * Works out what a deploy of a release does to a deployed. Changes nothing.
  *
- * @throws Error when a secret is neither given nor there
+ * @throws Error when the release has no image of it, or a secret is neither given nor in the cluster
  */
-export async function prepare(target: Target, wanted: Wanted): Promise<Prepared> {
-  const { image, secrets: given } = wanted
-  const { placement, record, revisions: there, service, settings, site } = target
-  const { name: environment, namespace } = site.environment
-  const [rollout, revisions] = await Promise.all([record.read(), there.all()])
-  const stable = stableRevision(rollout)
-  const { secrets, kept } = await secretsOf(target, given, stable)
-  const digest = digestOf(image)
-  const schema = wanted.schema ?? revisions.find((known) => known.digest === digest && known.schema)?.schema
-  const release: Omit<RevisionSpec, "revision"> = {
-    ...{ environment, namespace, service, image, digest, secrets },
-    // The image says nothing better that stays the same for the same contents.
-    version: digest.replace("sha256:", "").slice(0, 12),
-    config: placement.variables,
-    ...(schema && { schema }),
-    progressDeadline: Math.max(settings.progressDeadline, placement.workload.minReady + 1),
+export async function prepare(deployed: DeployedService, release: Release): Promise<Prepared> {
+  const { context, record, revisions: inCluster, rolloutSettings, name: service, settings } = deployed
+  const { name: environment, namespace } = context.environment
+  const released = release.images[service]
+  if (!released) {
+    throw new Error(
+      `the release has no image of ${service}; it has ${Object.keys(release.images).join(", ") || "none"}`,
+    )
   }
-  const objectsOf = (revision: number) => revisionObjects(placement.workload, { ...release, revision })
-  const fingerprint = fingerprintOf(placement.workload, release, record.routeSettings)
+  const image = released.reference
+  const [rollout, revisions] = await Promise.all([record.read(), inCluster.all()])
+  const { secrets, kept } = await secretsOf(deployed, stableRevision(rollout))
+  const digest = digestOf(image)
+  const schema =
+    released.migrations ?? revisions.find((known) => known.digest === digest && known.schema)?.schema
+  const contents: Omit<RevisionSpec, "revision"> = {
+    environment,
+    namespace,
+    service,
+    image,
+    digest,
+    secrets,
+    // The only version that stays the same for the same contents.
+    version: digest.replace("sha256:", "").slice(0, 12),
+    config: settings.variables,
+    progressDeadline: Math.max(rolloutSettings.progressDeadline, settings.workload.minReady + 1),
+    ...(schema && { schema }),
+  }
+  const objectsOf = (revision: number) => revisionObjects(settings.workload, { ...contents, revision })
+  const fingerprint = fingerprintOf(settings.workload, contents, record.routeSettings)
   const alike = revisions.filter((revision) => revision.fingerprint === fingerprint)
   const equal = await Promise.all(
     alike.map(async ({ number }) => {
       const [secret] = objectsOf(number).filter(({ kind }) => kind === "Secret")
-      return secret && (await there.holdsData(secret)) ? [number] : []
+      return secret && (await inCluster.holdsData(secret)) ? [number] : []
     }),
   )
   const move = decideAction(rollout, revisions, equal.flat())
   return {
-    ...{ service, image, digest, move, revisions, fingerprint, kept },
+    image,
+    digest,
+    move,
+    revisions,
+    fingerprint,
+    kept,
+    objects: move.kind === "begin" ? objectsOf(move.revision) : [],
     ...(rollout && { rollout }),
     ...(schema && { schema }),
-    objects: move.kind === "begin" ? objectsOf(move.revision) : [],
   }
 }
 
+/** The values of a backend's secrets: those given, otherwise those of the present revision. */
 async function secretsOf(
-  { placement, service, site }: Target,
-  given: Secrets,
-  stable: number | undefined,
+  { context, settings, name: service }: DeployedService,
+  present: number | undefined,
 ): Promise<{ secrets: Record<string, string>; kept: string[] }> {
-  const { cluster, environment } = site
-  const metadata = { namespace: environment.namespace, name: revisionName(service, stable ?? 0) }
+  const { cluster, environment, secrets: given } = context
+  const metadata = { namespace: environment.namespace, name: revisionName(service, present ?? 0) }
   const address: Manifest = { apiVersion: "v1", kind: "Secret", metadata }
-  const present = stable === undefined ? undefined : await cluster.read(address)
+  const live = present === undefined ? undefined : await cluster.read(address)
   const secrets: Record<string, string> = {}
   const kept: string[] = []
   const missing: string[] = []
-  for (const { variable, from, optional } of placement.secrets) {
+  for (const { variable, entry, optional } of settings.secrets) {
     const file = variable.toLowerCase()
-    const held = present?.data?.[file]
-    const value = given[from] ?? (held === undefined ? undefined : Buffer.from(held, "base64").toString())
+    const held = live?.data?.[file]
+    const value = given[entry] ?? (held === undefined ? undefined : Buffer.from(held, "base64").toString())
     if (value !== undefined) secrets[file] = value
-    else if (!optional) missing.push(`${service} needs ${variable}: ${secretFlag(from, environment.name)}`)
-    if (given[from] === undefined && held !== undefined) kept.push(variable)
+    else if (!optional)
+      missing.push(`${service} needs ${variable}: add ${entry}=… to the file given with --secrets`)
+    if (given[entry] === undefined && held !== undefined) kept.push(variable)
   }
   if (missing.length > 0) throw new Error(missing.join("\n"))
   return { secrets, kept }
+}
+
+/** The plan of a backend as every component has one. */
+export async function planOf(deployed: DeployedService, prepared: Prepared): Promise<ComponentPlan> {
+  const { move, digest, revisions, schema } = prepared
+  const { strategy } = deployed.rolloutSettings
+  const actions = {
+    nothing: "none",
+    resume: "resume",
+    finish: "start",
+    blocked: "blocked",
+    begin: "start",
+  } as const
+  return {
+    component: deployed.id,
+    action: actions[move.kind],
+    summary: summaryOf(deployed, prepared),
+    changes: await changesOf(deployed, prepared),
+    ...((move.kind === "begin" || move.kind === "finish") && {
+      start: {
+        digest,
+        strategy,
+        compatibility: compatibility(schema, revisions),
+        ...(move.kind === "begin" && {
+          revision: move.revision,
+          ...(move.stable !== undefined && { from: move.stable }),
+        }),
+      },
+    }),
+  }
+}
+
+/** What happens to a backend, in one sentence. */
+export function summaryOf(
+  { context, rolloutSettings }: Pick<DeployedService, "context" | "rolloutSettings">,
+  { move, image, kept }: Pick<Prepared, "move" | "image" | "kept">,
+): string {
+  switch (move.kind) {
+    case "nothing":
+      return `unchanged; revision ${move.revision} is the same and has all traffic`
+    case "blocked":
+      return blockedMessage(move.rollout, context.environment.name)
+    case "resume":
+      return `resumes revision ${move.rollout.revision} at ${move.rollout.phase}`
+    case "finish":
+      return `completes ${move.rollout.phase} of revision ${move.rollout.revision}, then deploys ${image}`
+    case "begin": {
+      const secrets = kept.length > 0 ? `; ${kept.join(", ")} stay as they are` : ""
+      return `${strategyText(move, rolloutSettings, context)}, ${image}${secrets}`
+    }
+  }
+}
+
+function strategyText(
+  { revision, stable }: Extract<DeployAction, { kind: "begin" }>,
+  { strategy, steps }: DeployedService["rolloutSettings"],
+  { analysis }: DeployedService["context"],
+): string {
+  if (stable === undefined) return `revision ${revision}, the first one`
+  if (strategy === "blue-green") return `revision ${revision} replaces ${stable}, blue-green`
+  const weights = [...steps.map(({ weight }) => weight), 100].map((weight) => `${weight} %`).join(", ")
+  const fresh = usesFreshBaseline({ strategy, kind: "deploy", stable }, analysis)
+  const comparison = fresh ? `, compared with a fresh baseline of as many pods as ${stable} has` : ""
+  return `revision ${revision} replaces ${stable}, canary with ${weights}${comparison}`
+}
+
+/** What would change in the cluster, by a dry run of its API server. */
+async function changesOf(
+  { context, revisions, name: service }: DeployedService,
+  { objects, move }: Prepared,
+): Promise<Change[]> {
+  if (move.kind !== "begin") return []
+  const { cluster } = context
+  const counterpart = ({ apiVersion, kind }: Manifest, revision: number): Manifest => ({
+    apiVersion,
+    kind,
+    metadata: { namespace: revisions.namespace, name: revisionName(service, revision) },
+  })
+  return Promise.all(
+    objects.map(async (object) => {
+      const live = await cluster.read(object)
+      const own = object.metadata?.labels?.[labels.revision] !== undefined
+      const before =
+        own && move.stable !== undefined ? await cluster.read(counterpart(object, move.stable)) : undefined
+      // A deployer may create these but not change them, so the API server refuses a dry run of an apply.
+      const createOnly = ["ConfigMap", "Secret"].includes(object.kind ?? "")
+      if (createOnly && live) return diffObject(live, live)
+      const wanted = createOnly ? object : await cluster.apply(object, { dryRun: true })
+      return diffObject(live, wanted, before)
+    }),
+  )
 }

@@ -1,72 +1,66 @@
-import { leaseName } from "./rollout/lease.js"
-import { columns, duration, oneLine } from "../lib/text.js"
 import type { Manifest } from "../clients/kubernetes/manifest.js"
-import type { Revision } from "./revisions/revisions.js"
+import type { ComponentStatus } from "../delivery/component.js"
+import { columns, duration, oneLine } from "../lib/text.js"
+import type { DeployedService } from "./deployed-service.js"
 import type { TrafficShare } from "./manifests/objects.js"
+import type { Revision } from "./revisions/revisions.js"
+import { leaseName } from "./rollout/lease.js"
 import type { Rollout } from "./rollout/rollout.js"
-import { placements } from "../configuration/deploy.js"
-import { type Site, Target } from "./target.js"
 
-/** How a service is in an environment. */
-export interface Status {
+/** The state of a backend in its environment. */
+export interface BackendStatus {
   service: string
   rollout?: Rollout
   /** The share of requests of each revision and baseline, in percent, as the HTTPRoute holds it. */
   traffic: TrafficShare[]
   revisions: Revision[]
-  /** The fresh baselines, under the numbers of the revisions that are judged against them. */
+  /** Fresh baselines, under the numbers of the revisions that are compared with them. */
   baselines: Revision[]
-  /** Who works on it, and for how many seconds nothing was heard of them. */
+  /** Who holds the lease, and the seconds since its last renewal. */
   holder?: { who: string; silent: number }
 }
 
-/** How the services of an environment are; all of them, if none is named. */
-export async function statusOf(site: Site, only: string[]): Promise<Status[]> {
-  const { cluster, configuration, environment } = site
-  return Promise.all(
-    placements(configuration, environment, only).map(async (placement) => {
-      const { service, record, revisions } = new Target(site, placement)
-      const metadata = { namespace: environment.namespace, name: leaseName(service) }
-      const address: Manifest = { apiVersion: "coordination.k8s.io/v1", kind: "Lease", metadata }
-      const [rollout, all, baselines, lease] = await Promise.all([
-        ...([record.read(), revisions.all(), revisions.baselines()] as const),
-        cluster.read(address),
-      ])
-      const { holderIdentity, renewTime } = (lease?.spec ?? {}) as {
-        holderIdentity?: string | null
-        renewTime?: string
-      }
-      const silent = (cluster.now() - Date.parse(renewTime ?? "")) / 1000
-      return {
-        service,
-        ...(rollout && { rollout }),
-        traffic: record.traffic(),
-        revisions: all,
-        baselines,
-        ...(holderIdentity && { holder: { who: holderIdentity, silent: Math.max(0, silent) } }),
-      }
-    }),
-  )
+export async function statusOf(deployed: DeployedService): Promise<ComponentStatus> {
+  const { context, record, revisions, name: service } = deployed
+  const { cluster, environment } = context
+  const lease: Manifest = {
+    apiVersion: "coordination.k8s.io/v1",
+    kind: "Lease",
+    metadata: { namespace: environment.namespace, name: leaseName(service) },
+  }
+  const [rollout, all, baselines, held] = await Promise.all([
+    record.read(),
+    revisions.all(),
+    revisions.baselines(),
+    cluster.read(lease),
+  ])
+  const { holderIdentity, renewTime } = (held?.spec ?? {}) as {
+    holderIdentity?: string | null
+    renewTime?: string
+  }
+  const silent = Math.max(0, (cluster.now() - Date.parse(renewTime ?? "")) / 1000)
+  const details: BackendStatus = {
+    service,
+    traffic: record.traffic(),
+    revisions: all,
+    baselines,
+    ...(rollout && { rollout }),
+    ...(holderIdentity && { holder: { who: holderIdentity, silent } }),
+  }
+  return { component: deployed.id, text: statusText(details), details }
 }
 
-/** A paragraph and a table for each service. */
-export function statusText(all: Status[]): string {
-  return all.map(one).join("\n\n")
-}
-
-function one({ service, rollout, traffic, revisions, baselines, holder }: Status): string {
+function statusText({ service, rollout, traffic, revisions, baselines, holder }: BackendStatus): string {
   if (!rollout && revisions.length === 0) return `${service}: nothing was deployed yet`
   const work = holder
-    ? `${holder.who} works on it, heard of ${duration(holder.silent)} ago`
+    ? `${holder.who} works on it, last sign of life ${duration(holder.silent)} ago`
     : "nobody works on it"
   const state = rollout ? `${rollout.kind} of revision ${rollout.revision}: ${rollout.phase}` : "no rollout"
-  const row = ({ number, digest, createdAt: made, outcome, ready, wanted }: Revision, baseline = false) => {
-    const share = traffic.find(
-      (backend) => backend.revision === number && (backend.baseline ?? false) === baseline,
-    )
+  const row = ({ number, digest, createdAt, outcome, ready, wanted }: Revision, baseline = false) => {
+    const share = traffic.find((one) => one.revision === number && (one.baseline ?? false) === baseline)
     const pods = wanted === 0 ? "–" : `${ready} of ${wanted}`
     const [name, proof] = baseline ? [`${number}-baseline`, "–"] : [`${number}`, outcome ?? "not proven"]
-    return [name, `${share?.weight ?? 0} %`, pods, proof, digest.slice(0, 19), made]
+    return [name, `${share?.weight ?? 0} %`, pods, proof, digest.slice(0, 19), createdAt]
   }
   const rows = [...revisions.map((each) => row(each)), ...baselines.map((each) => row(each, true))]
   return [

@@ -1,202 +1,226 @@
 import { dag, type Directory, type File, type Service, type Workspace } from "@dagger.io/dagger"
-import { affected } from "./affected/affected.js"
-import { changesSince } from "./affected/changes.js"
-import type { Gate, Ran } from "./runner/gate.js"
-import { allGates, groupOf, type Options, runAll, withNeeds } from "./gates/gates.js"
-import { allPassed, again as checkAgain, finding, summarize } from "./runner/summary.js"
-import type { Verdict } from "./runner/verdict.js"
-import { readPlatform } from "../platform/platform.js"
 import { images } from "../platform/base-images.js"
+import { type Platform, readPlatform } from "../platform/platform.js"
+import { affected } from "./affected/affected.js"
+import { allGates, type GateOptions, runAll } from "./gates/gates.js"
+import type { Subjects } from "./gates/subjects.js"
+import { gateNamed, groupOf, inGroups, withNeeds } from "./gates/selection.js"
 import { collect } from "./report/collect.js"
 import { composeReport } from "./report/compose.js"
-import { digest } from "./report/digest.js"
-import type { Examined, Run } from "./report/evidence.js"
+import { readReport } from "./report/report.js"
+import type { GateResult, Run } from "./report/artifacts.js"
 import { reportFiles } from "./report/files.js"
 import type { TestCase } from "./report/junit.js"
 import { readSummary, toSummary, verdictsOf } from "./report/summary.js"
+import type { Gate } from "./runner/gate.js"
+import type { CompletedGate } from "./runner/run.js"
+import { allPassed, checkCommand, failureDetails, summarize } from "./runner/summary.js"
+import type { Verdict } from "./runner/verdict.js"
+import { Worktree } from "./worktree/worktree.js"
 
-/** Which gates run, and how. */
-export interface Order {
-  /** Groups of gates by name; none means all. */
+export interface RunOptions {
+  /** Groups of gates by name; all if empty. */
   only: string[]
-  /** Only what the changes since this git ref call for; empty: all. */
+  /** Run only the gates that the changes since this git ref affect; all if empty. */
   since: string
+  /** Start no further gate once one has failed. */
   failFast: boolean
-  /** 0: as many as the engine has processors. */
+  /** Gates that run at the same time; 0: as many as the engine has processors. */
   parallel: number
 }
 
-/** The gates that a run is to look at, and why those. */
-interface Plan {
+/** Gates to run, and why these; the reason is empty when it is obvious. */
+interface Selection {
   gates: Gate[]
-  because: string
+  reason: string
 }
 
-/** Where the front desk's wishes become runs of gates. */
-export class Desk {
+/** Selects gates, runs them, and reports the results. */
+export class Pipeline {
+  private readonly worktree: Worktree
+
+  /**
+   * @param source the repository, as far as gates and builds read it
+   * @param manifests what deploys and administrators apply, as YAML by file name
+   * @param workspace the caller's checkout
+   */
   constructor(
     private readonly source: Directory,
-    private readonly workspace?: Workspace,
-    private readonly options: Options = {},
-  ) {}
-
-  /** The gate table. Throws with it when a gate did not pass. */
-  async ci(order: Order): Promise<string> {
-    const plan = await this.plan(order)
-    if (plan.gates.length === 0) return plan.because
-    return judged(await this.verdicts(plan, order), plan.because)
+    private readonly manifests: Subjects["manifests"],
+    workspace: Workspace = dag.currentWorkspace(),
+    private readonly options: GateOptions = {},
+  ) {
+    this.worktree = new Worktree(workspace)
   }
 
-  /** The gate table of a run that a report tells of. Throws with it when a gate did not pass. */
-  async judge(summary: File): Promise<string> {
+  /** Runs gates and returns the gate table. Throws with the table when a gate did not pass. */
+  async ci(options: RunOptions): Promise<string> {
+    const selection = await this.select(options)
+    if (selection.gates.length === 0) return selection.reason
+    return tableOf(await this.verdicts(selection, options), selection.reason)
+  }
+
+  /** The gate table of an earlier run, from its summary.json. Throws with the table when a gate did not pass. */
+  async resultOf(summary: File): Promise<string> {
     const read = readSummary(await summary.contents())
-    return judged(verdictsOf(read), read.because ?? "")
+    return tableOf(verdictsOf(read), read.because ?? "")
   }
 
-  /** The report of a run, whatever came of it. */
-  async report(order: Order): Promise<Directory> {
-    const plan = await this.plan(order)
-    const [{ run, ran }, revision] = await Promise.all([this.run(plan, order, () => true), this.revision()])
+  /** Runs gates and returns the report folder, whether they pass or not. */
+  async report(options: RunOptions): Promise<Directory> {
+    const selection = await this.select(options)
+    const [{ run, completed }, revision] = await Promise.all([
+      this.run(selection, options, () => true),
+      // Outside of a git checkout the report names no revision.
+      this.worktree.revision().catch(() => undefined),
+    ])
     if (revision !== undefined) run.revision = revision
     let report = dag.directory()
-    for (const [path, text] of Object.entries(composeReport(run, againOf)))
+    for (const [path, text] of Object.entries(composeReport(run, rerunCommand)))
       report = report.withNewFile(path, text)
-    for (const [at, { verdict, evidence }] of run.gates.entries()) {
-      const reports = ran[at]?.reports
-      if (!reports || (evidence.pictures ?? []).length === 0) continue
-      report = report.withDirectory(
-        reportFiles.pictures(verdict.gate),
-        reports.filter({ include: ["**/*.png"] }),
-      )
+    for (const [at, { verdict, artifacts }] of run.gates.entries()) {
+      const reports = completed[at]?.reports
+      if (!reports) continue
+      for (const picture of artifacts.pictures ?? []) {
+        report = report.withFile(`${reportFiles.pictures(verdict.gate)}/${picture}`, reports.file(picture))
+      }
     }
     return report
   }
 
-  /** Throws with what a gate found, unless it passed. */
+  /** Runs one gate with the gates that it needs. Throws with the output of each that did not pass. */
   async enforce(name: string): Promise<void> {
-    const plan = { gates: withNeeds(await this.gates(), [name]), because: "" }
-    const order = { only: [], since: "", failFast: false, parallel: 0 }
-    const unmet = (await this.verdicts(plan, order)).filter(({ outcome }) => outcome !== "passed")
+    const gates = await this.gates()
+    const selection = { gates: withNeeds(gates, [gateNamed(gates, name).name]), reason: "" }
+    const verdicts = await this.verdicts(selection, { failFast: false, parallel: 0 })
+    const unmet = verdicts.filter(({ outcome }) => outcome !== "passed")
     if (!unmet.some(({ gate }) => gate === name)) return
-    const said = unmet.map(finding).join("\n\n")
-    if (unmet.some(({ outcome }) => outcome !== "skipped")) throw new Error(said)
-    console.warn(said)
+    const details = unmet.map(failureDetails).join("\n\n")
+    if (unmet.some(({ outcome }) => outcome !== "skipped")) throw new Error(details)
+    console.warn(details)
   }
 
-  /** The gate table of load tests alone, of all backends if none is named. What they need runs before, and is shown where it did not pass. */
+  /**
+   * Runs load tests and returns their gate table. The gates that they need run before; those that did not pass are in the table too.
+   *
+   * @param only backends by name; all if empty
+   */
   async load(only: string[]): Promise<string> {
     const gates = await this.gates()
-    const all = gates.filter(({ name }) => name.endsWith(":load"))
-    const loads = only.length === 0 ? all : inGroups(all, only)
+    const loads = inGroups(
+      gates.filter(({ name }) => name.endsWith(":load")),
+      only,
+    )
     const names = loads.map(({ name }) => name)
-    // One after another: two at once would measure each other.
-    const order = { only: [], since: "", failFast: false, parallel: 1 }
-    const verdicts = await this.verdicts({ gates: withNeeds(gates, names), because: "" }, order)
-    return judged(
+    // One after another, because two at once would slow each other down.
+    const verdicts = await this.verdicts(
+      { gates: withNeeds(gates, names), reason: "" },
+      { failFast: false, parallel: 1 },
+    )
+    return tableOf(
       verdicts.filter(({ gate, outcome }) => names.includes(gate) || outcome !== "passed"),
       "",
     )
   }
 
-  /** What the tool of a gate says of some of its tests. Throws with that where they fail. */
+  /**
+   * Runs some tests of a gate and returns the output of their tool.
+   *
+   * @param select arguments of the tool
+   * @throws Error when they fail, when they select no test, and for a gate that runs no tests
+   */
   async rerun(name: string, select: string): Promise<string> {
-    const able = (await this.gates()).filter(({ rerun }) => rerun !== undefined)
-    const gate = able.find((candidate) => candidate.name === name)
-    if (!gate?.rerun) {
-      throw new Error(
-        `no tests can be chosen of "${name}"; they can of ${able.map((one) => one.name).join(", ")}`,
-      )
-    }
-    return gate.rerun(select)
+    const withTests = (await this.gates()).filter(({ rerun }) => rerun !== undefined)
+    const { rerun } = gateNamed(withTests, name)
+    if (!rerun) throw new Error(`${name} runs no tests`)
+    return rerun(select)
   }
 
-  /** A service of the platform, running, on the port that it has on a developer's machine. */
+  /** A running service of the platform, on its port of a developer's machine. */
   async serve(name: string): Promise<Service> {
     const platform = await readPlatform(this.source)
     const service = platform.service(name)
     return platform.run(service, "up", service.port)
   }
 
-  /** The commit that the workspace stands at, where it is one. */
-  private async revision(): Promise<string | undefined> {
-    try {
-      return await this.workspace
-        ?.directory("/", { include: [".git"] })
-        .asGit()
-        .head()
-        .commit()
-    } catch {
-      return undefined // not a checkout: a report says what was looked at only where it can
-    }
+  private async gates(platform?: Platform): Promise<Gate[]> {
+    return allGates(
+      {
+        source: this.source,
+        worktree: this.worktree,
+        platform: platform ?? (await readPlatform(this.source)),
+        manifests: this.manifests,
+      },
+      this.options,
+    )
   }
 
-  private async gates(): Promise<Gate[]> {
-    return allGates(this.source, await readPlatform(this.source), this.options)
-  }
-
-  private async plan({ only, since }: Order): Promise<Plan> {
+  private async select({ only, since }: Pick<RunOptions, "only" | "since">): Promise<Selection> {
     const platform = await readPlatform(this.source)
-    const gates = allGates(this.source, platform, this.options)
-    if (since === "") return { gates: only.length === 0 ? gates : ofGroups(gates, only), because: "" }
+    const gates = await this.gates(platform)
+    const chosen = ofGroups(gates, only)
+    if (since === "") return { gates: chosen, reason: "" }
 
-    let paths
+    let changes
     try {
-      if (!this.workspace) throw new Error("there is no workspace")
-      paths = await changesSince(this.workspace, since)
+      changes = await this.worktree.changedSince(since)
     } catch (error) {
       const reason = error instanceof Error ? error.message : String(error)
       return {
-        gates,
-        because: `Everything is looked at: git cannot tell what changed since ${since}: ${reason}`,
+        gates: chosen,
+        reason: `All gates run: git cannot tell what changed since ${since}: ${reason}`,
       }
     }
-    const call = affected(platform.catalog, paths)
-    if (call.everything) return { gates, because: `Everything is looked at: ${call.because}.` }
-    const groups = Object.entries(call.groups)
-    if (groups.length === 0)
-      return { gates: [], because: `Nothing that a gate looks at has changed since ${since}.` }
+    const call = affected(platform.catalog, changes)
+    if (call.everything) return { gates: chosen, reason: `All gates run: ${call.reason}.` }
+    const groups = Object.entries(call.groups).filter(([group]) => only.length === 0 || only.includes(group))
+    if (groups.length === 0) return { gates: [], reason: `No gate is affected by changes since ${since}.` }
+    // A group without gates of its own, such as a library that lost its last one, is not an error here.
+    const known = new Set(gates.map(groupOf))
     return {
-      gates: ofGroups(gates, Object.keys(call.groups)),
-      because: groups.map(([group, path]) => `Looked at since ${since}: ${group}, for ${path}`).join("\n"),
+      gates: ofGroups(
+        gates,
+        groups.map(([group]) => group).filter((group) => known.has(group)),
+      ),
+      reason: groups.map(([group, path]) => `Affected since ${since}: ${group}, by ${path}`).join("\n"),
     }
   }
 
-  /** Runs gates; of those that did not pass, the output is the failing part. */
-  private async verdicts(plan: Plan, order: Order): Promise<Verdict[]> {
-    const { run } = await this.run(plan, order, ({ verdict }) => verdict.outcome !== "passed")
-    return verdictsOf(toSummary(digest(run, againOf)))
+  /** Runs gates. The output of one that did not pass is its failing part. */
+  private async verdicts(
+    selection: Selection,
+    policy: Pick<RunOptions, "failFast" | "parallel">,
+  ): Promise<Verdict[]> {
+    const { run } = await this.run(selection, policy, ({ verdict }) => verdict.outcome !== "passed")
+    return verdictsOf(toSummary(readReport(run, rerunCommand)))
   }
 
-  /** Runs gates; reads the evidence of those that are worth it. */
+  /** Runs gates and reads the reports of those that `isRelevant` selects. */
   private async run(
-    { gates, because }: Plan,
-    { failFast, parallel }: Order,
-    worthReading: (ran: Ran) => boolean,
-  ): Promise<{ run: Run; ran: Ran[] }> {
+    { gates, reason }: Selection,
+    { failFast, parallel }: Pick<RunOptions, "failFast" | "parallel">,
+    isRelevant: (gate: CompletedGate) => boolean,
+  ): Promise<{ run: Run; completed: CompletedGate[] }> {
     const started = new Date()
-    const ran = await runAll(gates, { failFast, parallel: await this.parallel(parallel) })
-    const examine = async (one: Ran, { folder, thresholds }: Partial<Gate> = {}): Promise<Examined> => ({
-      verdict: one.verdict,
-      after: (one.began.getTime() - started.getTime()) / 1000,
-      evidence: {
-        ...(folder !== undefined && { folder }),
-        ...(thresholds && { thresholds }),
-        ...(one.reports && worthReading(one) ? await collect(one.reports) : {}),
-      },
-    })
-    const examined = await Promise.all(
-      ran.map((one) =>
-        examine(
-          one,
-          gates.find(({ name }) => name === one.verdict.gate),
-        ),
-      ),
-    )
+    const completed = await runAll(gates, { failFast, parallel: await this.parallel(parallel) })
+    const withArtifacts = async (one: CompletedGate): Promise<GateResult> => {
+      const { folder, thresholds } = gateNamed(gates, one.verdict.gate)
+      return {
+        verdict: one.verdict,
+        after: (one.startedAt.getTime() - started.getTime()) / 1000,
+        artifacts: {
+          ...(folder !== undefined && { folder }),
+          ...(thresholds && { thresholds }),
+          ...(one.reports && isRelevant(one) ? await collect(one.reports) : {}),
+        },
+      }
+    }
+    const results = await Promise.all(completed.map(withArtifacts))
     const seconds = (Date.now() - started.getTime()) / 1000
-    return { ran, run: { gates: examined, started, seconds, ...(because !== "" && { because }) } }
+    return { completed, run: { gates: results, started, seconds, ...(reason !== "" && { because: reason }) } }
   }
 
-  /** How many gates run at the same time: as many as there are processors. Tools bring workers of their own, and more gates would only make each other slow. */
+  /** Tools start workers of their own, so more gates than processors would only slow each other down. */
   private async parallel(wanted: number): Promise<number> {
     if (wanted > 0) return wanted
     const count = await dag.container().from(images.debian).withExec(["nproc"]).stdout()
@@ -204,38 +228,29 @@ export class Desk {
   }
 }
 
-function judged(verdicts: Verdict[], because: string): string {
-  const summary = [because, summarize(verdicts)].filter(Boolean).join("\n\n")
+/** The gate table. Throws with it unless all gates passed. */
+function tableOf(verdicts: Verdict[], reason: string): string {
+  const summary = [reason, summarize(verdicts)].filter(Boolean).join("\n\n")
   if (!allPassed(verdicts)) throw new Error(`not every gate passed\n\n${summary}`)
   return summary
 }
 
-/** The command that runs a gate again, or just one of its tests. */
-function againOf(gate: string, test?: TestCase): string {
-  if (!test || test.select.length === 0) return checkAgain(gate)
+/** The command that runs a gate again, or one of its tests. */
+function rerunCommand(gate: string, test?: TestCase): string {
+  if (!test || test.select.length === 0) return checkCommand(gate)
   const select = test.select.map(quote).join(" ")
   return `./daggerw call test --gate ${gate} --select ${quote(select)}`
 }
 
-/** For a shell, and only where it must be. */
+/** Quotes a word for a shell if it needs quotes. */
 function quote(word: string): string {
   return /^[\w./:@%+=,-]+$/.test(word) ? word : `'${word.replaceAll("'", `'\\''`)}'`
 }
 
-/** The gates of some groups, with what they need. */
+/** The gates of some groups, or all, with the gates that they need. */
 function ofGroups(gates: Gate[], groups: string[]): Gate[] {
   return withNeeds(
     gates,
     inGroups(gates, groups).map(({ name }) => name),
   )
-}
-
-/** The gates of some groups. Throws where there is no such group. */
-function inGroups(gates: Gate[], groups: string[]): Gate[] {
-  const there = new Set(gates.map(groupOf))
-  const unknown = groups.filter((name) => !there.has(name))
-  if (unknown.length > 0) {
-    throw new Error(`there are no gates for ${unknown.join(", ")}; there are for ${[...there].join(", ")}`)
-  }
-  return gates.filter((gate) => groups.includes(groupOf(gate)))
 }

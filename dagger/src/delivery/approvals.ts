@@ -1,7 +1,7 @@
 import type { V1ConfigMap } from "@kubernetes/client-node"
 import { z } from "zod"
 import type { Approval } from "./guards/guards.js"
-import { ApiError, type Cluster } from "../clients/kubernetes/client.js"
+import { ApiError, type KubernetesApi } from "../clients/kubernetes/client.js"
 import { approvalMark, approvalsNamespace } from "./access.js"
 import { managedBy, type Plain } from "../clients/kubernetes/manifest.js"
 
@@ -16,7 +16,7 @@ export class Approvals {
 
   /** @param environment its namespace */
   constructor(
-    private readonly cluster: Cluster,
+    private readonly cluster: KubernetesApi,
     environment: string,
   ) {
     this.namespace = approvalsNamespace(environment)

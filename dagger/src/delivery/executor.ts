@@ -1,358 +1,350 @@
-import { approvalFor, type GuardInput, applyOverride, type Refusal, evaluateGuards } from "./guards/guards.js"
 import { columns, duration, oneLine } from "../lib/text.js"
-import type { Lease } from "../backends/rollout/lease.js"
-import { usesFreshBaseline, isOver, type Rollout } from "../backends/rollout/rollout.js"
-import type { Schema } from "../platform/schema.js"
-import { Approvals } from "./approvals.js"
-import { AuditLog, type Checks, type Order, passed } from "./audit.js"
-import { environmentOf, placements } from "../configuration/deploy.js"
-import { compatibility, blockedMessage } from "../backends/decisions.js"
-import { changesOf, describe, describeRefusals, intent, type Plan, stepsOf } from "./plan.js"
-import { prepare, type Prepared, type Secrets, type Wanted } from "../backends/prepare.js"
-import type { Strategy } from "./strategy.js"
-import { iso, type Site, Target } from "../backends/target.js"
+import type { Approvals } from "./approvals.js"
+import type { AuditLog } from "./audit.js"
+import {
+  type Component,
+  type ComponentId,
+  componentKinds,
+  type ComponentPlan,
+  componentText,
+  type LockedComponent,
+  type Operation,
+  type Outcome,
+  type RevertRequest,
+} from "./component.js"
+import type { GuardPolicy } from "./guards/configuration.js"
+import { approvalFor, type GuardInput, applyOverride, type Refusal, evaluateGuards } from "./guards/guards.js"
+import { passedImages } from "./history.js"
+import { iso, type Journal } from "./journal.js"
+import { type DeployPlan, planText, refusalsText } from "./plan.js"
+import type { Release } from "./release.js"
 
-/** What is asked of a deploy. */
-export interface Wish {
-  /** Image with its digest, by service. */
-  images: Record<string, string>
-  /** What they need of their databases, by service, as far as it is known. */
-  schemas?: Record<string, Schema>
-  secrets: Secrets
-  /** Another one than that of the environment. */
-  strategy?: Strategy
+/** The environment that a command works on, independent of what is delivered there. */
+export interface DeliveryContext {
+  environment: string
+  guards: GuardPolicy
+  /** Who runs the command, as the API server knows them. */
+  who: string
+  /** The operation's id. */
+  id: string
+  approvals: Approvals
+  /** The audit logs whose record of passed gates counts: this environment's and those before it. */
+  audits: AuditLog[]
+  journal: Journal
+  /** Milliseconds by the API server's clock. */
+  now: () => number
+  say: (line: string) => void
+}
+
+/** What the gates said of a release's source. */
+export interface GateResult {
+  passed: boolean
+  summary: string
+}
+
+export interface DeployRequest {
+  release: Release
   reason: string
   /** Who wrote the change. */
   author: string
-  /** Why guards may be set aside; empty: they may not. */
+  /** Why guards may be overridden; empty: they may not. */
   override: string
-  /** Asks `ci` about the source of these images; none for images that were built before. */
-  checks?: () => Promise<{ passed: boolean; summary: string }>
+  /** Runs the gates for a release that was built from the present source. */
+  checks?: () => Promise<GateResult>
 }
 
-/** What became of one service. */
-export interface Result {
-  service: string
-  outcome: "promoted" | "unchanged" | "aborted" | "failed"
-  revision?: number
-  seconds: number
-  message: string
+/** What became of one component. */
+export type ComponentResult = Outcome & { component: ComponentId; seconds: number }
+
+/**
+ * Brings a release to an environment: guards once for all components, then each component by its own operation, kind after kind.
+ *
+ * An interrupted deploy is resumed by the same call.
+ *
+ * @returns the table of results
+ * @throws Error with every reason when the deploy may not start, and with the table when a component failed
+ */
+export async function deploy(
+  context: DeliveryContext,
+  components: Component[],
+  request: DeployRequest,
+): Promise<string> {
+  const { environment, guards, say } = context
+  const { release } = request
+  const gates = request.checks?.()
+  // Awaited below, possibly after something else has failed.
+  gates?.catch(() => undefined)
+  const first = await planOf(context, components, release)
+  say(planText(first))
+  refuseBlocked(first.components)
+
+  // Guards see the gates' result only where they need it; elsewhere the gates run beside the rollout.
+  let gateResult = guards.checks === "required" ? await gates : undefined
+  if (gateResult) say(gateResult.summary)
+  const { locked, failed } = await lockAll(components, release)
+  let results: ComponentResult[]
+  try {
+    const plans = await Promise.all(locked.map((component) => component.plan(release)))
+    refuseBlocked(plans)
+    const operation = await permitted(context, request, plans, gateResult)
+    await recordChecks(context, plans, checksOf(release, gateResult))
+    results = [...failed, ...(await applyAll(locked, operation))]
+    if (gates && !gateResult) {
+      gateResult = await gates
+      say(gateResult.summary)
+      await recordChecks(context, plans, checksOf(release, gateResult))
+    }
+  } finally {
+    await Promise.all(locked.map((component) => component.unlock()))
+  }
+  return conclude(results, environment, checksOf(release, gateResult))
 }
 
-/** A service on its way. */
-interface Job {
-  target: Target
-  prepared: Prepared
-}
-
-/** What guards were asked by, and what was set aside. */
-interface Cleared {
-  approval?: Order["approval"]
-  overridden?: Order["overridden"]
+/** Reads what a deploy would do and what speaks against it. Changes nothing. */
+export async function plan(
+  context: DeliveryContext,
+  components: Component[],
+  request: Pick<DeployRequest, "release" | "author">,
+): Promise<DeployPlan> {
+  const found = await planOf(context, components, request.release)
+  const facts = await factsOf(context, request, found.components, undefined)
+  return { ...found, refusals: facts ? evaluateGuards(context.guards, facts) : [] }
 }
 
 /**
- * Brings images to all traffic of an environment, each service by its own rollout, and says what became of it.
+ * Takes components back to a proven revision. No guard stands in the way.
  *
- * Whatever ends it, the same call goes on from there.
- *
- * @throws Error with all reasons when it may not begin, and with the table when a service did not get there
+ * @returns the table of results
+ * @throws Error with the table when a component failed
  */
-export async function deploy(site: Site, wish: Wish): Promise<string> {
-  const { environment, say } = site
-  const checking = wish.checks?.()
-  // It is waited for further down, perhaps after something else has failed.
-  checking?.catch(() => undefined)
-  const jobs = await jobsOf(site, wish)
-  say(describe(await planOf(site, jobs, [])))
-  const blocked = jobs.flatMap(({ prepared: { move } }) => (move.kind === "blocked" ? [move.rollout] : []))
-  if (blocked.length > 0)
-    throw new Error(blocked.map((one) => blockedMessage(one, environment.name)).join("\n"))
-
-  let checked: Checks = "not asked"
-  const heed = async () => {
-    if (!checking || checked !== "not asked") return
-    const { passed: good, summary } = await checking
-    checked = good ? "passed" : "failed"
-    say(summary)
-    await recordChecks(site, jobs, checked)
+export async function rollback(
+  { environment }: Pick<DeliveryContext, "environment">,
+  components: Component[],
+  request: RevertRequest,
+): Promise<string> {
+  if (request.to !== undefined && components.length !== 1) {
+    throw new Error("--to is the number of a revision of one component: name it with --service")
   }
-  if (environment.guards.checks === "required") await heed()
-  const cleared = await clear(site, wish, jobs, checked)
-  const results = await Promise.all(
-    jobs.map(async ({ target }) => attempt(target, () => run(target, wish, cleared))),
-  )
-  await heed()
-  return conclude(results, environment.name)
+  const results = await Promise.all(components.map((one) => attempt(one.id, () => one.revert(request))))
+  return conclude(results, environment, undefined)
 }
 
-/** What a deploy would do, and what is against it. Changes nothing. */
-export async function plan(site: Site, wish: Wish): Promise<Plan> {
-  const jobs = await jobsOf(site, wish)
-  const facts = await factsOf(site, wish, jobs, "not asked")
-  return planOf(site, jobs, facts ? evaluateGuards(site.environment.guards, facts) : [])
+async function planOf(
+  { environment }: DeliveryContext,
+  components: Component[],
+  release: Release,
+): Promise<DeployPlan> {
+  const plans = await Promise.all(components.map((component) => component.plan(release)))
+  return { environment, components: plans, refusals: [] }
 }
 
-async function jobsOf(site: Site, wish: Wish): Promise<Job[]> {
-  return Promise.all(
-    placements(site.configuration, site.environment, Object.keys(wish.images)).map(async (placement) => {
-      const target = new Target(site, placement, wish.strategy)
-      return { target, prepared: await prepare(target, wantedOf(wish, placement.service)) }
+function refuseBlocked(plans: ComponentPlan[]): void {
+  const blocked = plans.filter(({ action }) => action === "blocked")
+  if (blocked.length > 0) throw new Error(blocked.map(({ summary }) => summary).join("\n"))
+}
+
+/** Locks and settles what can be. A component that another command works on keeps no other from its deploy. */
+async function lockAll(
+  components: Component[],
+  release: Release,
+): Promise<{ locked: LockedComponent[]; failed: ComponentResult[] }> {
+  const all = await Promise.allSettled(
+    components.map(async (component) => {
+      const locked = await component.lock()
+      try {
+        await locked.settle(release)
+        return locked
+      } catch (error) {
+        await locked.unlock()
+        throw error
+      }
     }),
   )
-}
-
-function wantedOf({ images, schemas, secrets }: Wish, service: string): Wanted {
-  const schema = schemas?.[service]
-  return { image: images[service] ?? "", secrets, ...(schema && { schema }) }
-}
-
-async function planOf({ environment }: Site, jobs: Job[], against: Refusal[]): Promise<Plan> {
-  const changes = await Promise.all(jobs.map(({ target, prepared }) => changesOf(prepared, target)))
-  const backends = jobs.map(({ target, prepared }) => ({
-    service: target.service,
-    ...intent(prepared, target),
-  }))
-  return {
-    environment: environment.name,
-    steps: stepsOf(environment.name, backends),
-    changes: changes.flat(),
-    refusals: against,
+  const locked: LockedComponent[] = []
+  const failed: ComponentResult[] = []
+  for (const [at, one] of all.entries()) {
+    const component = components[at]?.id
+    if (one.status === "fulfilled") locked.push(one.value)
+    else if (component) failed.push({ component, ...failureOf(one.reason), seconds: 0 })
   }
+  return { locked, failed }
 }
 
-/** Asks the guards. What was begun was asked for then, and is safer at its end than in the middle. */
-async function clear(site: Site, wish: Wish, jobs: Job[], checked: Checks): Promise<Cleared> {
-  const { environment, say } = site
-  const facts = await factsOf(site, wish, jobs, checked)
-  if (!facts) return {}
-  const against = evaluateGuards(environment.guards, facts)
-  const given = approvalFor(facts, environment.guards)
-  const approval = given && { id: given.id, by: given.by, at: iso(given.at) }
-  if (against.length === 0) return { ...(approval && { approval }) }
-  const { overridden, standing } =
-    wish.override === "" ? { overridden: [], standing: against } : applyOverride(against, wish.override)
-  if (standing.length > 0) {
-    const message = describeRefusals(standing)
-    await Promise.all(
-      fresh(jobs).map(async ({ target, prepared }) => {
-        await site.audit.write({ event: "refused", ...orderOf(target, prepared, wish, {}), message })
-        await tellOf(target, prepared, "refused", message)
-      }),
+/** Applies kind after kind, and components of one kind in parallel. After a failure no further kind is started. */
+async function applyAll(locked: LockedComponent[], operation: Operation): Promise<ComponentResult[]> {
+  const results: ComponentResult[] = []
+  for (const kind of componentKinds) {
+    const cause = results.find(isFailure)
+    const own = locked.filter(({ id }) => id.kind === kind)
+    results.push(
+      ...(await Promise.all(
+        own.map((one) =>
+          cause
+            ? {
+                component: one.id,
+                result: "skipped" as const,
+                message: `${componentText(cause.component)} failed`,
+                seconds: 0,
+              }
+            : // Others may work on it as soon as it is done, however long the rest takes.
+              attempt(one.id, () => one.apply(operation)).finally(() => one.unlock()),
+        ),
+      )),
     )
-    throw new Error(`${message}\n${remedies(standing, facts, environment.name)}`)
   }
-  const guards = overridden.map(({ guard }) => guard)
-  say(`Overridden, for "${oneLine(wish.override)}":\n${describeRefusals(overridden)}`)
-  const message = `${guards.join(", ")}: ${wish.override}`
-  await Promise.all(
-    fresh(jobs).map(({ target, prepared }) => tellOf(target, prepared, "overridden", message)),
-  )
-  return { overridden: { reason: wish.override, guards }, ...(approval && { approval }) }
+  return results
 }
 
-/** The services that a revision is to be made for. */
-const fresh = (jobs: Job[]) =>
-  jobs.filter(({ prepared: { move } }) => ["begin", "finish"].includes(move.kind))
+/** Evaluates the guards for what really starts. A resumed operation was permitted when it started. */
+async function permitted(
+  context: DeliveryContext,
+  request: DeployRequest,
+  plans: ComponentPlan[],
+  gateResult: GateResult | undefined,
+): Promise<Operation> {
+  const { guards, say, journal, id, who } = context
+  const operation: Operation = { id, by: who, author: request.author, reason: request.reason }
+  const facts = await factsOf(context, request, plans, gateResult)
+  if (!facts) return operation
+  const against = evaluateGuards(guards, facts)
+  const found = approvalFor(facts, guards)
+  const approved = found
+    ? { ...operation, approval: { id: found.id, by: found.by, at: iso(found.at) } }
+    : operation
+  if (against.length === 0) return approved
+  const { overridden, standing } =
+    request.override === "" ? { overridden: [], standing: against } : applyOverride(against, request.override)
+  const recordAll = (kind: "refused" | "overridden", message: string) =>
+    Promise.all(
+      starting(plans).map(({ component, start }) =>
+        journal.record({
+          kind,
+          component,
+          message,
+          action: "deploy",
+          digest: start.digest,
+          author: request.author,
+          reason: request.reason,
+          ...(start.revision !== undefined && { revision: start.revision }),
+          ...(start.from !== undefined && { from: start.from }),
+          ...(start.strategy !== undefined && { strategy: start.strategy }),
+        }),
+      ),
+    )
+  if (standing.length > 0) {
+    const message = refusalsText(standing)
+    await recordAll("refused", message)
+    throw new Error(`${message}\n${remedies(standing, facts, context.environment)}`)
+  }
+  const names = overridden.map(({ guard }) => guard)
+  say(`Overridden, for "${oneLine(request.override)}":\n${refusalsText(overridden)}`)
+  await recordAll("overridden", `${names.join(", ")}: ${request.override}`)
+  return { ...approved, overridden: { reason: request.override, guards: names } }
+}
 
-async function factsOf(site: Site, wish: Wish, jobs: Job[], checks: Checks): Promise<GuardInput | undefined> {
-  const { cluster, environment, who } = site
-  const { guards, namespace } = environment
-  const asked = fresh(jobs)
-  if (asked.length === 0) return undefined
-  const digests = Object.fromEntries(asked.map(({ prepared }) => [prepared.service, prepared.digest]))
-  const [approvals, checked] = await Promise.all([
-    guards.approval?.required ? new Approvals(cluster, namespace).all() : [],
+const starting = (plans: ComponentPlan[]) =>
+  plans.flatMap(({ component, start }) => (start ? [{ component, start }] : []))
+
+async function factsOf(
+  { approvals, audits, guards, now, who }: DeliveryContext,
+  { author, release }: Pick<DeployRequest, "author" | "release">,
+  plans: ComponentPlan[],
+  gateResult: GateResult | undefined,
+): Promise<GuardInput | undefined> {
+  const starts = starting(plans)
+  if (starts.length === 0) return undefined
+  const digests = Object.fromEntries(starts.map(({ component, start }) => [component.name, start.digest]))
+  const verdict = checksOf(release, gateResult)
+  const [given, checked] = await Promise.all([
+    guards.approval?.required ? approvals.all() : [],
     guards.checks === "none"
       ? undefined
-      : checks === "passed"
-        ? { digests: Object.values(digests), at: cluster.now() }
-        : wish.checks
+      : verdict === "passed"
+        ? { digests: Object.values(digests), at: now() }
+        : verdict === "failed"
           ? undefined
-          : recordedPass(site),
-  ])
-  const database = asked.map(({ prepared: { revisions, schema, service } }) => [
-    service,
-    compatibility(schema, revisions),
+          : recordedPass(audits),
   ])
   return {
-    ...{ now: cluster.now(), deployer: who, author: wish.author, digests, approvals, checked },
-    database: Object.fromEntries(database) as GuardInput["database"],
+    now: now(),
+    deployer: who,
+    author,
+    digests,
+    approvals: given,
+    checked,
+    database: Object.fromEntries(starts.map(({ component, start }) => [component.name, start.compatibility])),
   }
 }
 
-/** What `ci` passed for by the word of this environment's audit log, and of that of the one before it. */
-async function recordedPass({
-  audit,
-  cluster,
-  configuration,
-  environment,
-}: Site): Promise<GuardInput["checked"]> {
-  const before = environment.after && environmentOf(configuration, environment.after)
-  const logs = [audit, ...(before ? [new AuditLog(cluster, before.namespace)] : [])]
-  return passed((await Promise.all(logs.map((log) => log.read()))).flat())
+async function recordedPass(audits: AuditLog[]): Promise<GuardInput["checked"]> {
+  const trails = await Promise.all(audits.map((audit) => audit.read()))
+  return passedImages(trails.flatMap(({ events }) => events))
 }
 
-function remedies(standing: Refusal[], { digests }: GuardInput, environment: string): string {
-  const images = Object.entries(digests).map(([service, digest]) => `--image ${service}=${digest}`)
-  const lines = [
-    ...(standing.some(({ guard }) => guard === "approval")
-      ? [`An approver says yes to it with: ./daggerw call approve --env ${environment} ${images.join(" ")}`]
-      : []),
-    ...(standing.every(({ overridable }) => overridable)
-      ? [`--override "why" sets these aside, and is recorded.`]
-      : []),
-  ]
-  return lines.join("\n")
+function checksOf(release: Release, gateResult: GateResult | undefined): "passed" | "failed" | undefined {
+  return gateResult ? (gateResult.passed ? "passed" : "failed") : release.checks
 }
 
-async function recordChecks({ audit, cluster, id }: Site, jobs: Job[], checks: Checks): Promise<void> {
-  const at = iso(cluster.now())
+async function recordChecks(
+  { journal }: DeliveryContext,
+  plans: ComponentPlan[],
+  checks: "passed" | "failed" | undefined,
+): Promise<void> {
+  if (!checks) return
   await Promise.all(
-    jobs.map(({ prepared: { service, digest } }) =>
-      audit.write({ event: "checked", id, at, service, digest, checks }),
+    starting(plans).map(({ component, start: { digest } }) =>
+      journal.record({ kind: "checked", component, digest, checks, message: `the gates ${checks}` }),
     ),
   )
 }
 
-/** Moves one service as far as it goes. What the cluster holds is looked at again, now that nobody else moves it. */
-async function run(
-  target: Target,
-  wish: Wish,
-  cleared: Cleared,
-): Promise<Omit<Result, "service" | "seconds">> {
-  const { service, site } = target
-  return target.exclusively(async (lease) => {
-    for (;;) {
-      const prepared = await prepare(target, wantedOf(wish, service))
-      const { move, rollout } = prepared
-      if (rollout && isOver(rollout)) await target.settle(rollout)
-      if (move.kind === "blocked") throw new Error(blockedMessage(move.rollout, site.environment.name))
-      if (move.kind === "nothing") {
-        return { outcome: "unchanged", revision: move.revision, message: "it has all traffic already" }
-      }
-      if (move.kind === "finish") {
-        await target.drive(lease, move.rollout)
-        continue
-      }
-      if (move.kind === "resume") await target.tell(move.rollout, "resumed")
-      const begun =
-        move.kind === "resume" ? move.rollout : await begin(target, prepared, wish, cleared, lease)
-      return verified(target, await target.drive(lease, begun))
-    }
-  })
+function remedies(standing: Refusal[], { digests }: GuardInput, environment: string): string {
+  const images = Object.entries(digests).map(([service, digest]) => `--image ${service}=${digest}`)
+  return [
+    ...(standing.some(({ guard }) => guard === "approval")
+      ? [`An approver approves it with: ./daggerw call approve --env ${environment} ${images.join(" ")}`]
+      : []),
+    ...(standing.every(({ overridable }) => overridable)
+      ? [`--override "why" overrides these guards, and is recorded.`]
+      : []),
+  ].join("\n")
 }
 
-async function begin(
-  target: Target,
-  prepared: Prepared,
-  wish: Wish,
-  cleared: Cleared,
-  lease: Lease,
-): Promise<Rollout> {
-  const { record, revisions, service, settings, site } = target
-  const { move, objects, fingerprint, digest } = prepared
-  if (move.kind !== "begin") throw new Error(`${service}: ${move.kind} begins nothing`)
-  const { revision, stable } = move
-  if (stable !== undefined) {
-    const { ok, reason } = await target.health()
-    site.say(`${service}: revision ${stable} is ${ok ? "well" : "not well"}: ${reason}`)
-  }
-  await site.audit.write({ event: "begun", ...orderOf(target, prepared, wish, cleared) })
-  await revisions.ensure(objects, fingerprint)
-  const now = site.cluster.now()
-  const begun = {
-    ...{ id: site.id, service, strategy: settings.strategy, kind: "deploy" as const, revision, digest },
-    ...(stable !== undefined && { stable }),
-  }
-  const rollout: Rollout = {
-    ...begun,
-    ...(usesFreshBaseline(begun, site.configuration.analysis) && { baseline: true }),
-    ...{ phase: "preparing", step: 0, since: now, began: now },
-    ...{ by: site.who, author: wish.author, reason: wish.reason },
-    message: `revision ${revision} is brought up`,
-    controller: lease.holder,
-  }
-  await record.write(rollout)
-  await target.tell(rollout, "started")
-  return rollout
-}
-
-/** How a rollout ended, with how the service is after it. */
-export async function verified(
-  target: Target,
-  rollout: Rollout,
-): Promise<Omit<Result, "service" | "seconds">> {
-  const { revision, phase, message } = rollout
-  if (phase !== "promoted") return { outcome: "aborted", revision, message }
-  const health = await target.health()
-  if (health.ok) return { outcome: "promoted", revision, message: health.reason }
-  const trouble = `it has all traffic, and is not well: ${health.reason}`
-  await target.tell(rollout, "failed", trouble)
-  return { outcome: "failed", revision, message: trouble }
-}
-
-/** One service's trouble keeps no other from its end. */
-export async function attempt(
-  { service }: Target,
-  task: () => Promise<Omit<Result, "service" | "seconds">>,
-): Promise<Result> {
+/** Turns an exception into a result, so that one component's failure hides no other's outcome. */
+async function attempt(component: ComponentId, task: () => Promise<Outcome>): Promise<ComponentResult> {
   const begun = performance.now()
-  const seconds = () => (performance.now() - begun) / 1000
-  try {
-    const done = await task()
-    return { service, ...done, seconds: seconds() }
-  } catch (error) {
-    return { service, outcome: "failed", seconds: seconds(), message: (error as Error).message }
-  }
+  const outcome = await task().catch(failureOf)
+  return { component, ...outcome, seconds: (performance.now() - begun) / 1000 }
 }
 
-/**
- * The table of what became of all.
- *
- * @throws Error with it when something did not get there
- */
-export function conclude(results: Result[], environment: string): string {
-  const rows = results.map(({ service, outcome, revision, seconds, message }) => [
-    ...[service, outcome, revision === undefined ? "" : String(revision), duration(seconds)],
+const failureOf = (error: unknown): Outcome => ({
+  result: "failed",
+  message: error instanceof Error ? error.message : String(error),
+})
+
+const isFailure = ({ result }: ComponentResult) => result === "aborted" || result === "failed"
+
+function conclude(
+  results: ComponentResult[],
+  environment: string,
+  checks: "passed" | "failed" | undefined,
+): string {
+  const rows = results.map(({ component, result, revision, seconds, message }) => [
+    component.name,
+    result,
+    revision === undefined ? "" : String(revision),
+    duration(seconds),
     oneLine(message, 300),
   ])
-  const table = columns([["SERVICE", "OUTCOME", "REVISION", "TOOK", "WHAT WAS SEEN"], ...rows])
-  const bad = results.filter(({ outcome }) => outcome === "aborted" || outcome === "failed")
-  if (bad.length === 0) return table
-  const said = bad.map(({ service, outcome, message }) =>
-    outcome === "aborted"
-      ? `${service} did not get to ${environment}: traffic stays with the revision before: ${message}`
-      : `${service} in ${environment}: ${message}`,
-  )
-  throw new Error([table, ...said].join("\n\n"))
-}
-
-function orderOf(
-  { settings, service, site }: Target,
-  prepared: Prepared,
-  wish: Wish,
-  cleared: Cleared,
-): Order {
-  const { cluster, environment, id, who } = site
-  const { move, digest } = prepared
-  return {
-    ...{ id, at: iso(cluster.now()), environment: environment.name, service, kind: "deploy" },
-    ...{ strategy: settings.strategy, digest, by: who, author: wish.author, reason: wish.reason },
-    ...(move.kind === "begin" && { revision: move.revision, from: move.stable }),
-    ...cleared,
-  }
-}
-
-async function tellOf(
-  { service, site }: Target,
-  { digest }: Prepared,
-  kind: "refused" | "overridden",
-  message: string,
-): Promise<void> {
-  const { cluster, environment, notifier, who } = site
-  await notifier.tell({
-    ...{ at: iso(cluster.now()), kind, environment: environment.name, service, digest, by: who, message },
-    ...{ key: `${environment.name}/${service}/${kind}`, severity: "warning" },
-  })
+  const table = columns([["COMPONENT", "RESULT", "REVISION", "TOOK", "DETAILS"], ...rows])
+  const reasons = results
+    .filter(isFailure)
+    .map(({ component, result, message }) =>
+      result === "aborted"
+        ? `${component.name} was not deployed to ${environment}; traffic stays on the previous revision: ${message}`
+        : `${component.name} in ${environment}: ${message}`,
+    )
+  if (checks === "failed") reasons.push(`The gates failed for what was deployed to ${environment}.`)
+  if (reasons.length > 0) throw new Error([table, ...reasons].join("\n\n"))
+  return table
 }

@@ -4,15 +4,33 @@ const bell = String.fromCharCode(7)
 const colours = new RegExp(`(?:${escape}|#x1B)\\[[0-9;?]*[ -/]*[@-~]`, "g")
 const titles = new RegExp(`${escape}\\][^${bell}${escape}]*(?:${bell}|${escape}\\\\)?`, "g")
 // Marks that turn the direction of text make a name look like another.
-const invisible = /[\p{Cc}\u202a-\u202e\u2066-\u2069]/gu
+const invisible = /[\p{Cc}\u061c\u200e\u200f\u202a-\u202e\u2066-\u2069]/gu
+// GitHub's runner takes these for commands: "::" at the start of a line, after blanks of any kind, and "##[" anywhere in it.
+const command = /^([^\S\n]*):(?=:)/gm
+const oldCommand = /##(?=\[)/g
 
-/** Text that says what it says: without colours, control characters and marks that turn its direction. */
+/** Text as it reads: without colours, control characters and marks that turn its direction, and with nothing that GitHub's runner obeys. */
 export function plain(text: string): string {
-  return text
-    .replace(/\r\n?/g, "\n")
-    .replace(colours, "")
-    .replace(titles, "")
-    .replace(invisible, (character) => (character === "\n" || character === "\t" ? character : ""))
+  return disarmed(
+    text
+      .replace(/\r\n?/g, "\n")
+      .replace(colours, "")
+      .replace(titles, "")
+      .replace(invisible, (character) => (character === "\n" || character === "\t" ? character : "")),
+  )
+}
+
+/** A blank in a workflow command makes it text. */
+function disarmed(text: string): string {
+  return text.replace(command, "$1: ").replace(oldCommand, "# #")
+}
+
+// Hebrew, Arabic and all other scripts that are written from right to left.
+const rightToLeft = /[\u0590-\u08ff\ufb1d-\ufdff\ufe70-\ufefc\u{10800}-\u{10fff}\u{1e800}-\u{1efff}]/u
+
+/** Text that does not turn the direction of what stands beside it on the line: Unicode's isolates stand around it where it could. */
+export function isolated(text: string): string {
+  return rightToLeft.test(text) ? `\u2068${text}\u2069` : text
 }
 
 /** All on one line, of a width at most. */
@@ -45,7 +63,7 @@ export function count(number: number, thing: string): string {
   return `${number.toLocaleString("en-US")} ${thing}${number === 1 ? "" : "s"}`
 }
 
-/** Percent with one decimal, rounded down: 79.99 is not 80. */
+/** Percent with one decimal, rounded down: 79.99 is not 80, and 99.96 is not 100. */
 export function percent(value: number): string {
   return `${(Math.floor(value * 10 + 1e-9) / 10).toFixed(1)} %`
 }
@@ -65,7 +83,8 @@ export function moment(date: Date): string {
 }
 
 /** Rows of cells as a table for a terminal: columns as wide as their widest cell, each row on one line. */
-export function columns(rows: string[][]): string {
+export function columns(cells: string[][]): string {
+  const rows = cells.map((row) => row.map((cell) => isolated(oneLine(cell, Infinity))))
   const widths = (rows[0] ?? []).map((_, column) => Math.max(...rows.map((row) => row[column]?.length ?? 0)))
   return rows
     .map((row) => row.map((cell, column) => cell.padEnd(widths[column] ?? 0)).join("  "))

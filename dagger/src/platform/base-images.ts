@@ -26,6 +26,10 @@ export const images = {
   registry: "registry:2",
   // renovate: datasource=docker depName=aquasec/trivy
   trivy: "aquasec/trivy:0.66.0",
+  // renovate: datasource=docker depName=rhysd/actionlint
+  actionlint: "rhysd/actionlint:1.7.12",
+  // renovate: datasource=docker depName=ghcr.io/yannh/kubeconform
+  kubeconform: "ghcr.io/yannh/kubeconform:v0.7.0",
 } as const
 
 /** Tools from package registries that have no lock file of their own. */

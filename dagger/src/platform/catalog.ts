@@ -1,3 +1,5 @@
+import { posix } from "node:path"
+import { Add, Copy, DockerfileParser, type Instruction, ModifiableInstruction } from "dockerfile-ast"
 import { z } from "zod"
 import { ConfigurationError, readConfiguration, section } from "../lib/document.js"
 
@@ -34,34 +36,36 @@ export type Coverage = z.output<typeof coverage>
 /** p95 in milliseconds, failed requests in percent. */
 export type LoadLimits = z.output<typeof load>
 
-/** A folder of services/, and what the pipeline has to know of it. */
+/** A service of the platform: a folder of services/ and its settings. */
 export interface Service {
   name: string
   kind: "python" | "react"
+  /** The service that a web app talks to. */
   backend?: string
   database?: string
-  /** Where it listens on a developer's machine. */
+  /** The port on a developer's machine. */
   port?: number
-  /** The folder in its image in which it keeps files. */
+  /** The folder of its image in which it keeps files. */
   files?: string
-  /** Variables that it is told on a throw-away platform. */
+  /** Environment variables on a throw-away platform. */
   environment: Record<string, string>
-  /** Shell commands, run in its image, that bring an empty database to where there is something to show. */
+  /** Shell commands that fill its empty database, run in its image. */
   setup: string[]
+  /** The coverage that its tests must reach. */
   coverage: Coverage
   /** What it must hold under load. */
   load: LoadLimits
-  /** Seconds that a tool and a suite of tests may take, and that it has to become ready from an empty database. */
+  /** Seconds that a tool may take, a suite of tests may take, and the service may take to become ready from an empty database. */
   limits: z.output<typeof limits>
-  /** It has a Dockerfile; without one it is a library of the others. */
+  /** It has a Dockerfile. Without one it is a library. */
   deployable: boolean
-  /** What it is made from, under services/: folders and files, its own folder first. A change elsewhere does not touch it. */
+  /** The folders and files of services/ that it is built from, its own folder first. `**` stands for all. */
   inputs: string[]
 }
 
 export type Catalog = Record<string, Service>
 
-/** What of a service's folder says what it depends on. */
+/** The files of a service's folder that name its dependencies. */
 export interface Recipes {
   /** The text of its Dockerfile, if it has one. */
   dockerfile?: string
@@ -72,11 +76,11 @@ export interface Recipes {
 export const catalogFile = "dagger/config/services.yaml"
 
 /**
- * The services, with what each depends on.
+ * Reads the services and derives their dependencies.
  *
  * @param text the contents of services.yaml
- * @param recipes by service
- * @throws ConfigurationError for what is not allowed, and for a backend that is no service
+ * @param recipes by folder of services/
+ * @throws ConfigurationError for an unknown key, a wrong value, and a backend that is no service
  */
 export function readCatalog(text: string, recipes: Record<string, Recipes>): Catalog {
   const { defaults, services } = readConfiguration(catalogFile, text, schema)
@@ -87,62 +91,150 @@ export function readCatalog(text: string, recipes: Record<string, Recipes>): Cat
         `${catalogFile}: services.${service}.backend: no such service (found "${backend}"); allowed: ${names.join(", ")}`,
       )
     }
-    const recipe = recipes[service] ?? {}
     return [
       service,
       {
         ...defaults,
         ...settings,
-        ...(backend === undefined ? {} : { backend }),
+        ...(backend !== undefined && { backend }),
         name: service,
-        deployable: recipe.dockerfile !== undefined,
-        inputs: inputs(service, settings.kind, backend, recipe),
+        deployable: recipes[service]?.dockerfile !== undefined,
+        inputs: inputs(service, settings.kind, backend, recipes),
       } satisfies Service,
     ]
   })
   return Object.fromEntries(entries) as Catalog
 }
 
-/** The files at the top of services/ that hold for all of a kind: what is installed, and how tools judge. */
+/** The files of services/ that every service of a kind depends on: lock files and settings of tools. */
 const common = {
   python: ["pyproject.toml", ".flake8", ".dockerignore"],
   react: ["package.json", "package-lock.json", ".npmrc", ".prettierrc", ".dockerignore"],
 }
 
+/** Stands for everything in services/. */
+export const everything = "**"
+
 function inputs(
   service: string,
   kind: Service["kind"],
   backend: string | undefined,
-  { dockerfile = "", manifest = "{}" }: Recipes,
+  recipes: Record<string, Recipes>,
 ): string[] {
-  const copied = copiedFolders(dockerfile)
-  const workspaces = Object.keys(
-    (JSON.parse(manifest) as { dependencies?: Record<string, string> }).dependencies ?? {},
-  ).flatMap((dependency) => /^@f1\/(.+)$/.exec(dependency)?.[1] ?? [])
-  // A web app's types are made from its backend's contract.
+  const folders = new Set([service, ...copiedPaths(recipes[service]?.dockerfile ?? "")])
+  // The set grows during the loop, because a workspace may depend on another one.
+  for (const folder of folders) {
+    for (const workspace of workspacesOf(recipes[folder]?.manifest, recipes)) folders.add(workspace)
+  }
+  // A web app's types are generated from its backend's contract.
   const contract = backend === undefined ? [] : [`${backend}/openapi.json`]
-  return [...new Set([service, ...copied, ...workspaces, ...contract, ...common[kind]])]
+  return [...new Set([...folders, ...contract, ...common[kind]])]
 }
 
-/** The top folders of the build context that a Dockerfile copies from. */
-export function copiedFolders(dockerfile: string): string[] {
-  const instructions = dockerfile.replaceAll(/\\\r?\n/g, " ").split("\n")
-  const sources = instructions.flatMap((line) => {
-    const [, flags = "", words = ""] = /^\s*(?:COPY|ADD)\s+((?:--\S+\s+)*)(.*)$/i.exec(line) ?? []
-    if (flags.includes("--from=") || words === "") return []
-    const paths = words.trim().startsWith("[") ? (JSON.parse(words) as string[]) : words.trim().split(/\s+/)
-    return paths.slice(0, -1)
+const manifestSchema = z.looseObject({
+  name: z.string().optional(),
+  dependencies: z.record(z.string(), z.string()).default({}),
+  devDependencies: z.record(z.string(), z.string()).default({}),
+  peerDependencies: z.record(z.string(), z.string()).default({}),
+  optionalDependencies: z.record(z.string(), z.string()).default({}),
+})
+
+function readManifest(text: string): z.output<typeof manifestSchema> | undefined {
+  try {
+    return manifestSchema.safeParse(JSON.parse(text)).data
+  } catch {
+    return undefined
+  }
+}
+
+/** The folders of the packages that a package.json depends on and that are in services/ too. */
+function workspacesOf(manifest: string | undefined, recipes: Record<string, Recipes>): string[] {
+  if (manifest === undefined) return []
+  const read = readManifest(manifest)
+  if (!read) return [everything]
+  const { dependencies, devDependencies, peerDependencies, optionalDependencies } = read
+  const names = Object.keys({
+    ...dependencies,
+    ...devDependencies,
+    ...peerDependencies,
+    ...optionalDependencies,
   })
-  const folders = sources
-    .map((path) => path.replace(/^(\.?\/)+/, ""))
-    .filter((path) => path.includes("/"))
-    .map((path) => path.slice(0, path.indexOf("/")))
-  return [...new Set(folders)]
+  return Object.entries(recipes).flatMap(([folder, recipe]) => {
+    const name = recipe.manifest === undefined ? undefined : readManifest(recipe.manifest)?.name
+    return names.includes(name ?? `@f1/${folder}`) ? [folder] : []
+  })
 }
 
-/** The services whose inputs a change touches. A path is relative to services/. */
+/**
+ * The top-level folders and files of the build context that a Dockerfile reads, by COPY, ADD and bind mounts.
+ *
+ * A Dockerfile that cannot be followed, such as one with a variable in a path, may read everything.
+ */
+export function copiedPaths(dockerfile: string): string[] {
+  try {
+    const sources = DockerfileParser.parse(dockerfile).getInstructions().flatMap(sourcesOf)
+    return [...new Set(sources.map(topLevel))]
+  } catch {
+    return [everything]
+  }
+}
+
+/** The paths of the build context that one instruction reads. */
+function sourcesOf(instruction: Instruction): string[] {
+  const flags = instruction instanceof ModifiableInstruction ? instruction.getFlags() : []
+  if (instruction instanceof Copy || instruction instanceof Add) {
+    if (flags.some((flag) => flag.getName() === "from")) return []
+    // The lines of a here document count as arguments too, and name no paths.
+    const [here] = instruction.getArguments().filter((argument) => argument.getValue().startsWith("<<"))
+    const words = instruction
+      .getArguments()
+      .filter((argument) => !here || argument.getRange().start.line <= here.getRange().start.line)
+      .map((argument) => argument.getValue())
+    return pathsOf(words.join(" "))
+      .slice(0, -1)
+      .filter((source) => !/^(<<|\w+:\/\/|git@)/.test(source))
+  }
+  return flags
+    .filter((flag) => flag.getName() === "mount")
+    .flatMap((flag) => {
+      const options = Object.fromEntries(
+        flag.getOptions().map((option) => [option.getName(), option.getValue() ?? ""]),
+      )
+      const { type = "bind", from, source = options.src ?? "." } = options
+      return type === "bind" && from === undefined ? [source] : []
+    })
+}
+
+/** Docker reads arguments as words where they are not valid JSON, as `[ab]*.txt`. */
+function pathsOf(text: string): string[] {
+  try {
+    return z.array(z.string()).parse(JSON.parse(text))
+  } catch {
+    return text.split(/\s+/).map((word) => word.replace(/^(["'])(.*)\1$/, "$2"))
+  }
+}
+
+/** The first step of a path, or everything where it is a pattern, a variable or the whole context. */
+function topLevel(path: string): string {
+  const [first = ""] = posix.normalize(`/${path}`).slice(1).split("/")
+  return first === "" || /[$*?[\]\\]/.test(first) ? everything : first
+}
+
+/**
+ * The services that a change affects: those built from it, and web apps whose backend is, because their browser tests run on its image.
+ *
+ * @param paths changed files and removed folders, relative to services/
+ */
 export function touched(catalog: Catalog, paths: string[]): Service[] {
-  return Object.values(catalog).filter(({ inputs }) =>
-    paths.some((path) => inputs.some((input) => path === input || path.startsWith(`${input}/`))),
-  )
+  const builtFrom = ({ inputs }: Service) =>
+    paths.some((path) => inputs.some((input) => isWithin(path, input) || isWithin(input, path)))
+  return Object.values(catalog).filter((service) => {
+    const backend = service.backend === undefined ? undefined : catalog[service.backend]
+    return builtFrom(service) || (service.deployable && backend !== undefined && builtFrom(backend))
+  })
+}
+
+function isWithin(path: string, folder: string): boolean {
+  const bare = folder.replace(/\/$/, "")
+  return bare === everything || path === bare || path.startsWith(`${bare}/`)
 }

@@ -1,5 +1,5 @@
 import { describe, expect, it } from "vitest"
-import type { Thing } from "../../src/clients/kubernetes/client.js"
+import type { KubernetesObject } from "../../src/clients/kubernetes/client.js"
 import { ClusterPods } from "../../src/backends/revisions/pods.js"
 import { Revisions } from "../../src/backends/revisions/revisions.js"
 import { revisionObjects } from "../../src/backends/manifests/objects.js"
@@ -232,7 +232,11 @@ describe("ClusterPods", () => {
       { name: "f1-backend", ports: [{ name: "http", containerPort: 8000 }] },
     ]
     const running = async (now: object) => {
-      const pod = { metadata: { name: "pod-1", uid: "u" }, spec: { containers }, status: now } as Thing
+      const pod = {
+        metadata: { name: "pod-1", uid: "u" },
+        spec: { containers },
+        status: now,
+      } as KubernetesObject
       return (await new ClusterPods({ ...client, list: () => Promise.resolve([pod]) }).pods(version)).running
     }
     const before = await running(status(0, 1))

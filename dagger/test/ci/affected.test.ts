@@ -20,24 +20,27 @@ services:
 
 const groups = (...paths: string[]) => {
   const call = affected(catalog, paths)
-  return call.everything ? `everything: ${call.because}` : Object.keys(call.groups).sort()
+  return call.everything ? `everything: ${call.reason}` : Object.keys(call.groups).sort()
 }
 
 describe("affected", () => {
   it.each([
-    ["services/api/src/recipes/app.py", ["api"]],
+    // The browser tests of web run on the image of its backend.
+    ["services/api/src/recipes/app.py", ["api", "web"]],
     ["services/api/openapi.json", ["api", "web"]],
-    ["services/servicekit/src/servicekit/app.py", ["api", "servicekit"]],
-    ["services/servicekit/src/servicekit/middleware.py", ["api", "module", "servicekit"]],
-    ["services/pyproject.toml", ["api", "servicekit"]],
+    ["services/servicekit/src/servicekit/app.py", ["api", "servicekit", "web"]],
+    ["services/servicekit/src/servicekit/middleware.py", ["api", "module", "servicekit", "web"]],
+    ["services/pyproject.toml", ["api", "servicekit", "web"]],
     ["services/package-lock.json", ["web"]],
     ["services/README.md", []],
     ["dagger/test/catalog.test.ts", ["module"]],
     ["engine/main.go", ["module"]],
     ["README.md", ["module"]],
     ["package-lock.json", ["module"]],
-  ])("%s calls for %j", (path, expected) => {
-    // Scanners look at every file.
+    [".dependency-cruiser.mjs", ["module"]],
+    ["services/servicekit", ["api", "servicekit", "web"]],
+  ])("%s affects %j", (path, expected) => {
+    // Scanners read every file.
     expect(groups(path)).toEqual([...expected, "security"].sort())
   })
 
@@ -50,11 +53,11 @@ describe("affected", () => {
     "services/new/Dockerfile",
     "terraform/main.tf",
     ".env",
-  ])("%s is a doubt, so it calls for everything", (path) => {
+  ])("%s may affect everything", (path) => {
     expect(groups("services/api/src/recipes/app.py", path)).toMatch(new RegExp(`^everything: ${path} `))
   })
 
-  it("of no change is nothing", () => {
+  it("nothing, without a change", () => {
     expect(groups()).toEqual([])
   })
 })

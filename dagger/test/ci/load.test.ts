@@ -1,5 +1,5 @@
-import { describe, expect, it } from "vitest"
-import { exceeded, measure } from "../../src/ci/gates/load.js"
+import { describe, expect, it, vi } from "vitest"
+import { readLoadResult, violations, withoutRememberedFailure } from "../../src/ci/gates/load.js"
 
 const endpoint = (times: Record<string, number>, failures = 0) => ({
   name: "/recipes",
@@ -9,23 +9,25 @@ const endpoint = (times: Record<string, number>, failures = 0) => ({
 })
 const report = (...endpoints: object[]) => JSON.stringify(endpoints)
 
-describe("measure", () => {
+describe("readLoadResult", () => {
   it("adds endpoints up, and takes the 95th percentile over all of them", () => {
-    const measured = measure(report(endpoint({ 10: 90, 20: 4 }, 2), endpoint({ 500: 1, 3000: 5 }, 1)))
-    expect(measured).toEqual({ requests: 100, failures: 3, p95: 500 })
+    const statistics = report(endpoint({ 10: 90, 20: 4 }, 2), endpoint({ 500: 1, 3000: 5 }, 1))
+    expect(readLoadResult(statistics, "[]")).toEqual({ requests: 100, failures: 3, p95: 500, exceptions: [] })
   })
 
-  it("has no percentile where nothing was answered", () => {
-    expect(measure(report())).toEqual({ requests: 0, failures: 0 })
+  it("has no percentile when no request was answered", () => {
+    expect(readLoadResult(report(), "[]")).toEqual({ requests: 0, failures: 0, exceptions: [] })
   })
 
-  it.each(["", "{}", '[{"num_requests": "many"}]'])("does not take %j for a report", (text) => {
-    expect(() => measure(text)).toThrow()
+  it.each(["", "{}", '[{"num_requests": "many"}]'])("rejects %j", (text) => {
+    expect(() => readLoadResult(text, "[]")).toThrow()
+    expect(() => readLoadResult(report(), text)).toThrow()
   })
 })
 
-describe("exceeded", () => {
+describe("violations", () => {
   const limits = { p95: 2000, errorRate: 1 }
+  const exceptions = [{ count: 57, message: "KeyError('standings')" }]
 
   it.each([
     [{ requests: 1000, failures: 10, p95: 2000 }, []],
@@ -35,7 +37,36 @@ describe("exceeded", () => {
       ["95 % of answers took up to 2001 ms; at most 2000 ms is allowed"],
     ],
     [{ requests: 0, failures: 0 }, ["no request was answered"]],
-  ])("%j: %j", (measured, faults) => {
-    expect(exceeded(measured, limits)).toEqual(faults)
+  ])("%j: %j", (measured, expected) => {
+    expect(violations({ ...measured, exceptions: [] }, limits)).toEqual(expected)
+  })
+
+  it("fails on tasks that raise, although every request was answered well", () => {
+    expect(violations({ requests: 57, failures: 0, p95: 20, exceptions }, limits)).toEqual([
+      "tasks of the load test raised an exception 57 times: KeyError('standings')",
+    ])
+  })
+})
+
+describe("withoutRememberedFailure", () => {
+  const result = (cached: boolean, failed: boolean) => ({ cached, failed })
+
+  it.each([
+    ["a fresh failure", [result(false, true)]],
+    ["a fresh pass", [result(false, false)]],
+    ["a remembered pass", [result(true, false)]],
+    ["the run after a remembered failure", [result(true, true), result(false, true)]],
+    ["the remembered pass after a remembered failure", [result(true, true), result(true, false)]],
+  ])("returns %s", async (_, results) => {
+    const run = vi.fn((number: number) => Promise.resolve({ ...results[number], number }))
+    const last = results.length - 1
+    expect(
+      await withoutRememberedFailure(
+        run as (number: number) => Promise<{ cached: boolean; failed: boolean }>,
+      ),
+    ).toEqual({
+      ...results[last],
+      number: last,
+    })
   })
 })

@@ -1,12 +1,12 @@
 import { describe, expect, it } from "vitest"
-import { schedule, type Step } from "../../src/ci/runner/schedule.js"
+import { schedule, type ScheduledGate } from "../../src/ci/runner/schedule.js"
 import type { Outcome } from "../../src/ci/runner/verdict.js"
 
 const tick = () => new Promise((resolve) => setTimeout(resolve, 1))
 
 /** Runs steps whose outcomes are given, and notes what began and ended, in order. */
 async function play(
-  steps: Step[],
+  steps: ScheduledGate[],
   outcomes: Record<string, Outcome> = {},
   policy = { parallel: 10, failFast: false },
 ) {

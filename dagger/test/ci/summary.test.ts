@@ -1,10 +1,10 @@
 import { describe, expect, it } from "vitest"
-import { allPassed, conclusion, finding, summarize, table } from "../../src/ci/runner/summary.js"
+import { allPassed, conclusion, failureDetails, summarize, table } from "../../src/ci/runner/summary.js"
 import type { Outcome, Verdict } from "../../src/ci/runner/verdict.js"
 
 const verdict = (gate: string, outcome: Outcome = "passed", output = ""): Verdict => ({
   gate,
-  on: "TypeScript",
+  subject: "TypeScript",
   outcome,
   seconds: 12.345,
   cached: false,
@@ -41,7 +41,7 @@ describe("table", () => {
     const test = { ...verdict("test", "skipped"), detail: "needs types, which did not pass" }
     expect(table([lint, types, test])).toBe(
       [
-        "GATE      OUTCOME        TIME           LOOKS AT",
+        "GATE      OUTCOME        TIME           CHECKS",
         "api:lint  passed         12.3 s cached  TypeScript · 0 findings",
         "types     could not run  12.3 s         TypeScript · tried again: no route to host",
         "test      skipped                       TypeScript · needs types, which did not pass",
@@ -50,19 +50,19 @@ describe("table", () => {
   })
 })
 
-describe("finding", () => {
+describe("failureDetails", () => {
   it("shows the end of a long output and says how much is left out", () => {
     const output = Array.from({ length: 50 }, (_, line) => `line ${line + 1}`).join("\n")
-    const lines = finding(verdict("unit", "failed", output)).split("\n")
-    expect(lines[0]).toBe("── unit: failed · again: ./daggerw check unit ──")
+    const lines = failureDetails(verdict("unit", "failed", output)).split("\n")
+    expect(lines[0]).toBe("── unit: failed · run again: ./daggerw check unit ──")
     expect(lines[1]).toBe("… 10 lines above")
     expect(lines[2]).toBe("line 11")
     expect(lines.at(-1)).toBe("line 50")
   })
 
   it("shows a short output whole", () => {
-    expect(finding(verdict("unit", "failed", "one\ntwo\n"))).toBe(
-      "── unit: failed · again: ./daggerw check unit ──\none\ntwo",
+    expect(failureDetails(verdict("unit", "failed", "one\ntwo\n"))).toBe(
+      "── unit: failed · run again: ./daggerw check unit ──\none\ntwo",
     )
   })
 })
@@ -81,13 +81,13 @@ describe("summarize", () => {
     ])
     expect(summary).not.toContain("should not be shown")
     expect(summary.split("\n").slice(-7)).toEqual([
-      "── types: failed · again: ./daggerw check types ──",
+      "── types: failed · run again: ./daggerw check types ──",
       "error TS2322",
       "",
-      "── shell: could not run · again: ./daggerw check shell ──",
+      "── shell: could not run · run again: ./daggerw check shell ──",
       "no route to host",
       "",
-      "Failed: types (of 3 gates). Could not run: shell. Put right what the output names, then run again.",
+      "Failed: types (of 3 gates). Could not run: shell. Fix the cause that the output names, then run again.",
     ])
   })
 })

@@ -1,9 +1,9 @@
 import { describe, expect, it } from "vitest"
-import { isOutOfReach, judge } from "../../src/ci/runner/verdict.js"
+import { isNetworkError, classifyFailure } from "../../src/ci/runner/verdict.js"
 
-describe("judge", () => {
+describe("classifyFailure", () => {
   it.each([1, 2, 125, 193, 255])("reads exit code %i as a finding about the source", (exitCode) => {
-    const verdict = judge({ message: "exit", exitCode, stdout: "a.ts(1,1): error\n", stderr: "" })
+    const verdict = classifyFailure({ message: "exit", exitCode, stdout: "a.ts(1,1): error\n", stderr: "" })
     expect(verdict).toEqual({ outcome: "failed", output: "a.ts(1,1): error" })
   })
 
@@ -14,30 +14,30 @@ describe("judge", () => {
     [139, "crashed"],
     [192, "killed by the last signal"],
   ])("reads exit code %i (%s) as the pipeline's own failure", (exitCode) => {
-    const verdict = judge({ message: "exit", exitCode, stderr: "npm: not found" })
+    const verdict = classifyFailure({ message: "exit", exitCode, stderr: "npm: not found" })
     expect(verdict.outcome).toBe("could not run")
     expect(verdict.output).toBe(`npm: not found\nThe command ended with exit code ${exitCode}.`)
   })
 
   it("blames the pipeline when the command never ran", () => {
-    expect(judge({ message: "pull access denied" })).toEqual({
+    expect(classifyFailure({ message: "pull access denied" })).toEqual({
       outcome: "could not run",
       output: "pull access denied",
     })
   })
 
   it("blames the pipeline when the engine does not know an exit code", () => {
-    expect(judge({ message: "lost connection", exitCode: -1 }).outcome).toBe("could not run")
+    expect(classifyFailure({ message: "lost connection", exitCode: -1 }).outcome).toBe("could not run")
   })
 
   it("keeps both streams, and falls back to the message when both are empty", () => {
     const failure = { message: "exit code: 1", exitCode: 1 }
-    expect(judge({ ...failure, stdout: "out\n", stderr: "err\n" }).output).toBe("out\nerr")
-    expect(judge({ ...failure, stdout: " \n", stderr: "" }).output).toBe("exit code: 1")
+    expect(classifyFailure({ ...failure, stdout: "out\n", stderr: "err\n" }).output).toBe("out\nerr")
+    expect(classifyFailure({ ...failure, stdout: " \n", stderr: "" }).output).toBe("exit code: 1")
   })
 })
 
-describe("isOutOfReach", () => {
+describe("isNetworkError", () => {
   it.each([
     [
       "apt",
@@ -51,7 +51,7 @@ describe("isOutOfReach", () => {
     ["go", "dial tcp: lookup go.example.org on 192.0.2.3:53: no such host"],
     ["a cut line", "curl: (56) Recv failure: Connection reset by peer"],
   ])("is what %s says without a network", (_, output) => {
-    expect(isOutOfReach(output)).toBe(true)
+    expect(isNetworkError(output)).toBe(true)
   })
 
   it.each([
@@ -60,6 +60,6 @@ describe("isOutOfReach", () => {
     "ERROR: THESE PACKAGES DO NOT MATCH THE HASHES FROM THE REQUIREMENTS FILE.",
     "exit code: 3",
   ])("is not what is the source's own: %s", (output) => {
-    expect(isOutOfReach(output)).toBe(false)
+    expect(isNetworkError(output)).toBe(false)
   })
 })

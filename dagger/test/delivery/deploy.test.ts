@@ -1,12 +1,15 @@
 import { describe, expect, it } from "vitest"
-import { statusOf, statusText } from "../../src/backends/status.js"
-import { describe as describePlan } from "../../src/delivery/plan.js"
 import { plan } from "../../src/delivery/executor.js"
-import { image, Platform } from "./site.js"
+import { planText } from "../../src/delivery/plan.js"
+import { type Command, FakePlatform, image, releaseOf } from "./fake-platform.js"
+
+/** The plan for a release, as people see it. */
+const planned = async (command: Command, letter: string) =>
+  planText(await plan(command, command.components, { release: releaseOf(letter), author: "alan" }))
 
 describe("deploy", () => {
   it("brings the first revision to all traffic", async () => {
-    const platform = new Platform()
+    const platform = new FakePlatform()
     const table = await platform.deploy("a")
     expect(table).toMatch(/api +promoted +1 /)
     expect(table).toContain("ready: database 2 ms, redis 1 ms")
@@ -17,28 +20,27 @@ describe("deploy", () => {
   })
 
   it("shows what will change before anything changes", async () => {
-    const platform = new Platform()
+    const platform = new FakePlatform()
     await platform.deploy("a")
     platform.said.length = 0
-    const site = platform.site()
+    const command = platform.command()
     const written: string[] = []
     platform.cluster.watchers.push(() => written.push("written"))
-    const tell = site.say
-    site.say = (line) => {
-      if (line.includes("The deploy to staging")) expect(written).toEqual([])
+    const tell = command.say
+    command.say = (line) => {
+      if (line.includes("Deploy to staging")) expect(written).toEqual([])
       tell(line)
     }
-    await platform.deploy("b", {}, site)
+    await platform.deploy("b", {}, command)
     const [shown = ""] = platform.said
-    expect(shown).toContain("backend   api: revision 2 instead of 1, blue-green")
-    expect(shown).toContain("database  migrations: not done:")
+    expect(shown).toContain("backend api: revision 2 replaces 1, blue-green")
     expect(shown).toContain("+ Deployment f1-staging/api-2: created")
     expect(shown).toContain(`${image("a")} → ${image("b")}`)
     expect(shown).not.toContain("a-key")
   })
 
   it("switches to the next one, and keeps the one before without pods", async () => {
-    const platform = new Platform()
+    const platform = new FakePlatform()
     await platform.deploy("a")
     await platform.deploy("b")
     expect(platform.traffic()).toEqual({ "api-2": 100 })
@@ -47,17 +49,19 @@ describe("deploy", () => {
   })
 
   it("does nothing for what has all traffic already, and says so", async () => {
-    const platform = new Platform()
+    const platform = new FakePlatform()
     await platform.deploy("a")
     expect(await platform.deploy("a")).toMatch(/api +unchanged +1 .*it has all traffic already/)
     expect(platform.cluster.all("Deployment")).toHaveLength(1)
   })
 
   it("makes a revision of a secret that is another, and keeps one that is not given", async () => {
-    const platform = new Platform()
+    const platform = new FakePlatform()
     await platform.deploy("a")
     expect(await platform.deploy("a", { secrets: {} })).toContain("unchanged")
-    expect(await platform.deploy("a", { secrets: { JWT_SECRET_KEY: "another" } })).toMatch(/promoted +2/)
+    expect(await platform.deploy("a", { secrets: { STAGING_JWT_SECRET_KEY: "another" } })).toMatch(
+      /promoted +2/,
+    )
     const secret = platform.cluster.get("Secret", "api-2")?.data ?? {}
     const read = (name: string) => Buffer.from(secret[name] ?? "", "base64").toString()
     expect(read("jwt_secret_key")).toBe("another")
@@ -65,18 +69,18 @@ describe("deploy", () => {
   })
 
   it("says how to give a secret that is missing", async () => {
-    await expect(new Platform().deploy("a", { secrets: {} })).rejects.toThrow(
-      "api needs DATABASE_URL: --database-url env://STAGING_DATABASE_URL",
+    await expect(new FakePlatform().deploy("a", { secrets: {} })).rejects.toThrow(
+      "api needs DATABASE_URL: add STAGING_DATABASE_URL=… to the file given with --secrets",
     )
   })
 
   it("takes a canary back that answers with errors, and says why", async () => {
-    const platform = new Platform()
+    const platform = new FakePlatform()
     await platform.deploy("a")
     const second = platform.deploy("b", { strategy: "canary" })
     platform.failing.add(2)
     await expect(second).rejects.toThrow(
-      /api did not get to staging: .*smoke test: \/api\/recipes answered 500/s,
+      /api was not deployed to staging; traffic stays on the previous revision: .*smoke test: \/api\/recipes answered 500/s,
     )
     expect(platform.traffic()).toEqual({ "api-1": 100 })
     expect(platform.home()).toBe("1")
@@ -89,13 +93,13 @@ describe("deploy", () => {
   })
 
   it("is no success when the service is not well afterwards", async () => {
-    const platform = new Platform()
+    const platform = new FakePlatform()
     await platform.deploy("a")
     platform.cluster.watchers.push((thing) => {
       if (thing.metadata?.annotations?.["pitwall.dev/phase"] === "promoted") platform.unwell.add(2)
     })
     await expect(platform.deploy("b")).rejects.toThrow(
-      "it has all traffic, and is not well: not ready: database failed",
+      "it has all traffic and is not healthy: not ready: database failed",
     )
     expect(platform.events.at(-1)).toMatchObject({ kind: "failed", severity: "critical" })
   })
@@ -106,15 +110,15 @@ describe("a deploy that was cut off", () => {
   const moments = Array.from({ length: 40 }, (_, at) => 5 * at + 3)
 
   it.each(moments)("at its request %i is gone on with by the next command", async (dies) => {
-    const platform = new Platform()
+    const platform = new FakePlatform()
     await platform.deploy("a")
-    const site = platform.site({ dies })
-    const cut = platform.deploy("b", {}, site)
+    const command = platform.command({ dies })
+    const cut = platform.deploy("b", {}, command)
     const ended = await platform.clock.until(
-      Promise.race([cut.then(() => "done"), site.dead.then(() => "dead")]),
+      Promise.race([cut.then(() => "done"), command.dead.then(() => "dead")]),
     )
     expect(["done", "dead"]).toContain(ended)
-    const table = await platform.deploy("b", {}, platform.site({ who: "grace" }))
+    const table = await platform.deploy("b", {}, platform.command({ who: "grace" }))
     expect(table).toMatch(/api +(promoted|unchanged) +[23] /)
     const [share] = Object.entries(platform.traffic())
     expect(share?.[1]).toBe(100)
@@ -126,27 +130,28 @@ describe("a deploy that was cut off", () => {
   })
 
   it("keeps another deploy from beginning, and says what to do", async () => {
-    const platform = new Platform()
+    const platform = new FakePlatform()
     await platform.deploy("a")
-    const site = platform.site({ dies: Infinity })
+    const command = platform.command({ dies: Infinity })
     const stop = new Promise<void>((resolve) => {
       platform.cluster.watchers.push((thing) => {
         if (thing.metadata?.annotations?.["pitwall.dev/phase"] === "verifying") resolve()
       })
     })
-    void platform.deploy("b", {}, site).catch(() => undefined)
+    void platform.deploy("b", {}, command).catch(() => undefined)
     await stop
-    await expect(platform.deploy("c", {}, platform.site({ who: "grace" }))).rejects.toThrow(
+    await expect(platform.deploy("c", {}, platform.command({ who: "grace" }))).rejects.toThrow(
       /api: the deploy of revision 2 by dora is under way \(verifying\): .*rollback --env staging --service api/,
     )
   })
 })
 
 describe("a deploy to production", () => {
-  const production = (platform: Platform, who = "dora") => platform.site({ environment: "production", who })
+  const production = (platform: FakePlatform, who = "dora") =>
+    platform.command({ environment: "production", who })
 
   it("is refused with all reasons, and that is recorded", async () => {
-    const platform = new Platform()
+    const platform = new FakePlatform()
     const refused = platform.deploy("a", {}, production(platform))
     await expect(refused).rejects.toThrow(/approval: no approval for api@sha256:aaaaaaaaaaaa by somebody/)
     await expect(refused).rejects.toThrow(/checks: ci has not passed for api@sha256:aaaaaaaaaaaa/)
@@ -160,7 +165,7 @@ describe("a deploy to production", () => {
   })
 
   it("begins with an approval and with what staging's record says of ci, step by step", async () => {
-    const platform = new Platform()
+    const platform = new FakePlatform()
     const checks = () => Promise.resolve({ passed: true, summary: "Passed: all 12 gates." })
     await platform.deploy("a", { checks })
     await platform.deploy("b", { checks })
@@ -173,9 +178,9 @@ describe("a deploy to production", () => {
       .all("ConfigMap")
       .map(
         ({ data }) =>
-          JSON.parse(data?.entry ?? "{}") as { event?: string; environment?: string; approval?: object },
+          JSON.parse(data?.entry ?? "{}") as { kind?: string; environment?: string; approval?: object },
       )
-      .filter(({ event, environment }) => event === "begun" && environment === "production")
+      .filter(({ kind, environment }) => kind === "started" && environment === "production")
     expect(begun).toHaveLength(2)
     expect(begun[0]?.approval).toMatchObject({ by: "grace" })
     const shown = platform.said.join("\n")
@@ -184,7 +189,7 @@ describe("a deploy to production", () => {
   })
 
   it("is not helped by a ci that failed", async () => {
-    const platform = new Platform()
+    const platform = new FakePlatform()
     platform.approve("a", "grace")
     const checks = () => Promise.resolve({ passed: false, summary: "Failed: api:test." })
     await expect(platform.deploy("a", { checks }, production(platform))).rejects.toThrow(
@@ -194,13 +199,13 @@ describe("a deploy to production", () => {
   })
 
   it("may set guards aside for a reason, which is recorded", async () => {
-    const platform = new Platform()
+    const platform = new FakePlatform()
     const override = "the login fails, agreed with Ada"
     await platform.deploy("a", { override }, production(platform))
     const begun = platform.cluster
       .all("ConfigMap")
-      .map(({ data }) => JSON.parse(data?.entry ?? "{}") as { event?: string; overridden?: object })
-      .find(({ event }) => event === "begun")
+      .map(({ data }) => JSON.parse(data?.entry ?? "{}") as { kind?: string; overridden?: object })
+      .find(({ kind }) => kind === "started")
     expect(begun?.overridden).toEqual({ reason: override, guards: ["approval", "checks"] })
     expect(platform.events.map(({ kind }) => kind)).toContain("overridden")
     await expect(platform.deploy("b", { override: "because" }, production(platform))).rejects.toThrow(
@@ -209,12 +214,141 @@ describe("a deploy to production", () => {
   })
 })
 
+describe("a deploy of two backends", () => {
+  const both = { only: ["api", "f1-backend"] }
+
+  it("brings both to all traffic under one operation", async () => {
+    const platform = new FakePlatform()
+    const table = await platform.deploy("a", both)
+    expect(table).toMatch(/api +promoted +1 /)
+    expect(table).toMatch(/f1-backend +promoted +1 /)
+    const history = await platform.history()
+    expect(history.map(({ component, outcome }) => [component.name, outcome])).toEqual([
+      ["api", "promoted"],
+      ["f1-backend", "promoted"],
+    ])
+    expect(new Set(history.map(({ id }) => id)).size).toBe(1)
+  })
+
+  it("takes back the one that fails, promotes the other, and fails as a whole", async () => {
+    const platform = new FakePlatform()
+    await platform.deploy("a", both)
+    platform.failingServices.add("f1-backend")
+    const second = platform.deploy("b", both)
+    await expect(second).rejects.toThrow(/api +promoted +2 /)
+    await expect(second).rejects.toThrow(/f1-backend +aborted +2 /)
+    await expect(second).rejects.toThrow(
+      "f1-backend was not deployed to staging; traffic stays on the previous revision",
+    )
+    const history = await platform.history()
+    expect(history.slice(0, 2).map(({ component, outcome }) => [component.name, outcome])).toEqual([
+      ["api", "promoted"],
+      ["f1-backend", "aborted"],
+    ])
+    expect(await platform.status(platform.command(both))).toMatch(/f1-backend: deploy of revision 2: aborted/)
+    // The same call deploys what is missing, and leaves the other alone.
+    platform.failingServices.clear()
+    const again = await platform.deploy("b", both)
+    expect(again).toMatch(/api +unchanged +2 /)
+    expect(again).toMatch(/f1-backend +promoted +3 /)
+  })
+
+  it("deploys one while another command works on the other", async () => {
+    const platform = new FakePlatform()
+    await platform.deploy("a", both)
+    const api = platform.command().components[0]
+    const lock = await platform.clock.until(Promise.resolve(api?.lock()))
+    const second = platform.deploy("b", both, platform.command({ ...both, who: "grace" }))
+    await expect(second).rejects.toThrow(/f1-backend +promoted +2 /)
+    await expect(second).rejects.toThrow(/api +failed .*is being deployed by dora/)
+    await lock?.unlock()
+  })
+
+  it("asks the guards once for both, and starts neither when they refuse", async () => {
+    const platform = new FakePlatform()
+    platform.approve("a", "grace")
+    const refused = platform.deploy("a", both, platform.command({ ...both, environment: "production" }))
+    await expect(refused).rejects.toThrow(/f1-backend@sha256:aaaaaaaaaaaa/)
+    expect(platform.cluster.all("Deployment")).toEqual([])
+    for (const service of both.only) {
+      expect(platform.cluster.get("Lease", `${service}-rollout`)?.spec?.holderIdentity ?? null).toBeNull()
+    }
+  })
+})
+
+describe("what the gates say", () => {
+  const failing = () => Promise.resolve({ passed: false, summary: "Failed: api:test." })
+
+  it("fails a deploy to staging at its end, although staging does not wait for it", async () => {
+    const platform = new FakePlatform()
+    const deploying = platform.deploy("a", { checks: failing })
+    await expect(deploying).rejects.toThrow("The gates failed for what was deployed to staging.")
+    await expect(deploying).rejects.toThrow(/api +promoted +1 /)
+    const [last] = await platform.history()
+    expect(last).toMatchObject({ outcome: "promoted", checks: "failed" })
+  })
+
+  it("comes with a release, and counts for the images of the next environment", async () => {
+    const platform = new FakePlatform()
+    await platform.deploy(releaseOf("a", { checks: "passed" }))
+    platform.approve("a", "grace")
+    const production = platform.command({ environment: "production" })
+    expect(await platform.deploy("a", {}, production)).toMatch(/api +promoted/)
+  })
+
+  it("counts by its latest word for an image", async () => {
+    const platform = new FakePlatform()
+    await platform.deploy(releaseOf("a", { checks: "passed" }))
+    await platform.deploy("b")
+    await expect(platform.deploy("a", { checks: failing })).rejects.toThrow("The gates failed")
+    platform.approve("a", "grace")
+    const production = platform.command({ environment: "production" })
+    await expect(platform.deploy("a", {}, production)).rejects.toThrow("checks: ci has not passed")
+  })
+})
+
+describe("guards", () => {
+  it("are asked under the lease: a deploy that was taken back while the gates ran does not start again", async () => {
+    const platform = new FakePlatform()
+    platform.approve("a", "grace")
+    const passing = () => Promise.resolve({ passed: true, summary: "Passed." })
+    const production = () => platform.command({ environment: "production" })
+    await platform.deploy("a", { checks: passing }, production())
+    platform.approve("b", "grace")
+    const first = platform.command({ environment: "production" })
+    const reached = new Promise<void>((resolve) => {
+      platform.cluster.watchers.push(({ metadata }) => {
+        if (metadata?.annotations?.["pitwall.dev/phase"] === "shifting") resolve()
+      })
+    })
+    const deploying = platform.deploy("b", { checks: passing }, first)
+    deploying.catch(() => undefined)
+    await reached
+    // The same deploy again: it would resume, if the first one were not taken back while its gates run.
+    const gates = async () => {
+      await platform.rollback({}, platform.command({ environment: "production", who: "ada" }))
+      platform.cluster.all("ConfigMap").forEach((object) => {
+        if (object.metadata?.name === "approval-grace") platform.cluster.remove(object)
+      })
+      return { passed: false, summary: "Failed: api:test." }
+    }
+    const again = platform.deploy(
+      "b",
+      { checks: gates },
+      platform.command({ environment: "production", who: "eve" }),
+    )
+    await expect(again).rejects.toThrow(/approval: .*\n.*checks: ci has not passed/)
+    await deploying.catch(() => undefined)
+    expect(platform.traffic()).toEqual({ "api-1": 100 })
+  })
+})
+
 describe("a deploy that changes only where requests come in", () => {
-  const spec = (platform: Platform) =>
+  const spec = (platform: FakePlatform) =>
     platform.cluster.get("HTTPRoute", "api")?.spec as { hostnames: string[]; parentRefs: { name: string }[] }
 
   it("is carried out", async () => {
-    const platform = new Platform()
+    const platform = new FakePlatform()
     await platform.deploy("a")
     platform.set(
       "environments: { staging: { services: { api: { hostnames: [new.example.com] } }, gateway: { name: other, namespace: edge } } }",
@@ -227,7 +361,7 @@ describe("a deploy that changes only where requests come in", () => {
 
 describe("rollback", () => {
   it("goes back to the proven revision before, at once", async () => {
-    const platform = new Platform()
+    const platform = new FakePlatform()
     await platform.deploy("a")
     await platform.deploy("b")
     expect(await platform.rollback()).toMatch(/api +promoted +1 /)
@@ -236,7 +370,7 @@ describe("rollback", () => {
     expect(platform.cluster.get("Deployment", "api-2")?.spec?.replicas).toBe(0)
     const [last] = await platform.history()
     expect(last).toMatchObject({
-      kind: "rollback",
+      action: "rollback",
       from: 2,
       revision: 1,
       outcome: "promoted",
@@ -245,7 +379,7 @@ describe("rollback", () => {
   })
 
   it("goes to the last revision that served and was proven, not to one that was rolled back from", async () => {
-    const platform = new Platform()
+    const platform = new FakePlatform()
     await platform.deploy("a")
     await platform.deploy("b")
     await platform.rollback({ reason: "2 is bad" })
@@ -258,21 +392,21 @@ describe("rollback", () => {
   it.each(["whose command died", "whose command waits"])(
     "can be redirected from a revision that never becomes ready, %s",
     async (how) => {
-      const platform = new Platform()
+      const platform = new FakePlatform()
       for (const letter of ["a", "b", "c"]) await platform.deploy(letter)
       platform.cluster.health.set(1, "never ready")
-      const site = platform.site({ dies: how === "whose command died" ? 40 : Infinity })
-      const first = platform.rollback({ to: 1 }, site)
+      const command = platform.command({ dies: how === "whose command died" ? 40 : Infinity })
+      const first = platform.rollback({ to: 1 }, command)
       first.catch(() => undefined)
-      if (how === "whose command died") await platform.clock.until(site.dead)
+      if (how === "whose command died") await platform.clock.until(command.dead)
       else await platform.clock.pass(20_000)
-      await platform.rollback({ to: 2 }, platform.site({ who: "grace" }))
+      await platform.rollback({ to: 2 }, platform.command({ who: "grace" }))
       expect(platform.traffic()).toEqual({ "api-2": 100 })
     },
   )
 
   it("goes to a revision that was asked for, and forward again", async () => {
-    const platform = new Platform()
+    const platform = new FakePlatform()
     for (const letter of ["a", "b", "c"]) await platform.deploy(letter)
     await platform.rollback({ to: 1 })
     expect(platform.traffic()).toEqual({ "api-1": 100 })
@@ -281,25 +415,33 @@ describe("rollback", () => {
     await expect(platform.rollback({ to: 9 })).rejects.toThrow(
       "revision 9 was not proven, or is no longer kept",
     )
-    await expect(platform.rollback({ to: 1, services: [] })).rejects.toThrow("name it with --service")
+    await expect(platform.rollback({ to: 1 }, platform.command({ only: [] }))).rejects.toThrow(
+      "name it with --service",
+    )
   })
 
   it("refuses a revision that cannot read the database any more", async () => {
-    const platform = new Platform()
-    const old = { api: { head: "0001", breaking: [] } }
-    await platform.deploy("a", { schemas: old })
-    await platform.deploy("b", { schemas: { api: { head: "0002", breaking: ["0002"] } } })
+    const platform = new FakePlatform()
+    const of = (letter: string, head: string, breaking: string[]) => ({
+      ...releaseOf(letter),
+      images: { api: { reference: image(letter), migrations: { head, breaking } } },
+    })
+    await platform.deploy(of("a", "0001", []))
+    await platform.deploy(of("b", "0002", ["0002"]))
     const why = "revision 2 brought migration 0002, which one of schema 0001 cannot read"
     await expect(platform.rollback()).rejects.toThrow(`it cannot go back to revision 1: ${why}`)
     await expect(
-      platform.deploy("c", { schemas: old, override: "the database was restored" }),
+      platform.deploy(of("c", "0001", []), { override: "the database was restored" }),
     ).rejects.toThrow(why)
     expect(platform.traffic()).toEqual({ "api-2": 100 })
   })
 
   it("wants a word for an image that says nothing once a breaking migration came, unless it is kept", async () => {
-    const platform = new Platform()
-    await platform.deploy("a", { schemas: { api: { head: "0002", breaking: ["0002"] } } })
+    const platform = new FakePlatform()
+    await platform.deploy({
+      ...releaseOf("a"),
+      images: { api: { reference: image("a"), migrations: { head: "0002", breaking: ["0002"] } } },
+    })
     await expect(platform.deploy("b")).rejects.toThrow("api may not be able to work with its database")
     const override = "read with the registry of the other account"
     expect(await platform.deploy("b", { override })).toMatch(/api +promoted +2 /)
@@ -307,14 +449,14 @@ describe("rollback", () => {
   })
 
   it("takes an image that its schema became known of for the same", async () => {
-    const platform = new Platform()
+    const platform = new FakePlatform()
     await platform.deploy("a")
-    const known = { api: { head: "0001", breaking: [] } }
-    expect(await platform.deploy("a", { schemas: known })).toMatch(/api +unchanged +1 /)
+    const known = { api: { reference: image("a"), migrations: { head: "0001", breaking: [] } } }
+    expect(await platform.deploy({ ...releaseOf("a"), images: known })).toMatch(/api +unchanged +1 /)
   })
 
   it("takes back what is under way, by the command that works on it", async () => {
-    const platform = new Platform()
+    const platform = new FakePlatform()
     await platform.deploy("a")
     const under = new Promise<void>((resolve) => {
       platform.cluster.watchers.push((thing) => {
@@ -324,29 +466,29 @@ describe("rollback", () => {
     const deploying = platform.deploy("b", { strategy: "canary" })
     deploying.catch(() => undefined)
     await under
-    expect(await platform.rollback({}, platform.site({ who: "grace" }))).toMatch(/api +promoted +1 /)
+    expect(await platform.rollback({}, platform.command({ who: "grace" }))).toMatch(/api +promoted +1 /)
     await expect(deploying).rejects.toThrow("taken back by grace: it is wrong")
     expect(platform.traffic()).toEqual({ "api-1": 100 })
   })
 
   it("takes back what its command has left, and nobody works on", async () => {
-    const platform = new Platform()
+    const platform = new FakePlatform()
     await platform.deploy("a")
-    const site = platform.site({ dies: 60 })
-    void platform.deploy("b", { strategy: "canary" }, site).catch(() => undefined)
-    await platform.clock.until(site.dead)
-    expect(await platform.rollback({}, platform.site({ who: "grace" }))).toMatch(/api +promoted +1 /)
+    const command = platform.command({ dies: 60, strategy: "canary" })
+    void platform.deploy("b", {}, command).catch(() => undefined)
+    await platform.clock.until(command.dead)
+    expect(await platform.rollback({}, platform.command({ who: "grace" }))).toMatch(/api +promoted +1 /)
     expect(platform.traffic()).toEqual({ "api-1": 100 })
     const [last] = await platform.history()
     expect(last).toMatchObject({
-      kind: "deploy",
+      action: "deploy",
       outcome: "aborted",
       message: "taken back by grace: it is wrong",
     })
   })
 
   it("has nothing to go back to where nothing was", async () => {
-    await expect(new Platform().rollback()).rejects.toThrow("nothing was deployed yet")
+    await expect(new FakePlatform().rollback()).rejects.toThrow("nothing was deployed yet")
   })
 })
 
@@ -357,8 +499,8 @@ describe("a deploy with a comparison that asks for a fresh baseline", () => {
   const phase = "pitwall.dev/phase"
 
   /** A deploy of a second revision, once it is in a phase. */
-  async function under(there: string, more: Parameters<Platform["deploy"]>[1] = { strategy: "canary" }) {
-    const platform = new Platform()
+  async function under(there: string, more: Parameters<FakePlatform["deploy"]>[1] = { strategy: "canary" }) {
+    const platform = new FakePlatform()
     platform.set(comparison("fresh"))
     await platform.deploy("a")
     expect(platform.cluster.all("Deployment")).toHaveLength(1)
@@ -377,11 +519,11 @@ describe("a deploy with a comparison that asks for a fresh baseline", () => {
     const { platform, deploying } = await under("shifting")
     expect(platform.traffic()).toEqual({ "api-1": 80, [beside]: 10, "api-2": 10 })
     expect(platform.asked).toContain(`${beside}:8000 /api/recipes`)
-    const [line] = /.*2-baseline.*/.exec(statusText(await statusOf(platform.site(), ["api"]))) ?? []
+    const [line] = /.*2-baseline.*/.exec(await platform.status()) ?? []
     expect(line).toMatch(/2-baseline +10 % +2 of 2 +– +sha256:aaaaaaaaaaaa/)
     expect(await deploying).toMatch(/api +promoted +2 /)
     expect(platform.cluster.get("Deployment", beside)).toBeUndefined()
-    expect(statusText(await statusOf(platform.site(), ["api"]))).not.toContain("baseline")
+    expect(await platform.status()).not.toContain("baseline")
   })
 
   it("has none with blue-green", async () => {
@@ -394,13 +536,13 @@ describe("a deploy with a comparison that asks for a fresh baseline", () => {
     ["fresh", "stable", true],
     ["stable", "fresh", false],
   ])("begins with a %s baseline, and goes on so when the settings say %s", async (first, then, fresh) => {
-    const platform = new Platform()
+    const platform = new FakePlatform()
     await platform.deploy("a")
     platform.set(comparison(first))
-    const site = platform.site({ dies: 60 })
+    const command = platform.command({ dies: 60, strategy: "canary" })
     platform.set(comparison(then))
-    void platform.deploy("b", { strategy: "canary" }, site).catch(() => undefined)
-    await platform.clock.until(site.dead)
+    void platform.deploy("b", {}, command).catch(() => undefined)
+    await platform.clock.until(command.dead)
     const { [phase]: reached } = platform.cluster.get("HTTPRoute", "api")?.metadata?.annotations ?? {}
     expect(reached).toMatch(/preparing|verifying/)
     platform.said.length = 0
@@ -411,35 +553,32 @@ describe("a deploy with a comparison that asks for a fresh baseline", () => {
 
   it("is rolled back while it shifts, and leaves nothing", async () => {
     const { platform, deploying } = await under("shifting")
-    expect(await platform.rollback({}, platform.site({ who: "grace" }))).toMatch(/api +promoted +1 /)
+    expect(await platform.rollback({}, platform.command({ who: "grace" }))).toMatch(/api +promoted +1 /)
     await expect(deploying).rejects.toThrow("taken back by grace: it is wrong")
     expect(platform.traffic()).toEqual({ "api-1": 100 })
     expect(platform.cluster.get("Deployment", beside)).toBeUndefined()
   })
 
   it("is planned with what it takes", async () => {
-    const platform = new Platform()
+    const platform = new FakePlatform()
     await platform.deploy("a")
     const shown = async (baseline: string) => {
       platform.set(comparison(baseline))
-      const wish = { images: { api: image("b") }, secrets: {}, reason: "", author: "alan", override: "" }
-      return describePlan(await plan(platform.site(), { ...wish, strategy: "canary" }))
+      return planned(platform.command({ strategy: "canary" }), "b")
     }
-    expect(await shown("fresh")).toContain(", judged against a fresh baseline of as many pods as 1 has, ")
+    expect(await shown("fresh")).toContain(", compared with a fresh baseline of as many pods as 1 has, ")
     expect(await shown("stable")).not.toContain("baseline of")
   })
 })
 
 describe("plan", () => {
   it("says what a deploy would do and what is against it, and changes nothing", async () => {
-    const platform = new Platform()
+    const platform = new FakePlatform()
     platform.cluster.watchers.push(() => {
       throw new Error("something was written")
     })
-    const secrets = { DATABASE_URL: "postgresql://a", REDIS_URL: "redis://a", JWT_SECRET_KEY: "k" }
-    const wish = { images: { api: image("a") }, secrets, reason: "", author: "alan", override: "" }
-    const text = describePlan(await plan(platform.site({ environment: "production" }), wish))
-    expect(text).toContain("backend   api: revision 1, the first one")
+    const text = await planned(platform.command({ environment: "production" }), "a")
+    expect(text).toContain("backend api: revision 1, the first one")
     expect(text).toContain("+ Deployment f1-production/api-1: created")
     expect(text).toContain("approval: no approval for api@")
   })
@@ -447,13 +586,13 @@ describe("plan", () => {
 
 describe("status", () => {
   it("says of each service how it is", async () => {
-    const platform = new Platform()
-    expect(statusText(await statusOf(platform.site(), []))).toBe(
+    const platform = new FakePlatform()
+    expect(await platform.status(platform.command({ only: [] }))).toBe(
       "api: nothing was deployed yet\n\nf1-backend: nothing was deployed yet",
     )
     await platform.deploy("a")
     await platform.deploy("b")
-    const text = statusText(await statusOf(platform.site(), ["api"]))
+    const text = await platform.status()
     expect(text).toContain("api: deploy of revision 2: promoted; nobody works on it")
     expect(text).toMatch(/2 +100 % +2 of 2 +promoted +sha256:bbbbbbbbbbbb/)
     expect(text).toMatch(/1 +0 % +– +promoted +sha256:aaaaaaaaaaaa/)

@@ -1,5 +1,5 @@
 import { describe, expect, it } from "vitest"
-import { digestOf, readImages } from "../../src/delivery/release.js"
+import { digestOf, readImages, readRelease, type Release, releaseText } from "../../src/delivery/release.js"
 
 const digest = `sha256:${"a1".repeat(32)}`
 
@@ -24,5 +24,28 @@ describe("readImages", () => {
 
   it("does not take two for one service", () => {
     expect(() => readImages([`api=x@${digest}`, `api=y@${digest}`])).toThrow("names api twice")
+  })
+})
+
+describe("a release", () => {
+  const release: Release = {
+    schemaVersion: 1,
+    commit: "0123456789abcdef",
+    checks: "passed",
+    images: { api: { reference: `ghcr.io/o/api@${digest}`, migrations: { head: "0002", breaking: [] } } },
+  }
+
+  it("comes back from its file as it was written", () => {
+    expect(readRelease(releaseText(release))).toEqual(release)
+  })
+
+  it.each([
+    ["", "Unexpected end"],
+    ["[]", "expected object"],
+    ['{"schemaVersion":2,"images":{}}', "schemaVersion"],
+    ['{"schemaVersion":1,"images":{"api":{"reference":"ghcr.io/o/api:latest"}}}', "an image with its digest"],
+  ])("is not %j", (text, why) => {
+    expect(() => readRelease(text)).toThrow("the release cannot be read")
+    expect(() => readRelease(text)).toThrow(why)
   })
 })

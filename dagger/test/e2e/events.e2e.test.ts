@@ -2,7 +2,7 @@
 import { CacheSharingMode, type Container, connection, dag } from "@dagger.io/dagger"
 import { aroundAll, describe, expect, it } from "vitest"
 import { images } from "../../src/platform/base-images.js"
-import type { Event } from "../../src/delivery/events/event.js"
+import type { Notification } from "../../src/delivery/events/event.js"
 import { EventFile } from "../../src/delivery/events/file.js"
 import { event } from "../delivery/events/event.js"
 
@@ -14,7 +14,7 @@ const environment = () => `test-${Date.now()}-${++count}`
 
 const lines = async (file: EventFile) => (await file.file().contents()).split("\n")
 const messages = async (file: EventFile) =>
-  (await lines(file)).filter((line) => line !== "").map((line) => (JSON.parse(line) as Event).message)
+  (await lines(file)).filter((line) => line !== "").map((line) => (JSON.parse(line) as Notification).message)
 
 /** Does something to the volume of an environment, as a writer might that died in it. */
 async function meddle(name: string, command: string): Promise<Container> {
@@ -33,7 +33,10 @@ describe("the file of events", () => {
 
   it("holds one line an event, whatever is in it, and nothing of another environment", async () => {
     const [file, other] = [new EventFile(environment()), new EventFile(environment())]
-    const odd = { ...event(`two\nlines, "quotes" $(date) \u2028 é 🏎 ${"x".repeat(20_000)}`), resolves: true }
+    const odd = {
+      ...event(`two\nlines, "quotes" $(date) \u2028 é 🏎 ${"x".repeat(20_000)}`),
+      resolves: true as const,
+    }
     await file.send(event("first"))
     await other.send(event("elsewhere"))
     await file.send(odd)
@@ -63,7 +66,7 @@ describe("the file of events", () => {
     await new EventFile(name).send(event("second"))
     const [, half, whole = "", ...rest] = await lines(new EventFile(name))
     expect(half).toBe('{"at":"2026-')
-    expect((JSON.parse(whole) as Event).message).toBe("second")
+    expect((JSON.parse(whole) as Notification).message).toBe("second")
     expect(rest).toEqual([""])
   })
 

@@ -1,14 +1,14 @@
 // The deploy as people rehearse it: on a throw-away cluster, with load on it. What is held to here is what users had of it.
 import { describe, expect, it } from "vitest"
 import { faultNames } from "../../src/rehearsal/faults.js"
-import type { Rehearsed } from "../../src/rehearsal/measure.js"
+import type { RehearsalResult } from "../../src/rehearsal/measurements/result.js"
 import { peerNames } from "../../src/rehearsal/peers/index.js"
 import { daggerw } from "./daggerw.js"
 
-async function rehearse(...args: string[]): Promise<Record<string, Rehearsed>> {
+async function rehearse(...args: string[]): Promise<Record<string, RehearsalResult>> {
   const { code, stdout, stderr } = await daggerw(["call", "rehearse", "--as-json", ...args]).ended
   expect(code, stderr.slice(-5_000)).toBe(0)
-  const all = JSON.parse(stdout) as Rehearsed[]
+  const all = JSON.parse(stdout) as RehearsalResult[]
   return Object.fromEntries(all.map((one) => [`${one.fault}, ${one.strategy}`, one]))
 }
 

@@ -1,6 +1,6 @@
 import { readFileSync } from "node:fs"
 import { describe, expect, it } from "vitest"
-import { copiedFolders, readCatalog, touched } from "../../src/platform/catalog.js"
+import { copiedPaths, readCatalog, touched } from "../../src/platform/catalog.js"
 
 const yaml = `defaults:
   coverage: { lines: 80, branches: 70 }
@@ -19,6 +19,7 @@ services:
 `
 const recipes = {
   api: { dockerfile: "FROM python\nCOPY servicekit/src api/src /app/\n" },
+  kit: { manifest: JSON.stringify({ name: "@f1/kit" }) },
   web: {
     dockerfile: "FROM node\nCOPY package.json ./\nCOPY web/ web/\n",
     manifest: JSON.stringify({ dependencies: { "@f1/kit": "*", react: "^19" } }),
@@ -68,13 +69,32 @@ describe("readCatalog", () => {
     expect(() => readCatalog(text, {})).toThrow(message)
   })
 
+  it("follows workspaces that depend on workspaces, by the names of their packages", () => {
+    const catalog = readCatalog(yaml, {
+      web: { dockerfile: "", manifest: '{"name": "shop", "devDependencies": {"@f1/kit": "*"}}' },
+      kit: { manifest: '{"name": "@f1/kit", "dependencies": {"colours": "*"}}' },
+      palette: { manifest: '{"name": "colours"}' },
+    })
+    expect(catalog.web?.inputs).toEqual(expect.arrayContaining(["web", "kit", "palette"]))
+  })
+
+  it.each([
+    ["Dockerfile", { web: { dockerfile: "FROM node\nCOPY . .\n" } }],
+    ["package.json", { web: { dockerfile: "", manifest: "{" } }],
+    ["package.json of another form", { web: { dockerfile: "", manifest: '{"dependencies": []}' } }],
+  ])("takes everything for an input where a %s cannot be followed", (_, recipes) => {
+    const catalog = readCatalog(yaml, recipes)
+    expect(catalog.web?.inputs).toContain("**")
+    expect(touched(catalog, ["anything/at/all.txt"]).map(({ name }) => name)).toContain("web")
+  })
+
   it("reads the configuration of this repository", () => {
     const text = readFileSync(new URL("../../config/services.yaml", import.meta.url), "utf8")
     expect(Object.keys(readCatalog(text, {}))).toContain("f1-backend")
   })
 })
 
-describe("copiedFolders", () => {
+describe("copiedPaths", () => {
   it("reads COPY and ADD in all their forms, and leaves other stages alone", () => {
     const dockerfile = `FROM node AS build
 copy --chown=1000:1000 --link web/src web/public /app/
@@ -85,11 +105,37 @@ COPY --from=build /dist/web /srv
 COPY package.json package-lock.json ./
 RUN echo COPY nothing/here /tmp
 `
-    expect(copiedFolders(dockerfile)).toEqual(["web", "frontend-kit", "servicekit"])
+    expect(copiedPaths(dockerfile)).toEqual([
+      "web",
+      "frontend-kit",
+      "servicekit",
+      "package.json",
+      "package-lock.json",
+    ])
+  })
+
+  it.each([
+    ["a whole folder", "COPY servicekit /app/servicekit", ["servicekit"]],
+    ["a bind mount", "RUN --mount=type=bind,source=kit/r.txt,target=/r.txt pip install -r /r.txt", ["kit"]],
+    ["a bind mount, with src", "RUN --mount=type=bind,src=kit,dst=/kit make", ["kit"]],
+    ["a bind mount of all, which is the default", "RUN --mount=target=/src make", ["**"]],
+    ["a bind mount of another stage", "RUN --mount=from=build,source=/dist,target=/dist make", []],
+    ["a cache mount", "RUN --mount=type=cache,target=/root/.npm npm ci", []],
+    ["a comment between lines", "COPY \\\n  # the kit\n  servicekit/src \\\n  /x/", ["servicekit"]],
+    ["quotes", 'COPY "servicekit/src" /x/', ["servicekit"]],
+    ["a bracket that is no JSON", "COPY [ab]*.txt /x/", ["**"]],
+    ["a bracket that never closes", 'COPY ["kit/src", /x/', ["**"]],
+    ["the whole context", "COPY . .", ["**"]],
+    ["a variable", "COPY ${FOLDER}/src /x/", ["**"]],
+    ["a path out of a folder and into another", "COPY api/../kit /x/", ["kit"]],
+    ["a here document", "COPY <<END /x\nCOPY kit/src /y\nEND\nCOPY api/a /x", ["api"]],
+    ["a download", "ADD https://example.org/kit/a.tar.gz /x/", []],
+  ])("follows %s", (_, line, paths) => {
+    expect(copiedPaths(`FROM x\n${line}\n`)).toEqual(paths)
   })
 
   it("finds none in an empty Dockerfile", () => {
-    expect(copiedFolders("")).toEqual([])
+    expect(copiedPaths("")).toEqual([])
   })
 })
 
@@ -98,8 +144,12 @@ describe("touched", () => {
   const names = (paths: string[]) => touched(catalog, paths).map(({ name }) => name)
 
   it.each([
-    [["api/src/recipes/app.py"], ["api"]],
-    [["servicekit/src/servicekit/app.py"], ["api"]],
+    // The browser tests of web run on the image of its backend.
+    [["api/src/recipes/app.py"], ["api", "web"]],
+    [["servicekit/src/servicekit/app.py"], ["api", "web"]],
+    // A removed folder.
+    [["servicekit/"], ["api", "web"]],
+    [["api/"], ["api", "web"]],
     [["api/openapi.json"], ["api", "web"]],
     [["kit/src/index.ts"], ["kit", "web"]],
     [["package-lock.json"], ["kit", "web"]],

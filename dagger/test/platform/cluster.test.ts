@@ -1,16 +1,16 @@
 import { describe, expect, it } from "vitest"
 import { parse } from "yaml"
-import { kubeconfigOf, whatIsMissing } from "../../src/platform/cluster/cluster.js"
+import { kubeconfigOf, whatIsMissing } from "../../src/platform/cluster/throw-away-cluster.js"
 import { gateway, routerObjects } from "../../src/platform/cluster/router.js"
-import type { Thing } from "../../src/clients/kubernetes/client.js"
+import type { KubernetesObject } from "../../src/clients/kubernetes/client.js"
 
 const condition = (type: string, status: string, message = "") => ({
   status: { conditions: [{ type, status, message }] },
 })
-const node: Thing = { kind: "Node", ...condition("Ready", "True") }
-const slice = (ready: boolean): Thing =>
-  ({ kind: "EndpointSlice", endpoints: [{ conditions: { ready } }] }) as Thing
-const programmed: Thing = { kind: "Gateway", ...condition("Programmed", "True") }
+const node: KubernetesObject = { kind: "Node", ...condition("Ready", "True") }
+const slice = (ready: boolean): KubernetesObject =>
+  ({ kind: "EndpointSlice", endpoints: [{ conditions: { ready } }] }) as KubernetesObject
+const programmed: KubernetesObject = { kind: "Gateway", ...condition("Programmed", "True") }
 const up = { nodes: [node], dns: [slice(true)], gateway: programmed }
 
 describe("what a cluster lacks", () => {
@@ -53,7 +53,7 @@ describe("a kubeconfig", () => {
 })
 
 describe("the router", () => {
-  const objects = routerObjects("registry.local/traefik@sha256:1") as Thing[]
+  const objects = routerObjects("registry.local/traefik@sha256:1") as KubernetesObject[]
   const the = (kind: string) => objects.find((object) => object.kind === kind)
 
   it("is made in an order in which each object finds what it names", () => {
@@ -86,7 +86,9 @@ describe("the router", () => {
   })
 
   it("may change no object, only the status of its own kinds", () => {
-    const { rules } = the("ClusterRole") as Thing & { rules: { resources: string[]; verbs: string[] }[] }
+    const { rules } = the("ClusterRole") as KubernetesObject & {
+      rules: { resources: string[]; verbs: string[] }[]
+    }
     const changed = rules.filter(({ verbs }) =>
       verbs.some((verb) => !["get", "list", "watch"].includes(verb)),
     )

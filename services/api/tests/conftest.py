@@ -14,11 +14,13 @@ from recipes.routes import CACHE_TAG
 from recipes.schemas import RecipeInput
 from recipes.seed import AUTHOR, seed_recipes
 from recipes.settings import Settings
-from servicekit import migrations
-from servicekit.testing import skip_without_services, temporary_database
+from servicekit import health, migrations
+from servicekit.testing import PATIENT, PATIENT_CHECK_SECONDS, skip_without_services, temporary_database
 
 SECRET = "unit-tests-only-0123456789abcdef"
 PASSWORD = "al dente, always"
+# Where requests come from: the tests play the gateway.
+PROXY = "127.0.0.1"
 _addresses = count(1)
 
 MakeClient = Callable[..., TestClient]
@@ -26,6 +28,11 @@ MakeClient = Callable[..., TestClient]
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     skip_without_services(items)
+
+
+@pytest.fixture(autouse=True)
+def _patient_checks(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(health, "CHECK_TIMEOUT_SECONDS", PATIENT_CHECK_SECONDS)
 
 
 @pytest.fixture(scope="session")
@@ -41,7 +48,8 @@ def _settings(**values: object) -> Settings:
         "redis_url": os.environ["REDIS_URL"],
         "jwt_secret_key": SECRET,
         # Each test is a client of its own: see `make_client`.
-        "trusted_proxies": "testclient",
+        "trusted_proxies": PROXY,
+        **PATIENT,
     }
     return Settings.model_validate({**defaults, **values})
 
@@ -74,7 +82,8 @@ def make_client(make_app: Callable[..., FastAPI]) -> MakeClient:
     def make(**values: object) -> TestClient:
         number = next(_addresses)
         address = f"10.{os.getpid() % 256}.{number // 256}.{number % 256}"
-        return TestClient(make_app(**values), headers={"X-Forwarded-For": address})
+        headers = {"X-Forwarded-For": address}
+        return TestClient(make_app(**values), headers=headers, client=(PROXY, 50_000))
 
     return make
 

@@ -57,6 +57,26 @@ def test_a_reload_swaps(models: Models) -> None:
     assert model.loaded and model.loaded.version == "second"
 
 
+def test_serving_writes_nothing_where_models_are(models: Models) -> None:
+    """Pods that serve have the folder mounted read-only."""
+    clone(models, "second")
+    (clone(models, "bad").path / "golden.json").write_text("[]")
+
+    def state() -> dict[str, tuple[int, int]]:
+        # A file that came and went changes the time of its folder.
+        return {
+            str(path): (path.stat().st_mtime_ns, path.stat().st_size)
+            for path in [models.folder, *models.folder.rglob("*")]
+        }
+
+    before = state()
+    model = served(models)
+    with pytest.raises(Problem):
+        model.reload("bad", True)
+    model.reload("second", False)
+    assert state() == before
+
+
 @pytest.mark.parametrize("broken", ["checksum", "schema", "golden", "missing"])
 def test_a_bad_model_is_refused_and_the_old_one_stays(models: Models, broken: str) -> None:
     model = served(models)

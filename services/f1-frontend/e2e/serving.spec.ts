@@ -1,6 +1,6 @@
 import { describeServing, expect, test } from "@f1/frontend-kit/e2e"
 
-describeServing()
+describeServing("/api/f1")
 
 const BUDGET_BYTES = 120_000
 

@@ -1,7 +1,11 @@
 import { expect, test, type APIRequestContext } from "@playwright/test"
 
-/** Registers tests of how an app is served: caching, encodings, 404s, headers, configuration. One call in an app's e2e folder. */
-export function describeServing(): void {
+/**
+ * Registers tests of how an app is served: caching, encodings, 404s, headers, configuration. One call in an app's e2e folder.
+ *
+ * @param api the path that the backend describes itself under, such as /api: it has /docs and /openapi.json
+ */
+export function describeServing(api: string): void {
   test.describe("serving", () => {
     test("index.html is revalidated, and holds no inline script", async ({ request }) => {
       const answer = await request.get("/")
@@ -84,7 +88,8 @@ export function describeServing(): void {
     })
 
     test("headers forbid inline scripts, framing and sniffing", async ({ request }) => {
-      for (const path of ["/", "/gone.png", "/config.json"]) {
+      const proxied = [`${api}/openapi.json`, `${api}/gone`, `${api}/docs`]
+      for (const path of ["/", "/gone.png", "/config.json", "/health/ready", ...proxied]) {
         const headers = (await request.get(path)).headers()
         const policy = headers["content-security-policy"] ?? ""
         expect(policy, path).toContain("default-src 'none'")
@@ -94,8 +99,55 @@ export function describeServing(): void {
         expect(headers["x-content-type-options"], path).toBe("nosniff")
         expect(headers["referrer-policy"], path).toBe("strict-origin-when-cross-origin")
         expect(headers["permissions-policy"], path).toContain("camera=()")
+        expect(headers["x-frame-options"], path).toBe("DENY")
+        expect(headers["cross-origin-opener-policy"], path).toBe("same-origin")
+        expect(headers["cross-origin-resource-policy"], path).toBe("same-origin")
         expect(headers.server ?? "nginx", path).toBe("nginx")
       }
+    })
+
+    test("an error of the server itself has those headers too, each once", async ({ request }) => {
+      const answer = await request.post(`${api}/gone`, { data: "x".repeat(1_100_000) })
+      expect(answer.status()).toBe(413)
+      expect(answer.headers()["content-type"]).toContain("application/problem+json")
+      for (const name of [
+        "content-security-policy",
+        "x-content-type-options",
+        "x-frame-options",
+        "referrer-policy",
+        "permissions-policy",
+        "x-request-id",
+      ]) {
+        const count = (each: typeof answer) =>
+          each.headersArray().filter((header) => header.name.toLowerCase() === name).length
+        expect(count(answer), name).toBe(1)
+        expect(count(await request.get(`${api}/openapi.json`)), name).toBe(1)
+      }
+    })
+
+    for (const path of ["/metrics", "/health/ready", "/version"]) {
+      test(`the backend's own ${path} cannot be reached`, async ({ request }) => {
+        for (const way of [path, `/api/..${path}`, `/api/%2e%2e${path}`, `/api/..%2f${path.slice(1)}`]) {
+          expect(await (await request.get(way)).text(), way).not.toMatch(
+            /db_pool_size|"database"|"service":"(?!web|f1-frontend)/,
+          )
+        }
+      })
+    }
+
+    test("the backend's documentation works under the content security policy", async ({ page, baseURL }) => {
+      const elsewhere: string[] = []
+      const refused: string[] = []
+      page.on("request", (asked) => {
+        const url = asked.url()
+        if (!url.startsWith(`${baseURL ?? ""}/`) && !url.startsWith("data:")) elsewhere.push(url)
+      })
+      page.on("console", (message) => {
+        if (/Content Security Policy/i.test(message.text())) refused.push(message.text())
+      })
+      await page.goto(`${api}/docs`)
+      await expect(page.locator(".opblock").first()).toBeVisible()
+      expect({ elsewhere, refused }).toEqual({ elsewhere: [], refused: [] })
     })
 
     test("a request id is kept when sane, and made otherwise", async ({ request }) => {

@@ -1,5 +1,6 @@
 import asyncio
-import time
+import re
+import threading
 from collections.abc import Callable, Iterator
 from typing import Any
 
@@ -17,6 +18,7 @@ from servicekit import health
 from servicekit.auth import require_role
 from servicekit.middleware import ObservabilityMiddleware, route_label
 from servicekit.problems import MEDIA_TYPE, Problem, problem_responses
+from tests.conftest import DEPLOYED, STRONG
 
 MakeClient = Callable[..., TestClient]
 
@@ -182,7 +184,7 @@ def test_a_client_that_leaves_is_counted_as_such() -> None:
         raise AssertionError("nothing to send")
 
     middleware = ObservabilityMiddleware(gone, lifecycle=None)  # type: ignore[arg-type]
-    scope = {"type": "http", "method": "GET", "path": "/", "headers": []}
+    scope = {"type": "http", "scheme": "http", "method": "GET", "path": "/", "headers": []}
     before = _sample("http_requests_total", method="GET", route="unmatched", status="499")
     asyncio.run(middleware(scope, None, send))  # type: ignore[arg-type]
     assert _sample("http_requests_total", method="GET", route="unmatched", status="499") == before + 1
@@ -213,8 +215,11 @@ def _fail() -> None:
     raise ConnectionError("host db.internal said no")
 
 
+_hang_ends = threading.Event()
+
+
 def _hang() -> None:
-    time.sleep(0.5)
+    _hang_ends.wait()
 
 
 @pytest.mark.parametrize(
@@ -230,8 +235,13 @@ def _hang() -> None:
 def test_readiness(
     make_client: MakeClient, monkeypatch: pytest.MonkeyPatch, checks: dict[str, Any], code: int, status: str
 ) -> None:
-    monkeypatch.setattr(health, "CHECK_TIMEOUT_SECONDS", 0.1)
-    response = make_client(checks=checks).get("/health/ready")
+    if _hang in checks.values():
+        monkeypatch.setattr(health, "CHECK_TIMEOUT_SECONDS", 0.1)
+    _hang_ends.clear()
+    try:
+        response = make_client(checks=checks).get("/health/ready")
+    finally:
+        _hang_ends.set()
     assert response.status_code == code
     document = response.json()
     assert document["status"] == status
@@ -267,4 +277,54 @@ def test_openapi_describes_errors_as_problems(make_client: MakeClient, router: A
         assert reference == "#/components/schemas/Problem"
     assert "HTTPValidationError" not in schema["components"]["schemas"]
     assert schema["components"]["schemas"]["Problem"]["required"] == ["title", "status", "instance"]
-    assert client.get("/api/docs").status_code == 200
+
+
+def test_the_documentation_loads_nothing_from_elsewhere(make_client: MakeClient, router: APIRouter) -> None:
+    for environment in ({}, {"environment": "staging", **DEPLOYED}):
+        client = make_client(router, **environment)
+        page = client.get("/api/docs")
+        assert page.headers["content-type"].startswith("text/html")
+        assert "script-src 'self';" in page.headers["content-security-policy"]
+        assert page.headers.get_list("content-security-policy") == [page.headers["content-security-policy"]]
+        # Nothing inline, which the policy forbids, and no other site.
+        assert re.findall(r"<script(?! src=)|<style|https?://", page.text) == []
+        addresses = re.findall(r'(?:src|href|data-openapi)="([^"]*)"', page.text)
+        assert len(addresses) == 5
+        for address in addresses:
+            assert address.startswith("/api/")
+            assert client.get(address).status_code == 200
+        assert "https://" not in client.get("/api/docs/start.js").text
+
+
+def test_production_has_no_documentation(make_client: MakeClient, router: APIRouter) -> None:
+    client = make_client(router, environment="production", **STRONG, **DEPLOYED)
+    paths = ["/api/openapi.json", "/docs", "/redoc", "/api/docs", "/api/docs/assets/swagger-ui.css"]
+    for path in paths:
+        assert client.get(path).status_code == 404
+    assert client.get("/things/1").status_code == 200
+
+
+def test_every_answer_has_security_headers(make_client: MakeClient, router: APIRouter) -> None:
+    client = make_client(router, trusted_proxies="203.0.113.7", max_body_bytes=1024)
+    requests = [
+        ("GET", "/things/1", 200),
+        ("GET", "/nowhere", 404),
+        ("DELETE", "/things", 405),
+        ("GET", "/things/x", 422),
+        ("GET", "/things/500", 500),
+        ("GET", "/database/pool", 503),
+        ("GET", "/health/live", 200),
+        ("GET", "/metrics", 200),
+        ("GET", "/api/docs/assets/nothing.js", 404),
+    ]
+    answers = [(client.request(method, path), status) for method, path, status in requests]
+    answers.append((client.post("/things", content=b" " * 2000), 413))
+    for response, status in answers:
+        assert response.status_code == status
+        assert response.headers["content-security-policy"] == "default-src 'none'; frame-ancestors 'none'"
+        assert response.headers["x-content-type-options"] == "nosniff"
+        assert response.headers["x-frame-options"] == "DENY"
+        assert response.headers["referrer-policy"] == "no-referrer"
+        assert "strict-transport-security" not in response.headers
+    over_tls = client.get("/nowhere", headers={"X-Forwarded-Proto": "https"})
+    assert over_tls.headers["strict-transport-security"].startswith("max-age=31536000")

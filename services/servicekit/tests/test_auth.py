@@ -13,7 +13,15 @@ from servicekit.problems import Problem
 from tests.conftest import SECRET, MakeSettings
 
 NOW = 4_000_000_000
-GOOD = {"sub": "nonna", "role": "editor", "iat": 1, "exp": NOW}
+ENVIRONMENT = {"jwt_issuer": "kitchen-staging", "jwt_audience": "recipes-staging"}
+GOOD = {
+    "iss": "kitchen-staging",
+    "aud": "recipes-staging",
+    "sub": "nonna",
+    "role": "editor",
+    "iat": 1,
+    "exp": NOW,
+}
 
 
 def _unsigned(claims: dict[str, Any]) -> str:
@@ -29,6 +37,13 @@ def test_issue_and_verify(make_settings: MakeSettings) -> None:
     assert tokens.verify(tokens.issue("nonna", "admin", 60)) == Principal(subject="nonna", role="admin")
 
 
+def test_what_the_refused_tokens_differ_from_is_accepted(make_settings: MakeSettings) -> None:
+    good = jwt.encode(GOOD, SECRET, "HS256")
+    assert TokenService(make_settings(**ENVIRONMENT)).verify(good) == Principal(
+        subject="nonna", role="editor"
+    )
+
+
 @pytest.mark.parametrize(
     "token",
     [
@@ -41,14 +56,25 @@ def test_issue_and_verify(make_settings: MakeSettings) -> None:
         jwt.encode({**GOOD, "role": "owner"}, SECRET, "HS256"),
         jwt.encode({**GOOD, "role": ["admin"]}, SECRET, "HS256"),
         jwt.encode({**GOOD, "exp": 2}, SECRET, "HS256"),
+        jwt.encode({**GOOD, "iss": "kitchen-production"}, SECRET, "HS256"),
+        jwt.encode({**GOOD, "aud": "recipes-production"}, SECRET, "HS256"),
+        jwt.encode({**GOOD, "aud": ["recipes-staging", "recipes-production"]}, SECRET, "HS256"),
         *(jwt.encode({key: GOOD[key] for key in GOOD if key != gone}, SECRET, "HS256") for gone in GOOD),
     ],
 )
 def test_refuses(make_settings: MakeSettings, token: str) -> None:
     with pytest.raises(Problem) as problem:
-        TokenService(make_settings()).verify(token)
+        TokenService(make_settings(**ENVIRONMENT)).verify(token)
     assert problem.value.status_code == 401
     assert problem.value.headers == {"WWW-Authenticate": "Bearer"}
+
+
+@pytest.mark.parametrize("other", ["jwt_issuer", "jwt_audience"])
+def test_an_equal_key_does_not_open_another_environment(make_settings: MakeSettings, other: str) -> None:
+    staging = TokenService(make_settings(**ENVIRONMENT))
+    production = TokenService(make_settings(**{**ENVIRONMENT, other: "another"}))
+    with pytest.raises(Problem, match="is not valid"):
+        production.verify(staging.issue("nonna", "admin", 60))
 
 
 @pytest.mark.parametrize(

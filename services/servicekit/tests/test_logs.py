@@ -70,6 +70,25 @@ def test_uncaught_exceptions(capsys: pytest.CaptureFixture[str]) -> None:
     assert _lines(capsys) == []
 
 
+def test_secrets_are_hidden_wherever_they_stand(capsys: pytest.CaptureFixture[str]) -> None:
+    secrets = ["hunter2", "hunter2-and-more", 'quo"te\\slash\n', "pässword", "abc", ""]
+    configure_logging(secrets=secrets)
+    try:
+        raise ConnectionError(f"postgresql://u:{secrets[1]}@db")
+    except ConnectionError:
+        fields = {"address": secrets[2], "nested": {"deep": [secrets[3]]}}
+        logging.getLogger("sample").exception("hunter2 %s abc", secrets[2], extra=fields)
+    sys.excepthook(ValueError, ValueError(secrets[1]), None)
+    text = capsys.readouterr().out
+    first, second = (json.loads(line) for line in text.splitlines())
+    assert first["message"] == "*** *** abc"
+    assert first["address"] == "***"
+    assert first["nested"] == {"deep": ["***"]}
+    assert "ConnectionError: postgresql://u:***@db" in first["exception"]
+    assert second["exception"].endswith("ValueError: ***")
+    assert "more" not in text
+
+
 @pytest.mark.parametrize("offered", [None, "", "a" * 129, "a b", "a\nb", "ä", "<script>"])
 def test_replaces_request_ids_that_are_not_sane(offered: str | None) -> None:
     assert choose_request_id(offered) != offered

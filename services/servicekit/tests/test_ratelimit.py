@@ -1,10 +1,10 @@
 from collections.abc import Callable
 
 import pytest
-from fastapi import APIRouter, Depends
+from fastapi import APIRouter, Depends, Request
 from fastapi.testclient import TestClient
 
-from servicekit.ratelimit import RateLimit
+from servicekit.ratelimit import RateLimit, client_address
 
 MakeClient = Callable[..., TestClient]
 
@@ -42,6 +42,40 @@ def test_forwarded_addresses_count_only_from_trusted_proxies(make_client: MakeCl
     assert _statuses(behind_proxy, 1, **{"X-Forwarded-For": "198.51.100.2"}) == [200]
     # What the client itself wrote in front of the proxy's entry does not count.
     assert _statuses(behind_proxy, 1, **{"X-Forwarded-For": "192.0.2.9, 198.51.100.1"}) == [429]
+
+
+@pytest.mark.parametrize(
+    ("peer", "forwarded", "counted"),
+    [
+        # Not from a proxy: whatever the header says, the peer counts.
+        ("203.0.113.7", ["198.51.100.1"], "203.0.113.7"),
+        ("203.0.113.7", ["10.1.2.3"], "203.0.113.7"),
+        ("172.16.0.1", ["198.51.100.1"], "172.16.0.1"),
+        # From a proxy: the last address that no proxy has, which is the one that a proxy saw.
+        ("10.1.2.3", [], "10.1.2.3"),
+        ("10.1.2.3", ["203.0.113.7"], "203.0.113.7"),
+        ("10.1.2.3", ["198.51.100.1, 203.0.113.7"], "203.0.113.7"),
+        ("10.1.2.3", ["10.9.9.9, 203.0.113.7"], "203.0.113.7"),
+        ("10.1.2.3", ["198.51.100.1, 203.0.113.7, 10.4.5.6"], "203.0.113.7"),
+        ("10.1.2.3", ["198.51.100.1", "203.0.113.7"], "203.0.113.7"),
+        ("10.1.2.3", ["198.51.100.1, 203.0.113.7", "10.4.5.6"], "203.0.113.7"),
+        ("10.1.2.3", ["unknown, 203.0.113.7:4711"], "203.0.113.7"),
+        ("10.1.2.3", ["' OR 1=1, 203.0.113.7"], "203.0.113.7"),
+        ("10.1.2.3", ["198.51.100.1, [2001:db8::7]:4711"], "2001:db8::/64"),
+    ],
+)
+def test_a_client_cannot_choose_its_address(
+    make_client: MakeClient, peer: str, forwarded: list[str], counted: str
+) -> None:
+    router = APIRouter()
+
+    @router.get("/who")
+    def who(request: Request) -> str:
+        return client_address(request)
+
+    client = make_client(router, client=peer, trusted_proxies="10.0.0.0/8")
+    response = client.get("/who", headers=[("X-Forwarded-For", value) for value in forwarded])
+    assert response.json() == counted
 
 
 def test_an_ipv6_network_is_one_client(make_client: MakeClient) -> None:

@@ -1,3 +1,3 @@
 import { describeServing } from "@f1/frontend-kit/e2e"
 
-describeServing()
+describeServing("/api")

@@ -1,5 +1,5 @@
 import { z } from "zod"
-import { attempt, type Pause } from "../../lib/retry.js"
+import { type Pause, retry } from "../../lib/retry.js"
 import { objectNames } from "../manifests/labels.js"
 import { durationMetric, isError, operatorRoutes, requestsMetric } from "./exposition.js"
 import { percentiles, type Sample, type PodCounts } from "./sample.js"
@@ -134,7 +134,7 @@ export class Datadog implements MetricsSource {
   private async ask(parameters: URLSearchParams): Promise<Series[]> {
     const { site, keys, fetch: request = fetch, pause = sleep } = this.options
     let asked = 0
-    return attempt(
+    return retry(
       async () => {
         asked = 0
         const { api, application } = await keys()

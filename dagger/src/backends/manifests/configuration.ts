@@ -135,7 +135,8 @@ const volume = section({
   path: z.string().regex(/^(\/[\w.-]+)+$/, "an absolute path without a slash at its end"),
   size: memory.optional(),
   claim: label.optional(),
-}).superRefine(({ path, size, claim }, context) => {
+  readOnly: z.boolean().default(false),
+}).superRefine(({ path, size, claim, readOnly }, context) => {
   const fault = (at: string[], message: string) => {
     context.addIssue({ code: "custom", path: at, message })
   }
@@ -145,6 +146,7 @@ const volume = section({
       "either size, for an empty folder that goes with its pod, or claim, the name of a PersistentVolumeClaim",
     )
   }
+  if (readOnly && claim === undefined) fault(["readOnly"], "for a claim: nothing could fill an empty folder")
   const near = taken.paths.find(
     (own) => path === own || own.startsWith(`${path}/`) || path.startsWith(`${own}/`),
   )

@@ -1,14 +1,6 @@
+import type { Change } from "../../delivery/component.js"
 import { labels } from "./labels.js"
 import type { Manifest } from "../../clients/kubernetes/manifest.js"
-
-/** What an object would become. */
-export interface ObjectChange {
-  /** As `Deployment staging/api-7`. */
-  object: string
-  kind: "created" | "changed" | "unchanged"
-  /** One a field; never the value of a secret. */
-  fields: string[]
-}
 
 type Tree = Record<string, unknown>
 
@@ -32,7 +24,7 @@ const noise = {
  * @param wanted as it would be: what the API server answered to a dry run, with its defaults filled in
  * @param before for an object of a new revision, its counterpart of the present one, to say what is new about it
  */
-export function diffObject(live: Manifest | undefined, wanted: Manifest, before?: Manifest): ObjectChange {
+export function diffObject(live: Manifest | undefined, wanted: Manifest, before?: Manifest): Change {
   const object = nameOf(wanted)
   if (live) {
     const fields = changes(plain(live), plain(wanted), "")
@@ -44,20 +36,6 @@ export function diffObject(live: Manifest | undefined, wanted: Manifest, before?
     kind: "created",
     fields: changes(counterpart(before, wanted), withoutRevision(wanted), ""),
   }
-}
-
-/** A plan as text for people. */
-export function formatChanges(all: ObjectChange[]): string {
-  const signs = { created: "+", changed: "~", unchanged: "=" }
-  const lines = all.flatMap(({ object, kind, fields }) => [
-    `${signs[kind]} ${object}: ${kind}`,
-    ...fields.map((field) => `    ${field}`),
-  ])
-  const count = (kind: ObjectChange["kind"]) => all.filter((change) => change.kind === kind).length
-  return [
-    ...lines,
-    `${count("created")} created, ${count("changed")} changed, ${count("unchanged")} unchanged`,
-  ].join("\n")
 }
 
 function nameOf({ kind = "", metadata }: Manifest): string {

@@ -166,6 +166,7 @@ interface Gateway {
 export interface RouteRule {
   backendRefs?: { group: string; kind: string; name: string; port: number; weight?: number }[]
   filters?: object[]
+  matches?: object[]
 }
 
 /** The parts of the Gateway API's HTTPRoute that the pipeline writes. */
@@ -183,6 +184,9 @@ export interface TrafficShare {
   baseline?: true
   weight: number
 }
+
+/** The only paths that a gateway routes: what operators ask for, such as /metrics and /admin, stays inside the cluster. */
+export const publicPath = "/api"
 
 /** Where a service's requests come in, and which share of them each backend gets. */
 export function routeObject(route: {
@@ -212,6 +216,7 @@ export function routeObject(route: {
       hostnames,
       rules: [
         {
+          matches: [{ path: { type: "PathPrefix", value: publicPath } }],
           backendRefs: backends.map(({ revision, baseline, weight }) => ({
             group: "",
             kind: "Service",
@@ -398,7 +403,7 @@ function podSpec(workload: Workload, release: RevisionSpec): Plain<V1PodSpec> {
 function volumesOf(
   { volumes, temporary }: Workload,
   secretName: string,
-): { volume: Plain<V1Volume>; path: string; readOnly?: true }[] {
+): { volume: Plain<V1Volume>; path: string; readOnly?: boolean }[] {
   return [
     { path: "/tmp", volume: { name: "tmp", emptyDir: { sizeLimit: temporary } } },
     {
@@ -407,8 +412,9 @@ function volumesOf(
       // Root's, and readable by the group alone, which fsGroup makes the user's.
       volume: { name: "secrets", secret: { secretName, defaultMode: 0o440 } },
     },
-    ...volumes.map(({ name, path, size, claim }) => ({
+    ...volumes.map(({ name, path, size, claim, readOnly }) => ({
       path,
+      readOnly,
       volume:
         claim === undefined
           ? { name, emptyDir: { sizeLimit: size } }

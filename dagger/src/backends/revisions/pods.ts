@@ -1,11 +1,11 @@
 import { podRoleOf, type MetricsTarget, type PodAccess, type RunningPods } from "../analysis/sources.js"
-import type { Cluster } from "../../clients/kubernetes/client.js"
+import type { KubernetesApi } from "../../clients/kubernetes/client.js"
 import { portName } from "../manifests/labels.js"
 import { isReady, type Pod, Revisions } from "./revisions.js"
 
 /** Reaches the pods of revisions through the API server: from anywhere that the kubeconfig works. */
 export class ClusterPods implements PodAccess {
-  constructor(private readonly cluster: Cluster) {}
+  constructor(private readonly cluster: KubernetesApi) {}
 
   async pods(target: MetricsTarget): Promise<RunningPods> {
     const { namespace, service, revision } = target

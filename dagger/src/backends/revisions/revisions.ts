@@ -4,7 +4,7 @@ import { baselineObjects, withOwner, withRevisionOwner } from "../manifests/obje
 import type { Plain } from "../../clients/kubernetes/manifest.js"
 import type { Schema } from "../../platform/schema.js"
 import { tail } from "../../lib/text.js"
-import { ApiError, type Cluster, type Thing } from "../../clients/kubernetes/client.js"
+import { ApiError, type KubernetesApi, type KubernetesObject } from "../../clients/kubernetes/client.js"
 
 type Deployment = Plain<V1Deployment>
 type Autoscaler = Plain<V2HorizontalPodAutoscaler>
@@ -54,7 +54,7 @@ const shared = ["ServiceAccount", "NetworkPolicy"]
 /** The revisions of a service: each is a Deployment with the objects that it owns. */
 export class Revisions {
   constructor(
-    private readonly cluster: Cluster,
+    private readonly cluster: KubernetesApi,
     readonly namespace: string,
     readonly service: string,
   ) {}
@@ -85,7 +85,7 @@ export class Revisions {
    *
    * @throws Error when the revision exists with other contents
    */
-  async ensure(objects: Thing[], fingerprint: string): Promise<void> {
+  async ensure(objects: KubernetesObject[], fingerprint: string): Promise<void> {
     const deployment = objects.find(({ kind }) => kind === "Deployment")
     if (deployment?.metadata?.labels?.[labels.revision] === undefined) {
       throw new Error("a revision needs a Deployment")
@@ -108,7 +108,7 @@ export class Revisions {
     await this.cluster.apply(present > 0 ? withReplicas(marked, present) : marked)
   }
 
-  private async ensureObject(thing: Thing): Promise<void> {
+  private async ensureObject(thing: KubernetesObject): Promise<void> {
     if (!immutable.includes(thing.kind ?? "")) {
       await this.cluster.apply(thing)
       return
@@ -120,7 +120,7 @@ export class Revisions {
       const name = `${thing.kind ?? ""} ${thing.metadata?.name ?? ""}`
       const live = await this.cluster.read(thing)
       if (!sameData(thing, live)) throw new Error(`${name} exists with other contents`, { cause: error })
-      const owner = (object: Thing | undefined) => object?.metadata?.ownerReferences?.[0]?.uid
+      const owner = (object: KubernetesObject | undefined) => object?.metadata?.ownerReferences?.[0]?.uid
       if (owner(live) !== owner(thing)) {
         // It belongs to a deleted Deployment of the same name, and is about to be garbage-collected.
         throw new Error(`${name} belongs to a Deployment that is gone: try again in a minute`, {
@@ -131,7 +131,7 @@ export class Revisions {
   }
 
   /** Whether the object in the cluster holds the same data. Does not show them. */
-  async holdsData(thing: Thing & { stringData?: Record<string, string> }): Promise<boolean> {
+  async holdsData(thing: KubernetesObject & { stringData?: Record<string, string> }): Promise<boolean> {
     return sameData(thing, await this.cluster.read(thing))
   }
 
@@ -266,11 +266,11 @@ export class Revisions {
     }
   }
 
-  private deployment(number: number, whose: PodRole = "revision"): Thing {
+  private deployment(number: number, whose: PodRole = "revision"): KubernetesObject {
     return { apiVersion: "apps/v1", kind: "Deployment", metadata: this.named(number, whose) }
   }
 
-  private autoscaler(number: number): Thing {
+  private autoscaler(number: number): KubernetesObject {
     return { apiVersion: "autoscaling/v2", kind: "HorizontalPodAutoscaler", metadata: this.named(number) }
   }
 
@@ -279,14 +279,17 @@ export class Revisions {
   }
 }
 
-const ownerOf = ({ metadata }: Thing) => ({ name: metadata?.name ?? "", uid: metadata?.uid ?? "" })
+const ownerOf = ({ metadata }: KubernetesObject) => ({ name: metadata?.name ?? "", uid: metadata?.uid ?? "" })
 
-const withReplicas = (deployment: Thing, replicas: number): Thing => ({
+const withReplicas = (deployment: KubernetesObject, replicas: number): KubernetesObject => ({
   ...deployment,
   spec: { ...deployment.spec, replicas },
 })
 
-function sameData(thing: Thing & { stringData?: Record<string, string> }, live: Thing | undefined): boolean {
+function sameData(
+  thing: KubernetesObject & { stringData?: Record<string, string> },
+  live: KubernetesObject | undefined,
+): boolean {
   const encoded = Object.entries(thing.stringData ?? {}).map(([name, text]) => [
     name,
     Buffer.from(text).toString("base64"),
@@ -297,7 +300,7 @@ function sameData(thing: Thing & { stringData?: Record<string, string> }, live: 
   return live !== undefined && [...names].every((name) => wanted[name] === found[name])
 }
 
-function revisionOf(thing: Thing, whose: PodRole): Revision {
+function revisionOf(thing: KubernetesObject, whose: PodRole): Revision {
   const { metadata, spec, status } = thing as Deployment
   const notes = metadata?.annotations ?? {}
   const outcome = notes[annotations.outcome]

@@ -1,5 +1,5 @@
 import { type Clock, monotonic } from "../../lib/clock.js"
-import { ApiError, type Cluster, Unreachable } from "../../clients/kubernetes/client.js"
+import { ApiError, type KubernetesApi, UnreachableError } from "../../clients/kubernetes/client.js"
 import { compareWithBaseline } from "../analysis/comparison.js"
 import { type AnalysisSettings, assess, type Assessment } from "../analysis/rules.js"
 import { type Sample, summary } from "../analysis/sample.js"
@@ -26,7 +26,7 @@ import { ensureWatchdog, removeWatchdog, type WatchdogStatus } from "./watchdog.
 
 /** Everything that a {@link Controller} works with. */
 export interface RolloutContext {
-  cluster: Cluster
+  cluster: KubernetesApi
   lease: Pick<Lease, "holder" | "check">
   record: RolloutRecord
   revisions: Revisions
@@ -82,7 +82,7 @@ export class Controller {
    * Drives the rollout.
    *
    * @returns the rollout, promoted or aborted, after the cluster was cleaned up
-   * @throws Superseded when another command has taken over, LeaseHeld when the lease is lost, Unreachable when no API server answers for `progressDeadline`, and
+   * @throws Superseded when another command has taken over, LeaseHeld when the lease is lost, UnreachableError when no API server answers for `progressDeadline`, and
    * whatever keeps it from taking the rollout back
    */
   async run(): Promise<Rollout> {
@@ -94,7 +94,7 @@ export class Controller {
         if (end) return end
         answeredAt = this.clock.now()
       } catch (error) {
-        if (error instanceof Unreachable) {
+        if (error instanceof UnreachableError) {
           if (this.clock.now() - answeredAt >= settings.progressDeadline * 1000) throw error
           log(`${error.message}; trying again`)
           await this.clock.pause(tick)

@@ -1,6 +1,6 @@
 import { randomBytes } from "node:crypto"
 import { type Clock, monotonic } from "../../lib/clock.js"
-import { ApiError, type Cluster, type Thing } from "../../clients/kubernetes/client.js"
+import { ApiError, type KubernetesApi, type KubernetesObject } from "../../clients/kubernetes/client.js"
 
 /** Seconds without a sign of life after which a lease is anybody's; and between signs. */
 export const leaseSeconds = 15
@@ -39,8 +39,8 @@ export class Lease {
   private ended = false
 
   private constructor(
-    private readonly cluster: Cluster,
-    private readonly address: Thing,
+    private readonly cluster: KubernetesApi,
+    private readonly address: KubernetesObject,
     /** Who, for people, and which of their commands. */
     readonly holder: string,
     private readonly clock: Clock,
@@ -52,13 +52,13 @@ export class Lease {
    * @throws Held when another command is alive and has it
    */
   static async take(
-    cluster: Cluster,
+    cluster: KubernetesApi,
     namespace: string,
     service: string,
     who: string,
     { clock = monotonic, report = console.warn }: LeaseOptions = {},
   ): Promise<Lease> {
-    const address: Thing = {
+    const address: KubernetesObject = {
       apiVersion: "coordination.k8s.io/v1",
       kind: "Lease",
       metadata: { namespace, name: leaseName(service) },
@@ -126,7 +126,7 @@ export class Lease {
   }
 
   /** The lease, if it is still this command's. */
-  private async held(): Promise<Thing | undefined> {
+  private async held(): Promise<KubernetesObject | undefined> {
     const live = await this.cluster.read(this.address)
     const holder = (live?.spec as LeaseSpec | undefined)?.holderIdentity ?? ""
     if (holder === this.holder) return live
@@ -150,7 +150,7 @@ export class Lease {
   }
 
   /** @returns whether it was still as it was read */
-  private write(live: Thing, spec: LeaseSpec): Promise<boolean> {
+  private write(live: KubernetesObject, spec: LeaseSpec): Promise<boolean> {
     const { resourceVersion } = live.metadata ?? {}
     return unlessConflict(this.cluster.merge(this.address, { metadata: { resourceVersion }, spec }))
   }

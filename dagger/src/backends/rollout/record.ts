@@ -1,6 +1,6 @@
 import { isDeepStrictEqual } from "node:util"
 import { z } from "zod"
-import { ApiError, type Cluster, type Thing } from "../../clients/kubernetes/client.js"
+import { ApiError, type KubernetesApi, type KubernetesObject } from "../../clients/kubernetes/client.js"
 import { strategies } from "../../delivery/strategy.js"
 import { clip, plain } from "../../lib/text.js"
 import { baselineName, labels, revisionName } from "../manifests/labels.js"
@@ -110,10 +110,10 @@ const maxTries = 10
  */
 export class RolloutRecord {
   /** The HTTPRoute as it was read or written last. */
-  private live: Thing | undefined
+  private live: KubernetesObject | undefined
 
   constructor(
-    private readonly cluster: Cluster,
+    private readonly cluster: KubernetesApi,
     readonly routeSettings: RouteSettings,
     private readonly settings: RolloutSettings,
   ) {}
@@ -217,7 +217,7 @@ export class RolloutRecord {
     return this.live?.metadata?.annotations?.[stateAnnotation]
   }
 
-  private async send(rollout: Rollout): Promise<Thing> {
+  private async send(rollout: Rollout): Promise<KubernetesObject> {
     const route = this.route(trafficSplit(rollout, this.settings))
     const { hostnames, parentRefs } = route.spec
     const annotations = {
@@ -242,7 +242,7 @@ export class RolloutRecord {
   /** The route's rules with these shares. Filters, timeouts, matches and whole rules that an operator added stay. */
   private rules(rollout: Rollout): RouteRule[] {
     const wanted = this.route(trafficSplit(rollout, this.settings)).spec.rules
-    const [{ backendRefs = [] } = {}] = wanted
+    const [{ backendRefs = [], matches = [] } = {}] = wanted
     const isOurs = ({ backendRefs: refs = [] }: RouteRule) => refs.some(({ name }) => this.ownerOf(name))
     const live = this.rulesOf()
     // At a first deploy there is no backend yet, but there is a rule.
@@ -252,7 +252,11 @@ export class RolloutRecord {
     return live.map((rule) => {
       if (!ours.includes(rule)) return rule
       const before = (name: string) => rule.backendRefs?.find((ref) => ref.name === name)
-      return { ...rule, backendRefs: backendRefs.map((ref) => ({ ...before(ref.name), ...ref })) }
+      return {
+        ...rule,
+        matches: matchesEverything(rule) ? matches : rule.matches,
+        backendRefs: backendRefs.map((ref) => ({ ...before(ref.name), ...ref })),
+      }
     })
   }
 
@@ -348,7 +352,7 @@ interface Applied {
   parentRefs?: unknown[]
 }
 
-function appliedOf({ metadata }: Thing): Applied {
+function appliedOf({ metadata }: KubernetesObject): Applied {
   try {
     return JSON.parse(metadata?.annotations?.[appliedAnnotation] ?? "{}") as Applied
   } catch {
@@ -363,3 +367,10 @@ function withAdditions<Item>(wanted: Item[], live: Item[] = [], applied?: unknow
   const has = (list: unknown[], item: unknown) => list.some((one) => isDeepStrictEqual(one, item))
   return [...wanted, ...live.filter((item) => !has(applied, item) && !has(wanted, item))]
 }
+
+/** Whether a rule matches every path, as the API server fills in by default. */
+const matchesEverything = ({ matches = [] }: RouteRule): boolean =>
+  matches.every((match) => {
+    const { path, ...others } = match as { path?: { type?: string; value?: string } }
+    return Object.keys(others).length === 0 && (path?.value ?? "/") === "/"
+  })

@@ -1,5 +1,5 @@
 import type { V1Job, V1Pod } from "@kubernetes/client-node"
-import { ApiError, type Cluster, type Thing } from "../../clients/kubernetes/client.js"
+import { ApiError, type KubernetesApi, type KubernetesObject } from "../../clients/kubernetes/client.js"
 import { managedBy, type Plain } from "../../clients/kubernetes/manifest.js"
 import { watchAccount } from "../../delivery/access.js"
 import { oneLine } from "../../lib/text.js"
@@ -118,7 +118,7 @@ export interface WatchdogStatus {
 
 /** Starts the watchdog if there is none, and says whether it is ready. One that has ended is replaced at the next call. */
 export async function ensureWatchdog(
-  cluster: Cluster,
+  cluster: KubernetesApi,
   rollout: Rollout,
   settings: WatchdogSettings,
 ): Promise<WatchdogStatus> {
@@ -137,7 +137,7 @@ export async function ensureWatchdog(
     : { ready: false, reason: await notReadyReason(cluster, job) }
 }
 
-async function create(cluster: Cluster, job: Thing): Promise<Thing | undefined> {
+async function create(cluster: KubernetesApi, job: KubernetesObject): Promise<KubernetesObject | undefined> {
   try {
     return await cluster.create(job)
   } catch (error) {
@@ -147,7 +147,7 @@ async function create(cluster: Cluster, job: Thing): Promise<Thing | undefined> 
   }
 }
 
-async function notReadyReason(cluster: Cluster, { metadata }: Thing): Promise<string> {
+async function notReadyReason(cluster: KubernetesApi, { metadata }: KubernetesObject): Promise<string> {
   const namespace = metadata?.namespace ?? ""
   const selector = `${jobLabel}=${metadata?.name ?? ""}`
   const [pod] = (await cluster.list("v1", "Pod", namespace, selector)) as Plain<V1Pod>[]
@@ -168,7 +168,7 @@ async function notReadyReason(cluster: Cluster, { metadata }: Thing): Promise<st
   return oneLine(`${pod.metadata?.name ?? ""}: ${why}`, 300)
 }
 
-async function lastLine(cluster: Cluster, namespace: string, pod: string): Promise<string> {
+async function lastLine(cluster: KubernetesApi, namespace: string, pod: string): Promise<string> {
   try {
     const lines = (await cluster.logs(namespace, pod, { lines: 1 })).trim()
     return lines === "" ? "its check has not succeeded yet" : lines
@@ -177,7 +177,11 @@ async function lastLine(cluster: Cluster, namespace: string, pod: string): Promi
   }
 }
 
-export async function removeWatchdog(cluster: Cluster, rollout: Rollout, namespace: string): Promise<void> {
+export async function removeWatchdog(
+  cluster: KubernetesApi,
+  rollout: Rollout,
+  namespace: string,
+): Promise<void> {
   await cluster.delete({
     apiVersion: "batch/v1",
     kind: "Job",

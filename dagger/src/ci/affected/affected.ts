@@ -1,44 +1,46 @@
 import { touched, type Catalog } from "../../platform/catalog.js"
 
-/** Which gates a change calls for. */
+/** The gates that a change affects. */
 export type Affected =
-  /** All, and why there is a doubt. */
-  | { everything: true; because: string }
-  /** Those of these groups, and what speaks for each. */
+  /** All gates, and why no smaller choice is safe. */
+  | { everything: true; reason: string }
+  /** The gates of these groups, each with one path that affects it. */
   | { everything: false; groups: Record<string, string> }
 
-/** The gates of the pipeline's own source, and those that look at every file. */
+/** The group of the pipeline's own source. */
 export const moduleGroup = "module"
+/** The group of the scanners, which look at every file. */
 export const securityGroup = "security"
 
-/** The file of the services that the module's unit tests read: the services and the analysis have to agree on metrics. */
+/** A service's file that the module's unit tests read: both sides have to agree on the names of metrics. */
 export const sharedMetrics = "services/servicekit/src/servicekit/middleware.py"
 
 /**
- * What a change calls for. What is not known to be without effect on a service means everything.
+ * Decides which gates a change affects. A path that is not known to leave a service alone affects everything.
  *
- * @param paths changed files, from the repository's root
+ * @param paths changed files and removed folders, relative to the root of the repository
  */
 export function affected(catalog: Catalog, paths: string[]): Affected {
   const groups: Record<string, string> = {}
   for (const path of paths) {
     groups[securityGroup] ??= path
     if (path === sharedMetrics) groups[moduleGroup] ??= path
-    if (pipeline.test(path)) return { everything: true, because: `${path} belongs to the pipeline` }
+    if (pipelineFiles.test(path)) return { everything: true, reason: `${path} belongs to the pipeline` }
     if (path.startsWith("services/")) {
       const services = touched(catalog, [path.slice("services/".length)])
       if (services.length === 0 && !path.endsWith(".md")) {
-        return { everything: true, because: `${path} belongs to no one service` }
+        return { everything: true, reason: `${path} belongs to no one service` }
       }
       for (const { name } of services) groups[name] ??= path
-    } else if (own.test(path)) groups[moduleGroup] ??= path
-    else return { everything: true, because: `${path} is not known` }
+    } else if (moduleFiles.test(path)) groups[moduleGroup] ??= path
+    else return { everything: true, reason: `${path} is not known` }
   }
   return { everything: false, groups }
 }
 
-/** What decides how every gate runs. */
-const pipeline = /^(dagger\/(src|config)\/|dagger\/(package(-lock)?|tsconfig)\.json$|dagger\.json$|\.env$)/
-/** What only the pipeline's own gates look at: its tests, its scripts, its local engine, its papers. */
-const own =
-  /^(dagger|engine|scripts|docs|\.ci|\.github)\/|^[^/]+\.(md|js|ts|json)$|^(daggerw|LICENSE)$|^\.(gitignore|gitattributes|editorconfig|npmrc|prettierrc|prettierignore)$/
+/** Files that decide how every gate runs. */
+const pipelineFiles =
+  /^(dagger\/(src|config)\/|dagger\/(package(-lock)?|tsconfig)\.json$|dagger\.json$|\.env$)/
+/** Files that only the gates of `module` look at: tests, scripts, the local engine, documents. */
+const moduleFiles =
+  /^(dagger|engine|scripts|docs|\.ci|\.github)\/|^[^/]+\.(md|js|ts|json)$|^(daggerw|dagger\.sums|LICENSE)$|^\.(gitignore|gitattributes|editorconfig|npmrc|prettierrc|prettierignore|dependency-cruiser\.mjs|env\.example)$/

@@ -2,15 +2,17 @@ import { type Container, dag } from "@dagger.io/dagger"
 import { images } from "../../platform/base-images.js"
 import { setupPassword, setupUser, type Platform } from "../../platform/platform.js"
 import type { Service } from "../../platform/catalog.js"
-import { commandGate, type Gate } from "../runner/gate.js"
+import { commandGate } from "../runner/command.js"
+import type { Gate } from "../runner/gate.js"
 import { reactWorkbench, reportsOf } from "./react.js"
+import { verifyTestsRan } from "./tests.js"
 
-/** The journeys of a web app in Debian's Chromium, against its image in front of its backend's. */
+/** The browser tests of a web app in Debian's Chromium, against its own image and that of its backend. */
 export function browserGate(platform: Platform, service: Service): Gate {
   const { name } = service
   return commandGate({
     name: `${name}:browser`,
-    on: "journeys in Chromium, on the image and its backend",
+    subject: "journeys in Chromium, on the image and its backend",
     needs: [`${name}:smoke`],
     container: async () =>
       chromium(platform)
@@ -22,17 +24,18 @@ export function browserGate(platform: Platform, service: Service): Gate {
         .withEnvVariable("E2E_USERNAME", setupUser)
         .withEnvVariable("E2E_PASSWORD", setupPassword),
     folder: `services/${name}`,
-    selecting: ["sh", "-c", `${nearby} & exec npx playwright test "$@"`, "playwright"],
-    command: ["sh", "-c", `${nearby} & exec npm run --silent e2e`],
+    selecting: ["sh", "-c", `${forwarder} & exec npx playwright test "$@"`, "playwright"],
+    command: ["sh", "-c", `${forwarder} & exec npm run --silent e2e`],
     limit: service.limits.test,
     reports: reportsOf(name),
+    verify: verifyTestsRan,
     detail: (output) =>
       [...output.matchAll(/^ *(\d+ (?:flaky|passed).*)$/gm)].map(([, line]) => line).join(", "),
   })
 }
 
-// To a browser only localhost is as good as https: without it, it has no service worker, and so no app that works offline.
-const nearby = "socat TCP-LISTEN:8080,fork,reuseaddr TCP:service:8000"
+// Browsers allow a service worker on https and localhost only, so the app has to answer on localhost.
+const forwarder = "socat TCP-LISTEN:8080,fork,reuseaddr TCP:service:8000"
 
 function chromium({ services }: Platform): Container {
   const browser = dag

@@ -1,29 +1,30 @@
 import type { File } from "@dagger.io/dagger"
 import { parseCoverage, shortfall } from "../report/coverage.js"
+import { percent } from "../../lib/text.js"
 import type { Service } from "../../platform/catalog.js"
-import { Fault, type Gate } from "../runner/gate.js"
+import { type Gate, GateFailure } from "../runner/gate.js"
 
 /**
- * Holds what a service's tests reached against its threshold.
+ * Compares the coverage of a service's tests with its thresholds.
  *
- * @param tests the gate that measures
- * @param report its Cobertura XML
+ * @param tests the name of the gate that measures coverage
+ * @param report the Cobertura XML that it leaves
  */
 export function coverageGate({ name, coverage }: Service, tests: string, report: () => File): Gate {
   return {
     name: `${name}:coverage`,
-    on: `at least ${coverage.lines} % of lines, ${coverage.branches} % of branches`,
+    subject: `at least ${coverage.lines} % of lines, ${coverage.branches} % of branches`,
     needs: [tests],
     folder: `services/${name}`,
     thresholds: coverage,
     prepare: () => Promise.resolve(),
-    look: async () => {
+    execute: async () => {
       const measured = parseCoverage(await report().contents())
       const missing = shortfall(measured, coverage)
-      if (missing) throw new Fault(missing)
+      if (missing) throw new GateFailure(missing)
       const { lines, branches } = measured.totals
       return {
-        detail: `${lines.percent.toFixed(1)} % of lines, ${branches.percent.toFixed(1)} % of branches`,
+        detail: `${percent(lines.percent)} of lines, ${percent(branches.percent)} of branches`,
       }
     },
   }

@@ -2,26 +2,27 @@ import { dag, ExecError } from "@dagger.io/dagger"
 import { images } from "../../platform/base-images.js"
 import type { Platform } from "../../platform/platform.js"
 import type { Service } from "../../platform/catalog.js"
-import { commandGate, Fault, type Gate } from "../runner/gate.js"
-import { isOutOfReach } from "../runner/verdict.js"
+import { commandGate } from "../runner/command.js"
+import { type Gate, GateFailure } from "../runner/gate.js"
+import { isNetworkError } from "../runner/verdict.js"
 
-/** The gates of what is delivered: the image builds, and what it holds comes up and says that it is ready. */
+/** The gates of an image: it builds, and its service starts and reports that it is ready. */
 export function imageGates(platform: Platform, service: Service): Gate[] {
   const { name, backend, limits } = service
   return [
     {
       name: `${name}:image`,
-      on: "its Dockerfile",
+      subject: "its Dockerfile",
       prepare: () => Promise.resolve(),
-      look: async () => {
+      execute: async () => {
         const image = platform.image(service)
         try {
           await image.sync()
         } catch (error) {
           const message = messageOf(error)
-          // Its steps fetch packages: a command that ends badly for want of a network is no fault of the Dockerfile.
-          if (isOutOfReach(message)) throw new Error(message, { cause: error })
-          throw buildFailed(error) ? new Fault(message) : error
+          // The steps fetch packages. A failure of the network is not a fault of the Dockerfile.
+          if (isNetworkError(message)) throw new Error(message, { cause: error })
+          throw buildFailed(error) ? new GateFailure(message) : error
         }
         return { detail: `runs as user ${(await image.user()) || "root"}` }
       },
@@ -29,8 +30,8 @@ export function imageGates(platform: Platform, service: Service): Gate[] {
     {
       ...commandGate({
         name: `${name}:smoke`,
-        on: "the image starts and becomes ready",
-        // A schema that cannot be brought up to date is the migrations' fault, and a backend that does not come up its own.
+        subject: "the image starts and becomes ready",
+        // A broken migration or backend fails its own gate, and this one is then skipped.
         needs: [
           `${name}:image`,
           ...(service.database === undefined ? [] : [`${name}:migrations`]),
@@ -44,7 +45,7 @@ export function imageGates(platform: Platform, service: Service): Gate[] {
         command: ["python", "-c", untilReady, "http://service:8000/health/ready", String(limits.ready)],
         limit: limits.ready + 30,
       }),
-      // A service that ends before it listens is the image's fault, not the pipeline's.
+      // Services start during `execute`, so that one that stops early fails the gate instead of its preparation.
       prepare: () => Promise.resolve(),
     },
   ]
@@ -52,22 +53,22 @@ export function imageGates(platform: Platform, service: Service): Gate[] {
 
 const untilReady = `
 import sys, time, urllib.error, urllib.request
-address, patience = sys.argv[1], float(sys.argv[2])
-deadline, said = time.monotonic() + patience, "nothing"
+address, limit = sys.argv[1], float(sys.argv[2])
+deadline, answered = time.monotonic() + limit, "nothing"
 while time.monotonic() < deadline:
     try:
         with urllib.request.urlopen(address, timeout=5) as answer:
             print(f"{answer.status} {answer.read(300).decode()}")
             sys.exit()
     except urllib.error.HTTPError as error:
-        said = f"{error.code} {error.read(2000).decode()}"
+        answered = f"{error.code} {error.read(2000).decode()}"
     except OSError as error:
-        said = str(error)
+        answered = str(error)
     time.sleep(0.2)
-sys.exit(f"{address} was not ready after {patience:.0f} s. It said: {said}")
+sys.exit(f"{address} was not ready after {limit:.0f} s. It answered: {answered}")
 `
 
-/** A step of the Dockerfile ended badly; whatever else went wrong, as a registry that does not answer, is not the source's fault. */
+/** Whether the Dockerfile is at fault. Everything else, such as a registry that does not answer, is a failure of the infrastructure. */
 function buildFailed(error: unknown): boolean {
   return (
     error instanceof ExecError ||

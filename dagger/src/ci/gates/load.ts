@@ -1,40 +1,44 @@
 import type { Container } from "@dagger.io/dagger"
 import { z } from "zod"
-import { setupPassword, setupUser, type Platform } from "../../platform/platform.js"
 import type { LoadLimits, Service } from "../../platform/catalog.js"
-import { Fault, type Gate, lastLine, look, reportsFolder } from "../runner/gate.js"
+import { setupPassword, setupUser, type Platform } from "../../platform/platform.js"
+import { reportsFolder, runCommand } from "../runner/command.js"
+import { type Gate, GateFailure, type GatePass } from "../runner/gate.js"
 import { pythonWorkbench } from "./python.js"
 
-/** How much load, and for how long. */
-export interface Load {
+export interface LoadProfile {
   /** Simulated people at the same time. */
   users: number
-  /** Seconds. */
   seconds: number
 }
 
-// Locust's summary of one endpoint: how many requests took how many milliseconds.
-const endpoint = z.object({
+// Locust's statistics of one endpoint; response_times counts requests by milliseconds.
+const endpointSchema = z.object({
   num_requests: z.number(),
   num_failures: z.number(),
   response_times: z.record(z.string(), z.number()),
 })
+const exceptionsSchema = z.array(z.object({ count: z.int().positive(), message: z.string() }))
 
-/** What load did to a service. */
-export interface Measured {
+/** What a load test measured. */
+export interface LoadResult {
   requests: number
   failures: number
-  /** Milliseconds; none where nothing was answered. */
+  /** Milliseconds; undefined when no request was answered. */
   p95?: number
+  /** Errors that tasks of the load test raised, and how often. A task that raises stops before its later requests. */
+  exceptions: { count: number; message: string }[]
 }
 
 /**
- * Sums up Locust's JSON report.
+ * Reads the reports of a load test.
  *
- * @throws Error when it is not one
+ * @param statistics Locust's JSON report
+ * @param exceptions what `exceptionsRecorder` wrote
+ * @throws Error when one of them has another form
  */
-export function measure(report: string): Measured {
-  const endpoints = z.array(endpoint).parse(JSON.parse(report))
+export function readLoadResult(statistics: string, exceptions: string): LoadResult {
+  const endpoints = z.array(endpointSchema).parse(JSON.parse(statistics))
   const sum = (values: number[]) => values.reduce((total, value) => total + value, 0)
   const times = endpoints
     .flatMap(({ response_times }) => Object.entries(response_times))
@@ -47,12 +51,19 @@ export function measure(report: string): Measured {
     requests: sum(endpoints.map(({ num_requests }) => num_requests)),
     failures: sum(endpoints.map(({ num_failures }) => num_failures)),
     ...(p95 !== undefined && { p95 }),
+    exceptions: exceptionsSchema.parse(JSON.parse(exceptions)),
   }
 }
 
-/** What is wrong with what was measured; nothing, if it holds. No traffic is never well. */
-export function exceeded({ requests, failures, p95 }: Measured, limits: LoadLimits): string[] {
-  if (requests === 0 || p95 === undefined) return ["no request was answered"]
+/** The limits that a load test violated, one sentence each. A test without traffic, or with an exception, never passes. */
+export function violations(
+  { requests, failures, p95, exceptions }: LoadResult,
+  limits: LoadLimits,
+): string[] {
+  const raised = exceptions.map(
+    ({ count, message }) => `tasks of the load test raised an exception ${count} times: ${message}`,
+  )
+  if (requests === 0 || p95 === undefined) return ["no request was answered", ...raised]
   const rate = (100 * failures) / requests
   return [
     ...(rate > limits.errorRate
@@ -61,55 +72,83 @@ export function exceeded({ requests, failures, p95 }: Measured, limits: LoadLimi
     ...(p95 > limits.p95
       ? [`95 % of answers took up to ${p95} ms; at most ${limits.p95} ms is allowed`]
       : []),
+    ...raised,
   ]
 }
 
-/** Locust's journeys against a backend's image; holds the service's thresholds. */
-export function loadGate(platform: Platform, service: Service, { users, seconds }: Load): Gate {
-  const { name, load: limits } = service
-  const command = {
-    command: [
-      "sh",
-      "-c",
-      // Locust ends with 1 for a single failed request: how many may fail is decided by the threshold.
-      `locust --headless --users "$1" --spawn-rate 10 --run-time "$2s" --stop-timeout 10 --host http://service:8000 \\
-        --only-summary --exit-code-on-error 0 --html ${reportsFolder}/load.html --json-file ${reportsFolder}/load`,
-      "locust",
-      String(users),
-      String(seconds),
-    ],
-    limit: seconds + 120,
-  }
-  const container = async () =>
-    pythonWorkbench(service, platform.services)
-      .withDirectory("/services", platform.services.filter({ include: service.inputs }))
-      .withServiceBinding("service", await platform.run(service, `${name}:load`))
-      .withEnvVariable("LOCUST_USERNAME", setupUser)
-      .withEnvVariable("LOCUST_PASSWORD", setupPassword)
-  const judged = async (asked: Container) => {
-    const seen = await look({ container: asked, ...command }, lastLine)
-    const measured = measure(await seen.reports.file("load.json").contents())
-    return { seen, measured, faults: exceeded(measured, limits) }
-  }
-  return {
-    name: `${name}:load`,
-    on: `${users} people for ${seconds} s, Locust`,
-    needs: [`${name}:smoke`],
-    prepare: async () => (await container()).sync(),
-    look: async () => {
-      const asked = await container()
-      const first = await judged(asked)
-      // Locust ends well however slow the service was, so the engine remembers that run, too; a failure must not be remembered.
-      const { seen, measured, faults } =
-        first.seen.cached && first.faults.length > 0
-          ? await judged(asked.withEnvVariable("AGAIN", crypto.randomUUID()))
-          : first
-      if (faults.length > 0) throw new Fault(faults.join("\n"), seen.reports)
-      return { ...seen, detail: describe(measured) }
-    },
+/**
+ * Repeats a run while its result is a remembered failure.
+ *
+ * The engine remembers every command that ended well, and Locust ends well however slow the service was. Runs are numbered, so that a pass
+ * after remembered failures is found again.
+ *
+ * @param run the run of a number, from 0
+ * @returns the first run that is fresh, or has no failure
+ */
+export async function withoutRememberedFailure<Run extends { cached: boolean; failed: boolean }>(
+  run: (number: number) => Promise<Run>,
+): Promise<Run> {
+  for (let number = 0; ; number++) {
+    const result = await run(number)
+    if (!result.cached || !result.failed) return result
   }
 }
 
-function describe({ requests, failures, p95 }: Measured): string {
-  return `${requests} requests, ${failures} failed, p95 ${p95 ?? "?"} ms`
+/** A second locustfile. Locust's own JSON report has no exceptions. */
+export const exceptionsRecorder = `
+import json, os
+from locust import events
+
+@events.quitting.add_listener
+def write_exceptions(environment, **_):
+    raised = [{"count": one["count"], "message": one["msg"]} for one in environment.runner.exceptions.values()]
+    with open(os.environ["EXCEPTIONS_FILE"], "w") as file:
+        json.dump(raised, file)
+`
+
+/** Runs a backend's locustfile against its image and checks the limits of the service. */
+export function loadGate(platform: Platform, service: Service, { users, seconds }: LoadProfile): Gate {
+  const { name, load: limits } = service
+  const command = [
+    "sh",
+    "-c",
+    // Locust would fail for a single failed request; the limits of the service decide how many may fail.
+    `locust -f locustfile.py,/gate/exceptions.py --headless --users "$1" --spawn-rate 10 --run-time "$2s" --stop-timeout 10 \\
+      --host http://service:8000 --only-summary --exit-code-on-error 0 --html ${reportsFolder}/load.html --json-file ${reportsFolder}/load`,
+    "locust",
+    String(users),
+    String(seconds),
+  ]
+  const prepared = async () =>
+    pythonWorkbench(service, platform.services)
+      .withDirectory("/services", platform.services.filter({ include: service.inputs }))
+      .withServiceBinding("service", await platform.run(service, `${name}:load`))
+      .withNewFile("/gate/exceptions.py", exceptionsRecorder)
+      .withEnvVariable("EXCEPTIONS_FILE", `${reportsFolder}/exceptions.json`)
+      .withEnvVariable("LOCUST_USERNAME", setupUser)
+      .withEnvVariable("LOCUST_PASSWORD", setupPassword)
+  const measured = async (container: Container) => {
+    const result = await runCommand({ container, command, limit: seconds + 120 }, () => "")
+    const [statistics, exceptions] = await Promise.all(
+      ["load.json", "exceptions.json"].map((file) => result.reports.file(file).contents()),
+    )
+    const load = readLoadResult(statistics ?? "", exceptions ?? "")
+    const violated = violations(load, limits)
+    return { result, load, violated, cached: result.cached === true, failed: violated.length > 0 }
+  }
+  return {
+    name: `${name}:load`,
+    subject: `${users} people for ${seconds} s, Locust`,
+    needs: [`${name}:smoke`],
+    prepare: async () => (await prepared()).sync(),
+    execute: async (): Promise<GatePass> => {
+      const container = await prepared()
+      const { result, load, violated } = await withoutRememberedFailure((number) =>
+        measured(container.withEnvVariable("LOAD_RUN", String(number))),
+      )
+      if (violated.length > 0) throw new GateFailure(violated.join("\n"), result.reports)
+      const { requests, failures, p95 } = load
+      return { ...result, detail: `${requests} requests, ${failures} failed, p95 ${p95 ?? "?"} ms` }
+    },
+  }
 }

@@ -1,34 +1,38 @@
 import { dag, type Container, type Directory } from "@dagger.io/dagger"
 import { sharedMetrics } from "../affected/affected.js"
 import { images } from "../../platform/base-images.js"
-import { commandGate, type Gate, lastLine } from "../runner/gate.js"
+import { commandGate, lastLine } from "../runner/command.js"
+import type { Gate } from "../runner/gate.js"
+import { pypiTool } from "./pypi.js"
+import type { Subjects } from "./subjects.js"
 import { testCount } from "./react.js"
 
-const manifests = ["package*.json", ".npmrc", "dagger/package*.json", "dagger/.npmrc"]
+const packages = ["package*.json", ".npmrc", "dagger/package*.json", "dagger/.npmrc"]
 const code = ["**/*.ts", "**/*.mts", "**/*.js", "**/*.mjs", "**/tsconfig.json"]
 const text = [...code, "**/*.json", "**/*.md", "**/*.yaml", "**/*.yml", ".prettier*", ".gitignore"]
 const units = ["dagger", "scripts", "dagger.json", "vitest.config.ts"]
+const imports = ["dagger/src", "**/tsconfig.json", ".dependency-cruiser.mjs"]
 const shellScripts = ["daggerw", ".ci/run"]
+const workflows = [".github"]
 const services = ["services"]
 
 /** Seconds that a tool may take. */
 const limit = 900
 
-/** The gates of the pipeline's own source. Where npm runs one, its command is the script that developers type. */
-export function moduleGates(source: Directory): Gate[] {
-  // filter, and not withDirectory's include: only its result has a content hash of its own, so that a gate is run
-  // again for a change in what it looks at and for no other.
+/** The gates of the pipeline's own source, and of the manifests that it applies. Those that npm runs use the scripts that developers type. */
+export function moduleGates({ source, manifests: rendered }: Pick<Subjects, "source" | "manifests">): Gate[] {
+  // Only the result of filter has a content hash of its own. With it, a gate runs again for a change in its own files only.
   const only = (include: string[]) => source.filter({ include, exclude: services })
-  const npm = workbench(only(manifests))
+  const npm = workbench(only(packages))
   const npmGate = (
     name: string,
-    on: string,
+    subject: string,
     include: string[],
     { detail = lastLine, container = npm } = {},
   ): Gate =>
     commandGate({
       name: `module:${name}`,
-      on,
+      subject,
       container: container.withDirectory(".", only(include)),
       command: ["npm", "run", "--silent", `check:${name}`],
       detail,
@@ -38,21 +42,71 @@ export function moduleGates(source: Directory): Gate[] {
     npmGate("lint", "TypeScript, JavaScript", code),
     npmGate("types", "TypeScript, JavaScript", code),
     npmGate("format", "every text file", text),
+    npmGate("architecture", "which folder may import which", imports),
     npmGate("unit", "the module's decisions", units, {
       detail: testCount,
-      container: withPython(npm).withFile(sharedMetrics, source.file(sharedMetrics)),
+      // The watchdog of a rollout is a Python program, and the changes since a ref come from git.
+      container: installed(npm, "python3", "git").withFile(sharedMetrics, source.file(sharedMetrics)),
     }),
     commandGate({
       name: "module:shell",
-      on: "shell scripts",
+      subject: "shell scripts",
       container: shellcheck().withWorkdir("/src").withDirectory(".", only(shellScripts)),
       command: ["shellcheck", ...shellScripts],
+      limit,
+    }),
+    commandGate({
+      name: "module:workflow",
+      subject: "GitHub's workflow and settings, zizmor, actionlint",
+      container: withActionlint(pypiTool(source, "zizmor")).withDirectory(".", only(workflows)),
+      command: ["sh", "-ec", lintWorkflows],
+      limit,
+    }),
+    commandGate({
+      name: "module:manifests",
+      subject: "manifests of deploy and access for every environment, kubeconform",
+      container: async () => withManifests(withKubeconform(source), await rendered()),
+      command: ["sh", "-ec", validateManifests],
       limit,
     }),
   ]
 }
 
-/** Node with the locked tools in place; only a changed manifest installs them again. */
+const schemasFolder = "/schemas"
+/** The version whose schemas the package of the lock file has. */
+const kubernetesVersion = "1.34.0"
+
+/** kubeconform, with schemas that need no network. */
+function withKubeconform(source: Directory): Container {
+  const gatewayApi = "dagger/config/kubernetes/gateway-api.yaml"
+  const script = "dagger/config/kubeconform/schemas.py"
+  return pypiTool(source, "kubeconform")
+    .withFile("/usr/local/bin/kubeconform", dag.container().from(images.kubeconform).file("/kubeconform"))
+    .withDirectory("/tool", source.filter({ include: [gatewayApi, script] }))
+    .withExec(["python", `/tool/${script}`, kubernetesVersion, `/tool/${gatewayApi}`, schemasFolder])
+}
+
+function withManifests(container: Container, manifests: Record<string, string>): Container {
+  return Object.entries(manifests).reduce(
+    (described, [file, text]) => described.withNewFile(`manifests/${file}`, text),
+    container,
+  )
+}
+
+// A kind without a schema is an error, and so is a file without an object.
+const validateManifests = `
+[ "$(ls manifests | wc -l)" -gt 0 ] || { echo "there are no manifests"; exit 1; }
+kubeconform -strict -summary -schema-location '${schemasFolder}/{{.ResourceKind}}{{.KindSuffix}}.json' manifests`
+
+// --offline: the pinned version alone decides, and no token is needed.
+const lintWorkflows = `
+status=0
+zizmor --offline --no-progress --quiet --color never --persona pedantic .github || status=$?
+actionlint -no-color .github/workflows/*.yml || status=$?
+[ "$status" -eq 0 ] || exit "$status"
+echo "$(ls .github/workflows/*.yml | wc -l) workflow, no findings"`
+
+/** Node with the locked packages. Only a changed manifest installs them again. */
 function workbench(manifests: Directory): Container {
   return (
     dag
@@ -61,18 +115,22 @@ function workbench(manifests: Directory): Container {
       .withMountedCache("/root/.npm", dag.cacheVolume("npm"))
       .withWorkdir("/src")
       .withDirectory(".", manifests)
-      // Colours would end up in the summary.
+      // Keeps colours out of the summary.
       .withEnvVariable("NO_COLOR", "1")
       .withExec(["npm", "ci"])
   )
 }
 
-/** The dead-man's switch of a rollout is a Python program. */
-const withPython = (container: Container) => installed(container, "python3")
-
 const shellcheck = () => installed(dag.container().from(images.debian), "shellcheck")
 
-function installed(container: Container, name: string): Container {
-  const command = `apt-get update && apt-get install -y --no-install-recommends ${name}`
+/** actionlint checks the scripts of a workflow with the ShellCheck that it finds. */
+const withActionlint = (container: Container) =>
+  installed(container, "shellcheck").withFile(
+    "/usr/local/bin/actionlint",
+    dag.container().from(images.actionlint).file("/usr/local/bin/actionlint"),
+  )
+
+function installed(container: Container, ...packages: string[]): Container {
+  const command = `apt-get update && apt-get install -y --no-install-recommends ${packages.join(" ")}`
   return container.withExec(["sh", "-c", command])
 }

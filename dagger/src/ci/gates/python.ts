@@ -3,16 +3,18 @@ import { images } from "../../platform/base-images.js"
 import type { Service } from "../../platform/catalog.js"
 import { withStores } from "../../platform/stores.js"
 import { coverageGate } from "./coverage.js"
-import { commandGate, type Gate, recorded, reportsFolder } from "../runner/gate.js"
+import { afterCommand, commandGate, reportsFolder } from "../runner/command.js"
+import type { Gate } from "../runner/gate.js"
+import { verifyTestsRan } from "./tests.js"
 
-/** The gates of a Python service: how it is written, and how it behaves on real stores. */
+/** The gates of a Python service. Tests and migrations run on a real PostgreSQL and Redis. */
 export function pythonGates(service: Service, services: Directory): Gate[] {
   const { name, limits } = service
   const bench = pythonWorkbench(service, services)
   const source = services.filter({ include: service.inputs })
   const code = bench.withDirectory("/services", source)
-  const tool = (gate: string, on: string, command: string[], container = code) =>
-    commandGate({ name: `${name}:${gate}`, on, container, command, limit: limits.tool })
+  const tool = (gate: string, subject: string, command: string[], container = code) =>
+    commandGate({ name: `${name}:${gate}`, subject, container, command, limit: limits.tool })
 
   const tests = {
     container: withStores(code, `${name}:test`, "test"),
@@ -22,16 +24,17 @@ export function pythonGates(service: Service, services: Directory): Gate[] {
   return [
     commandGate({
       name: `${name}:test`,
-      on: "pytest, on PostgreSQL and Redis",
+      subject: "pytest, on PostgreSQL and Redis",
       folder: `services/${name}`,
-      selecting: ["pytest", "--color=no", "-m", ""],
+      selecting: ["pytest", "--color=no", "-m", "", "--junitxml", `${reportsFolder}/junit.xml`],
+      verify: verifyTestsRan,
       ...(service.database === undefined ? {} : { needs: [`${name}:migrations`] }),
       ...tests,
     }),
     tool("format", "black", ["black", "--check", "--quiet", "--diff", "."]),
     tool("lint", "flake8", ["flake8", "--count", "."]),
     tool("types", "mypy", ["mypy"], code.withMountedCache(mypyCache, mypyVolume(name))),
-    coverageGate(service, `${name}:test`, () => recorded(tests).file(`${reportsFolder}/coverage.xml`)),
+    coverageGate(service, `${name}:test`, () => afterCommand(tests).file(`${reportsFolder}/coverage.xml`)),
     ...(service.database === undefined
       ? []
       : [
@@ -49,17 +52,24 @@ const mypyCache = "/var/cache/mypy"
 const mypyVolume = (name: string): CacheVolume => dag.cacheVolume(`mypy-${name}`)
 
 const pytest = [
-  ...["pytest", "-m", "not slow", "--junitxml", `${reportsFolder}/junit.xml`],
-  ...[
-    "--cov",
-    "--cov-branch",
-    "--cov-report",
-    `xml:${reportsFolder}/coverage.xml`,
-    "--cov-report=",
-    "--cov-fail-under=0",
-  ],
-  // A test that hangs shows where, long before its gate is ended.
-  ...["-o", "faulthandler_timeout=120", "-o", "junit_family=xunit1", "--color=no", "-q"],
+  "pytest",
+  "-m",
+  "not slow",
+  "--junitxml",
+  `${reportsFolder}/junit.xml`,
+  "--cov",
+  "--cov-branch",
+  "--cov-report",
+  `xml:${reportsFolder}/coverage.xml`,
+  "--cov-report=",
+  "--cov-fail-under=0",
+  // A test that hangs prints its stack after two minutes, long before the limit of the gate.
+  "-o",
+  "faulthandler_timeout=120",
+  "-o",
+  "junit_family=xunit1",
+  "--color=no",
+  "-q",
 ]
 
 const migrations = `
@@ -71,7 +81,7 @@ alembic downgrade base
 alembic upgrade head
 echo "1 head, $(alembic history | wc -l) migrations"`
 
-/** Python with the service's locked packages in place; only a changed lock installs them again. */
+/** Python with the service's locked packages. Only a changed lock file installs them again. */
 export function pythonWorkbench({ name, inputs }: Service, services: Directory): Container {
   const locks = inputs.filter((input) => !input.includes(".")).map((folder) => `${folder}/requirements*`)
   return (
@@ -81,7 +91,7 @@ export function pythonWorkbench({ name, inputs }: Service, services: Directory):
       .withMountedCache("/root/.cache/pip", dag.cacheVolume("pip"))
       .withWorkdir(`/services/${name}`)
       .withDirectory("/services", services.filter({ include: locks }))
-      // Colours would end up in the summary, and byte code in a layer.
+      // Keeps colours out of the summary and byte code out of the layers.
       .withEnvVariable("NO_COLOR", "1")
       .withEnvVariable("PYTHONDONTWRITEBYTECODE", "1")
       .withEnvVariable("MYPY_CACHE_DIR", mypyCache)

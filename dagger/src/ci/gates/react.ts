@@ -2,18 +2,20 @@ import { dag, type Container, type Directory } from "@dagger.io/dagger"
 import { images } from "../../platform/base-images.js"
 import type { Service } from "../../platform/catalog.js"
 import { coverageGate } from "./coverage.js"
-import { commandGate, type Gate, recorded } from "../runner/gate.js"
+import { afterCommand, commandGate } from "../runner/command.js"
+import type { Gate } from "../runner/gate.js"
+import { verifyTestsRan } from "./tests.js"
 
-/** The gates of a React app or library: its npm scripts, as developers run them. */
+/** The gates of a React app or library: the npm scripts that developers run. */
 export function reactGates(service: Service, services: Directory): Gate[] {
   const { name, backend, limits } = service
   const code = reactWorkbench(services)
     .withDirectory("/services", services.filter({ include: service.inputs }))
     .withWorkdir(`/services/${name}`)
-  const script = (gate: string, on: string, script: string) =>
+  const script = (gate: string, subject: string, script: string) =>
     commandGate({
       name: `${name}:${gate}`,
-      on,
+      subject,
       container: code,
       command: ["npm", "run", "--silent", script],
       limit: limits.tool,
@@ -23,10 +25,11 @@ export function reactGates(service: Service, services: Directory): Gate[] {
   return [
     commandGate({
       name: `${name}:test`,
-      on: "unit tests, Vitest",
+      subject: "unit tests, Vitest",
       folder: `services/${name}`,
       selecting: ["npx", "vitest", "run"],
       detail: testCount,
+      verify: verifyTestsRan,
       ...tests,
     }),
     script("lint", "ESLint", "check:lint"),
@@ -34,7 +37,7 @@ export function reactGates(service: Service, services: Directory): Gate[] {
     script("format", "Prettier", "check:format"),
     ...(backend === undefined ? [] : [script("contract", `types as in ${backend}'s OpenAPI`, "check:api")]),
     coverageGate(service, `${name}:test`, () =>
-      recorded(tests).file(`${reports}/coverage/cobertura-coverage.xml`),
+      afterCommand(tests).file(`${reports}/coverage/cobertura-coverage.xml`),
     ),
   ]
 }
@@ -42,23 +45,23 @@ export function reactGates(service: Service, services: Directory): Gate[] {
 /** Where the tools of a web app leave reports when they run in CI. */
 export const reportsOf = (name: string) => `/services/${name}/reports`
 
-// The threshold is the coverage gate's business: a drop is not a failing test.
+// The coverage gate checks the thresholds, so that too little coverage is not a failing test.
 const measures = ["lines", "branches", "functions", "statements"]
 const vitest = ["npm", "test", "--", ...measures.map((measure) => `--coverage.thresholds.${measure}=0`)]
 
-/** Vitest's own line of totals. */
+/** Vitest's line of totals. */
 export function testCount(output: string): string {
-  return /^\s*Tests\s+(.*)$/m.exec(output)?.[1]?.trim() ?? ""
+  return /^[^\S\n]*Tests[^\S\n]+(.*)$/m.exec(output)?.[1]?.trim() ?? ""
 }
 
-/** Node with the locked packages of all web apps in place: they share one lock. */
+/** Node with the locked packages of all web apps, which share one lock file. */
 export function reactWorkbench(services: Directory, node = dag.container().from(images.node)): Container {
   return (
     node
       .withMountedCache("/root/.npm", dag.cacheVolume("npm"))
       .withWorkdir("/services")
       .withDirectory(".", services.filter({ include: ["package*.json", ".npmrc", "*/package.json"] }))
-      // Colours would end up in the summary.
+      // Keeps colours out of the summary.
       .withEnvVariable("NO_COLOR", "1")
       .withEnvVariable("CI", "true")
       .withExec(["npm", "ci", "--ignore-scripts"])

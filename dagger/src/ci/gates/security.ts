@@ -7,7 +7,7 @@ import {
   type Service as Running,
 } from "@dagger.io/dagger"
 import { images, tools } from "../../platform/base-images.js"
-import type { Severity } from "../report/findings.js"
+import type { Severity } from "../report/severity.js"
 import { count } from "../../lib/text.js"
 import {
   checkGates,
@@ -17,7 +17,7 @@ import {
 } from "../security/configuration.js"
 import { type Database, vulnerabilityDatabase } from "../security/database.js"
 import { type Ignores, ignoresOf, trivyIgnores } from "../security/ignores.js"
-import { type Examined, judgeFindings } from "../security/judgement.js"
+import { type ScanResult, applyPolicy } from "../security/policy.js"
 import { examineLicences } from "../security/licences.js"
 import { readSarif, writeSarif } from "../security/sarif.js"
 import { scanner } from "../security/scanner.js"
@@ -31,33 +31,45 @@ import {
   unread,
 } from "../security/trivy.js"
 import type { Platform } from "../../platform/platform.js"
-import { Fault, type Gate, look, type Look, recorded, reportsFolder, Skip } from "../runner/gate.js"
+import { pip, pypiTool } from "./pypi.js"
+import type { Subjects } from "./subjects.js"
+import {
+  afterCommand,
+  commandGate,
+  reportsFolder,
+  runCommand,
+  withoutReportsLine,
+} from "../runner/command.js"
+import { type Gate, GateFailure, type GatePass, GateSkip } from "../runner/gate.js"
 
-/** What an operator gives the security gates, beside their configuration. */
+/** What a run gives the security gates, beside their configuration. */
 export interface SecurityOptions {
-  /** Without it, there is no `security:snyk`. */
+  /** Without it, `security:snyk` is skipped. */
   snykToken?: Secret
-  /** The OCI reference of a vulnerability database; that of the configuration, if not given. */
+  /** The OCI reference of a vulnerability database; the configured one by default. */
   database?: string
-  /** A registry that the reference names as `registry.local`, as a mirror on this machine. */
+  /** A registry on this machine, which the reference names `registry.local`. */
   registry?: Running
-  /** Databases grow old and ignores expire by it. */
+  /** The time that decides whether the database is too old and which ignores have expired. */
   now?: Date
 }
 
 /** Seconds that a scanner may take. */
 const limit = 900
 
-/** What the gates of one run share. */
-interface Room {
+/** What the security gates of one run share. */
+interface SecurityContext {
   source: Directory
   now: Date
   configuration: () => Promise<SecurityConfiguration>
   database: () => Promise<Database>
 }
 
-/** The gates of what the repository holds, and of the images that are made from it. */
-export function securityGates(source: Directory, platform: Platform, options: SecurityOptions = {}): Gate[] {
+/** The gates that scan the repository and the images that are built from it. */
+export function securityGates(
+  { source, worktree, platform }: Omit<Subjects, "manifests">,
+  options: SecurityOptions = {},
+): Gate[] {
   const now = options.now ?? new Date()
   const names: string[] = []
   const configuration = once(async () => {
@@ -74,17 +86,18 @@ export function securityGates(source: Directory, platform: Platform, options: Se
       now,
     )
   })
-  const room = { source, now, configuration, database }
+  const context = { source, now, configuration, database }
   const deployable = Object.values(platform.catalog).filter((service) => service.deployable)
   const gates = [
-    ...deployable.map((service) => imageScan(room, platform, service.name)),
-    licences(room, platform),
-    sast(room),
-    bandit(room),
-    dependencies(room),
-    secrets(room),
-    config(room),
-    snyk(room, options.snykToken),
+    ...deployable.map((service) => imageScan(context, platform, service.name)),
+    licences(context, platform),
+    sast(context),
+    bandit(context),
+    dependencies(context),
+    secrets(context, worktree),
+    dockerfiles(source),
+    config(context),
+    snyk(context, options.snykToken),
   ]
   names.push(...gates.map(({ name }) => name))
   return gates
@@ -95,55 +108,59 @@ const once = <Value>(make: () => Promise<Value>): (() => Promise<Value>) => {
   return () => (made ??= make())
 }
 
-/** How a scanner looks at what it is given. */
-interface Scan {
+/** One run of a scanner. */
+interface ScannerRun {
   container: Container
-  /** Shell commands. Whatever they end with but 0, the scanner did not do its work. */
+  /** Shell commands. Any exit code but 0 means that the scanner did not finish. */
   script: string
-  /** Reads what they came to, and the SARIF logs to take in the place of their own. */
-  read: (ran: Container) => Promise<{ examined: Examined; logs?: Record<string, string> }>
+  /** Reads the findings, and the SARIF logs that replace the scanner's own. */
+  read: (ran: Container) => Promise<{ examined: ScanResult; logs?: Record<string, string> }>
 }
 
-/** Runs a scanner. A result is remembered for equal input, a decision never: what blocks is decided anew each time. */
-async function scan({ container, script, read }: Scan, block: Severity[], ignores: Ignores): Promise<Look> {
+/** Runs a scanner. The engine remembers the findings for equal input; whether they block a change is decided each time. */
+async function scan(
+  { container, script, read }: ScannerRun,
+  block: Severity[],
+  ignores: Ignores,
+): Promise<GatePass> {
   const command = { container, command: ["sh", "-ec", script], limit }
-  let seen: Look
+  let result: GatePass
   try {
-    seen = await look(command, () => "")
+    result = await runCommand(command, () => "")
   } catch (error) {
-    throw error instanceof ExecError ? new Error(`the scanner did not finish:\n${saidBy(error)}`) : error
+    throw error instanceof ExecError ? new Error(`the scanner did not finish:\n${outputOf(error)}`) : error
   }
-  const { examined, logs = {} } = await read(recorded(command))
-  let reports = seen.reports ?? dag.directory()
+  const { examined, logs = {} } = await read(afterCommand(command))
+  let reports = result.reports ?? dag.directory()
   for (const [file, text] of Object.entries(logs)) reports = reports.withNewFile(file, text)
-  const { detail, fault } = judgeFindings(examined, block, ignores)
-  if (fault) throw new Fault(fault, reports)
-  return { ...seen, detail, reports }
+  const { detail, fault } = applyPolicy(examined, block, ignores)
+  if (fault) throw new GateFailure(fault, reports)
+  return { ...result, detail, reports }
 }
 
-function saidBy({ stdout, stderr, message }: ExecError): string {
+function outputOf({ stdout, stderr, message }: ExecError): string {
   return (
     [stdout, stderr]
-      .map((text) => text.replace(/^evidence: .*$/m, "").trim())
+      .map((text) => withoutReportsLine(text).trim())
       .filter(Boolean)
       .join("\n") || message
   )
 }
 
-/** Trivy's findings go to a file of its own format, to decide by, and to a SARIF log, to keep. */
-const found = "/gate/trivy.json"
+/** Trivy's own format, which decides. A SARIF log is kept beside it. */
+const trivyResults = "/gate/trivy.json"
 const trivy = (command: string) => `
-trivy ${command} --ignorefile /gate/trivyignore.yaml --show-suppressed --list-all-pkgs --format json --output ${found} 2>/gate/said || { cat /gate/said >&2; exit 1; }
-trivy convert --quiet --format sarif --output ${reportsFolder}/trivy.sarif ${found}`
+trivy ${command} --ignorefile /gate/trivyignore.yaml --show-suppressed --list-all-pkgs --format json --output ${trivyResults} 2>/gate/log || { cat /gate/log >&2; exit 1; }
+trivy convert --quiet --format sarif --output ${reportsFolder}/trivy.sarif ${trivyResults}`
 
 async function trivyScan(
-  { configuration, now }: Room,
+  { configuration, now }: SecurityContext,
   gate: string,
   container: Container,
   command: string,
   section: (configuration: SecurityConfiguration) => { block: Severity[] },
-  looked: (results: ReturnType<typeof readTrivy>) => string[],
-): Promise<Look> {
+  checked: (results: ReturnType<typeof readTrivy>) => string[],
+): Promise<GatePass> {
   const read = await configuration()
   const ignores = ignoresOf(read.ignores, gate, now)
   return scan(
@@ -151,8 +168,8 @@ async function trivyScan(
       container: container.withNewFile("/gate/trivyignore.yaml", trivyIgnores(ignores.active)),
       script: trivy(command),
       read: async (ran) => {
-        const results = readTrivy(await ran.file(found).contents())
-        return { examined: examine(results, ignores.active, looked(results)) }
+        const results = readTrivy(await ran.file(trivyResults).contents())
+        return { examined: examine(results, ignores.active, checked(results)) }
       },
     },
     section(read).block,
@@ -160,37 +177,37 @@ async function trivyScan(
   )
 }
 
-/** The database for a gate that cannot do without: where there is none, the configuration says what that means. */
-async function needed(
-  { configuration, database }: Room,
-  also = "",
+/** The database, for a gate that needs it. The configuration decides whether a missing one skips the gate or stops it. */
+async function requireDatabase(
+  { configuration, database }: SecurityContext,
+  note = "",
 ): Promise<Exclude<Database, { missing: string }>> {
   const found = await database()
   if (!("missing" in found)) return found
-  const reason = `no vulnerability database (${found.missing})${also}`
+  const reason = `no vulnerability database (${found.missing})${note}`
   const { vulnerabilities } = await configuration()
-  throw vulnerabilities["without-database"] === "warn" ? new Skip(reason) : new Error(reason)
+  throw vulnerabilities["without-database"] === "warn" ? new GateSkip(reason) : new Error(reason)
 }
 
 const withDatabase = (container: Container, folder: Directory) =>
   container.withDirectory("/root/.cache/trivy/db", folder)
 const offline = "--skip-db-update --skip-java-db-update --offline-scan"
-const made = (time: string) => `database of ${time.slice(0, 16).replace("T", " ")} UTC`
+const databaseFrom = (time: string) => `database of ${time.slice(0, 16).replace("T", " ")} UTC`
 
 const lockFiles = ["**/requirements*.txt", "**/package-lock.json", "**/go.mod", "**/go.sum"]
 
-function dependencies(room: Room): Gate {
+function dependencies(context: SecurityContext): Gate {
   const name = "security:dependencies"
-  const locks = room.source.filter({ include: lockFiles })
+  const locks = context.source.filter({ include: lockFiles })
   return {
     name,
-    on: "lock files, Trivy",
+    subject: "lock files, Trivy",
     prepare: () => scanner().sync(),
-    look: async () => {
-      const { folder, made: time } = await needed(room)
+    execute: async () => {
+      const { folder, made: time } = await requireDatabase(context)
       const files = (await locks.glob("**/*")).filter((path) => /\.txt$|\.json$|go\.mod$/.test(path))
       return trivyScan(
-        room,
+        context,
         name,
         withDatabase(scanner(), folder).withDirectory("/src", locks),
         `fs --scanners vuln ${offline} --include-dev-deps --file-patterns 'pip:requirements.*\\.txt$' .`,
@@ -198,27 +215,29 @@ function dependencies(room: Room): Gate {
         (results) => {
           const missed = unread(results, files)
           if (missed.length > 0) throw new Error(`Trivy read no package from ${missed.join(", ")}`)
-          return [packagesIn(results), made(time)]
+          return [packagesIn(results), databaseFrom(time)]
         },
       )
     },
   }
 }
 
-function secrets(room: Room): Gate {
+/** Secrets hide anywhere, so this gate scans the whole checkout instead of the files that other gates read. */
+function secrets(context: SecurityContext, worktree: Subjects["worktree"]): Gate {
   const name = "security:secrets"
-  const container = scanner()
-    .withFile("/gate/secrets.yaml", room.source.file("dagger/config/trivy/secrets.yaml"))
-    .withDirectory("/src", room.source.filter({ include: ["**"] }))
+  const container = async () =>
+    scanner()
+      .withFile("/gate/secrets.yaml", context.source.file("dagger/config/trivy/secrets.yaml"))
+      .withDirectory("/src", await worktree.files())
   return {
     name,
-    on: "every file, Trivy",
-    prepare: () => container.sync(),
-    look: () =>
+    subject: "every tracked file, Trivy",
+    prepare: async () => (await container()).sync(),
+    execute: async () =>
       trivyScan(
-        room,
+        context,
         name,
-        container,
+        await container(),
         "fs --scanners secret --secret-config /gate/secrets.yaml .",
         () => ({ block: ["critical"] }),
         () => [],
@@ -226,7 +245,7 @@ function secrets(room: Room): Gate {
   }
 }
 
-/** What says how things run: for containers, for compose, for a cluster. */
+/** Files that configure containers, compose and clusters. */
 const configurations = [
   "**/Dockerfile",
   "**/*.Dockerfile",
@@ -235,24 +254,24 @@ const configurations = [
   "**/kubernetes/**",
 ]
 
-/** The local engine's base images stand for the official ones and are root's as those are; none of them is delivered. */
-const standIns = ["engine/images"]
+/** The local engine's base images imitate the official ones, root and unpinned packages included. None of them is delivered. */
+const baseImageRecipes = ["engine/images"]
 
-function config(room: Room): Gate {
+function config(context: SecurityContext): Gate {
   const name = "security:config"
   const container = scanner()
-    .withDirectory("/rules", room.source.filter({ include: ["dagger/config/trivy/*.rego"] }))
-    .withDirectory("/src", room.source.filter({ include: configurations, exclude: standIns }))
+    .withDirectory("/rules", context.source.filter({ include: ["dagger/config/trivy/*.rego"] }))
+    .withDirectory("/src", context.source.filter({ include: configurations, exclude: baseImageRecipes }))
   return {
     name,
-    on: "Dockerfiles, compose, manifests, Trivy",
+    subject: "Dockerfiles, compose, manifests, Trivy",
     prepare: () => container.sync(),
-    look: () =>
+    execute: () =>
       trivyScan(
-        room,
+        context,
         name,
         container,
-        // Compose files are YAML like any other to Trivy: only our own rules know them.
+        // Trivy has no rules for compose files; those in /rules are ours.
         "fs --scanners misconfig --skip-check-update --misconfig-scanners dockerfile,kubernetes,helm,yaml --config-check /rules --check-namespaces pitwall .",
         ({ configuration }) => configuration,
         (results) => [checksIn(results)],
@@ -260,8 +279,28 @@ function config(room: Room): Gate {
   }
 }
 
-/** The packages that are delivered, as they are installed: only there do they all say their licences. */
-function licences(room: Room, { services, catalog }: Platform): Gate {
+/** The rules of hadolint, beside Trivy's in `security:config`. */
+function dockerfiles(source: Directory): Gate {
+  return commandGate({
+    name: "security:dockerfiles",
+    subject: "Dockerfiles, hadolint",
+    container: pypiTool(source, "hadolint").withDirectory(
+      "/src",
+      source.filter({ include: ["**/Dockerfile", "**/*.Dockerfile"], exclude: baseImageRecipes }),
+    ),
+    command: ["sh", "-ec", lintDockerfiles],
+    limit,
+  })
+}
+
+const lintDockerfiles = `
+find . \\( -name Dockerfile -o -name '*.Dockerfile' \\) -print >/tmp/files
+[ -s /tmp/files ] || { echo "there is no Dockerfile"; exit 1; }
+xargs -d '\\n' hadolint --no-color </tmp/files
+echo "$(wc -l </tmp/files) Dockerfiles"`
+
+/** Packages name their licences only once they are installed, so this gate installs what is delivered. */
+function licences(context: SecurityContext, { services, catalog }: Platform): Gate {
   const name = "security:licences"
   const python = Object.values(catalog).filter(({ kind, deployable }) => kind === "python" && deployable)
   const delivered = () => {
@@ -275,19 +314,19 @@ function licences(room: Room, { services, catalog }: Platform): Gate {
   }
   return {
     name,
-    on: "what is delivered, Trivy",
+    subject: "what is delivered, Trivy",
     prepare: () => delivered().sync(),
-    look: async () => {
-      const read = await room.configuration()
-      const ignores = ignoresOf(read.ignores, name, room.now)
+    execute: async () => {
+      const read = await context.configuration()
+      const ignores = ignoresOf(read.ignores, name, context.now)
       return scan(
         {
           container: delivered().withNewFile("/gate/trivyignore.yaml", ""),
           script: trivy("rootfs --scanners license ."),
           read: async (ran) => {
-            const packages = licensed(readTrivy(await ran.file(found).contents()))
+            const packages = licensed(readTrivy(await ran.file(trivyResults).contents()))
             const examined = examineLicences(packages, read.licences, ignores.active)
-            // Trivy's own log judges by a policy of its own.
+            // Trivy's own SARIF log follows Trivy's licence policy instead of ours.
             return { examined, logs: { "trivy.sarif": writeSarif("Licence policy", examined.found) } }
           },
         },
@@ -314,46 +353,37 @@ function installedPython(lock: Directory, service: string): Directory {
   return pip()
     .withDirectory("/lock", lock)
     .withExec([
-      ...["pip", "install", "--quiet", "--root-user-action=ignore", "--no-deps", "--require-hashes"],
-      ...["--target", "/packages", "-r", `/lock/${service}/requirements.txt`],
+      "pip",
+      "install",
+      "--quiet",
+      "--root-user-action=ignore",
+      "--no-deps",
+      "--require-hashes",
+      "--target",
+      "/packages",
+      "-r",
+      `/lock/${service}/requirements.txt`,
     ])
     .directory("/packages")
     .filter({ include: ["*.dist-info/METADATA"] })
 }
 
-function pip(): Container {
-  return dag.container().from(images.python).withMountedCache("/root/.cache/pip", dag.cacheVolume("pip"))
-}
-
-/** A tool from PyPI, with the packages that its own lock names. */
-function pypiTool(room: Room, tool: string): Container {
-  const lock = room.source.filter({ include: [`dagger/config/${tool}/requirements.txt`] })
-  return pip()
-    .withDirectory("/tool", lock)
-    .withExec([
-      ...["pip", "install", "--quiet", "--root-user-action=ignore", "--require-hashes"],
-      ...["-r", `/tool/dagger/config/${tool}/requirements.txt`],
-    ])
-    .withEnvVariable("NO_COLOR", "1")
-    .withWorkdir("/src")
-}
-
-/** Runs a tool whose whole result is a SARIF log. */
+/** A gate whose tool writes all of its findings to a SARIF log. */
 function sarifGate(
-  room: Room,
-  gate: Pick<Gate, "name" | "on">,
+  context: SecurityContext,
+  gate: Pick<Gate, "name" | "subject">,
   container: () => Container,
   script: string,
   log: string,
-  looked: (text: string, output: string) => string[],
+  checked: (text: string, output: string) => string[],
 ): Gate {
   const { name } = gate
   return {
     ...gate,
     prepare: () => container().sync(),
-    look: async () => {
-      const read = await room.configuration()
-      const ignores = ignoresOf(read.ignores, name, room.now)
+    execute: async () => {
+      const read = await context.configuration()
+      const ignores = ignoresOf(read.ignores, name, context.now)
       return scan(
         {
           container: container(),
@@ -364,7 +394,7 @@ function sarifGate(
               ran.stdout(),
             ])
             const { text: marked, examined } = readSarif(name, text, ignores.active)
-            return { examined: { ...examined, looked: looked(text, output) }, logs: { [log]: marked } }
+            return { examined: { ...examined, looked: checked(text, output) }, logs: { [log]: marked } }
           },
         },
         read.code.block,
@@ -376,14 +406,14 @@ function sarifGate(
 
 const code = ["**/*.py", "**/*.ts", "**/*.tsx", "**/*.js", "**/*.mjs", "**/*.html", "**/Dockerfile"]
 
-function sast(room: Room): Gate {
-  const rules = room.source.filter({ include: ["dagger/config/semgrep/*.yaml"] })
-  const files = room.source.filter({ include: code })
+function sast(context: SecurityContext): Gate {
+  const rules = context.source.filter({ include: ["dagger/config/semgrep/*.yaml"] })
+  const files = context.source.filter({ include: code })
   return sarifGate(
-    room,
-    { name: "security:sast", on: "code, Semgrep" },
+    context,
+    { name: "security:sast", subject: "code, Semgrep" },
     () =>
-      pypiTool(room, "semgrep")
+      pypiTool(context.source, "semgrep")
         .withEnvVariable("SEMGREP_SEND_METRICS", "off")
         .withEnvVariable("SEMGREP_ENABLE_VERSION_CHECK", "0")
         .withDirectory("/rules", rules)
@@ -396,20 +426,20 @@ function sast(room: Room): Gate {
     (_, output) => {
       const [, rules, files] = /Ran (\d+) rules? on (\d+) files?/.exec(output) ?? []
       if (rules === undefined || files === undefined)
-        throw new Error(`Semgrep does not say what it looked at:\n${output}`)
+        throw new Error(`Semgrep reports no number of rules and files:\n${output}`)
       return [`${count(Number(rules), "rule")} on ${count(Number(files), "file")}`]
     },
   )
 }
 
-function bandit(room: Room): Gate {
+function bandit(context: SecurityContext): Gate {
   return sarifGate(
-    room,
-    { name: "security:bandit", on: "Python, Bandit" },
+    context,
+    { name: "security:bandit", subject: "Python, Bandit" },
     () =>
-      pypiTool(room, "bandit")
-        .withFile("/tool/bandit.yaml", room.source.file("dagger/config/bandit/bandit.yaml"))
-        .withDirectory("/src", room.source.filter({ include: ["**/*.py"] })),
+      pypiTool(context.source, "bandit")
+        .withFile("/tool/bandit.yaml", context.source.file("dagger/config/bandit/bandit.yaml"))
+        .withDirectory("/src", context.source.filter({ include: ["**/*.py"] })),
     `bandit --recursive --quiet --exit-zero --configfile /tool/bandit.yaml --format sarif --output ${reportsFolder}/bandit.sarif .`,
     "bandit.sarif",
     (text) => {
@@ -419,57 +449,57 @@ function bandit(room: Room): Gate {
   )
 }
 
-/** Bandit counts what it looked at in a corner of its log. */
+/** Bandit writes its counts to the properties of its log. */
 function banditTotals(text: string): { loc: number; nosec: number } {
   const { runs } = JSON.parse(text) as {
     runs: { properties?: { metrics?: { _totals?: { loc: number; nosec: number } } } }[]
   }
   const totals = runs[0]?.properties?.metrics?._totals
-  if (!totals) throw new Error("Bandit does not say what it looked at")
+  if (!totals) throw new Error("Bandit reports no number of lines")
   return totals
 }
 
-/** The image of a service: known vulnerabilities in all that is installed, and secrets in its layers. */
-function imageScan(room: Room, platform: Platform, service: string): Gate {
+/** Scans the image of a service for known vulnerabilities and for secrets in its layers. */
+function imageScan(context: SecurityContext, platform: Platform, service: string): Gate {
   const name = `${service}:scan`
   const container = () =>
     scanner().withMountedFile("/image.tar", platform.image(platform.service(service)).asTarball())
   return {
     name,
-    on: "the image, Trivy",
+    subject: "the image, Trivy",
     needs: [`${service}:image`],
     prepare: () => container().sync(),
-    look: async () => {
+    execute: async () => {
       const command = (scanners: string) => `image --input /image.tar --scanners ${scanners} ${offline}`
-      const database = await room.database()
+      const database = await context.database()
       const examined = await trivyScan(
-        room,
+        context,
         name,
         "missing" in database ? container() : withDatabase(container(), database.folder),
         command("missing" in database ? "secret" : "vuln,secret"),
-        // A secret is critical to us: it blocks whatever is said of vulnerabilities.
+        // Secrets are critical and always block, whatever the configuration says about vulnerabilities.
         ({ vulnerabilities: { block } }) => ({ block: [...new Set<Severity>(["critical", ...block])] }),
-        (results) => ("missing" in database ? [] : [packagesOfImage(results), made(database.made)]),
+        (results) => ("missing" in database ? [] : [packagesOfImage(results), databaseFrom(database.made)]),
       )
-      if ("missing" in database) await needed(room, "; secrets in its layers: none")
+      if ("missing" in database) await requireDatabase(context, "; secrets in its layers: none")
       return examined
     },
   }
 }
 
-/** Snyk's own look at the lock files, where there is a token for it. */
-function snyk(room: Room, token: Secret | undefined): Gate {
+/** Snyk checks the lock files when there is a token. */
+function snyk(context: SecurityContext, token: Secret | undefined): Gate {
   const name = "security:snyk"
-  const locks = room.source.filter({
+  const locks = context.source.filter({
     include: ["**/requirements.txt", "**/package-lock.json", "**/package.json"],
   })
   return {
     name,
-    on: "lock files, Snyk",
+    subject: "lock files, Snyk",
     prepare: () => Promise.resolve(),
-    look: async () => {
-      if (!token) throw new Skip("no token SNYK_TOKEN was given")
-      const { block } = (await room.configuration()).vulnerabilities
+    execute: async () => {
+      if (!token) throw new GateSkip("no token SNYK_TOKEN was given")
+      const { block } = (await context.configuration()).vulnerabilities
       const container = dag
         .container()
         .from(images.node)
@@ -479,21 +509,21 @@ function snyk(room: Room, token: Secret | undefined): Gate {
         .withDirectory(".", locks)
         .withSecretVariable("SNYK_TOKEN", token)
         .withEnvVariable("SNYK_DISABLE_ANALYTICS", "1")
-        // What Snyk knows changes by the hour.
-        .withEnvVariable("ASKED", room.now.toISOString())
-      return snykLook(container, block, ignoresOf((await room.configuration()).ignores, name, room.now))
+        // Snyk's database changes by the hour, so a result is never remembered.
+        .withEnvVariable("REQUESTED_AT", context.now.toISOString())
+      return snykScan(container, block, ignoresOf((await context.configuration()).ignores, name, context.now))
     },
   }
 }
 
-async function snykLook(container: Container, block: Severity[], ignores: Ignores): Promise<Look> {
+async function snykScan(container: Container, block: Severity[], ignores: Ignores): Promise<GatePass> {
   const log = `${reportsFolder}/snyk.sarif`
   return scan(
     {
       container,
-      // Exit code 1 says that there are findings; those are read from the log.
-      script: `code=0; snyk test --all-projects --dev --sarif-file-output=${log} >/gate/said 2>&1 || code=$?
-if [ $code -gt 1 ] || [ ! -s ${log} ]; then cat /gate/said >&2; exit 2; fi`,
+      // Exit code 1 means findings, which are read from the log. Without --fail-fast, Snyk skips a project that it cannot read and still succeeds.
+      script: `code=0; snyk test --all-projects --fail-fast --dev --sarif-file-output=${log} >/gate/log 2>&1 || code=$?
+if [ $code -gt 1 ] || [ ! -s ${log} ]; then cat /gate/log >&2; exit 2; fi`,
       read: async (ran) => {
         const { text, examined } = readSarif("security:snyk", await ran.file(log).contents(), ignores.active)
         return { examined: { ...examined, looked: [] }, logs: { "snyk.sarif": text } }

@@ -1,6 +1,7 @@
-import { type Finding, severities, type Severity } from "./findings.js"
+import { type Finding } from "./failures.js"
+import { severities, type Severity } from "./severity.js"
 import type { Alert } from "./sarif.js"
-import { clip, count, oneLine } from "../../lib/text.js"
+import { clip, count, isolated, oneLine } from "../../lib/text.js"
 
 /** GitHub shows this many of each kind a step, and drops the rest without a word. */
 const most = 10
@@ -58,7 +59,7 @@ function annotation(kind: "error" | "warning", { file, line, title, message, aga
     file === undefined ? {} : { file, ...(line !== undefined && line > 0 && { line: String(line) }) }
   return command(
     kind,
-    { ...where, title: oneLine(title, 200) },
+    { ...where, title: isolated(oneLine(title, 200)) },
     `${clip(message, 2000)}\nRun again: ${again}`,
   )
 }

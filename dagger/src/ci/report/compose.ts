@@ -1,9 +1,9 @@
-import { allFindings, digest } from "./digest.js"
+import { allFindings, readReport } from "./report.js"
 import { annotations } from "./annotations.js"
 import { toLcov } from "./coverage.js"
-import type { Run } from "./evidence.js"
+import type { Run } from "./artifacts.js"
 import { reportFiles } from "./files.js"
-import { type Again, checkAgain } from "./findings.js"
+import { type Again, checkAgain } from "./failures.js"
 import { page } from "./page.js"
 import { summaryMarkdown, toSummary } from "./summary.js"
 import { plain } from "../../lib/text.js"
@@ -14,17 +14,17 @@ import { plain } from "../../lib/text.js"
  * @param again how a gate, or just one test of it, is run again
  */
 export function composeReport(run: Run, again: Again = checkAgain): Record<string, string> {
-  const told = digest(run, again)
+  const report = readReport(run, again)
   const files: Record<string, string> = {
-    [reportFiles.summary]: summaryMarkdown(told),
-    [reportFiles.json]: `${JSON.stringify(toSummary(told), null, 2)}\n`,
-    [reportFiles.page]: page(told),
-    [reportFiles.annotations]: annotations(allFindings(told))
+    [reportFiles.summary]: summaryMarkdown(report),
+    [reportFiles.json]: `${JSON.stringify(toSummary(report), null, 2)}\n`,
+    [reportFiles.page]: page(report),
+    [reportFiles.annotations]: annotations(allFindings(report))
       .map((line) => `${line}\n`)
       .join(""),
   }
-  told.gates.forEach(({ verdict: { gate, output }, tests, coverage }, at) => {
-    const { junit, coverage: cobertura } = run.gates[at]?.evidence ?? {}
+  report.gates.forEach(({ verdict: { gate, output }, tests, coverage }, at) => {
+    const { junit, coverage: cobertura } = run.gates[at]?.artifacts ?? {}
     if (junit !== undefined)
       files[tests ? reportFiles.junit(gate) : reportFiles.unreadable(gate, "junit")] = junit
     if (cobertura !== undefined) {
@@ -33,7 +33,7 @@ export function composeReport(run: Run, again: Again = checkAgain): Record<strin
     if (coverage) files[reportFiles.lcov(gate)] = toLcov(coverage)
     if (output !== "") files[reportFiles.log(gate)] = `${plain(output).trimEnd()}\n`
   })
-  told.sarif.files.forEach((text, at) => {
+  report.sarif.files.forEach((text, at) => {
     files[reportFiles.sarif(at + 1)] = text
   })
   return files

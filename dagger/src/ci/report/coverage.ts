@@ -1,7 +1,7 @@
-import type { Thresholds } from "./evidence.js"
+import type { Thresholds } from "./artifacts.js"
 import { inRepository } from "./paths.js"
 import { count, percent } from "../../lib/text.js"
-import { children, type Element, number, parseXml, UnreadableReport } from "../../lib/xml.js"
+import { children, type Element, parseXml, UnreadableReport } from "../../lib/xml.js"
 
 /** How much of something tests reached. */
 export interface Share {
@@ -26,6 +26,8 @@ export interface FileCoverage {
   missed: [number, number][]
   /** Lines that were reached, but not all ways on from them. */
   partial: number[]
+  /** Percent of its branches, where its tool says that some are missed that stand on none of its lines. */
+  branchRate?: number
   measured: LineCoverage[]
 }
 
@@ -44,10 +46,14 @@ export function parseCoverage(xml: string, folder = ""): Coverage {
   const root = parseXml(xml)
   if (root.name !== "coverage")
     throw new UnreadableReport(`is no Cobertura report: its root is <${root.name}>`)
+  if (children(root, "project").length > 0)
+    throw new UnreadableReport("is no Cobertura report, but one of Clover: it has a <project>")
   const sources = children(root, "sources").flatMap((list) => children(list, "source"))
   // Of several sources, nothing says which one a file is below.
   const source = sources.length === 1 ? (sources[0]?.text.trim() ?? "") : ""
-  const files = classes(root).map((element) => file(element, source, folder))
+  // coverage.py writes a branch rate of 0 for every file where it was not asked for branches.
+  const withBranches = Number(root.attributes["branches-valid"] ?? 0) > 0
+  const files = classes(root).map((element) => file(element, source, folder, withBranches))
   return { totals: totals(root, files), files: [...files].sort((a, b) => (a.file < b.file ? -1 : 1)) }
 }
 
@@ -71,10 +77,12 @@ export function shortfall(coverage: Coverage, thresholds: Thresholds): string | 
   const worst = coverage.files
     .map((file) => ({
       ...file,
-      gaps: short.reduce((sum, kind) => sum + file[kind].valid - file[kind].covered, 0),
+      gaps:
+        short.reduce((sum, kind) => sum + file[kind].valid - file[kind].covered, 0) +
+        // How many branches those are, nobody says.
+        (short.includes("branches") && file.branchRate !== undefined ? 1 : 0),
     }))
     .filter(({ gaps }) => gaps > 0)
-
     .sort((a, b) => b.gaps - a.gaps)
   const shown = worst.slice(0, 10).map((file) => `  ${file.file}: ${gaps(file)}`)
   const rest = worst.length - shown.length
@@ -92,7 +100,7 @@ export function isShort({ covered, valid }: Share, threshold: number): boolean {
 }
 
 /** What was missed in a file, as "lines 3-5, 9; ways on from line 2". */
-export function gaps({ missed, partial }: FileCoverage, most = 12): string {
+export function gaps({ missed, partial, branchRate }: FileCoverage, most = 12): string {
   const some = (items: string[]) =>
     items.length > most
       ? `${items.slice(0, most).join(", ")} and ${items.length - most} more`
@@ -102,6 +110,7 @@ export function gaps({ missed, partial }: FileCoverage, most = 12): string {
     ranges.length > 0 &&
       `line${missed.length === 1 && ranges[0]?.includes("-") === false ? "" : "s"} ${some(ranges)}`,
     partial.length > 0 && `ways on from line${partial.length === 1 ? "" : "s"} ${some(partial.map(String))}`,
+    branchRate !== undefined && `${percent(branchRate)} of branches, some on no line with a statement`,
   ]
   return parts.filter((part) => part !== false).join("; ")
 }
@@ -134,7 +143,7 @@ function classes(element: Element): Element[] {
   return element.children.flatMap((child) => (child.name === "class" ? [child] : classes(child)))
 }
 
-function file(element: Element, source: string, folder: string): FileCoverage {
+function file(element: Element, source: string, folder: string, withBranches: boolean): FileCoverage {
   const name = element.attributes.filename ?? element.attributes.name ?? "(a file without a name)"
   const path = source !== "" && !name.startsWith("/") ? `${source}/${name}` : name
   // Lines of methods are those of the class once more.
@@ -143,10 +152,15 @@ function file(element: Element, source: string, folder: string): FileCoverage {
     .map(lineCoverage)
   const ways = measured.map(({ branches }) => branches ?? { covered: 0, valid: 0 })
   const sum = (kind: "covered" | "valid") => ways.reduce((total, way) => total + way[kind], 0)
+  const branches = share(sum("covered"), sum("valid"))
+  const rate = 100 * Number(element.attributes["branch-rate"] ?? Number.NaN)
+  // Tools round their rates.
+  const unplaced = withBranches && rate >= 0 && rate < branches.percent - 0.1
   return {
     file: inRepository(path, folder) ?? inRepository(name, folder) ?? name,
     lines: share(measured.filter(({ hits }) => hits > 0).length, measured.length),
-    branches: share(sum("covered"), sum("valid")),
+    branches,
+    ...(unplaced && { branchRate: rate }),
     missed: ranges(measured),
     partial: measured
       .filter(({ hits, branches }) => hits > 0 && branches !== undefined && branches.covered < branches.valid)
@@ -157,10 +171,11 @@ function file(element: Element, source: string, folder: string): FileCoverage {
 
 function lineCoverage({ attributes }: Element): LineCoverage {
   const [, covered, valid] = /\((\d+)\/(\d+)\)/.exec(attributes["condition-coverage"] ?? "") ?? []
+  const line = whole(attributes.number, "a line's number")
   return {
-    line: number(attributes.number),
-    hits: number(attributes.hits),
-    ...(covered !== undefined && { branches: { covered: Number(covered), valid: Number(valid) } }),
+    line,
+    hits: whole(attributes.hits, `the hits of line ${line}`),
+    ...(covered !== undefined && { branches: part(whole(covered, "covered"), whole(valid, "valid")) }),
   }
 }
 
@@ -180,7 +195,9 @@ function ranges(measured: LineCoverage[]): [number, number][] {
 function totals({ attributes }: Element, files: FileCoverage[]): Coverage["totals"] {
   const total = (kind: "lines" | "branches") => {
     const valid = attributes[`${kind}-valid`]
-    if (valid !== undefined) return share(number(attributes[`${kind}-covered`]), number(valid))
+    if (valid !== undefined) {
+      return share(whole(attributes[`${kind}-covered`], `${kind}-covered`), whole(valid, `${kind}-valid`))
+    }
     const sum = (what: "covered" | "valid") => files.reduce((all, file) => all + file[kind][what], 0)
     return share(sum("covered"), sum("valid"))
   }
@@ -188,5 +205,19 @@ function totals({ attributes }: Element, files: FileCoverage[]): Coverage["total
 }
 
 function share(covered: number, valid: number): Share {
-  return { covered, valid, percent: valid === 0 ? 100 : (covered / valid) * 100 }
+  return { ...part(covered, valid), percent: valid === 0 ? 100 : (covered / valid) * 100 }
+}
+
+function part(covered: number, valid: number): { covered: number; valid: number } {
+  if (covered > valid) throw new UnreadableReport(`cannot be right: it has ${covered} covered of ${valid}`)
+  return { covered, valid }
+}
+
+/** A count that coverage is decided by: nonsense must not pass for nothing to cover. */
+function whole(text: string | undefined, what: string): number {
+  const value = text === undefined || text.trim() === "" ? Number.NaN : Number(text)
+  if (Number.isSafeInteger(value) && value >= 0) return value
+  throw new UnreadableReport(
+    `cannot be right: ${what} is ${text === undefined ? "missing" : JSON.stringify(text)}`,
+  )
 }

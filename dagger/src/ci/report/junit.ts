@@ -1,4 +1,4 @@
-import { inRepository } from "./paths.js"
+import { inRepository, isLine } from "./paths.js"
 import { oneLine, plain } from "../../lib/text.js"
 import { children, type Element, number, parseXml, UnreadableReport } from "../../lib/xml.js"
 
@@ -64,6 +64,7 @@ export function parseJunit(xml: string, folder = ""): TestReport {
       test: testCase(node, suite, folder, browser, project),
     }))
   })
+  if (browser) placeInFolder(found.map(({ node, test }) => ({ spec: node.attributes.classname ?? "", test })))
   const withChild = (name: string) => found.filter(({ node }) => children(node, name).length > 0).length
   const cases = merged(found.map(({ test }) => test))
   const ended = (outcome: TestOutcome) => cases.filter((test) => test.outcome === outcome).length
@@ -112,8 +113,8 @@ function testCase(
   const attachments = attached(node)
   const outcome = failures.length > 0 ? "failed" : skip ? "skipped" : "passed"
   const label = project === "" || written.startsWith(`[${project}]`) ? written : `[${project}] ${written}`
-  const own = node.attributes.file ?? fileOf(classname, written)
-  const place = locate(detail, own, folder) ?? stated(node, folder) ?? module(own, folder)
+  const own = node.attributes.file ?? fileOf(classname, written, detail)
+  const place = placeOf(node, detail, own, folder, browser)
   return {
     suite: oneLine(classname === "" ? (suite.attributes.name ?? "") : classname),
     name: oneLine(label === "" ? "(a test without a name)" : label, 500),
@@ -124,7 +125,7 @@ function testCase(
     flaky: outcome === "passed" && (retried(node) || failedOnce(node, attachments)),
     message: oneLine(message, 500),
     detail,
-    select: browser ? browserSelect(classname, written, detail) : select(classname, written, own),
+    select: browser ? browserSelect(classname, written, detail, project) : select(classname, written, own),
     attachments,
   }
 }
@@ -149,79 +150,130 @@ function attached(node: Element): string[] {
   const tries = [node, ...node.children.filter(({ name }) => /^(flaky|rerun)/.test(name))]
   const printed = tries.flatMap((element) => children(element, "system-out")).map(({ text }) => text)
   return printed.flatMap((text) =>
-    [...text.matchAll(/\[\[ATTACHMENT\|(.+?)\]\]/g)].map(([, path = ""]) => path),
+    [...text.matchAll(/\[\[ATTACHMENT\|(.{1,1000}?)\]\]/g)].map(([, path = ""]) => path),
   )
 }
 
 const script = /\.[cm]?[jt]sx?$/
 
 /** The file of a test: JavaScript's tools name it as the class, pytest names the module. */
-function fileOf(classname: string, name: string): string | undefined {
+function fileOf(classname: string, name: string, detail: string): string | undefined {
   if (script.test(classname)) return classname
-  // A module that could not be collected is a test without a class.
-  const steps = (classname === "" ? name : classname).split(".")
+  // pytest writes a module that it could not collect as a test without a class.
+  const dotted = classname === "" ? name : classname
+  // A folder may have dots in its name, so a path in the traceback says more than the dots of the class.
+  const traced = frames(detail).find(({ path }) => path.endsWith(".py") && isModule(path, dotted))
+  if (traced) return traced.path
+  const steps = dotted.split(".")
   const classes = steps.findIndex((step, at) => at > 0 && /^[A-Z]/.test(step))
   const modules = classes < 0 ? steps : steps.slice(0, classes)
-  return modules.every((step) => /^\w+$/.test(step)) && /^(test_.*|.*_test)$/.test(modules.at(-1) ?? "")
+  return modules.every((step) => /^[^\W\d]\w*$/u.test(step)) &&
+    /^(test_.*|.*_test)$/.test(modules.at(-1) ?? "")
     ? `${modules.join("/")}.py`
     : undefined
 }
 
-type Place = Pick<TestCase, "file" | "line">
+/** The name of a Python file's module, as pytest writes it. */
+const moduleOf = (path: string) => path.replace(/\.py$/, "").replaceAll("/", ".")
+
+function isModule(path: string, dotted: string): boolean {
+  return `${dotted}.`.startsWith(`${moduleOf(path)}.`)
+}
+
+/** A place that a failure's text names. */
+interface Frame {
+  /** As the tool wrote it; before it may stand the name of a function. */
+  path: string
+  line: number
+}
+
+/** Longer lines are data, and not places. */
+const longestLine = 1000
 
 /** `❯ points src/points.ts:2:27`, `at /services/web/e2e/race.spec.ts:4:136`, `tests/test_elo.py:13: AssertionError`. */
-const places = [
-  /^\s*❯ (?:.* )?(\S+?):(\d+):\d+$/gm,
-  /^\s+at (?:.*\()?(\S+?):(\d+):\d+\)?$/gm,
-  /^(\S[^:\n]*?):(\d+): /gm,
-]
-
-/** Where it failed: in its own file rather than in what it calls, and never in a library. */
-function locate(detail: string, own: string | undefined, folder: string): Place | undefined {
-  const found = places.flatMap((pattern) =>
-    [...detail.matchAll(pattern)].flatMap(([, path = "", line]) => {
-      const file = inRepository(path, folder)
-      return file === undefined
-        ? []
-        : [{ file, line: Number(line), own: own !== undefined && isSame(path, own) }]
-    }),
-  )
-  const best = found.find((place) => place.own) ?? found[0]
-  return best && { file: best.file, line: best.line }
+function frames(detail: string): Frame[] {
+  return detail.split("\n").flatMap((text) => {
+    if (text.length > longestLine) return []
+    const script = /:(\d+):\d+\)?$/.exec(text)
+    const begin = /^\s*(?:❯|at) /.exec(text)
+    if (script && begin) return [{ path: text.slice(begin[0].length, script.index), line: Number(script[1]) }]
+    const python = /^(\S[^:]*\.py):(\d+): /.exec(text)
+    return python ? [{ path: python[1] ?? "", line: Number(python[2]) }] : []
+  })
 }
 
-/** Playwright names a file below its own folder of tests. */
+/**
+ * Where a test failed: the line in its own file, and that file without a line where no line is known.
+ *
+ * Other paths in the text are what the test called, or words: nobody knows whether they exist.
+ */
+function placeOf(
+  { attributes }: Element,
+  detail: string,
+  own: string | undefined,
+  folder: string,
+  browser: boolean,
+): Pick<TestCase, "file" | "line"> {
+  if (own === undefined) return {}
+  const frame = frames(detail).find(({ path }) => isSame(path, own))
+  // A browser test's own file is below a folder that only its stack names.
+  const written = frame && browser ? frame.path.replace(/^.*? \(/, "") : own
+  const file = browser && !frame ? undefined : inRepository(written, folder)
+  if (file === undefined) return {}
+  // pytest counts the lines of its attributes from 0.
+  const stated =
+    attributes.line === undefined ? undefined : Number(attributes.line) + (own.endsWith(".py") ? 1 : 0)
+  const line = [frame?.line, stated].find(isLine)
+  return { file, ...(line !== undefined && { line }) }
+}
+
+/** Before a path may stand a folder, or the name of a function. */
 function isSame(path: string, own: string): boolean {
-  return path === own || path.endsWith(`/${own}`)
+  return path === own || ["/", " ", "("].some((before) => path.endsWith(`${before}${own}`))
 }
 
-/** What older tools write as attributes. */
-function stated({ attributes }: Element, folder: string): Place | undefined {
-  const file = attributes.file === undefined ? undefined : inRepository(attributes.file, folder)
-  const line = number(attributes.line)
-  return file === undefined ? undefined : { file, ...(line > 0 && { line }) }
+/** Playwright names a file below its folder of tests. The stack of one test tells that folder for all others. */
+function placeInFolder(found: { spec: string; test: TestCase }[]): void {
+  const folders = found.flatMap(({ spec, test: { file } }) =>
+    spec !== "" && file?.endsWith(`/${spec}`) ? [file.slice(0, -spec.length)] : [],
+  )
+  const [folder, ...others] = new Set(folders)
+  if (folder === undefined || others.length > 0) return
+  for (const { spec, test } of found) {
+    if (test.file !== undefined || spec === "") continue
+    test.file = `${folder}${spec}`
+    const line = browserPlace(test.detail)?.line
+    if (line !== undefined) test.line = line
+  }
 }
 
-function module(own: string | undefined, folder: string): Place | undefined {
-  // A file without a folder is below one that Playwright alone knows.
-  const file = own?.includes("/") ? inRepository(own, folder) : undefined
-  return file === undefined ? undefined : { file }
+/** `[desktop] › auth/sign-in.spec.ts:2:1 › signs in` */
+function browserPlace(detail: string): { spec: string; line: number } | undefined {
+  for (const text of detail.split("\n")) {
+    const [, spec = "", line] = /^\s*\[[^\]]*\] › (\S.*?):(\d+):\d+ › /.exec(text.slice(0, longestLine)) ?? []
+    if (spec !== "" && isLine(Number(line))) return { spec, line: Number(line) }
+  }
+  return undefined
 }
 
-/** Playwright takes where a test stands, or what it is called. */
-function browserSelect(file: string, name: string, detail: string): string[] {
-  const place = /^\s*\[[^\]]*\] › (\S+?:\d+):\d+ › /m.exec(detail)?.[1]
-  return place === undefined ? [file, "-g", pattern(name.replaceAll(" › ", " "))] : [place]
+/** Playwright takes where a test stands, or its name. What is special in a pattern is escaped, but for the dot, which does no harm. */
+function browserSelect(file: string, name: string, detail: string, project: string): string[] {
+  const place = browserPlace(detail)
+  const only = project === "" ? [] : [`--project=${project}`]
+  const path = (text: string) => text.replace(/[*+?^${}()|[\]\\]/g, "\\$&")
+  if (place) return [`${path(place.spec)}:${place.line}`, ...only]
+  return [path(file), "-g", pattern(name.replaceAll(" › ", " ")), ...only]
 }
 
 function select(classname: string, name: string, own: string | undefined): string[] {
   if (own === undefined) return []
   if (!own.endsWith(".py")) {
     if (name === own) return [own]
-    return [own, "-t", `^${pattern(name.replaceAll(" > ", " "))}$`]
+    // Vitest matches against the names of suites and test with " > " between them, since version 5.
+    return [own, "-t", `^${pattern(name).replaceAll("\n", "\\s")}$`]
   }
-  const steps = classname.split(".").slice(own.split("/").length)
-  return [classname === "" ? own : [own, ...steps, name].join("::")]
+  const classes = isModule(own, classname) ? classname.slice(moduleOf(own).length + 1).split(".") : []
+  return [classname === "" ? own : [own, ...classes.filter(Boolean), name].join("::")]
 }
 
 function pattern(text: string): string {

@@ -1,10 +1,10 @@
-import type { Digest } from "./digest.js"
+import type { Report } from "./report.js"
 import { reportFiles } from "./files.js"
 import { coverage } from "./page/coverage.js"
 import { failures } from "./page/failures.js"
 import { gateTable } from "./page/gates.js"
 import { html, Html } from "./page/html.js"
-import { masthead } from "./page/masthead.js"
+import { pageHeader } from "./page/header.js"
 import { scans } from "./page/scans.js"
 import { style } from "./page/style.js"
 import { tests } from "./page/tests.js"
@@ -12,20 +12,20 @@ import { timeline } from "./page/timeline.js"
 import { oneLine } from "../../lib/text.js"
 
 /** The report as one page: no other file is needed but the pictures, and nothing is fetched. */
-export function page(digest: Digest): string {
+export function page(report: Report): string {
   const sections = [
-    section("failures", "What did not pass", failures(digest)),
-    section("problems", "Evidence that cannot be read", problems(digest)),
-    section("gates", "Gates", gateTable(digest)),
+    section("failures", "What did not pass", failures(report)),
+    section("problems", "Reports that cannot be read", problems(report)),
+    section("gates", "Gates", gateTable(report)),
     section(
       "timeline",
-      digest.gates.some(({ after }) => after !== undefined) ? "Timeline" : "Durations",
-      timeline(digest),
+      report.gates.some(({ after }) => after !== undefined) ? "Timeline" : "Durations",
+      timeline(report),
     ),
-    section("tests", "Tests", tests(digest)),
-    section("coverage", "Coverage", coverage(digest)),
-    section("findings", "Findings of scanners", scans(digest)),
-    section("files", "Files", files(digest)),
+    section("tests", "Tests", tests(report)),
+    section("coverage", "Coverage", coverage(report)),
+    section("findings", "Findings of scanners", scans(report)),
+    section("files", "Files", files(report)),
   ].filter((part) => part !== undefined)
   return html`<!doctype html>
     <html lang="en">
@@ -37,13 +37,13 @@ export function page(digest: Digest): string {
           http-equiv="Content-Security-Policy"
           content="default-src 'none'; style-src 'unsafe-inline'; img-src 'self' file:"
         />
-        <title>${digest.outcome}: Pitwall report</title>
+        <title>${report.outcome}: Pitwall report</title>
         <style>
           ${new Html(style)}
         </style>
       </head>
       <body>
-        ${masthead(digest)}
+        ${pageHeader(report)}
         <nav aria-label="Sections">
           <ul>
             ${sections.map(({ id, title }) => html`<li><a href="#${id}">${title}</a></li>`)}
@@ -69,7 +69,7 @@ function section(id: string, title: string, content: Html | undefined) {
   return content && { id, title, content }
 }
 
-function problems({ problems }: Digest): Html | undefined {
+function problems({ problems }: Report): Html | undefined {
   if (problems.length === 0) return undefined
   return html`<ul class="problems">
       ${problems.map(({ gate, file, message }) => html`<li><strong>${gate}</strong>: its ${file} ${oneLine(message, 400)}</li>`)}
@@ -77,7 +77,7 @@ function problems({ problems }: Digest): Html | undefined {
     <p>The rest of this report is complete without it; the files are kept under <code>unreadable/</code>.</p>`
 }
 
-function files({ gates, sarif, problems }: Digest): Html {
+function files({ gates, sarif, problems }: Report): Html {
   const row = (name: string, path: string) =>
     html`<li><a href="${path}">${path}</a> <span>${name}</span></li>`
   return html`<ul class="files">

@@ -49,3 +49,8 @@ export function link(...steps: string[]): string {
     .map((step) => encodeURIComponent(step.replace(/\p{Cs}/gu, "\ufffd")))
     .join("/")
 }
+
+/** Lines and columns begin at 1. */
+export function isLine(value: unknown): value is number {
+  return typeof value === "number" && Number.isSafeInteger(value) && value >= 1
+}

@@ -1,10 +1,39 @@
-import { z } from "zod"
-import { type Severity, severities } from "./findings.js"
-import { inRepository } from "./paths.js"
-import { count, oneLine, plain } from "../../lib/text.js"
+import {
+  bySeverity,
+  encoded,
+  isFinding,
+  isSuppressed,
+  levelOf,
+  messageOf,
+  placeOf,
+  readLog,
+  ruleFinder,
+  ruleIdOf,
+  rulesOf,
+  type SarifLocation,
+  type SarifResult,
+  type SarifRule,
+  type SarifRun,
+  scoreOf,
+  severityOf,
+  toolOf,
+  fileOf,
+  whyIncomplete,
+} from "./sarif-log.js"
+import { isLine } from "./paths.js"
+import { type Severity, severities } from "./severity.js"
+import { clip, count, oneLine } from "../../lib/text.js"
 
-/** GitHub's limits for code scanning: a file above them is refused, results above `shownResults` are left out there. */
-export const githubLimits = { runs: 20, results: 25_000, shownResults: 5_000, bytes: 10_000_000 }
+/** GitHub's limits for one upload: it refuses one above them, and shows the first `shownResults` of a run. Bytes are those before compression. */
+export const githubLimits = {
+  runs: 20,
+  results: 25_000,
+  shownResults: 5_000,
+  rules: 25_000,
+  locations: 1_000,
+  tags: 20,
+  bytes: 10_000_000,
+}
 
 /** A SARIF log as a tool wrote it. */
 export interface Log {
@@ -19,161 +48,190 @@ export interface Alert {
   tool: string
   rule: string
   severity: Severity
+  /** A path in the repository, not a URI. */
   file?: string
   line?: number
   message: string
 }
 
-/** What one tool came to. */
+/** The result of one tool. */
 export interface Scan {
   gate: string
   tool: string
-  /** Under what GitHub keeps its alerts apart from those of others. */
+  /** GitHub keeps the alerts of one category apart from those of others. */
   category: string
-  /** Why its result says nothing: it did not finish, or its log cannot be read. */
+  /** Why its result cannot be relied on: the tool did not finish, or its log cannot be read. */
   failure?: string
   counts: Record<Severity, number>
   /** Accepted in its own configuration, with a reason. */
   suppressed: number
-  /** Left out of the files for GitHub's limits. */
+  /** Left out of the upload, for GitHub's limits. */
   dropped: number
+  /** What else was changed for GitHub, a sentence each. */
+  changes: string[]
   /** The worst first. */
   alerts: Alert[]
 }
 
 export interface Merged {
-  /** SARIF logs, each within the limits. */
+  /** SARIF logs that are one upload together: one log, or none where no tool ran. */
   files: string[]
   scans: Scan[]
 }
 
-const text = z.looseObject({ text: z.string().optional() })
-const place = z.looseObject({ uri: z.string().optional(), uriBaseId: z.string().optional() })
-const rule = z.looseObject({
-  id: z.string(),
-  shortDescription: text.optional(),
-  defaultConfiguration: z.looseObject({ level: z.string().optional() }).optional(),
-  properties: z.looseObject({ "security-severity": z.union([z.string(), z.number()]).optional() }).optional(),
-})
-const component = z.looseObject({ name: z.string(), rules: z.array(rule).nullish() })
-const result = z.looseObject({
-  ruleId: z.string().optional(),
-  ruleIndex: z.number().optional(),
-  rule: z.looseObject({ id: z.string().optional(), index: z.number().optional() }).optional(),
-  level: z.string().optional(),
-  kind: z.string().optional(),
-  message: text,
-  locations: z
-    .array(
-      z.looseObject({
-        physicalLocation: z
-          .looseObject({
-            artifactLocation: place.optional(),
-            region: z.looseObject({ startLine: z.number().optional() }).optional(),
-          })
-          .optional(),
-      }),
-    )
-    .nullish(),
-  suppressions: z.array(z.looseObject({ status: z.string().optional() })).nullish(),
-})
-const invocation = z.looseObject({
-  executionSuccessful: z.boolean().optional(),
-  toolExecutionNotifications: z
-    .array(z.looseObject({ level: z.string().optional(), message: text.optional() }))
-    .nullish(),
-})
-const run = z.looseObject({
-  tool: z.looseObject({ driver: component, extensions: z.array(component).nullish() }),
-  results: z.array(result).nullish(),
-  invocations: z.array(invocation).nullish(),
-  originalUriBaseIds: z.record(z.string(), place).optional(),
-})
-const log = z.looseObject({ runs: z.array(run) })
-
-type Run = z.output<typeof run>
-type Result = z.output<typeof result>
-type Rule = z.output<typeof rule>
-
 /**
- * Puts the logs of all tools into as few files as GitHub's limits allow.
+ * Puts the logs of all tools into one log that GitHub accepts.
  *
- * Results are sorted, the most severe first; where some must be dropped, it is the least severe, and a notification in the run says how many.
+ * A folder of logs is one upload, so the limits hold for all tools together. Runs of one tool become one run where there are too many;
+ * where results must be dropped, it is the least severe. A notification in the run says what was changed.
  * A tool that failed, and a log that cannot be read, stay as a run that was not successful.
  */
 export function mergeSarif(logs: Log[], limits = githubLimits): Merged {
-  const categories = new Set<string>()
-  const merged = logs.flatMap((log) => runsOf(log).map((run) => prepare(log, run, categories, limits)))
+  const parts = logs.flatMap((log) => runsOf(log).map((run) => partOf(log, run)))
+  const groups = grouped(parts, limits.runs)
+  fit(groups, limits)
   return {
-    files: pack(
-      merged.map(({ text }) => text),
-      limits,
-    ),
-    scans: merged.map(({ scan }) => scan),
+    files: groups.length === 0 ? [] : [wrap(groups.map((group) => writeRun(group, limits)))],
+    scans: groups
+      .flatMap((group) => group.parts.map((part) => ({ part, category: group.category })))
+      .sort((a, b) => parts.indexOf(a.part) - parts.indexOf(b.part))
+      .map(({ part, category }) => scanOf(part, category)),
   }
 }
 
-function runsOf({ gate, text }: Log): Run[] {
-  let parsed: unknown
+/** A result as it is uploaded. */
+interface Ranked {
+  result: SarifResult
+  rule: SarifRule | undefined
+  severity: Severity
+  /** As JSON; empty where it is left out. */
+  written: string
+}
+
+/** A tool's run in the making. */
+interface Part {
+  gate: string
+  tool: string
+  run: SarifRun
+  folder: string | undefined
+  failure: string | undefined
+  ranked: Ranked[]
+  dropped: number
+  changes: Changes
+  /** Goes before the ids of its rules where several tools share a run. */
+  prefix: string
+}
+
+type Limits = typeof githubLimits
+
+/** How many results something had to be changed in, by what it is. */
+type Changes = Map<string, number>
+
+function runsOf({ gate, text }: Log): SarifRun[] {
   try {
-    parsed = JSON.parse(text.replace(/^\ufeff/, ""))
-  } catch {
-    const reason = text.trim() === "" ? "is empty" : "is cut off or no JSON"
-    return [unreadable(gate, `its SARIF log ${reason}`)]
-  }
-  const checked = log.safeParse(parsed)
-  if (checked.success && checked.data.runs.length > 0) return checked.data.runs
-  const issue = checked.error?.issues[0]
-  const where = issue === undefined ? "it has no run" : `${issue.path.join(".")}: ${issue.message}`
-  return [unreadable(gate, `its log is not SARIF: ${where}`)]
-}
-
-/** A tool that left nothing to read is not a tool that found nothing. */
-function unreadable(gate: string, reason: string): Run {
-  return {
-    tool: { driver: { name: gate.split(":").at(-1) ?? gate, rules: [] } },
-    results: [],
-    invocations: [
+    return readLog(text).runs
+  } catch (error) {
+    // A tool that left nothing to read is not a tool that found nothing.
+    const reason = error instanceof Error ? error.message : String(error)
+    const toolExecutionNotifications = [{ level: "error", message: { text: reason } }]
+    return [
       {
-        executionSuccessful: false,
-        toolExecutionNotifications: [{ level: "error", message: { text: reason } }],
+        tool: { driver: { name: gate.split(":").at(-1) ?? gate } },
+        results: [],
+        invocations: [{ executionSuccessful: false, toolExecutionNotifications }],
       },
-    ],
+    ]
   }
 }
 
-function prepare(log: Log, run: Run, categories: Set<string>, limits: typeof githubLimits) {
-  const { driver } = run.tool
-  const tool = oneLine(driver.name, 80)
-  const category = unique(`${log.gate}/${tool.replace(/[^\w.-]+/g, "-")}`, categories)
-  const findRule = rulesOf(run)
-  // A result of another kind than "fail" says that a rule was kept, or is not for this source.
-  const found = (run.results ?? []).filter(({ kind }) => kind === undefined || kind === "fail")
-  const ranked = found
-    .map((result) => ({ result, rule: findRule(result), severity: severity(result, findRule(result)) }))
-    .sort((a, b) => severities.indexOf(a.severity) - severities.indexOf(b.severity))
-  const { text, dropped } = fitted(
-    relative({ ...run, results: [] }, log.folder),
-    ranked.map(({ result }) => relative({ ...result }, log.folder, run)),
-    category,
-    limits,
-  )
+function partOf({ gate, folder }: Log, run: SarifRun): Part {
+  const findRule = ruleFinder(run)
+  const found = (run.results ?? []).filter(isFinding).map((result) => {
+    const rule = findRule(result)
+    return { result, rule, severity: severityOf(result, rule), written: "" }
+  })
+  const failure = whyIncomplete(run)
+  const changes: Changes = new Map()
+  for (const rule of rulesOf(run)) {
+    const written = rule.properties?.["security-severity"]
+    const score = scoreOf(rule)
+    if (written === undefined || Number(written) === score) continue
+    const how = score === undefined ? "is left out" : `is taken for ${score}`
+    note(
+      changes,
+      `of a rule: the severity ${oneLine(JSON.stringify(written), 20)} is no score from 0 to 10 and ${how}`,
+    )
+  }
+  return {
+    gate,
+    tool: toolOf(run),
+    run,
+    folder,
+    failure: failure === undefined ? undefined : oneLine(failure, 300),
+    ranked: bySeverity(found),
+    dropped: 0,
+    changes,
+    prefix: "",
+  }
+}
+
+function scanOf(part: Part, category: string): Scan {
+  const { gate, tool, failure, ranked, dropped, run, folder } = part
   const active = ranked.filter(({ result }) => !isSuppressed(result))
   const counts = Object.fromEntries(
     severities.map((severity) => [severity, active.filter((one) => one.severity === severity).length]),
   ) as Scan["counts"]
-  const failure = whyFailed(run)
-  const scan: Scan = {
-    gate: log.gate,
+  return {
+    gate,
     tool,
     category,
     ...(failure !== undefined && { failure }),
     counts,
     suppressed: ranked.length - active.length,
     dropped,
-    alerts: active.map(({ result, rule, severity }) => alert(tool, result, rule, severity, run, log.folder)),
+    changes: sentences(part.changes),
+    alerts: active.map(({ result, rule, severity }) => ({
+      tool,
+      rule: ruleIdOf(result, rule),
+      severity,
+      ...placeOf(result, run, folder),
+      message: messageOf(result, rule),
+    })),
   }
-  return { text, scan }
+}
+
+/** How much of a tool's rules an upload has room for. */
+type Detail = "all" | "used" | "short" | "none"
+
+/** Parts that become one run of the upload. */
+interface Group {
+  name: string
+  category: string
+  parts: Part[]
+  rules: Detail
+}
+
+function grouped(parts: Part[], most: number): Group[] {
+  const taken = new Set<string>()
+  const group = (name: string, owner: string, parts: Part[]): Group => ({
+    name,
+    category: unique(`${owner}/${name.replace(/[^\w.-]+/g, "-")}`, taken),
+    parts,
+    rules: "all",
+  })
+  if (parts.length <= most) return parts.map((part) => group(part.tool, part.gate, [part]))
+  const tools = [...new Set(parts.map(({ tool }) => tool))]
+  const own = tools.length <= most ? tools : tools.slice(0, most - 1)
+  const rest = parts.filter(({ tool }) => !own.includes(tool))
+  for (const part of rest) part.prefix = `${part.tool}/`
+  const groups = own.map((name) =>
+    group(
+      name,
+      "all",
+      parts.filter(({ tool }) => tool === name),
+    ),
+  )
+  return rest.length > 0 ? [...groups, group("Other scanners", "all", rest)] : groups
 }
 
 function unique(name: string, taken: Set<string>): string {
@@ -183,205 +241,255 @@ function unique(name: string, taken: Set<string>): string {
   return category
 }
 
-function rulesOf({ tool }: Run): (result: Result) => Rule | undefined {
-  const driver = tool.driver.rules ?? []
-  const all = [...driver, ...(tool.extensions ?? []).flatMap(({ rules }) => rules ?? [])]
-  const byId = new Map(all.map((rule) => [rule.id, rule]))
-  return ({ ruleId, ruleIndex, rule }) => {
-    const id = ruleId ?? rule?.id
-    const index = ruleIndex ?? rule?.index
-    // A result may name a part of a rule, as CA1000/1.
-    const named = id === undefined ? undefined : (byId.get(id) ?? byId.get(id.replace(/\/[^/]*$/, "")))
-    return named ?? (index === undefined ? undefined : driver[index])
+/** Decides which results an upload has room for, the most severe of all tools first. */
+function fit(groups: Group[], limits: Limits): void {
+  const parts = groups.flatMap((group) => group.parts)
+  for (const part of parts) for (const one of part.ranked) one.written = writeResult(one, part, limits)
+  const all = bySeverity(
+    groups.flatMap((group) =>
+      group.parts.flatMap((part) => part.ranked.map((one) => ({ severity: one.severity, one, part, group }))),
+    ),
+  )
+  const needed = all.reduce((sum, { one }) => sum + bytes(one.written) + 1, 0)
+  const room = (rules: Detail, results: number) => {
+    for (const group of groups) group.rules = rules
+    const around = bytes(wrap(groups.map((group) => writeRun(group, limits, false))))
+    return limits.bytes - around - noteBytes * parts.length - results
   }
-}
-
-function severity(result: Result, rule: Rule | undefined): Severity {
-  const score = Number(rule?.properties?.["security-severity"] ?? Number.NaN)
-  if (score >= 9) return "critical"
-  if (score >= 7) return "high"
-  if (score >= 4) return "medium"
-  if (score > 0) return "low"
-  const level = result.level ?? rule?.defaultConfiguration?.level ?? "warning"
-  return level === "error" ? "high" : level === "warning" ? "medium" : level === "note" ? "low" : "note"
-}
-
-function isSuppressed({ suppressions }: Result): boolean {
-  return (suppressions ?? []).some(({ status }) => status === undefined || status === "accepted")
-}
-
-function whyFailed({ invocations }: Run): string | undefined {
-  const failed = (invocations ?? []).filter(({ executionSuccessful }) => executionSuccessful === false)
-  if (failed.length === 0) return undefined
-  const told = failed.flatMap(({ toolExecutionNotifications }) => toolExecutionNotifications ?? [])
-  const worst = told.find(({ level }) => level === "error") ?? told[0]
-  return oneLine(worst?.message?.text ?? "it did not finish, and does not say why", 300)
-}
-
-function alert(
-  tool: string,
-  result: Result,
-  rule: Rule | undefined,
-  severity: Severity,
-  run: Run,
-  folder: string | undefined,
-): Alert {
-  const place = result.locations?.[0]?.physicalLocation
-  const uri = place?.artifactLocation?.uri
-  const file = uri === undefined ? undefined : path(uri, place?.artifactLocation?.uriBaseId, run, folder)
-  const line = place?.region?.startLine
-  const message = result.message.text ?? rule?.shortDescription?.text ?? ""
-  return {
-    tool,
-    rule: oneLine(result.ruleId ?? result.rule?.id ?? rule?.id ?? "", 120),
-    severity,
-    ...(file !== undefined && { file }),
-    ...(line !== undefined && { line }),
-    message: plain(message).trim(),
-  }
-}
-
-/** As GitHub wants it: relative to the repository's root. */
-function path(
-  uri: string,
-  base: string | undefined,
-  { originalUriBaseIds }: Run,
-  folder: string | undefined,
-): string {
-  if (/^(https?|git|oci|pkg):/.test(uri)) return uri
-  const root = base === undefined ? undefined : originalUriBaseIds?.[base]?.uri
-  // A base that is the root of a machine says nothing of the repository: Trivy has it for all that it scans.
-  const whole =
-    root !== undefined && root !== "file:///" && !/^(file:|\/)/.test(uri)
-      ? `${root.replace(/\/?$/, "/")}${uri}`
-      : uri
-  const decoded = decode(whole)
-  const known = inRepository(decoded, folder)
-  return (known ?? decoded.replace(/^(file:)?\/*/, "")).split("/").map(encodeURI).join("/")
-}
-
-function decode(uri: string): string {
-  try {
-    return decodeURI(uri)
-  } catch {
-    return uri
-  }
-}
-
-/** All places relative to the repository, and nothing of the machine that the tool ran on. */
-function relative<Part extends object>(
-  part: Part,
-  folder: string | undefined,
-  run = part as unknown as Run,
-): Part {
-  const walk = (value: unknown, key: string): unknown => {
-    if (Array.isArray(value)) return value.map((item) => walk(item, key))
-    if (typeof value !== "object" || value === null) return value
-    const { uriBaseId, ...rest } = value as Record<string, unknown>
-    if (typeof rest.uri === "string" && (key === "artifactLocation" || key === "location")) {
-      const base = typeof uriBaseId === "string" ? uriBaseId : undefined
-      return { ...rest, uri: path(rest.uri, base, run, folder) }
+  // Rules that no result names must not cost results; words about the others may, for without its rule a result has no severity.
+  let left = room("all", needed) < 0 ? room("used", 0) : room("all", 0)
+  if (left < 0) left = room("short", 0)
+  if (left < 0) left = room("none", 0)
+  const kept = new Map<Group, number>()
+  for (const { one, part, group } of all) {
+    const number = kept.get(group) ?? 0
+    const size = bytes(one.written) + 1
+    if (number < limits.results && size <= left) {
+      left -= size
+      kept.set(group, number + 1)
+    } else {
+      one.written = ""
+      part.dropped++
     }
-    const kept = Object.entries(value).filter(([name]) => !(ofTheMachine[key]?.includes(name) ?? false))
-    return Object.fromEntries(kept.map(([name, inner]) => [name, walk(inner, name)]))
   }
-  return walk(part, "run") as Part
 }
 
-const ofTheMachine: Record<string, string[] | undefined> = {
-  run: ["originalUriBaseIds"],
-  invocations: [
-    ...["account", "arguments", "commandLine", "environmentVariables", "executableLocation", "machine"],
-    ...["processId", "responseFiles", "workingDirectory"],
-  ],
-}
+/** Bytes for the notifications that say how many results of a tool were left out or are not shown. */
+const noteBytes = 400
 
-/** A run with as many of its results as the limits allow. */
-function fitted(run: Run, results: Result[], category: string, limits: typeof githubLimits) {
-  const room = limits.bytes - envelope
-  const id = { automationDetails: { id: `${category}/` } }
-  const sizes = results.map((result) => bytes(JSON.stringify(result)) + 1)
-  const build = (run: Run, kept: number) => {
-    const dropped = results.length - kept
-    const notes = [
-      dropped > 0 &&
-        `${count(dropped, "result")} of ${results.length} left out, the least severe, to stay within GitHub's limits.`,
-      kept > limits.shownResults &&
-        `GitHub shows the ${limits.shownResults} most severe of these ${kept} results.`,
-    ].filter((note) => note !== false)
-    return JSON.stringify({ ...noted(run, notes), ...id, results: results.slice(0, kept) })
-  }
-  for (const attempt of [run, withUsedRules(run, results), bare(run)]) {
-    let left = room - bytes(build({ ...attempt, results: [] }, 0))
-    if (left < 0) continue
-    const most = sizes.findIndex((size, at) => at >= limits.results || (left -= size) < 0)
-    const kept = most < 0 ? results.length : most
-    // Rules that nothing uses must not cost results.
-    if (kept < Math.min(results.length, limits.results) && attempt === run) continue
-    return { text: build(attempt, kept), dropped: results.length - kept }
-  }
-  return { text: build(bare(run), 0), dropped: results.length }
-}
-
-/** What stands around the runs of a file. */
 const wrap = (runs: string[]) =>
   `{"$schema":"https://json.schemastore.org/sarif-2.1.0.json","version":"2.1.0","runs":[${runs.join(",")}]}\n`
-const envelope = wrap([]).length
 
-function noted(run: Run, notes: string[]): Run {
-  if (notes.length === 0) return run
-  const [first = { executionSuccessful: true }, ...more] = run.invocations ?? []
-  const notifications = notes.map((text) => ({ level: "warning", message: { text } }))
-  const told = [...(first.toolExecutionNotifications ?? []), ...notifications]
-  return { ...run, invocations: [{ ...first, toolExecutionNotifications: told }, ...more] }
+function writeRun(group: Group, limits: Limits, withResults = true): string {
+  const { name, category, parts, rules } = group
+  const results = withResults
+    ? bySeverity(parts.flatMap(({ ranked }) => ranked))
+        .map(({ written }) => written)
+        .filter((written) => written !== "")
+    : []
+  const head = {
+    tool: { driver: { ...versionOf(parts), name, rules: writeRules(parts, rules, limits) } },
+    automationDetails: { id: `${category}/` },
+    invocations: parts.map((part) => writeInvocation(part, results.length, rules, limits)),
+  }
+  return `${JSON.stringify(head).slice(0, -1)},"results":[${results.join(",")}]}`
 }
 
-function withUsedRules(run: Run, results: Result[]): Run {
-  const find = rulesOf(run)
-  const used = new Set(results.flatMap((result) => find(result)?.id ?? []))
-  const lean = <Component extends { rules?: Rule[] | null | undefined }>(
-    component: Component,
-  ): Component => ({
-    ...component,
-    rules: (component.rules ?? []).filter(({ id }) => used.has(id)),
-  })
-  // An index would now point at another rule, or at an artifact that is gone; the id is enough.
-  for (const result of results) {
-    result.ruleId ??= result.rule?.id ?? find(result)?.id
-    delete result.ruleIndex
-    delete result.rule
-  }
-  const { driver, extensions } = run.tool
-  return {
-    ...run,
-    artifacts: [],
-    tool: { driver: lean(driver), ...(extensions && { extensions: extensions.map(lean) }) },
-  }
+function versionOf([first, ...more]: Part[]): object {
+  if (!first || more.length > 0) return {}
+  const { version, semanticVersion, organization, informationUri } = first.run.tool.driver
+  return strings({ version, semanticVersion, organization, informationUri })
 }
 
-function bare({ tool, invocations }: Run): Run {
-  return {
-    tool: { driver: { name: tool.driver.name, rules: [] } },
-    ...(invocations && { invocations: invocations.slice(0, 1) }),
-  }
-}
-
-function pack(runs: string[], limits: typeof githubLimits): string[] {
-  const files: { runs: string[]; size: number }[] = []
-  for (const run of runs) {
-    const size = bytes(run) + 1
-    const file = files.find(
-      ({ runs, size: used }) => runs.length < limits.runs && used + size <= limits.bytes,
-    )
-    if (file) {
-      file.runs.push(run)
-      file.size += size
-    } else {
-      files.push({ runs: [run], size: size + envelope })
+function writeRules(parts: Part[], detail: Detail, limits: Limits): object[] {
+  const written = new Map<string, object>()
+  if (detail === "none") return []
+  for (const { ranked, run, prefix } of parts) {
+    const used = new Map(ranked.flatMap(({ rule }) => (rule ? [[rule.id, rule]] : [])))
+    // Those that results name come first, so that they are within the limit.
+    for (const rule of [...used.values(), ...(detail === "all" ? rulesOf(run) : [])]) {
+      const id = prefix + rule.id
+      if (written.size < limits.rules && !written.has(id))
+        written.set(id, { ...writeRule(rule, detail, limits), id })
     }
   }
-  return files.map(({ runs }) => wrap(runs))
+  return [...written.values()]
 }
+
+function writeRule(rule: SarifRule, detail: Detail, limits: Limits): object {
+  const { tags, ...properties } = rule.properties ?? {}
+  const [score, level] = [scoreOf(rule), levelOf(rule.defaultConfiguration?.level)]
+  const names = Array.isArray(tags) ? tags.filter((tag): tag is string => typeof tag === "string") : []
+  return {
+    ...(detail !== "short" && {
+      ...strings({ name: rule.name, helpUri: rule.helpUri }),
+      ...texts(
+        rule,
+        detail === "all" ? ["shortDescription", "fullDescription", "help"] : ["shortDescription"],
+      ),
+    }),
+    ...(level && { defaultConfiguration: { level } }),
+    properties: {
+      ...(detail === "all" && strings(properties)),
+      ...(names.length > 0 && { tags: [...new Set(names)].slice(0, limits.tags) }),
+      "security-severity": score === undefined ? undefined : String(score),
+    },
+  }
+}
+
+/** The texts of a rule that are texts. */
+function texts(rule: Record<string, unknown>, names: string[]): object {
+  const written = names.flatMap((name) => {
+    const { text, markdown } = bag(rule[name])
+    if (typeof text !== "string" || text === "") return []
+    return [[name, strings({ text: clip(text, longestText), markdown })] as const]
+  })
+  return Object.fromEntries(written)
+}
+
+function writeInvocation(part: Part, kept: number, rules: Detail, limits: Limits): object {
+  const [first] = part.run.invocations ?? []
+  const notes = [
+    part.dropped > 0 &&
+      `${count(part.dropped, "result")} of ${part.ranked.length} left out, the least severe, to stay within GitHub's limits.`,
+    kept > limits.shownResults &&
+      `GitHub shows the ${limits.shownResults} most severe of these ${kept} results.`,
+    rules === "short" && "What rules say of themselves is left out.",
+    rules === "none" && "Rules are left out.",
+    ...sentences(part.changes),
+  ].filter((note) => note !== false)
+  return {
+    executionSuccessful: part.failure === undefined,
+    ...strings({ startTimeUtc: first?.startTimeUtc, endTimeUtc: first?.endTimeUtc }),
+    toolExecutionNotifications: [
+      ...(part.failure === undefined ? [] : [{ level: "error", message: { text: part.failure } }]),
+      ...notes.map((text) => ({ level: "warning", message: { text } })),
+    ],
+  }
+}
+
+/** Results without a file are put on one that every checkout has, because GitHub refuses them otherwise. */
+const placeless = "dagger.json"
+
+/** Characters of a text; GitHub shows fewer. */
+const longestText = 20_000
+
+/** Bytes of a result with all that its tool knows of it; a larger one is reduced to what GitHub needs. */
+const largest = 200_000
+
+function writeResult({ result, rule }: Ranked, part: Part, limits: Limits): string {
+  const { changes, prefix } = part
+  const id = ruleIdOf(result, rule)
+  const level = levelOf(result.level)
+  if (result.level !== undefined && level !== result.level) {
+    note(changes, `had the level "${oneLine(result.level, 20)}", which SARIF does not have`)
+  }
+  const locations = (result.locations ?? []).flatMap((one) => writeLocation(one, part, changes))
+  if (locations.length === 0) {
+    note(changes, `had no file and is put on ${placeless}`)
+    locations.push({ physicalLocation: { artifactLocation: { uri: placeless }, region: { startLine: 1 } } })
+  }
+  if (locations.length > limits.locations) note(changes, `lost locations above ${limits.locations}`)
+  const text = messageOf(result, rule) || id || part.tool
+  const core = {
+    ...(id !== "" && { ruleId: prefix + id }),
+    ...(level && { level }),
+    message: { text: clip(text, longestText) },
+    locations: locations.slice(0, limits.locations),
+    ...(result.suppressions && { suppressions: result.suppressions.map(writeSuppression) }),
+    partialFingerprints: strings(bag(result.partialFingerprints)),
+  }
+  const codeFlows = list(result.codeFlows).map((flow) => ({ threadFlows: threadFlows(flow, part) }))
+  const whole = JSON.stringify({
+    ...core,
+    ...(codeFlows.some((flow) => flow.threadFlows.length > 0) && { codeFlows }),
+    relatedLocations: list(result.relatedLocations).flatMap((one) =>
+      writeLocation(one as SarifLocation, part),
+    ),
+    properties: Object.fromEntries(
+      Object.entries(bag(result.properties)).filter(([name]) => name !== "tags"),
+    ),
+  })
+  if (bytes(whole) <= largest) return whole
+  note(changes, `was larger than ${largest.toLocaleString("en-US")} bytes and lost its details`)
+  return JSON.stringify({ ...core, locations: core.locations.slice(0, 1), partialFingerprints: {} })
+}
+
+function threadFlows(flow: unknown, part: Part): object[] {
+  return list(bag(flow).threadFlows)
+    .map((thread) => ({
+      locations: list(bag(thread).locations).flatMap((step) =>
+        writeLocation(bag(bag(step).location) as SarifLocation, part).map((location) => ({ location })),
+      ),
+    }))
+    .filter(({ locations }) => locations.length > 0)
+}
+
+/** A location in a file of the repository; none for any other. */
+function writeLocation(location: SarifLocation, { run, folder }: Part, changes?: Changes): object[] {
+  const { artifactLocation, region = {} } = location.physicalLocation ?? {}
+  const file = fileOf(artifactLocation, run, folder)
+  if (file === undefined) return []
+  const { startLine, startColumn, endLine, endColumn } = region
+  const line = isLine(startLine) ? startLine : 1
+  if (line !== startLine && changes) note(changes, "had no line and is put on line 1")
+  const text = bag(bag(location).message).text
+  return [
+    {
+      physicalLocation: {
+        artifactLocation: { uri: encoded(file) },
+        region: {
+          startLine: line,
+          ...(line === startLine && {
+            ...(isLine(startColumn) && { startColumn }),
+            ...(isLine(endLine) && endLine >= line && { endLine }),
+            ...(isLine(endColumn) && { endColumn }),
+          }),
+        },
+      },
+      ...(typeof text === "string" && { message: { text: clip(text, longestText) } }),
+    },
+  ]
+}
+
+function writeSuppression({
+  status,
+  kind,
+  justification,
+}: { status?: string } & Record<string, unknown>): object {
+  return {
+    kind: kind === "inSource" ? "inSource" : "external",
+    ...(status !== undefined && {
+      status: ["accepted", "rejected"].includes(status) ? status : "underReview",
+    }),
+    ...strings({ justification }),
+  }
+}
+
+function note(changes: Changes, what: string): void {
+  changes.set(what, (changes.get(what) ?? 0) + 1)
+}
+
+/** Sentences; more of them than these say nothing more. */
+const mostChanges = 20
+
+function sentences(changes: Changes): string[] {
+  return [...changes].slice(0, mostChanges).map(([what, times]) => `${count(times, "result")} ${what}.`)
+}
+
+const strings = (values: Record<string, unknown>): Record<string, string> =>
+  Object.fromEntries(
+    Object.entries(values).filter(
+      (entry): entry is [string, string] => typeof entry[1] === "string" && entry[1] !== "",
+    ),
+  )
+
+const bag = (value: unknown): Record<string, unknown> =>
+  typeof value === "object" && value !== null && !Array.isArray(value)
+    ? (value as Record<string, unknown>)
+    : {}
+
+const list = (value: unknown): unknown[] => (Array.isArray(value) ? value : [])
 
 function bytes(text: string): number {
   return Buffer.byteLength(text)

@@ -1,11 +1,12 @@
 import { z } from "zod"
 import type { Verdict } from "../runner/verdict.js"
 import { gaps } from "./coverage.js"
-import { allTests, type Digest, flaky, type Reading, slowest, slowestGates } from "./digest.js"
+import { allTests, type Report, flaky, type GateReport, slowest, slowestGates } from "./report.js"
 import { reportFiles } from "./files.js"
 import { inWords } from "./junit.js"
-import { severities } from "./findings.js"
-import { clip, count, duration, moment, oneLine, percent, plain, tail } from "../../lib/text.js"
+import { isLine } from "./paths.js"
+import { severities } from "./severity.js"
+import { clip, count, duration, isolated, moment, oneLine, percent, plain, tail } from "../../lib/text.js"
 
 const outcome = z.enum(["passed", "failed", "could not run", "skipped"])
 const whole = z.int().min(0)
@@ -78,12 +79,13 @@ export const summarySchema = z
         failure: z.string().optional().describe("Why its result says nothing."),
         counts: z.object({ critical: whole, high: whole, medium: whole, low: whole, note: whole }),
         suppressed: whole,
-        dropped: whole.describe("Left out of the SARIF files, for GitHub's limits."),
+        dropped: whole.describe("Left out of the SARIF file, for GitHub's limits."),
+        changes: z.array(z.string()).optional().describe("What else was changed in it for GitHub."),
       }),
     ),
     problems: z
       .array(z.object({ gate: z.string(), file: z.string(), message: z.string() }))
-      .describe("Evidence that cannot be read."),
+      .describe("Reports that cannot be read."),
   })
   .describe("What a run of Pitwall's gates came to.")
 
@@ -95,7 +97,7 @@ export function summaryJsonSchema(): object {
   return z.toJSONSchema(summarySchema, { io: "input" })
 }
 
-export function toSummary(digest: Digest): Summary {
+export function toSummary(report: Report): Summary {
   const place = ({
     gate,
     test,
@@ -107,44 +109,48 @@ export function toSummary(digest: Digest): Summary {
     suite: test.suite,
     name: test.name,
     ...(test.file !== undefined && { file: test.file }),
-    ...(test.line !== undefined && { line: test.line }),
-    seconds: Math.max(0, test.seconds),
+    ...(isLine(test.line) && { line: test.line }),
+    seconds: atLeastZero(test.seconds),
   })
   return {
     schemaVersion: 1,
-    outcome: digest.outcome,
-    conclusion: digest.conclusion,
-    started: Number.isNaN(digest.started.getTime())
-      ? new Date(0).toISOString()
-      : digest.started.toISOString(),
-    seconds: Math.max(0, digest.seconds),
-    ...(digest.revision !== undefined && { revision: digest.revision }),
-    ...(digest.because !== undefined && { because: digest.because }),
-    gates: digest.gates.map(gateSummary),
-    tests: allTests(digest),
-    failures: digest.gates
+    outcome: report.outcome,
+    conclusion: report.conclusion,
+    started: (Number.isNaN(report.started.getTime()) ? new Date(0) : report.started).toISOString(),
+    seconds: atLeastZero(report.seconds),
+    ...(report.revision !== undefined && { revision: report.revision }),
+    ...(report.because !== undefined && { because: report.because }),
+    gates: report.gates.map(gateSummary),
+    tests: allTests(report),
+    failures: report.gates
       .flatMap(({ verdict: { gate }, tests }) =>
         (tests?.cases ?? [])
           .filter((test) => test.outcome === "failed")
           .map((test) => ({
             ...place({ gate, test }),
             message: test.message,
-            again: digest.again(gate, test),
+            again: report.again(gate, test),
           })),
       )
       .slice(0, 1000),
-    flaky: flaky(digest).map(place),
-    slowest: slowest(digest, 20).map(place),
-    scans: digest.sarif.scans.map(({ gate, tool, failure, counts, suppressed, dropped }) => ({
+    flaky: flaky(report).map(place),
+    slowest: slowest(report, 20).map(place),
+    scans: report.sarif.scans.map(({ gate, tool, failure, counts, suppressed, dropped, changes }) => ({
       gate,
       tool,
       ...(failure !== undefined && { failure }),
       counts,
       suppressed,
       dropped,
+      ...(changes.length > 0 && { changes }),
     })),
-    problems: digest.problems,
+    problems: report.problems,
   }
+}
+
+/** JSON has no word for what is not a number. */
+function atLeastZero(value: number): number {
+  return Number.isFinite(value) ? Math.max(0, value) : 0
 }
 
 function gateSummary({
@@ -156,14 +162,14 @@ function gateSummary({
   thresholds,
   failing,
   pictures,
-}: Reading): Summary["gates"][number] {
-  const { gate, on, outcome, seconds, cached, retries, detail, output } = verdict
+}: GateReport): Summary["gates"][number] {
+  const { gate, subject, outcome, seconds, cached, retries, detail, output } = verdict
   return {
     gate,
-    on,
+    on: subject,
     outcome,
-    seconds: Math.max(0, seconds),
-    ...(after !== undefined && { after }),
+    seconds: atLeastZero(seconds),
+    ...(after !== undefined && Number.isFinite(after) && { after }),
     cached,
     retries,
     detail,
@@ -205,7 +211,7 @@ export function readSummary(json: string): Summary {
 export function verdictsOf({ gates }: Summary): Verdict[] {
   return gates.map(({ gate, on, outcome, seconds, cached, retries, detail, output, failing }) => ({
     gate,
-    on,
+    subject: on,
     outcome,
     seconds,
     cached,
@@ -223,31 +229,47 @@ export const signs: Record<Verdict["outcome"], string> = {
   skipped: "⏭️",
 }
 
-/** GitHub refuses a job summary above 1 MiB. */
+/** Bytes: GitHub refuses a job summary above 1 MiB. */
 const largest = 900_000
 
+/** Bytes of one section, so that no section takes the room of another; failures have what the others leave. */
+const largestSection = 60_000
+
 /** summary.md, which is GitHub's job summary as well: the verdict first, then what to do about it. */
-export function summaryMarkdown(digest: Digest): string {
-  const sections = [
-    `# ${signs[digest.outcome]} ${escape(digest.conclusion)}`,
-    about(digest),
-    gateTable(digest),
-    failures(digest),
-    problems(digest),
-    flakyTests(digest),
-    retries(digest),
-    slow(digest),
-    coverageTable(digest),
-    security(digest),
-  ].filter((section) => section !== "")
-  let size = 0
-  const kept = sections.filter((section) => (size += Buffer.byteLength(section) + 2) <= largest)
-  const left = sections.length - kept.length
-  const note = left > 0 ? [`_${count(left, "section")} left out for its size: see index.html._`] : []
-  return `${[...kept, ...note].join("\n\n")}\n`
+export function summaryMarkdown(report: Report): string {
+  const before = [`# ${signs[report.outcome]} ${escape(report.conclusion)}`, about(report), gateTable(report)]
+  const after = [
+    problems(report),
+    flakyTests(report),
+    retries(report),
+    slow(report),
+    coverageTable(report),
+    security(report),
+  ]
+  const [first, last] = [before, after].map((sections) =>
+    sections.filter((section) => section !== "").map((section) => cut(section, largestSection)),
+  )
+  const others = [...(first ?? []), ...(last ?? [])]
+  const room = largest - others.reduce((sum, section) => sum + bytes(section) + 2, 0)
+  return `${[...(first ?? []), ...failures(report, room), ...(last ?? [])].join("\n\n")}\n`
 }
 
-function about({ started, seconds, revision, because }: Digest): string {
+/** The first lines of a section of tables and lists, and how many are left out. */
+function cut(section: string, most: number): string {
+  if (bytes(section) <= most) return section
+  const lines = section.split("\n")
+  const kept: string[] = []
+  let size = 0
+  for (const line of lines) {
+    if ((size += bytes(line) + 1) > most) break
+    kept.push(line)
+  }
+  return `${kept.join("\n")}\n\n_${count(lines.length - kept.length, "line")} left out for their size: see index.html._`
+}
+
+const bytes = (text: string) => Buffer.byteLength(text)
+
+function about({ started, seconds, revision, because }: Report): string {
   const facts = [
     revision !== undefined && `revision \`${oneLine(revision, 60).replaceAll("`", "")}\``,
     moment(started),
@@ -257,44 +279,51 @@ function about({ started, seconds, revision, because }: Digest): string {
   return facts.filter((fact) => fact !== false).join(" · ")
 }
 
-function gateTable({ gates }: Digest): string {
+function gateTable({ gates }: Report): string {
   const rows = gates.map(({ verdict, again, tests }) => [
     escape(verdict.gate),
     `${signs[verdict.outcome]} ${verdict.outcome}`,
     verdict.outcome === "skipped" ? "" : duration(verdict.seconds),
     verdict.cached ? "cached" : "",
-    escape(verdict.detail || (tests ? inWords(tests.counts) : verdict.on)),
+    escape(verdict.detail || (tests ? inWords(tests.counts) : verdict.subject)),
     code(again),
   ])
   return rows.length === 0 ? "" : table(["gate", "outcome", "time", "cached", "detail", "run again"], rows)
 }
 
-function failures({ gates }: Digest): string {
+/** The gates that did not pass, as many as there is room for. */
+function failures({ gates }: Report, room: number): string[] {
   const failed = gates.filter(({ failing }) => failing !== "")
-  if (failed.length === 0) return ""
-  const parts = failed.map(({ verdict, failing, again }) =>
-    [`### ${escape(verdict.gate)}: ${verdict.outcome}`, `Run again: ${code(again)}`, fenced(failing)].join(
-      "\n\n",
-    ),
-  )
-  return ["## What did not pass", ...parts].join("\n\n")
+  if (failed.length === 0) return []
+  const blocks: string[] = []
+  let size = 200
+  for (const { verdict, failing, again } of failed) {
+    const head = [`### ${escape(verdict.gate)}: ${verdict.outcome}`, `Run again: ${code(again)}`]
+    const block = [...head, fenced(failing)].join("\n\n")
+    if (size + bytes(block) + 2 > room) continue
+    size += bytes(block) + 2
+    blocks.push(block)
+  }
+  const left = failed.length - blocks.length
+  const note = left > 0 ? [`_${count(left, "more gate")} left out for their size: see index.html._`] : []
+  return ["## What did not pass", ...blocks, ...note]
 }
 
-function problems({ problems }: Digest): string {
+function problems({ problems }: Report): string {
   if (problems.length === 0) return ""
   const lines = problems.map(({ gate, file, message }) => `- ${escape(`${gate}: its ${file} ${message}`)}`)
-  return ["## Evidence that cannot be read", lines.join("\n")].join("\n\n")
+  return ["## Reports that cannot be read", lines.join("\n")].join("\n\n")
 }
 
-function flakyTests(digest: Digest): string {
-  const tests = flaky(digest)
+function flakyTests(report: Report): string {
+  const tests = flaky(report)
   if (tests.length === 0) return ""
   const lines = tests.slice(0, 50).map(({ gate, test }) => `- ${escape(gate)}: ${escape(test.name)}`)
   const more = tests.length > 50 ? [`- … and ${tests.length - 50} more`] : []
   return ["## Passed, but not at the first try", [...lines, ...more].join("\n")].join("\n\n")
 }
 
-function retries({ gates }: Digest): string {
+function retries({ gates }: Report): string {
   const lines = gates.flatMap(({ verdict: { gate, retries } }) =>
     retries.map((reason) => `- ${escape(gate)}: tried again: ${escape(reason)}`),
   )
@@ -303,9 +332,9 @@ function retries({ gates }: Digest): string {
     : ["## Trouble of the infrastructure", lines.slice(0, 100).join("\n")].join("\n\n")
 }
 
-function slow(digest: Digest): string {
-  const steps = slowestGates(digest, 5).map(({ gate, seconds }) => [escape(gate), duration(seconds)])
-  const tests = slowest(digest, 10).map(({ gate, test }) => [
+function slow(report: Report): string {
+  const steps = slowestGates(report, 5).map(({ gate, seconds }) => [escape(gate), duration(seconds)])
+  const tests = slowest(report, 10).map(({ gate, test }) => [
     escape(`${gate}: ${clip(test.name, 120)}`),
     duration(test.seconds),
   ])
@@ -316,7 +345,7 @@ function slow(digest: Digest): string {
   return parts.length === 0 ? "" : ["## Where the time went", ...parts].join("\n\n")
 }
 
-function coverageTable({ gates }: Digest): string {
+function coverageTable({ gates }: Report): string {
   const rows = gates.flatMap(({ verdict, coverage, thresholds }) => {
     if (!coverage) return []
     const cell = (kind: "lines" | "branches") => {
@@ -335,9 +364,9 @@ function coverageTable({ gates }: Digest): string {
     : ["## Coverage", table(["gate", "lines", "branches", "least covered file"], rows)].join("\n\n")
 }
 
-function security({ sarif: { scans } }: Digest): string {
+function security({ sarif: { scans } }: Report): string {
   if (scans.length === 0) return ""
-  const rows = scans.map(({ gate, tool, failure, counts, suppressed, dropped }) => [
+  const rows = scans.map(({ gate, tool, failure, counts, suppressed, dropped, changes }) => [
     escape(gate),
     escape(tool),
     ...(failure === undefined
@@ -347,7 +376,8 @@ function security({ sarif: { scans } }: Digest): string {
       [
         failure !== undefined && `did not finish: ${failure}`,
         suppressed > 0 && `${suppressed} accepted`,
-        dropped > 0 && `${dropped} not in the SARIF files`,
+        dropped > 0 && `${dropped} not in the SARIF file`,
+        ...changes.map((change) => `in the SARIF file, ${change.replace(/\.$/, "")}`),
       ]
         .filter((part) => part !== false)
         .join("; "),
@@ -364,7 +394,7 @@ function table(head: string[], rows: string[][]): string {
 /** Text in a sentence or a cell, as it stands. */
 function escape(text: string): string {
   return (
-    oneLine(text, 2000)
+    isolated(oneLine(text, 2000))
       .replace(/[\\`*_[\]|~#]/g, "\\$&")
       .replaceAll("&", "&amp;")
       .replaceAll("<", "&lt;")

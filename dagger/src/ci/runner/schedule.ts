@@ -1,41 +1,40 @@
 import type { Verdict } from "./verdict.js"
 
-/** What the order of gates depends on. */
-export interface Step {
+/** The part of a gate that the order depends on. */
+export interface ScheduledGate {
   name: string
-  /** Gates that must pass before this one is worth running. */
+  /** Gates that must pass before this one starts. */
   needs?: string[]
 }
 
-/** How a run of gates is to go. */
-export interface Policy {
+export interface SchedulePolicy {
   /** How many gates run at the same time. */
   parallel: number
-  /** Start nothing more once a gate has failed. */
+  /** Start no further gate once one has failed. */
   failFast: boolean
 }
 
-/** What the scheduler reads of a gate's result. */
-export interface Result {
+/** The part of a gate's result that the scheduler reads. */
+export interface ScheduledResult {
   verdict: Pick<Verdict, "outcome">
 }
 
 /**
- * Runs each gate once what it needs has passed, in the order given where there is a choice.
+ * Runs each gate after the gates it needs have passed, in the given order where there is a choice.
  *
  * @param run runs a gate; never throws
- * @param skip what to record of a gate that is not run, and why
+ * @param skip makes the result of a gate that does not run, from the reason
  * @returns the results in the order of the gates
- * @throws Error when a gate needs one that is not there, or needs go round in a circle
+ * @throws Error when a gate needs an unknown gate, or when needs form a cycle
  */
-export async function schedule<Gate extends Step, Done extends Result>(
+export async function schedule<Gate extends ScheduledGate, Result extends ScheduledResult>(
   gates: Gate[],
-  run: (gate: Gate) => Promise<Done>,
-  skip: (gate: Gate, reason: string) => Done,
-  { parallel, failFast }: Policy,
-): Promise<Done[]> {
-  inOrder(gates)
-  const done = new Map<string, Done>()
+  run: (gate: Gate) => Promise<Result>,
+  skip: (gate: Gate, reason: string) => Result,
+  { parallel, failFast }: SchedulePolicy,
+): Promise<Result[]> {
+  validateNeeds(gates)
+  const done = new Map<string, Result>()
   const waiting = new Set(gates)
   const running = new Set<Promise<void>>()
   const passed = (name: string) => done.get(name)?.verdict.outcome === "passed"
@@ -53,24 +52,24 @@ export async function schedule<Gate extends Step, Done extends Result>(
         done.set(gate.name, skip(gate, reason))
       } else if (running.size < parallel && needs.every((name) => done.has(name))) {
         waiting.delete(gate)
-        const step: Promise<void> = run(gate).then((result) => {
+        const task: Promise<void> = run(gate).then((result) => {
           done.set(gate.name, result)
-          running.delete(step)
+          running.delete(task)
         })
-        running.add(step)
+        running.add(task)
       }
     }
-    // A skip may have decided others that stand before it in the list.
+    // A skip may unblock gates that come before it in the list, so the loop repeats even when nothing runs.
     if (running.size > 0) await Promise.race(running)
   }
   return gates.map(({ name }) => done.get(name)).filter((result) => result !== undefined)
 }
 
-/** Fails early on what would otherwise wait for ever. */
-function inOrder(gates: Step[]): void {
+/** An unknown or circular need would block the schedule for ever. */
+function validateNeeds(gates: ScheduledGate[]): void {
   const byName = new Map(gates.map((gate) => [gate.name, gate]))
   const settled = new Set<string>()
-  const visit = (gate: Step, path: string[]) => {
+  const visit = (gate: ScheduledGate, path: string[]) => {
     if (settled.has(gate.name)) return
     if (path.includes(gate.name))
       throw new Error(`gates need each other: ${[...path, gate.name].join(" → ")}`)

@@ -1,10 +1,10 @@
 import { columns } from "../../lib/text.js"
 import type { Verdict } from "./verdict.js"
 
-/** How much of a gate's output the summary shows; the end, where tools put what matters. */
+/** Lines of output that are shown: the last ones, where tools print the result. */
 const shownLines = 40
 
-/** Something passed, and nothing failed or could not run: the one case in which a change may go on. A gate may be skipped, as for want of a token. */
+/** Whether a change may go on: at least one gate passed, none failed, and all could run. Skipped gates are allowed, such as one without its token. */
 export function allPassed(verdicts: Verdict[]): boolean {
   const stops = (outcome: Verdict["outcome"]) => outcome === "failed" || outcome === "could not run"
   return (
@@ -12,26 +12,26 @@ export function allPassed(verdicts: Verdict[]): boolean {
   )
 }
 
-/** The whole story in the order an operator reads a terminal, from the end: conclusion last, findings above it. */
+/** The gate table, the output of failed gates, and the conclusion. An operator reads a terminal from its end, so the conclusion is last. */
 export function summarize(verdicts: Verdict[]): string {
-  // What a gate was skipped for stands in its row, and in the finding of the gate that it waited for.
-  const findings = verdicts
+  // The row of a skipped gate already shows the reason.
+  const failures = verdicts
     .filter(({ outcome }) => outcome === "failed" || outcome === "could not run")
-    .map(finding)
-  return [table(verdicts), ...findings, conclusion(verdicts)].join("\n\n")
+    .map(failureDetails)
+  return [table(verdicts), ...failures, conclusion(verdicts)].join("\n\n")
 }
 
-/** One line a gate: its name, how it ended, how long it took, what it looked at and counted, how to run just that again. */
+/** One line for each gate: name, outcome, time, what it checks, and its count. */
 export function table(verdicts: Verdict[]): string {
   const rows = verdicts.map((verdict) => [
     verdict.gate,
     verdict.outcome,
     time(verdict),
-    [verdict.on, verdict.detail, ...verdict.retries.map((reason) => `tried again: ${reason}`)]
+    [verdict.subject, verdict.detail, ...verdict.retries.map((reason) => `tried again: ${reason}`)]
       .filter(Boolean)
       .join(" · "),
   ])
-  return columns([["GATE", "OUTCOME", "TIME", "LOOKS AT"], ...rows])
+  return columns([["GATE", "OUTCOME", "TIME", "CHECKS"], ...rows])
 }
 
 function time({ seconds, cached, outcome }: Verdict): string {
@@ -39,19 +39,19 @@ function time({ seconds, cached, outcome }: Verdict): string {
   return `${seconds.toFixed(1)} s${cached ? " cached" : ""}`
 }
 
-/** A gate that did not pass, with the end of its output. */
-export function finding({ gate, outcome, output, detail }: Verdict): string {
+/** A gate that did not pass, with the end of its output and the command that runs it again. */
+export function failureDetails({ gate, outcome, output, detail }: Verdict): string {
   const lines = (output || detail).trimEnd().split("\n")
-  const left = lines.length - shownLines
-  const shown = left > 0 ? [`… ${left} lines above`, ...lines.slice(-shownLines)] : lines
-  return [`── ${gate}: ${outcome} · again: ${again(gate)} ──`, ...shown].join("\n")
+  const hidden = lines.length - shownLines
+  const shown = hidden > 0 ? [`… ${hidden} lines above`, ...lines.slice(-shownLines)] : lines
+  return [`── ${gate}: ${outcome} · run again: ${checkCommand(gate)} ──`, ...shown].join("\n")
 }
 
-/** The last line: whose fault it is, and which gates. */
+/** One line: which gates failed, could not run, or were skipped. */
 export function conclusion(verdicts: Verdict[]): string {
   const names = (outcome: Verdict["outcome"]) =>
     verdicts.filter((verdict) => verdict.outcome === outcome).map(({ gate }) => gate)
-  const [failed, unrun, skipped] = [names("failed"), names("could not run"), names("skipped")]
+  const [failed, couldNotRun, skipped] = [names("failed"), names("could not run"), names("skipped")]
   if (verdicts.length === 0) return "No gate ran."
   if (allPassed(verdicts)) {
     const passed = names("passed").length
@@ -61,15 +61,18 @@ export function conclusion(verdicts: Verdict[]): string {
   }
   const sentences = []
   if (failed.length > 0) sentences.push(`Failed: ${failed.join(", ")} (of ${verdicts.length} gates).`)
-  if (unrun.length > 0) {
-    sentences.push(`Could not run: ${unrun.join(", ")}. Put right what the output names, then run again.`)
+  if (couldNotRun.length > 0) {
+    sentences.push(
+      `Could not run: ${couldNotRun.join(", ")}. Fix the cause that the output names, then run again.`,
+    )
   }
   if (skipped.length > 0) sentences.push(`Skipped: ${skipped.join(", ")}.`)
-  if (names("passed").length === 0 && failed.length + unrun.length === 0) sentences.push("No gate passed.")
+  if (names("passed").length === 0 && failed.length + couldNotRun.length === 0)
+    sentences.push("No gate passed.")
   return sentences.join(" ")
 }
 
-/** The command that runs just one gate. Dagger's names part letters from digits: `f1-backend` is `f-1-backend` there. */
-export function again(gate: string): string {
+/** The command that runs one gate. Dagger separates letters and digits in names: `f1-backend` becomes `f-1-backend`. */
+export function checkCommand(gate: string): string {
   return `./daggerw check ${gate.replace(/(?<=[a-z])(?=\d)|(?<=\d)(?=[a-z])/g, "-").replaceAll("--", "-")}`
 }

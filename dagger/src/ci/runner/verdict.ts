@@ -1,29 +1,29 @@
 /**
- * How a gate ended. "could not run" is the pipeline's own failure (an image, a package, memory): it says
- * nothing about the source, and is never read as a pass. "skipped" says why: what it needs did not pass, or no token was given.
+ * How a gate ended. "could not run" is a failure of the pipeline itself (an image, a package, memory): it says
+ * nothing about the source and never counts as a pass. "skipped" always has a reason: a required gate did not pass, or a token is missing.
  */
 export type Outcome = "passed" | "failed" | "could not run" | "skipped"
 
-/** What one gate found. */
+/** The result of one gate. */
 export interface Verdict {
-  /** Its name as a check: `api:test`, or `module:lint`. */
+  /** The gate's name: `api:test`, or `module:lint`. */
   gate: string
-  /** What the gate looked at. */
-  on: string
+  /** What the gate checks. */
+  subject: string
   outcome: Outcome
-  /** How long its command took, when it ran. */
+  /** Seconds the command took when it ran. */
   seconds: number
   /** Remembered from an earlier run on the same input: it took no time now. */
   cached: boolean
-  /** Trouble of the infrastructure that was met with another try, one line each. */
+  /** The reason of each retry after a failure of the infrastructure, one line each. */
   retries: string[]
-  /** In one line: the tool's own count for a pass, the reason for a skip. */
+  /** One line: the tool's own count after a pass, the reason after a skip. */
   detail: string
-  /** What the command printed, or why it never ran. Empty for a pass. */
+  /** What the command printed, or why it never ran. Empty after a pass. */
   output: string
 }
 
-/** What is known of a command that did not succeed; without an exit code, it never ran. */
+/** A command that did not succeed. Without an exit code, it never ran. */
 export interface CommandFailure {
   message: string
   exitCode?: number
@@ -31,23 +31,23 @@ export interface CommandFailure {
   stderr?: string
 }
 
-/** The shell's own codes: not executable, not found, killed by one of 64 signals. Beyond them, a tool may mean what it likes, as 255. */
-const codesOfTheShell = { first: 126, last: 128 + 64 }
+/** Exit codes of the shell: not executable, not found, killed by one of 64 signals. Tools give codes above these a meaning of their own. */
+const shellExitCodes = { first: 126, last: 128 + 64 }
 
-/** What apt, pip, npm and Go print when they do not get to another machine. */
-const outOfReach =
+/** What apt, pip, npm and Go print when they cannot reach another machine. */
+const networkErrors =
   /temporary failure (in name resolution|resolving)|could not resolve|name or service not known|no such host|EAI_AGAIN|ENOTFOUND|ECONNREFUSED|ECONNRESET|ETIMEDOUT|network is unreachable|no route to host|connection (timed out|refused|reset)|NewConnectionError|ReadTimeoutError|TLS handshake timeout|i\/o timeout/i
 
-/** Whether a step that fetches ended for want of a network, by what it printed. */
-export const isOutOfReach = (output: string): boolean => outOfReach.test(output)
+/** Whether the output of a failed step shows that the network was the reason. */
+export const isNetworkError = (output: string): boolean => networkErrors.test(output)
 
-/** Tells a gate that failed from one that could not run. */
-export function judge(failure: CommandFailure): Pick<Verdict, "outcome" | "output"> {
+/** Decides whether a failed command means that the gate failed, or that it could not run. */
+export function classifyFailure(failure: CommandFailure): Pick<Verdict, "outcome" | "output"> {
   const { exitCode, message } = failure
   const printed = [failure.stdout, failure.stderr].map((text) => text?.trim()).filter(Boolean)
   const output = printed.length > 0 ? printed.join("\n") : message
   if (exitCode === undefined || exitCode < 0) return { outcome: "could not run", output }
-  if (exitCode >= codesOfTheShell.first && exitCode <= codesOfTheShell.last) {
+  if (exitCode >= shellExitCodes.first && exitCode <= shellExitCodes.last) {
     return { outcome: "could not run", output: `${output}\nThe command ended with exit code ${exitCode}.` }
   }
   return { outcome: "failed", output }

@@ -1,6 +1,7 @@
 import { z } from "zod"
 import { ConfigurationError, readConfiguration, section } from "../../lib/document.js"
-import { severities } from "../report/findings.js"
+import { severities } from "../report/severity.js"
+import { parsePackage } from "./package-url.js"
 
 export const securityFile = "dagger/config/security.yaml"
 
@@ -10,7 +11,9 @@ const day = 86_400_000
 
 const block = z.array(z.enum(severities)).min(1)
 const reason = z.string().trim().min(10, "a reason that others can judge, of at least 10 characters")
-const packageUrl = z.string().regex(/^pkg:[a-z]+\/.+/, "a package URL, such as pkg:npm/react")
+const packageUrl = z
+  .string()
+  .refine((url) => parsePackage(url) !== undefined, "a package URL, such as pkg:npm/react")
 
 const ignore = section({
   id: z.string().min(1),

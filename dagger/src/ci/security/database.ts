@@ -8,7 +8,7 @@ import {
   type Service,
 } from "@dagger.io/dagger"
 import { z } from "zod"
-import { oneLine } from "../../lib/text.js"
+import { oneLine, plain } from "../../lib/text.js"
 import { scanner } from "./scanner.js"
 
 /** A day, after which there is a newer database even where an old one does not say so. */
@@ -82,18 +82,19 @@ export async function vulnerabilityDatabase(
     randomUUID(),
   )
   let kept = readMetadata(await anew.withExec(["sh", "-c", `cat ${cache}/db/metadata.json || true`]).stdout())
-  let trouble = ""
+  let downloadError = ""
   if (due(kept, now)) {
     try {
       kept = readMetadata(await anew.withExec(["sh", "-ec", download, "download", reference]).stdout())
     } catch (error) {
       if (!(error instanceof ExecError)) throw error
-      trouble = reasonOf(error.stderr)
+      downloadError = reasonOf(error.stderr)
     }
   }
-  if (!kept) return { missing: `tried ${reference}: ${trouble || "what it holds is no database"}` }
+  if (!kept) return { missing: `tried ${reference}: ${downloadError || "what it holds is no database"}` }
   const old = outdated(kept, oldest, now)
-  if (old !== undefined) return { missing: `tried ${reference}: ${trouble || "it has no newer one"}; ${old}` }
+  if (old !== undefined)
+    return { missing: `tried ${reference}: ${downloadError || "it has no newer one"}; ${old}` }
   const folder = client.withExec(["sh", "-ec", take, "take", kept.made]).directory("/database")
   return { folder, made: kept.made }
 }
@@ -121,11 +122,26 @@ function keeper(reference: string): Container {
   })
 }
 
-/** The last thing that Trivy says is the cause. */
+/**
+ * Why a download failed, by what Trivy printed.
+ *
+ * Its last line is the cause, unless that only says that every source failed: then the line of each source names it.
+ */
 export function reasonOf(output: string): string {
-  const lines = output
+  const lines = plain(output)
     .split("\n")
-    .map((line) => line.replace(/^.*?(FATAL|ERROR)\s+(Fatal error\s+)?/, "").replace(/^[\s*]+/, ""))
-    .filter((line) => line.trim() !== "")
-  return oneLine(lines.at(-1) ?? "it did not say why", 160)
+    .filter((line) => line.trim() !== "" && !/\t(INFO|WARN|DEBUG)\t/.test(line))
+  const last = lines.at(-1)
+  if (last === undefined) return "it did not say why"
+  const ofSources = lines.flatMap((line) => /\serr="((?:[^"\\]|\\.)*)"/.exec(line)?.[1] ?? [])
+  const causes = /any source\s*$/.test(last) && ofSources.length > 0 ? [...new Set(ofSources)] : [last]
+  return causes
+    .map((cause) => cause.replace(/^\S*\s*(FATAL|ERROR)\s+(Fatal error\s+)?/, "").replace(/^[\s*]+/, ""))
+    .map((cause) => clipStart(oneLine(cause.replace(/\\(["\\])/g, "$1"), Infinity), 200))
+    .join("; ")
+}
+
+/** In a chain of errors the cause stands last. */
+function clipStart(text: string, width: number): string {
+  return text.length <= width ? text : `…${text.slice(1 - width).replace(/^[\udc00-\udfff]/, "")}`
 }

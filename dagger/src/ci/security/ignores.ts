@@ -1,6 +1,8 @@
+import picomatch from "picomatch"
 import { stringify } from "yaml"
 import { oneLine } from "../../lib/text.js"
 import type { Ignore } from "./configuration.js"
+import { samePackage } from "./package-url.js"
 
 /** The ignores of one gate, as of a day. */
 export interface Ignores {
@@ -59,22 +61,12 @@ export function remarks({ active, expired }: Ignores, used: Set<Ignore>): string
   ]
 }
 
-/** A package URL without a version stands for every version. */
-export function samePackage(wanted: string, found: string): boolean {
-  const [plain, whole] = [decoded(found), decoded(wanted)]
-  return plain === whole || (!/.@/.test(name(whole)) && withoutVersion(plain) === whole)
-}
-
-const decoded = (purl: string) => decodeURIComponent(purl.replace(/[?#].*$/, "")).toLowerCase()
-const name = (purl: string) => purl.slice(purl.lastIndexOf("/") + 1)
-const withoutVersion = (purl: string) => purl.replace(/(?<=[^/])@[^@/]*$/, "")
-
-/** Whether a path matches a pattern of `*`, within a folder, and `**`, across them. */
+/**
+ * Whether a path matches a glob pattern of `*`, `**`, `?`, `[abc]` and `{a,b}`, as Trivy reads them; `\` takes the next character as it is.
+ *
+ * Parentheses are those of a file's name, as in `app/(shop)/page.tsx`.
+ */
 export function matches(pattern: string, path: string): boolean {
-  const parts = pattern.split(/(\*\*\/|\*\*|\*)/).map((part) => {
-    if (part === "**/") return "(?:.*/)?"
-    if (part === "**") return ".*"
-    return part === "*" ? "[^/]*" : part.replace(/[.+?^${}()|[\]\\]/g, "\\$&")
-  })
-  return new RegExp(`^${parts.join("")}$`).test(path)
+  const literal = pattern.replace(/(?<!\\)[()]/g, "\\$&")
+  return picomatch.isMatch(path, literal, { dot: true, noextglob: true, nonegate: true })
 }

@@ -1,6 +1,8 @@
+import parse, { type Info } from "spdx-expression-parse"
 import type { LicencePolicy, Ignore } from "./configuration.js"
-import { ignoredBy, samePackage } from "./ignores.js"
-import type { Examined, Found } from "./judgement.js"
+import { ignoredBy } from "./ignores.js"
+import { samePackage } from "./package-url.js"
+import type { ScanResult, ScannerFinding } from "./policy.js"
 import type { Licensed } from "./trivy.js"
 import { count } from "../../lib/text.js"
 
@@ -8,11 +10,16 @@ import { count } from "../../lib/text.js"
 export type Standing = "allowed" | "undecided" | "forbidden"
 const standings: Standing[] = ["allowed", "undecided", "forbidden"]
 
-/** Holds the licences of packages against a policy. */
-export function examineLicences(packages: Licensed[], policy: LicencePolicy, active: Ignore[]): Examined {
+/**
+ * Holds the licences of packages against a policy.
+ *
+ * @throws Error where there is no package: something is always delivered, so the scanner saw nothing
+ */
+export function examineLicences(packages: Licensed[], policy: LicencePolicy, active: Ignore[]): ScanResult {
+  if (packages.length === 0) throw new Error("Trivy saw no package at all")
   const used = new Set<Ignore>()
   let ignored = 0
-  const found = packages.flatMap((one): Found[] => {
+  const found = packages.flatMap((one): ScannerFinding[] => {
     const expression = expressionOf(one, policy)
     const standing = expression === "" ? "undecided" : standingOf(expression, policy)
     if (standing === "allowed") return []
@@ -44,7 +51,7 @@ function advice(standing: Standing, expression: string): string {
     : 'its licence is neither allowed nor forbidden: decide under "licences"'
 }
 
-/** Several licences that a package lists hold together: whoever knows that one may choose clarifies it. */
+/** Several licences that a package lists all apply. Where one may choose, a person clarifies it. */
 function expressionOf({ package: purl, licences }: Licensed, { clarified }: LicencePolicy): string {
   const clear = clarified.find((one) => purl !== undefined && samePackage(one.package, purl))
   if (clear) return clear.licence
@@ -52,56 +59,41 @@ function expressionOf({ package: purl, licences }: Licensed, { clarified }: Lice
   return more.length === 0 ? only : licences.map((licence) => `(${licence})`).join(" AND ")
 }
 
-/** What a policy says of an SPDX expression: the best of alternatives, the worst of what holds together. */
-export function standingOf(
-  expression: string,
-  policy: Pick<LicencePolicy, "allowed" | "forbidden">,
-): Standing {
-  const words = expression.match(/\(|\)|[^\s()]+/g) ?? []
-  let at = 0
-  const is = (word: string) => words[at]?.toUpperCase() === word
-
-  const either = (): Standing => {
-    let standing = both()
-    while (is("OR")) {
-      at++
-      standing = bySide(standing, both(), Math.min)
-    }
-    return standing
-  }
-  const both = (): Standing => {
-    let standing = one()
-    while (is("AND")) {
-      at++
-      standing = bySide(standing, one(), Math.max)
-    }
-    return standing
-  }
-  const one = (): Standing => {
-    if (is("(")) {
-      at++
-      const standing = either()
-      at++
-      return standing
-    }
-    const licence = words[at++] ?? ""
-    // An exception only ever allows more.
-    if (is("WITH")) at += 2
-    return ofOne(licence, policy)
-  }
-  const standing = either()
-  // Words that are left are no SPDX expression, as "Apache License 2.0": a name as a whole.
-  return at === words.length ? standing : ofOne(expression, policy)
+/** What a policy says of an SPDX expression: the best of alternatives, the worst of licences that all apply. */
+export function standingOf(expression: string, policy: Lists): Standing {
+  const parsed = parseExpression(expression)
+  // "Apache License 2.0" is not an expression: a policy may list it as a name.
+  return parsed ? standing(parsed, policy) : ofOne(expression, policy)
 }
 
-function bySide(one: Standing, other: Standing, choose: (one: number, other: number) => number): Standing {
-  return standings[choose(standings.indexOf(one), standings.indexOf(other))] ?? "undecided"
+type Lists = Pick<LicencePolicy, "allowed" | "forbidden">
+
+/** Characters. The parser takes quadratic time, and no expression that a person wrote is longer. */
+const longest = 2000
+
+function parseExpression(expression: string): Info | undefined {
+  if (expression.length > longest) return undefined
+  try {
+    return parse(expression.replace(/\s+/g, " "))
+  } catch {
+    return undefined
+  }
 }
 
-function ofOne(
-  licence: string,
-  { allowed, forbidden }: Pick<LicencePolicy, "allowed" | "forbidden">,
-): Standing {
+function standing(node: Info, policy: Lists): Standing {
+  if ("conjunction" in node) {
+    const both = [standing(node.left, policy), standing(node.right, policy)].map((one) =>
+      standings.indexOf(one),
+    )
+    return standings[node.conjunction === "or" ? Math.min(...both) : Math.max(...both)] ?? "undecided"
+  }
+  // An exception only ever allows more, so it is not looked at.
+  if (!node.plus) return ofOne(node.license, policy)
+  const orLater = ofOne(`${node.license}+`, policy)
+  return orLater === "undecided" ? ofOne(node.license, policy) : orLater
+}
+
+function ofOne(licence: string, { allowed, forbidden }: Lists): Standing {
   const named = (list: string[]) =>
     list.some((name) =>
       name.endsWith("*")

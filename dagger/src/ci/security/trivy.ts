@@ -1,8 +1,8 @@
 import { z } from "zod"
-import { severities, type Severity } from "../report/findings.js"
+import { severities, type Severity } from "../report/severity.js"
 import { count } from "../../lib/text.js"
 import type { Ignore } from "./configuration.js"
-import type { Examined, Found } from "./judgement.js"
+import type { ScanResult, ScannerFinding } from "./policy.js"
 
 const identifier = z.looseObject({ PURL: z.string().optional() }).optional()
 const pkg = z.looseObject({
@@ -82,7 +82,7 @@ export function readTrivy(json: string): Result[] {
  *
  * @param looked what it looked at
  */
-export function examine(results: Result[], active: Ignore[], looked: string[]): Examined {
+export function examine(results: Result[], active: Ignore[], looked: string[]): ScanResult {
   const modified = results.flatMap((result) => result.ExperimentalModifiedFindings ?? [])
   const used = active.filter(({ id, reason }) =>
     modified.some(
@@ -100,22 +100,32 @@ export function packagesIn(results: Result[]): string {
   return `${count(number, "package")} in ${count(holding.length, "lock file")}`
 }
 
-/** The packages of an image: those of its operating system, and those of languages. */
+/**
+ * The packages of an image: those of its operating system, and those of languages.
+ *
+ * @throws Error where Trivy saw none: every image that is delivered has packages
+ */
 export function packagesOfImage(results: Result[]): string {
   const number = (kind: string) =>
     results
       .filter((result) => result.Class === kind)
       .reduce((sum, { Packages }) => sum + (Packages?.length ?? 0), 0)
+  if (number("os-pkgs") + number("lang-pkgs") === 0) throw new Error("Trivy saw no package in the image")
   return `${count(number("os-pkgs"), "system package")}, ${number("lang-pkgs").toLocaleString("en-US")} of languages`
 }
 
-/** The number of checks that were made, and of the files that they were made on. */
+/**
+ * The number of checks that were made, and of the files that they were made on.
+ *
+ * @throws Error where there was none: no data is not a pass
+ */
 export function checksIn(results: Result[]): string {
   const checked = results.filter(({ MisconfSummary }) => MisconfSummary)
   const number = checked.reduce(
     (sum, { MisconfSummary }) => sum + (MisconfSummary?.Successes ?? 0) + (MisconfSummary?.Failures ?? 0),
     0,
   )
+  if (number === 0) throw new Error("Trivy made no check at all")
   return `${count(number, "check")} of ${count(checked.length, "file")}`
 }
 
@@ -146,7 +156,7 @@ export function licensed(results: Result[]): Licensed[] {
     )
 }
 
-function foundIn(result: Result): Found[] {
+function foundIn(result: Result): ScannerFinding[] {
   return [
     ...(result.Vulnerabilities ?? []).map((one) => ({
       id: one.VulnerabilityID,

@@ -2,9 +2,9 @@ import http from "node:http"
 import https from "node:https"
 import { setTimeout as sleep } from "node:timers/promises"
 import type { Manifest } from "./manifest.js"
-import { type Access, readKubeconfig } from "./kubeconfig.js"
+import { type Connection, readKubeconfig } from "./kubeconfig.js"
 
-/** What the API server answered to a request that it refused. */
+/** The API server refused a request. */
 export class ApiError extends Error {
   override name = "ApiError"
   constructor(
@@ -16,91 +16,67 @@ export class ApiError extends Error {
   }
 }
 
-/** No API server answered, or none that could do its work, for as long as a request is tried. */
-export class Unreachable extends Error {
-  override name = "Unreachable"
+/** No API server answered, or only one that was not ready, until the last retry. */
+export class UnreachableError extends Error {
+  override name = "UnreachableError"
 }
 
-/** Anything that an API server keeps. */
-export type Thing = Manifest & {
+/** An object as the API server returns it. */
+export type KubernetesObject = Manifest & {
   spec?: Record<string, unknown>
   data?: Record<string, string>
   status?: Record<string, unknown>
 }
 
-interface Asking {
+interface RequestOptions {
   query?: Record<string, string>
   body?: unknown
   contentType?: string
   /** Milliseconds. */
   timeout?: number
-  /** Fires when nobody waits any longer. */
   signal?: AbortSignal
 }
 
-interface Answer {
+interface ApiResponse {
   status: number
   text: string
-  /** When it was given, by whoever gave it. */
+  /** The Date header in milliseconds since the epoch; NaN without one. */
   date: number
+  /** The request was sent twice, because the connection broke before the first answer. */
+  resent: boolean
 }
 
-/** Where each kind lives; what is not here, the pipeline does not touch. */
-const kinds: Record<string, { plural: string; clusterWide?: true }> = {
-  AnalysisTemplate: { plural: "analysistemplates" },
-  Canary: { plural: "canaries" },
-  ClusterRole: { plural: "clusterroles", clusterWide: true },
-  ClusterRoleBinding: { plural: "clusterrolebindings", clusterWide: true },
-  ConfigMap: { plural: "configmaps" },
-  CustomResourceDefinition: { plural: "customresourcedefinitions", clusterWide: true },
-  Deployment: { plural: "deployments" },
-  EndpointSlice: { plural: "endpointslices" },
-  Event: { plural: "events" },
-  Gateway: { plural: "gateways" },
-  GatewayClass: { plural: "gatewayclasses", clusterWide: true },
-  HorizontalPodAutoscaler: { plural: "horizontalpodautoscalers" },
-  HTTPRoute: { plural: "httproutes" },
-  IngressRoute: { plural: "ingressroutes" },
-  Job: { plural: "jobs" },
-  Lease: { plural: "leases" },
-  MetricTemplate: { plural: "metrictemplates" },
-  Namespace: { plural: "namespaces", clusterWide: true },
-  NetworkPolicy: { plural: "networkpolicies" },
-  Node: { plural: "nodes", clusterWide: true },
-  PersistentVolumeClaim: { plural: "persistentvolumeclaims" },
-  Pod: { plural: "pods" },
-  PodDisruptionBudget: { plural: "poddisruptionbudgets" },
-  Role: { plural: "roles" },
-  RoleBinding: { plural: "rolebindings" },
-  Rollout: { plural: "rollouts" },
-  Secret: { plural: "secrets" },
-  SelfSubjectReview: { plural: "selfsubjectreviews", clusterWide: true },
-  Service: { plural: "services" },
-  ServiceAccount: { plural: "serviceaccounts" },
-  TraefikService: { plural: "traefikservices" },
+/** Where the API server keeps the objects of a kind. */
+interface Resource {
+  plural: string
+  namespaced: boolean
 }
+/** By kind. */
+type Resources = Map<string, Resource>
 
 export const fieldManager = "pitwall"
 
-/** Milliseconds before each further try of a request that found no API server, or one that is busy. */
+/** Milliseconds before each retry of a request that reached no API server, or a busy one. */
 const delays = [200, 500, 1_000, 2_000, 4_000, 8_000]
 const busy = [429, 500, 502, 503, 504]
 
-/** What a {@link Kubernetes} can be asked. */
-export type Cluster = Pick<Kubernetes, keyof Kubernetes>
+/** The operations of a {@link KubernetesClient}; tests implement them with a fake API server. */
+export type KubernetesApi = Pick<KubernetesClient, keyof KubernetesClient>
 
-/** A Kubernetes API, asked with the rights of a kubeconfig and nothing else. */
-// Of @kubernetes/client-node only the types: its client tries nothing again, and does not tell the server's time, by which all operators go.
-export class Kubernetes {
+/** A client of the Kubernetes API with the rights of one kubeconfig. */
+// @kubernetes/client-node only provides types: version 2 cannot be loaded by Node.js 20, where the unit tests run, and drops fields that it does not know.
+// It also neither retries while an API server restarts nor passes on the server's time, and loading it takes longer than a whole cached call may.
+export class KubernetesClient {
   private offset = 0
   private readonly agent: http.Agent
+  /** By group and version. */
+  private readonly resources = new Map<string, Promise<Resources>>()
 
   private constructor(
-    private readonly access: Access,
+    private readonly connection: Connection,
     private readonly pause: (milliseconds: number) => Promise<unknown>,
   ) {
-    const { server, tls } = access
-    // Idle connections are kept, and keep nothing alive.
+    const { server, tls } = connection
     this.agent =
       server.protocol === "https:"
         ? new https.Agent({ ...tls, keepAlive: true })
@@ -109,35 +85,46 @@ export class Kubernetes {
 
   /**
    * @param kubeconfig its text
-   * @param means a token of somebody else than the kubeconfig's user, and how to wait before a further try
-   * @throws Error when it is no kubeconfig, names no cluster, or needs more than itself
+   * @param options.token used instead of the credentials of the kubeconfig's user
+   * @param options.fromContainer the kubeconfig comes from outside the container that this code runs in, so a loopback address in it is refused
+   * @param options.pause waits before a retry
+   * @throws Error if the kubeconfig cannot be read, has no current cluster, or refers to files or commands
    */
-  // A promise, so that all refusals of this class come the same way.
-  static connect(
+  static async connect(
     kubeconfig: string,
-    { token, pause = sleep }: { token?: string; pause?: (milliseconds: number) => Promise<unknown> } = {},
-  ): Promise<Kubernetes> {
-    return Promise.resolve().then(() => new Kubernetes(readKubeconfig(kubeconfig, token), pause))
+    {
+      token,
+      fromContainer = false,
+      pause = sleep,
+    }: {
+      token?: string
+      fromContainer?: boolean
+      pause?: (milliseconds: number) => Promise<unknown>
+    } = {},
+  ): Promise<KubernetesClient> {
+    // Errors of the constructor reach the caller as a rejection, as those of requests do.
+    await Promise.resolve()
+    return new KubernetesClient(readKubeconfig(kubeconfig, { token, fromContainer }), pause)
   }
 
-  /** Milliseconds by the API server's clock: the one that all operators share. */
+  /** The API server's time in milliseconds since the epoch. All operators use it, because their own clocks may differ. */
   now(): number {
     return Date.now() + this.offset
   }
 
-  /** Who the API server takes this kubeconfig for. */
+  /** The name under which the API server authenticates this client. */
   async whoAmI(): Promise<string> {
     const review = { apiVersion: "authentication.k8s.io/v1", kind: "SelfSubjectReview" }
     const { status } = await this.create(review)
     const name = (status as { userInfo?: { username?: string } } | undefined)?.userInfo?.username
-    if (name === undefined) throw new Error("the API server does not say who it takes this kubeconfig for")
+    if (name === undefined) throw new Error("the API server does not say which user this kubeconfig is")
     return name
   }
 
-  /** An object as it is, or nothing. */
-  async read(thing: Thing): Promise<Thing | undefined> {
+  /** @returns the object, or undefined if it does not exist */
+  async read(object: KubernetesObject): Promise<KubernetesObject | undefined> {
     try {
-      return (await this.json("GET", addressOf(thing))) as Thing
+      return (await this.json("GET", await this.pathOf(object))) as KubernetesObject
     } catch (error) {
       if (error instanceof ApiError && error.status === 404) return undefined
       throw error
@@ -145,43 +132,57 @@ export class Kubernetes {
   }
 
   /** @param selector labels, as `a=b,c` */
-  async list(apiVersion: string, kind: string, namespace: string, selector = ""): Promise<Thing[]> {
-    const address = collectionOf({ apiVersion, kind, metadata: { namespace } })
+  async list(
+    apiVersion: string,
+    kind: string,
+    namespace: string,
+    selector = "",
+  ): Promise<KubernetesObject[]> {
+    const path = await this.collectionOf({ apiVersion, kind, metadata: { namespace } })
     const query = selector === "" ? undefined : { labelSelector: selector }
-    const { items } = (await this.json("GET", address, { ...(query && { query }) })) as { items: Thing[] }
+    const { items } = (await this.json("GET", path, { ...(query && { query }) })) as {
+      items: KubernetesObject[]
+    }
     return items.map((item) => ({ ...item, apiVersion, kind }))
   }
 
-  /** Server-side apply: these fields are ours. With `dryRun`, what would come of it. */
-  async apply(thing: Thing, { dryRun = false } = {}): Promise<Thing> {
+  /**
+   * Server-side apply; takes over fields of other managers.
+   *
+   * @param options.dryRun only returns what the object would become
+   */
+  async apply(object: KubernetesObject, { dryRun = false } = {}): Promise<KubernetesObject> {
     const query = { fieldManager, force: "true", ...(dryRun && { dryRun: "All" }) }
     const contentType = "application/apply-patch+yaml"
-    return (await this.json("PATCH", addressOf(thing), { query, body: thing, contentType })) as Thing
+    const path = await this.pathOf(object)
+    return (await this.json("PATCH", path, { query, body: object, contentType })) as KubernetesObject
   }
 
-  /** @throws ApiError with status 409 where it is there already */
-  async create(thing: Thing): Promise<Thing> {
-    return (await this.json("POST", collectionOf(thing), { query: { fieldManager }, body: thing })) as Thing
+  /** @throws ApiError with status 409 if the object exists and was not created by this very request */
+  async create(object: KubernetesObject): Promise<KubernetesObject> {
+    const path = await this.collectionOf(object)
+    return (await this.json("POST", path, { query: { fieldManager }, body: object })) as KubernetesObject
   }
 
   /**
-   * Merges fields into an object.
+   * Merges a patch into an object.
    *
-   * @throws ApiError with status 409 when the patch names a resourceVersion and the object has moved on
+   * @throws ApiError with status 409 if the patch names a resourceVersion and another writer has changed the object since
    */
-  async merge(thing: Thing, patch: object): Promise<Thing> {
+  async merge(object: KubernetesObject, patch: object): Promise<KubernetesObject> {
     const contentType = "application/merge-patch+json"
-    return (await this.json("PATCH", addressOf(thing), {
+    const path = await this.pathOf(object)
+    return (await this.json("PATCH", path, {
       query: { fieldManager },
       body: patch,
       contentType,
-    })) as Thing
+    })) as KubernetesObject
   }
 
-  /** Deletes an object and what belongs to it; one that is not there is deleted already. */
-  async delete(thing: Thing): Promise<void> {
+  /** Deletes an object and its dependents. An object that does not exist counts as deleted. */
+  async delete(object: KubernetesObject): Promise<void> {
     try {
-      await this.json("DELETE", addressOf(thing), { query: { propagationPolicy: "Background" } })
+      await this.json("DELETE", await this.pathOf(object), { query: { propagationPolicy: "Background" } })
     } catch (error) {
       if (!(error instanceof ApiError && error.status === 404)) throw error
     }
@@ -194,11 +195,12 @@ export class Kubernetes {
   }
 
   /**
-   * Asks a pod or a Service of the cluster, by way of the API server: from anywhere that the kubeconfig works.
+   * Sends a GET request to a pod or Service through the API server, which works wherever the kubeconfig does. It is not retried.
    *
-   * @param name with its port, as `api-3:8000`; without one, the first that a pod has
-   * @returns whatever was answered, refusals included
-   * @throws Error when nothing was answered
+   * @param name with its port, as `api-3:8000`; without one, the first port of the pod
+   * @param timeout milliseconds
+   * @returns the answer, also if its status is an error
+   * @throws Error if there was no answer
    */
   async proxy(
     kind: "pods" | "services",
@@ -209,79 +211,150 @@ export class Kubernetes {
     signal?: AbortSignal,
   ): Promise<{ status: number; text: string }> {
     const [bare = "", search = ""] = path.split("?")
-    const address = `/api/v1/namespaces/${namespace}/${kind}/${name}/proxy${bare}`
+    const target = `/api/v1/namespaces/${namespace}/${kind}/${name}/proxy${bare}`
     const query = Object.fromEntries(new URLSearchParams(search))
-    // Its date is that of who was asked, and not the API server's.
-    const { status, text } = await this.once("GET", address, { timeout, query, ...(signal && { signal }) })
+    // The Date header is the pod's, so it does not set the clock.
+    const { status, text } = await this.once("GET", target, { timeout, query, ...(signal && { signal }) })
     return { status, text }
   }
 
-  private async json(method: string, address: string, asking: Asking = {}): Promise<unknown> {
-    return JSON.parse((await this.send(method, address, asking)).text) as unknown
+  private async pathOf(object: KubernetesObject): Promise<string> {
+    const { kind = "object", metadata } = object
+    if (metadata?.name === undefined) throw new Error(`a ${kind} without a name cannot be requested`)
+    return `${await this.collectionOf(object)}/${metadata.name}`
   }
 
-  /** Tries again while no API server answers: it restarts, and what is asked here may be asked twice. */
-  private async send(method: string, address: string, asking: Asking): Promise<Answer> {
+  private async collectionOf({ apiVersion = "", kind = "", metadata }: KubernetesObject): Promise<string> {
+    const base = apiVersion.includes("/") ? `/apis/${apiVersion}` : `/api/${apiVersion}`
+    const { plural, namespaced } = (await this.resourceOf(base, kind)) ?? guess(kind, metadata?.namespace)
+    if (!namespaced) return `${base}/${plural}`
+    if (metadata?.namespace === undefined) {
+      throw new Error(`a ${kind} without a namespace cannot be requested`)
+    }
+    return `${base}/namespaces/${metadata.namespace}/${plural}`
+  }
+
+  /**
+   * Looks a kind up in what the API server says about its group and version. The answer is kept, and read again for a kind that it lacks: the kind may have
+   * been defined since.
+   *
+   * @returns undefined if the API server does not serve the group at all
+   * @throws ApiError with status 404 if it serves the group, but not the kind
+   */
+  private async resourceOf(base: string, kind: string): Promise<Resource | undefined> {
+    const kept = this.resources.get(base)
+    const found = kept && (await kept).get(kind)
+    if (found) return found
+    const kinds = await this.discover(base)
+    const resource = kinds.get(kind)
+    if (resource || kinds.size === 0) return resource
+    throw new ApiError(404, "NotFound", `the API server does not know the kind ${kind} in ${base.slice(1)}`)
+  }
+
+  /** @returns resources by kind; none if the API server does not serve the group */
+  private discover(base: string): Promise<Resources> {
+    const discovered = this.readResources(base)
+    // Kept at once, so that parallel requests share one answer.
+    this.resources.set(base, discovered)
+    discovered.catch(() => this.resources.delete(base))
+    return discovered
+  }
+
+  private async readResources(base: string): Promise<Resources> {
+    try {
+      const { resources = [] } = (await this.json("GET", base)) as {
+        resources?: { name: string; kind: string; namespaced: boolean }[]
+      }
+      // Names with a slash are subresources.
+      const own = resources.filter(({ name }) => !name.includes("/"))
+      return new Map(own.map(({ name, kind, namespaced }) => [kind, { plural: name, namespaced }]))
+    } catch (error) {
+      if (error instanceof ApiError && error.status === 404) return new Map()
+      throw error
+    }
+  }
+
+  private async json(method: string, path: string, options: RequestOptions = {}): Promise<unknown> {
+    return JSON.parse((await this.send(method, path, options)).text) as unknown
+  }
+
+  /** Retries while no API server answers, for example while it restarts. Every request may be sent twice without harm. */
+  private async send(method: string, path: string, options: RequestOptions): Promise<ApiResponse> {
     for (let tried = 0; ; tried++) {
-      const trouble = await this.attempt(method, address, asking, tried > 0)
-      if (!(trouble instanceof Error)) return trouble
+      const result = await this.tryOnce(method, path, options, tried > 0)
+      if (!(result instanceof Error)) return result
       const delay = delays[tried]
-      if (delay === undefined) throw trouble
+      if (delay === undefined) throw result
       await this.pause(delay)
     }
   }
 
   /**
-   * @returns the answer, or why it may be asked again
-   * @throws ApiError when it was refused
+   * @param retried an earlier attempt may have succeeded without an answer
+   * @returns the answer, or the reason why the request may be retried
+   * @throws ApiError if the request was refused
    */
-  private async attempt(
+  private async tryOnce(
     method: string,
-    address: string,
-    asking: Asking,
-    again: boolean,
-  ): Promise<Answer | Unreachable> {
-    let answer: Answer
+    path: string,
+    options: RequestOptions,
+    retried: boolean,
+  ): Promise<ApiResponse | UnreachableError> {
+    let response: ApiResponse
     try {
-      answer = await this.once(method, address, asking)
-      // One that has just started refuses everybody until it has read who may do what: only a ready one's refusal is final.
-      if (answer.status === 403) {
+      response = await this.once(method, path, options)
+      // An API server that has just started refuses everybody until it has read the roles. Only a refusal by a ready one is final.
+      if (response.status === 403) {
         const { status } = await this.once("GET", "/readyz", {})
         if (status !== 200) {
-          const refusal = apiError(method, address, answer)
-          const why = `${refusal.message}; nor is the API server known to be ready: /readyz answered ${status}`
-          return new Unreachable(why, { cause: refusal })
+          const refusal = apiError(method, path, response)
+          const message = `${refusal.message}; the API server may not be ready: /readyz answered ${status}`
+          return new UnreachableError(message, { cause: refusal })
         }
-        answer = await this.once(method, address, asking)
+        response = await this.once(method, path, options)
       }
     } catch (error) {
-      return new Unreachable(`the API server cannot be reached: ${(error as Error).message}`, {
+      return new UnreachableError(`the API server cannot be reached: ${(error as Error).message}`, {
         cause: error,
       })
     }
-    // The header is cut to the second: on the average half a second has passed since.
-    if (!Number.isNaN(answer.date)) this.offset = answer.date + 500 - Date.now()
-    if (answer.status < 300) return answer
-    const refusal = apiError(method, address, answer)
-    if (busy.includes(answer.status)) return new Unreachable(refusal.message, { cause: refusal })
-    // A creation whose answer was lost has happened all the same; but so may somebody else's.
-    const made = method === "POST" && answer.status === 409 && again
-    const live = made ? await this.once("GET", named(address, asking), {}) : undefined
-    if (live?.status === 200 && holds(JSON.parse(live.text), asking.body)) return live
+    // The header has no fractions of a second; on average half a second has passed.
+    if (!Number.isNaN(response.date)) this.offset = response.date + 500 - Date.now()
+    if (response.status < 300) return response
+    const refusal = apiError(method, path, response)
+    if (busy.includes(response.status)) return new UnreachableError(refusal.message, { cause: refusal })
+    if (response.status === 409 && (retried || response.resent)) {
+      const own = await this.ownWrite(method, path, options)
+      if (own) return own
+    }
     throw refusal
   }
 
-  private async once(method: string, address: string, asking: Asking): Promise<Answer> {
-    const { query = {}, body, contentType = "application/json", timeout = 15_000, signal } = asking
-    const { server, headers } = this.access
-    const url = new URL(server.href.replace(/\/$/, "") + address)
+  /** The object, if a write whose answer was lost has made it what it is. */
+  private async ownWrite(
+    method: string,
+    path: string,
+    { body }: RequestOptions,
+  ): Promise<ApiResponse | undefined> {
+    const { metadata = {}, ...rest } = body as KubernetesObject
+    const target = method === "POST" ? `${path}/${metadata.name ?? ""}` : path
+    const live = await this.once("GET", target, {})
+    // A patch names the version before it.
+    const wanted = { ...rest, metadata: { ...metadata, resourceVersion: undefined } }
+    return live.status === 200 && includes(JSON.parse(live.text), wanted) ? live : undefined
+  }
+
+  private async once(method: string, path: string, options: RequestOptions): Promise<ApiResponse> {
+    const { query = {}, body, contentType = "application/json", timeout = 15_000, signal } = options
+    const { server, headers } = this.connection
+    const url = new URL(server.href.replace(/\/$/, "") + path)
     for (const [name, value] of Object.entries(query)) url.searchParams.set(name, value)
-    const late = AbortSignal.timeout(timeout)
+    const timedOut = AbortSignal.timeout(timeout)
     const content = body === undefined ? undefined : JSON.stringify(body)
     return exchange(url, content, {
       method,
       agent: this.agent,
-      signal: signal ? AbortSignal.any([signal, late]) : late,
+      signal: signal ? AbortSignal.any([signal, timedOut]) : timedOut,
       headers: {
         ...headers,
         Accept: "application/json",
@@ -295,12 +368,17 @@ export class Kubernetes {
   }
 }
 
-/** One request. A kept connection that the other side has closed meanwhile is no answer: it is asked again on a new one. */
-function exchange(url: URL, body: string | undefined, options: http.RequestOptions): Promise<Answer> {
+/** Sends one request. If the server had closed a kept connection meanwhile, it is sent again on a new one. */
+function exchange(
+  url: URL,
+  body: string | undefined,
+  options: http.RequestOptions,
+  resent = false,
+): Promise<ApiResponse> {
   return new Promise((resolve, reject) => {
     const failed = (error: Error) => {
       if (request.reusedSocket && (error as NodeJS.ErrnoException).code === "ECONNRESET") {
-        resolve(exchange(url, body, options))
+        resolve(exchange(url, body, options, true))
       } else {
         reject(causeOf(error))
       }
@@ -311,7 +389,8 @@ function exchange(url: URL, body: string | undefined, options: http.RequestOptio
       response.on("error", failed)
       response.on("end", () => {
         const { statusCode: status = 0, headers } = response
-        resolve({ status, text: Buffer.concat(parts).toString(), date: Date.parse(headers.date ?? "") })
+        const text = Buffer.concat(parts).toString()
+        resolve({ status, text, date: Date.parse(headers.date ?? ""), resent })
       })
     })
     request.on("error", failed)
@@ -319,46 +398,39 @@ function exchange(url: URL, body: string | undefined, options: http.RequestOptio
   })
 }
 
-/** Whether an object has all that another one has; the API server adds defaults. */
-function holds(found: unknown, wanted: unknown): boolean {
-  if (typeof wanted !== "object" || wanted === null) return found === wanted
+/** Whether an object has all fields of a patch or manifest. The API server may have added others; a null field must be absent. */
+function includes(found: unknown, wanted: unknown): boolean {
+  if (typeof wanted !== "object" || wanted === null) return (found ?? null) === wanted
   if (typeof found !== "object" || found === null) return false
-  return Object.entries(wanted).every(([key, value]) => holds((found as Record<string, unknown>)[key], value))
+  if (Array.isArray(wanted) && wanted.length !== (found as unknown[]).length) return false
+  return Object.entries(wanted)
+    .filter(([, value]) => value !== undefined)
+    .every(([key, value]) => includes((found as Record<string, unknown>)[key], value))
 }
 
-function addressOf(thing: Thing): string {
-  const name = thing.metadata?.name
-  if (name === undefined) throw new Error(`a ${thing.kind ?? "thing"} without a name has no address`)
-  return `${collectionOf(thing)}/${name}`
+/** The usual resource of a kind. A request for it gets the API server's own answer, which says that it does not serve the group. */
+function guess(kind: string, namespace: string | undefined): Resource {
+  const name = kind.toLowerCase()
+  const plural = /(s|x|ch|sh)$/.test(name) ? `${name}es` : `${name.replace(/([^aeiou])y$/, "$1ie")}s`
+  return { plural, namespaced: namespace !== undefined }
 }
-
-function collectionOf({ apiVersion = "", kind = "", metadata }: Thing): string {
-  const known = kinds[kind]
-  if (!known) throw new Error(`the pipeline does not know the kind ${kind}`)
-  const group = apiVersion.includes("/") ? `/apis/${apiVersion}` : `/api/${apiVersion}`
-  if (known.clusterWide) return `${group}/${known.plural}`
-  if (metadata?.namespace === undefined) throw new Error(`a ${kind} without a namespace has no address`)
-  return `${group}/namespaces/${metadata.namespace}/${known.plural}`
-}
-
-const named = (collection: string, { body }: Asking) =>
-  `${collection}/${(body as Thing).metadata?.name ?? ""}`
 
 function apiError(
   method: string,
-  address: string,
+  path: string,
   { status, text }: { status: number; text: string },
 ): ApiError {
-  let said: { reason?: string; message?: string } = {}
+  let details: { reason?: string; message?: string }
   try {
-    said = JSON.parse(text) as typeof said
+    details = JSON.parse(text) as typeof details
   } catch {
-    said = { message: text.slice(0, 300) }
+    details = { message: text.slice(0, 300) }
   }
-  return new ApiError(status, said.reason ?? "", `${method} ${address}: ${status} ${said.message ?? ""}`)
+  const { reason = "", message = "" } = details
+  return new ApiError(status, reason, `${method} ${path}: ${status} ${message}`)
 }
 
-/** What was wrong, and not merely that something was: several addresses may each have refused. */
+/** The error with the actual cause: Node.js wraps those of several addresses, and those of aborted requests. */
 function causeOf(error: Error): Error {
   const [first] = error instanceof AggregateError ? (error.errors as Error[]) : []
   if (first) return first

@@ -1,43 +1,99 @@
-/** What can happen to a service in a deploy. */
-export type Kind =
-  | "started"
-  | "resumed"
-  | "waiting"
-  | "shifted"
-  | "promoted"
-  | "rolling-back"
-  | "rolled-back"
-  | "failed"
-  | "refused"
-  | "overridden"
-  | "approved"
+import { z } from "zod"
+import { componentId } from "../component.js"
 
-/** Something that people may want to be told. */
-export interface Event {
-  /** In ISO 8601. */
-  at: string
-  kind: Kind
-  environment: string
-  service: string
-  revision?: number
-  digest?: string
-  by: string
-  message: string
-  /** The same for all events of one trouble, so that a pager can resolve it. */
+/** The version of the event format; readers skip events of versions that they do not know. */
+export const eventVersion = 1
+
+/** What can happen to a component. */
+export const eventKinds = [
+  "started",
+  "resumed",
+  "shifted",
+  "promoted",
+  "rolling-back",
+  "rolled-back",
+  "failed",
+  "refused",
+  "overridden",
+  "approved",
+  "checked",
+] as const
+export type EventKind = (typeof eventKinds)[number]
+
+/** Something that happened to a component: the one model of the audit log and of notifications. */
+export const deliveryEvent = z.object({
+  schemaVersion: z.literal(eventVersion),
+  kind: z.enum(eventKinds),
+  /** ISO 8601, by the API server's clock. */
+  at: z.string(),
+  environment: z.string(),
+  component: componentId,
+  /** The same for all events of one deploy, rollback or approval. */
+  operation: z.string(),
+  by: z.string(),
+  message: z.string(),
+  action: z.enum(["deploy", "rollback"]).optional(),
+  strategy: z.string().optional(),
+  revision: z.int().optional(),
+  /** The revision that served before. */
+  from: z.int().optional(),
+  digest: z.string().optional(),
+  author: z.string().optional(),
+  reason: z.string().optional(),
+  overridden: z.object({ reason: z.string(), guards: z.array(z.string()) }).optional(),
+  approval: z.object({ id: z.string(), by: z.string(), at: z.string() }).optional(),
+  /** What the gates said of the very digest. */
+  checks: z.enum(["passed", "failed"]).optional(),
+})
+export type DeliveryEvent = z.output<typeof deliveryEvent>
+
+/** How a pager or a chat treats an event. */
+export interface Alert {
+  /** The same for all events about one problem, so that a pager can resolve it. */
   key: string
   severity: "info" | "warning" | "critical"
-  /** The trouble with this key is over. */
-  resolves?: boolean
+  /** The problem with this key is over. */
+  resolves?: true
+}
+
+/** An event as sinks receive it. */
+export type Notification = DeliveryEvent & Alert
+
+const severities: Partial<Record<EventKind, Alert["severity"]>> = {
+  "rolling-back": "critical",
+  failed: "critical",
+  "rolled-back": "warning",
+  refused: "warning",
+  overridden: "warning",
+}
+
+/** A rollout is one problem for a pager; a refusal, an override and an approval are problems of their own. */
+const topics: Partial<Record<EventKind, string>> = {
+  refused: "refused",
+  overridden: "overridden",
+  approved: "approval",
+  checked: "checks",
+}
+
+export function alertOf({ kind, environment, component }: DeliveryEvent): Alert {
+  return {
+    key: `${environment}/${component.name}/${topics[kind] ?? "rollout"}`,
+    severity: severities[kind] ?? "info",
+    ...((kind === "promoted" || kind === "rolled-back") && { resolves: true }),
+  }
 }
 
 /** Where events go: a file, a chat, a pager. */
 export interface Sink {
   name: string
   /**
-   * Takes one event; those of one sink come one after another.
+   * Takes one event. Calls for one sink never overlap.
    *
-   * @param signal fires when nobody waits any longer
-   * @throws Error when the event did not get there
+   * @param signal aborts when nobody waits for the result any longer
+   * @throws Error when the event could not be delivered
    */
-  send(event: Event, signal: AbortSignal): Promise<void>
+  send(event: Notification, signal: AbortSignal): Promise<void>
 }
+
+/** Longest message that an event keeps, in characters. A crash log belongs into the log, not into the audit trail. */
+export const longestMessage = 1_000

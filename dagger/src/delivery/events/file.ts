@@ -1,23 +1,23 @@
 import { CacheSharingMode, type Container, dag, ExecError, type File } from "@dagger.io/dagger"
 import { images } from "../../platform/base-images.js"
-import type { Event, Sink } from "./event.js"
+import type { Notification, Sink } from "./event.js"
 
 const folder = "/events"
 const path = `${folder}/events.jsonl`
 
-// Whoever wrote half a line will not come back to end it.
+// A writer that died may have left half a line, so the file is brought to a line's end first.
 const append = `touch ${path}; [ -z "$(tail -c 1 ${path})" ] || echo >> ${path}; cat /event >> ${path}`
 
 /**
- * A file of JSON Lines that only grows, one for each environment, in a volume of the engine: a module has no file of the machine to write to. What runs on one engine
- * shares it, and writes one after another. A reader passes over blank lines and over a line that a writer died in.
+ * A file of JSON Lines per environment, in a cache volume of the engine: a module cannot write to the user's disk while it runs. All commands on one engine append to it,
+ * one after another. Readers skip blank and incomplete lines.
  */
 export class EventFile implements Sink {
-  readonly name = "the file of events"
+  readonly name = "the event file"
 
   constructor(private readonly environment: string) {}
 
-  async send(event: Event): Promise<void> {
+  async send(event: Notification): Promise<void> {
     try {
       await this.container()
         .withNewFile("/event", `${JSON.stringify(event)}\n`)
@@ -28,7 +28,7 @@ export class EventFile implements Sink {
     }
   }
 
-  /** All that was sent until now, oldest first. */
+  /** All events so far, oldest first. */
   file(): File {
     return this.container()
       .withExec(["sh", "-ec", `touch ${path}; cp ${path} /events.jsonl`])

@@ -1,91 +1,91 @@
 import { oneLine } from "../../lib/text.js"
-import type { Event, Sink } from "./event.js"
+import type { Notification, Sink } from "./event.js"
 
-/** A sink that did not take all that it was told. */
-export interface Trouble {
+/** A sink that did not take every event. */
+export interface SinkFailure {
   sink: string
-  /** Why it did not take the first of them. */
+  /** Why the first event was not delivered. */
   reason: string
-  /** How many events it did not take, as far as is known. */
+  /** How many events were not delivered. */
   events: number
 }
 
-/** How long to wait, in ms, and where to report. */
-export interface Patience {
-  /** For a sink to take one event. */
+/** Time limits in milliseconds, and where failures are reported. */
+export interface NotifierOptions {
+  /** For one event to reach a sink. */
   limit: number
-  /** For all that is under way at the end. */
+  /** For all pending events at the end of a command. */
   flush: number
-  /** Is told once of each sink in trouble, in one line. */
+  /** Called once per failing sink, with one line. */
   report: (line: string) => void
 }
 
-const usual: Patience = {
+const defaults: NotifierOptions = {
   limit: 5_000,
   flush: 10_000,
   report: (line) => process.stderr.write(`${line}\n`),
 }
 
-/** Tells events to sinks. A deploy never fails because of one that fails, and waits for one that hangs only once. */
+/** Sends events to sinks. A failing sink never fails a deploy, and a hanging one delays it only once. */
 export class Notifier {
-  private readonly lines: Line[]
-  private readonly patience: Patience
+  private readonly queues: SinkQueue[]
+  private readonly options: NotifierOptions
 
-  constructor(sinks: Sink[], patience: Partial<Patience> = {}) {
-    this.patience = { ...usual, ...patience }
-    this.lines = sinks.map((sink) => new Line(sink, this.patience))
+  constructor(sinks: Sink[], options: Partial<NotifierOptions> = {}) {
+    this.options = { ...defaults, ...options }
+    this.queues = sinks.map((sink) => new SinkQueue(sink, this.options))
   }
 
-  /** The sinks that did not take all events. */
-  get troubles(): Trouble[] {
-    return this.lines.flatMap(({ trouble }) => (trouble ? [{ ...trouble }] : []))
+  /** The sinks that did not take every event. */
+  get failures(): SinkFailure[] {
+    return this.queues.flatMap(({ failure }) => (failure ? [{ ...failure }] : []))
   }
 
-  /** Never throws. Returns when the sinks have the event, except those that hang. */
-  async tell(event: Event): Promise<void> {
+  /** Never throws. Returns when every sink has the event, except those that hang. */
+  async notify(event: Notification): Promise<void> {
     const frozen = Object.freeze({ ...event })
-    await Promise.all(this.lines.map((line) => line.send(frozen)))
+    await Promise.all(this.queues.map((queue) => queue.send(frozen)))
   }
 
-  /** Never throws. Waits for what is under way; what does not come to an end in time is given up. */
+  /** Never throws. Waits for pending events and gives up those that are late. */
   async flush(): Promise<void> {
-    await Promise.all(this.lines.map((line) => line.flush()))
+    await Promise.all(this.queues.map((queue) => queue.flush()))
   }
 }
 
-/** What one sink is told, in order: a pager must not hear of the end of a trouble before the trouble. */
-class Line {
-  trouble: Trouble | undefined
+/** The events of one sink, in order: a pager must not hear that a problem is over before it hears of the problem. */
+class SinkQueue {
+  failure: SinkFailure | undefined
   private last: Promise<void> = Promise.resolve()
   private end = new AbortController()
-  /** It was waited for in vain, and has taken nothing since. */
+  /** The last event timed out, so later ones are not waited for. */
   private hangs = false
 
   constructor(
     private readonly sink: Sink,
-    private readonly patience: Patience,
+    private readonly options: NotifierOptions,
   ) {}
 
-  /** Returns when the event is there or has failed; at once, with the event on its way, when the sink hangs. */
-  async send(event: Event): Promise<void> {
+  /** Returns when the event was delivered or has failed; at once when the sink hangs. */
+  async send(event: Notification): Promise<void> {
     const { signal } = this.end
-    this.last = this.last.then(() => this.attempt(event, signal))
-    if (!this.hangs) this.hangs = !(await settled(this.last, this.patience.limit))
+    this.last = this.last.then(() => this.deliver(event, signal))
+    if (!this.hangs) this.hangs = !(await settled(this.last, this.options.limit))
   }
 
-  /** What is not done in time is given up with all that waits behind it; the next event has a new chance. */
+  /** Gives up what is not delivered in time; the next event is tried again. */
   async flush(): Promise<void> {
-    if (await settled(this.last, this.patience.flush)) return
-    this.end.abort(new Error(`not done after ${this.patience.flush / 1000} s`))
+    if (await settled(this.last, this.options.flush)) return
+    this.end.abort(new Error(`not done after ${this.options.flush / 1000} s`))
     this.end = new AbortController()
     await this.last
   }
 
-  private async attempt(event: Event, end: AbortSignal): Promise<void> {
+  private async deliver(event: Notification, end: AbortSignal): Promise<void> {
     const late = new AbortController()
     const timer = setTimeout(() => {
-      late.abort(new Error(`no answer within ${this.patience.limit / 1000} s`))
-    }, this.patience.limit)
+      late.abort(new Error(`no answer within ${this.options.limit / 1000} s`))
+    }, this.options.limit)
     try {
       const signal = AbortSignal.any([end, late.signal])
       signal.throwIfAborted()
@@ -100,16 +100,16 @@ class Line {
 
   private failed(error: unknown): void {
     const reason = oneLine(withoutPaths(error instanceof Error ? error.message : String(error)))
-    if (this.trouble) {
-      this.trouble.events++
+    if (this.failure) {
+      this.failure.events++
       return
     }
-    this.trouble = { sink: this.sink.name, reason, events: 1 }
-    this.patience.report(`notifications: ${this.sink.name} did not take an event: ${reason}`)
+    this.failure = { sink: this.sink.name, reason, events: 1 }
+    this.options.report(`notifications: ${this.sink.name} did not take an event: ${reason}`)
   }
 }
 
-/** The address of a webhook is a secret from its path on. */
+/** The path of a webhook's address is a secret. */
 const withoutPaths = (text: string) =>
   text.replace(/\b(https?:\/\/)(?:[^\s/@]*@)?([^\s/?#"']+)[^\s"']*/gi, "$1$2/…")
 
@@ -121,7 +121,7 @@ function aborted(signal: AbortSignal): Promise<never> {
   })
 }
 
-/** Whether a promise comes to its end within a time. */
+/** Whether a promise settles within a time. */
 async function settled(promise: Promise<unknown>, milliseconds: number): Promise<boolean> {
   let timer: NodeJS.Timeout | undefined
   const over = new Promise<false>((resolve) => {

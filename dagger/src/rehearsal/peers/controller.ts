@@ -4,34 +4,34 @@ import type {
   V1Namespace,
   V1ServiceAccount,
 } from "@kubernetes/client-node"
-import type { Cluster, Thing } from "../../clients/kubernetes/client.js"
+import type { KubernetesApi, KubernetesObject } from "../../clients/kubernetes/client.js"
 import type { Plain } from "../../clients/kubernetes/manifest.js"
 import { isRunning, until } from "./peer.js"
 
-/** A program that works in the cluster, with all rights there: the cluster lives for one run. */
+/** A program in the cluster. It gets all rights, because the cluster lives for one run. */
 export interface Controller {
-  /** Its own, and that of its namespace. */
+  /** Also the name of its namespace. */
   name: string
   image: string
   args: string[]
-  /** Where it says that it is ready. */
+  /** Its readiness probe. */
   ready: { path: string; port: number }
-  /** Files of its configuration, by name; they are below {@link configuration}. */
+  /** Configuration files by name, mounted in {@link configuration}. */
   files?: Record<string, string>
-  /** Objects beside it. */
-  objects?: Thing[]
+  /** Further objects. */
+  objects?: KubernetesObject[]
 }
 
 export const configuration = "/configuration"
-/** A folder that it may write to. */
-export const scratch = "/tmp"
+/** A writable folder. */
+export const temporary = "/tmp"
 
-/** Puts a program into the cluster, and waits until it is ready. It may be there already. */
-export async function install(admin: Cluster, controller: Controller): Promise<void> {
+/** Installs a program, unless it is installed, and waits until it is ready. */
+export async function install(admin: KubernetesApi, controller: Controller): Promise<void> {
   const { name, files = {}, objects = [] } = controller
   const deployment = deploymentOf(controller)
   const metadata = { name, namespace: name }
-  const all: Thing[] = [
+  const all: KubernetesObject[] = [
     { apiVersion: "v1", kind: "Namespace", metadata: { name } } satisfies Plain<V1Namespace>,
     { apiVersion: "v1", kind: "ServiceAccount", metadata } satisfies Plain<V1ServiceAccount>,
     allRights(metadata),
@@ -43,8 +43,8 @@ export async function install(admin: Cluster, controller: Controller): Promise<v
   await until(`${name} is ready`, () => isRunning(admin, deployment))
 }
 
-/** All rights on the cluster, for a ServiceAccount. */
-export const allRights = (account: { name: string; namespace: string }): Thing =>
+/** Grants a ServiceAccount all rights on the cluster. */
+export const allRights = (account: { name: string; namespace: string }): KubernetesObject =>
   ({
     apiVersion: "rbac.authorization.k8s.io/v1",
     kind: "ClusterRoleBinding",
@@ -68,17 +68,19 @@ function deploymentOf({ name, image, args, ready }: Controller): Plain<V1Deploym
           serviceAccountName: name,
           containers: [
             {
-              ...{ name, image, args },
+              name,
+              image,
+              args,
               readinessProbe: { httpGet: ready, periodSeconds: 1 },
               volumeMounts: [
                 { name: "configuration", mountPath: configuration },
-                { name: "scratch", mountPath: scratch },
+                { name: "temporary", mountPath: temporary },
               ],
             },
           ],
           volumes: [
             { name: "configuration", configMap: { name } },
-            { name: "scratch", emptyDir: {} },
+            { name: "temporary", emptyDir: {} },
           ],
         },
       },
@@ -90,12 +92,12 @@ function deploymentOf({ name, image, args, ready }: Controller): Plain<V1Deploym
 export type Kinds = Record<string, string>
 
 /**
- * Makes kinds known to the cluster. Without their schemas: nobody but their controller reads what is written here.
+ * Defines kinds. They need no schemas, because only their controller reads them.
  *
- * @param stated the kinds whose status is changed at an address of its own
+ * @param stated kinds with a status subresource
  */
 export async function define(
-  admin: Cluster,
+  admin: KubernetesApi,
   { group, version, names, stated }: { group: string; version: string; names: Kinds; stated: string[] },
 ): Promise<void> {
   const definitions = Object.entries(names).map(([kind, plural]) => {
@@ -109,16 +111,18 @@ export async function define(
         names: { kind, plural, singular: kind.toLowerCase(), listKind: `${kind}List` },
         versions: [
           {
-            ...{ name: version, served: true, storage: true },
+            name: version,
+            served: true,
+            storage: true,
             ...(stated.includes(kind) && { subresources: { status: {} } }),
             schema: { openAPIV3Schema: { type: "object", "x-kubernetes-preserve-unknown-fields": true } },
           },
         ],
       },
-    } satisfies Thing
+    } satisfies KubernetesObject
   })
   for (const definition of definitions) await admin.apply(definition)
-  await until(`${group} is known`, async () => {
+  await until(`${group} is defined`, async () => {
     const all = await Promise.all(definitions.map((definition) => admin.read(definition)))
     return all.every((live) => {
       const conditions = (live?.status?.conditions ?? []) as { type: string; status: string }[]

@@ -115,6 +115,12 @@ describe("workloadSection", () => {
     ],
     ["a volume of no kind", /, size: 1Gi/, "", "volumes.1: either size"],
     [
+      "an empty folder that nothing can write to",
+      /size: 1Gi/,
+      "size: 1Gi, readOnly: true",
+      "volumes.1.readOnly: for a claim: nothing could fill an empty folder",
+    ],
+    [
       "a volume over the secrets",
       /path: \/scratch/,
       "path: /run",

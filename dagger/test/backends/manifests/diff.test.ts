@@ -1,6 +1,7 @@
 import { inspect } from "node:util"
 import { describe, expect, it } from "vitest"
-import { formatChanges, diffObject } from "../../../src/backends/manifests/diff.js"
+import { diffObject } from "../../../src/backends/manifests/diff.js"
+import { changesText } from "../../../src/delivery/plan.js"
 import { revisionObjects } from "../../../src/backends/manifests/objects.js"
 import type { Manifest } from "../../../src/clients/kubernetes/manifest.js"
 import { deploymentOf, full, release, the, workload } from "./fixtures.js"
@@ -78,7 +79,7 @@ describe("difference", () => {
     const shown = [
       JSON.stringify(change),
       inspect(change, { showHidden: true, depth: null }),
-      formatChanges([change]),
+      changesText([change]),
     ]
     for (const value of hidden) for (const text of shown) expect(text).not.toContain(value)
   })
@@ -150,7 +151,7 @@ describe("describePlan", () => {
       diffObject(deploymentOf(), wanted),
       diffObject(wanted, wanted),
     ]
-    expect(formatChanges(plan)).toBe(
+    expect(changesText(plan)).toBe(
       [
         "+ Secret f1-staging/f1-backend-8: created",
         "~ Deployment f1-staging/f1-backend-7: changed",

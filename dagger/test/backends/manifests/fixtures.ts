@@ -14,7 +14,7 @@ replicas: { min: 2, max: 6, cpu: 60 }
 resources: { requests: { cpu: 250m, memory: 256Mi }, limits: { cpu: 1, memory: 512Mi } }
 termination: { preStop: 4s, drain: 6s, linger: 3s, shutdown: 10s, grace: 30s }
 environment: { REDIS_URL: "redis://redis:6379/0", WORKER_THREADS: 20 }
-volumes: [{ name: models, path: /models, claim: f1-models }, { name: scratch, path: /scratch, size: 1Gi }]
+volumes: [{ name: models, path: /models, claim: f1-models, readOnly: true }, { name: scratch, path: /scratch, size: 1Gi }]
 network:
   from: [{ namespace: router }, { cidr: 10.0.0.0/28 }]
   to:

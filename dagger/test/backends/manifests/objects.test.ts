@@ -180,6 +180,8 @@ describe("revisionObjects", () => {
     expect(named("/tmp")?.emptyDir).toEqual({ sizeLimit: "64Mi" })
     expect(named("/scratch")?.emptyDir).toEqual({ sizeLimit: "1Gi" })
     expect(named("/models")?.persistentVolumeClaim).toEqual({ claimName: "f1-models" })
+    const unwritable = container?.volumeMounts?.filter(({ readOnly }) => readOnly)
+    expect(unwritable?.map(({ mountPath }) => mountPath)).toEqual(["/run/secrets", "/models"])
   })
 
   it("spreads pods where it can, and starts them where it cannot", () => {
@@ -485,6 +487,7 @@ describe("routeObject", () => {
       hostnames: ["f1.example.com"],
       rules: [
         {
+          matches: [{ path: { type: "PathPrefix", value: "/api" } }],
           backendRefs: [
             { group: "", kind: "Service", name: "f1-backend-6", port: 8000, weight: 90 },
             { group: "", kind: "Service", name: "f1-backend-7", port: 8000, weight: 10 },
@@ -492,6 +495,22 @@ describe("routeObject", () => {
         },
       ],
     })
+  })
+
+  it("lets nothing in but the API, whatever has traffic", () => {
+    const single = routeObject({
+      namespace: "f1-staging",
+      service: "api",
+      hostnames: ["api.example.com"],
+      gateway,
+      backends: [{ revision: 1, weight: 1 }],
+      port: 8000,
+    })
+    for (const { spec } of [route, single]) {
+      expect(spec.rules.map(({ matches }) => matches)).toEqual([
+        [{ path: { type: "PathPrefix", value: "/api" } }],
+      ])
+    }
   })
 
   it("names Services that there are", () => {

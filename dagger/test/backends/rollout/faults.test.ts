@@ -1,5 +1,9 @@
 import { describe, expect, it } from "vitest"
-import { ApiError, type Cluster, type Thing } from "../../../src/clients/kubernetes/client.js"
+import {
+  ApiError,
+  type KubernetesApi,
+  type KubernetesObject,
+} from "../../../src/clients/kubernetes/client.js"
 import type { Rollout } from "../../../src/backends/rollout/rollout.js"
 import { nameOf, Platform, rights, service } from "./platform.js"
 
@@ -10,9 +14,9 @@ const message = (text: string): string => expect.stringContaining(text) as strin
 const clientOf = (platform: Platform) => platform.cluster.client({ may: rights() })
 
 /** Limits of an API server: 256 KiB of annotations for each object, of which other tools may have taken some. */
-function withLimit(client: Cluster, taken = 0): Cluster {
+function withLimit(client: KubernetesApi, taken = 0): KubernetesApi {
   const check = (name: string, change: object) => {
-    const annotations = (change as Thing).metadata?.annotations ?? {}
+    const annotations = (change as KubernetesObject).metadata?.annotations ?? {}
     const size = Object.entries(annotations).reduce(
       (sum, pair) => sum + Buffer.byteLength(pair.join("")),
       taken,
@@ -237,7 +241,7 @@ describe("a hotfix while the stable revision is down", () => {
     expect(images).not.toContain("registry/gone@sha256:1")
   })
 
-  function withoutWatchdog(platform: Platform): Cluster {
+  function withoutWatchdog(platform: Platform): KubernetesApi {
     const client = clientOf(platform)
     const { list, read } = client
     client.read = async (thing) => {
@@ -261,7 +265,7 @@ describe("a hotfix while the stable revision is down", () => {
 })
 
 describe("pods that do not come up", () => {
-  const pulling = (platform: Platform, until: number): Cluster => {
+  const pulling = (platform: Platform, until: number): KubernetesApi => {
     const client = clientOf(platform)
     const { list, read } = client
     const waiting = { reason: "ImagePullBackOff", message: "429 Too Many Requests" }
@@ -322,7 +326,7 @@ describe("pods that do not come up", () => {
 })
 
 describe("a route that the Gateway does not accept", () => {
-  const refusing = (platform: Platform, phases: string[]): Cluster => {
+  const refusing = (platform: Platform, phases: string[]): KubernetesApi => {
     const client = clientOf(platform)
     const { read } = client
     client.read = async (thing) => {

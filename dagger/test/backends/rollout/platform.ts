@@ -1,7 +1,7 @@
 import { expect } from "vitest"
 import type { Sample } from "../../../src/backends/analysis/sample.js"
 import type { MetricsSource, MetricsTarget } from "../../../src/backends/analysis/sources.js"
-import type { Cluster } from "../../../src/clients/kubernetes/client.js"
+import type { KubernetesApi } from "../../../src/clients/kubernetes/client.js"
 import { Revisions } from "../../../src/backends/revisions/revisions.js"
 import { accessObjects } from "../../../src/delivery/access.js"
 import { baselineName, labels, revisionName } from "../../../src/backends/manifests/labels.js"
@@ -119,7 +119,7 @@ export class Platform {
     return revisionObjects(plan, release({ revision }))
   }
 
-  point(cluster: Cluster) {
+  point(cluster: KubernetesApi) {
     return async (revision: number) => {
       await cluster.apply(stableService({ ...entrance, revision }))
     }
@@ -143,7 +143,7 @@ export class Platform {
     if (share !== (this.shares.at(-1) ?? 0)) this.shares.push(share)
   }
 
-  context(cluster: Cluster, lease: Lease, change: Partial<RolloutSettings> = {}): RolloutContext {
+  context(cluster: KubernetesApi, lease: Lease, change: Partial<RolloutSettings> = {}): RolloutContext {
     const plan = settings(change)
     return {
       ...{ cluster, lease, settings: plan, source: this.traffic, clock: this.clock },
@@ -175,7 +175,7 @@ export class Platform {
       entered,
     }: {
       who?: string
-      client?: Cluster
+      client?: KubernetesApi
       plan?: Partial<RolloutSettings>
       entered?: (rollout: Rollout) => void
     } = {},

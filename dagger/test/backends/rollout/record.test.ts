@@ -11,7 +11,7 @@ import {
 import { abort, phases } from "../../../src/backends/rollout/rollout.js"
 import { FakeClock } from "../../lib/fake-clock.js"
 import { FakeCluster } from "../../clients/kubernetes/fake.js"
-import type { Thing } from "../../../src/clients/kubernetes/client.js"
+import type { KubernetesObject } from "../../../src/clients/kubernetes/client.js"
 import { rollout, settings } from "./fixtures.js"
 
 const entrance: RouteSettings = {
@@ -89,7 +89,7 @@ describe("RolloutRecord", () => {
       const { cluster } = begin()
       if (verb === "merge") await new RolloutRecord(cluster.client(), entrance, settings()).write(rollout())
       const client = cluster.client()
-      const send = client[verb] as (...asked: unknown[]) => Promise<Thing>
+      const send = client[verb] as (...asked: unknown[]) => Promise<KubernetesObject>
       Object.assign(client, {
         [verb]: async (...asked: unknown[]) => {
           await send(...asked)

@@ -7,7 +7,7 @@ import type { V1Job } from "@kubernetes/client-node"
 import { dumpYaml, loadYaml } from "@kubernetes/client-node/dist/yaml.js"
 import { afterEach, describe, expect, it } from "vitest"
 import { parse, stringify } from "yaml"
-import { ApiError, type Thing } from "../../../src/clients/kubernetes/client.js"
+import { ApiError, type KubernetesObject } from "../../../src/clients/kubernetes/client.js"
 import { type RouteSettings, RolloutRecord } from "../../../src/backends/rollout/record.js"
 import { abort, type Rollout } from "../../../src/backends/rollout/rollout.js"
 import {
@@ -33,7 +33,7 @@ const entrance: RouteSettings = {
 }
 const message = "unattended for 30 s: the watchdog in the cluster took traffic back"
 const lease = { metadata: { namespace: "f1-staging", name: "f1-backend-rollout" } }
-const leaseObject: Thing = { apiVersion: "coordination.k8s.io/v1", kind: "Lease", ...lease }
+const leaseObject: KubernetesObject = { apiVersion: "coordination.k8s.io/v1", kind: "Lease", ...lease }
 const moment = "Mon, 02 Mar 2026 12:00:00 GMT"
 
 /** What the program finds in a pod, on a loopback without TLS, and with a clock that only its own pauses move. */

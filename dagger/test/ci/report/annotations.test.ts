@@ -1,6 +1,7 @@
 import { describe, expect, it } from "vitest"
 import { annotations } from "../../../src/ci/report/annotations.js"
-import type { Finding, Severity } from "../../../src/ci/report/findings.js"
+import type { Finding } from "../../../src/ci/report/failures.js"
+import type { Severity } from "../../../src/ci/report/severity.js"
 import { hostile } from "./fixtures.js"
 
 const finding = (severity: Severity, rest: Partial<Finding> = {}): Finding => ({

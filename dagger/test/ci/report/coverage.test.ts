@@ -42,6 +42,14 @@ describe("parseCoverage", () => {
     ["", "is empty"],
     [sample("coverage-py.xml").slice(0, 900), "is cut off after line"],
     ["<testsuites/>", "is no Cobertura report"],
+    ['<coverage clover="3.2.0"><project><metrics statements="3"/></project></coverage>', "one of Clover"],
+    ['<coverage lines-valid="3" lines-covered="4"/>', "cannot be right: it has 4 covered of 3"],
+    ['<coverage lines-valid="many" lines-covered="4"/>', 'lines-valid is "many"'],
+    ['<coverage lines-valid="3"/>', "lines-covered is missing"],
+    ['<coverage lines-valid="3" lines-covered="-1"/>', 'lines-covered is "-1"'],
+    ['<coverage branches-valid="" branches-covered="1"/>', 'branches-valid is ""'],
+    [lines([1]).replace('hits="1"', 'hits="1.5"'), 'the hits of line 1 is "1.5"'],
+    [lines([1]).replace('hits="1"', 'hits="1" condition-coverage="150% (3/2)"'), "3 covered of 2"],
   ])("refuses what is none", (xml, message) => {
     expect(() => parseCoverage(xml)).toThrow(message)
   })
@@ -78,6 +86,27 @@ describe("shortfall", () => {
 
   it("asks for no branches where there are none", () => {
     expect(shortfall(parseCoverage(lines([1])), { lines: 100, branches: 100 })).toBeUndefined()
+  })
+})
+
+describe("branches on lines without statements", () => {
+  it("are missed in the file that its tool says so of", () => {
+    const coverage = parseCoverage(sample("coverage-branches-off-lines.xml"), "services/web")
+    expect(shortfall(coverage, { lines: 80, branches: 80 })?.split("\n").at(-1)).toBe(
+      "  services/web/cov/pit.ts: 50.0 % of branches, some on no line with a statement",
+    )
+  })
+
+  it("are missed altogether where the rate is 0, unless no branches were measured", () => {
+    const of = (total: number) =>
+      parseCoverage(
+        `<coverage lines-valid="1" lines-covered="1" branches-valid="${total}" branches-covered="0"><packages><package><classes>
+          <class filename="a.ts" branch-rate="0"><lines><line number="1" hits="1"/></lines></class>
+          <class filename="b.ts" branch-rate="1"><lines><line number="1" hits="1"/></lines></class>
+        </classes></package></packages></coverage>`,
+      ).files.map((file) => gaps(file))
+    expect(of(4)).toEqual(["0.0 % of branches, some on no line with a statement", ""])
+    expect(of(0)).toEqual(["", ""])
   })
 })
 

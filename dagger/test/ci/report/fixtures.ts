@@ -1,6 +1,6 @@
 import { readFileSync } from "node:fs"
 import type { Outcome, Verdict } from "../../../src/ci/runner/verdict.js"
-import type { Evidence, Examined, Run } from "../../../src/ci/report/evidence.js"
+import type { Artifacts, GateResult, Run } from "../../../src/ci/report/artifacts.js"
 
 /** What tools really wrote, kept beside the tests. */
 export function sample(name: string): string {
@@ -10,7 +10,7 @@ export function sample(name: string): string {
 export function verdict(gate: string, outcome: Outcome = "passed", rest: Partial<Verdict> = {}): Verdict {
   return {
     gate,
-    on: "unit tests",
+    subject: "unit tests",
     outcome,
     seconds: 12.34,
     cached: false,
@@ -21,16 +21,16 @@ export function verdict(gate: string, outcome: Outcome = "passed", rest: Partial
   }
 }
 
-export function examined(
+export function gateResult(
   gate: string,
   outcome: Outcome = "passed",
-  evidence: Evidence = {},
+  artifacts: Artifacts = {},
   rest: Partial<Verdict> = {},
-): Examined {
-  return { verdict: verdict(gate, outcome, rest), evidence }
+): GateResult {
+  return { verdict: verdict(gate, outcome, rest), artifacts }
 }
 
-export function run(...gates: Examined[]): Run {
+export function run(...gates: GateResult[]): Run {
   return { gates, started: new Date("2026-03-01T12:00:00Z"), seconds: 61.5, revision: "0123456789ab" }
 }
 
@@ -45,3 +45,10 @@ export function manyTests(tests: number, failing: number): string {
 
 /** Text that means harm wherever it is not escaped. */
 export const hostile = `</code></pre><script>alert("1")</script><img src=x onerror='alert(2)'>|\`\`\`\n::error::owned\r\n&<>"'`
+
+/** Milliseconds that something takes. Limits on it are far above what a slow machine needs, and far below quadratic time. */
+export function timeOf(work: () => unknown): number {
+  const begin = performance.now()
+  work()
+  return performance.now() - begin
+}

@@ -1,13 +1,13 @@
 import { describe, expect, it } from "vitest"
-import { digest } from "../../../src/ci/report/digest.js"
+import { readReport } from "../../../src/ci/report/report.js"
 import { page } from "../../../src/ci/report/page.js"
 import { style } from "../../../src/ci/report/page/style.js"
-import type { Examined } from "../../../src/ci/report/evidence.js"
+import type { GateResult } from "../../../src/ci/report/artifacts.js"
 import { parseXml } from "../../../src/lib/xml.js"
-import { examined, hostile, manyTests, run, sample } from "./fixtures.js"
+import { gateResult, hostile, manyTests, run, sample } from "./fixtures.js"
 
-const render = (...gates: Examined[]) => page(digest(run(...gates)))
-const browser = examined("f1-frontend:browser", "failed", {
+const render = (...gates: GateResult[]) => page(readReport(run(...gates)))
+const browser = gateResult("f1-frontend:browser", "failed", {
   folder: "services/f1-frontend",
   junit: sample("playwright.xml"),
   pictures: ["race-race-page-shows-the-winner-phone/test-failed-1.png", "a b#.png"],
@@ -15,7 +15,7 @@ const browser = examined("f1-frontend:browser", "failed", {
 
 describe("page", () => {
   it("needs nothing from elsewhere, and runs nothing", () => {
-    const text = render(examined("api:test", "failed", { junit: sample("pytest.xml") }), browser)
+    const text = render(gateResult("api:test", "failed", { junit: sample("pytest.xml") }), browser)
     expect(text).not.toMatch(/<(script|link|iframe|object|embed|form)\b/i)
     expect(text).not.toMatch(/(src|href)="(https?:|\/|file:|data:)/)
     expect(text).not.toMatch(/url\(|@import/)
@@ -24,9 +24,9 @@ describe("page", () => {
 
   it("says how each gate ended in words, and what to type", () => {
     const text = render(
-      examined("api:test"),
-      examined("api:lint", "could not run"),
-      examined("api:snyk", "skipped", {}, { detail: "no token" }),
+      gateResult("api:test"),
+      gateResult("api:lint", "could not run"),
+      gateResult("api:snyk", "skipped", {}, { detail: "no token" }),
     )
     for (const words of ["passed", "could not run", "skipped", "no token", "check"])
       expect(text).toContain(words)
@@ -50,13 +50,13 @@ describe("page", () => {
         .replaceAll("\r", "&#13;")
     const text = render({
       verdict: {
-        ...examined(hostile, "failed").verdict,
-        on: hostile,
+        ...gateResult(hostile, "failed").verdict,
+        subject: hostile,
         detail: hostile,
         output: hostile,
         retries: [hostile],
       },
-      evidence: {
+      artifacts: {
         folder: hostile,
         junit: `<testsuite name="${xml(hostile)}"><testcase classname="${xml(hostile)}" name="${xml(hostile)}" time="1"><failure message="${xml(hostile)}">${xml(hostile)}</failure></testcase></testsuite>`,
         coverage: `<coverage><class filename="${xml(hostile)}"><lines><line number="1" hits="0"/></lines></class></coverage>`,
@@ -96,9 +96,16 @@ describe("page", () => {
     expect([...attributes].filter((name) => name.startsWith("on"))).toEqual([])
   })
 
-  it("tells of evidence that cannot be read, and goes on", () => {
+  it("isolates names that are written from right to left", () => {
+    const junit = `<testsuite><testcase classname="a.test.ts" name="מבחן"><failure message="لا">x</failure></testcase></testsuite>`
+    const text = render(gateResult("web:test", "failed", { junit }))
+    expect(text).toContain("\u2068מבחן\u2069")
+    expect(text.replace(/\u2068[^\u2069]*\u2069/g, "")).not.toMatch(/[\u0590-\u06ff]/)
+  })
+
+  it("names reports that cannot be read, and shows the rest", () => {
     const text = render(
-      examined("web:test", "passed", {
+      gateResult("web:test", "passed", {
         junit: "<testsuites><testsuite>",
         coverage: sample("coverage-py.xml"),
       }),
@@ -108,22 +115,22 @@ describe("page", () => {
   })
 
   it("does not look like a pass when nothing ran", () => {
-    for (const gates of [[], [examined("a", "skipped")]])
-      expect(render(...gates)).toMatch(/masthead idle[^]*No gate ran/)
+    for (const gates of [[], [gateResult("a", "skipped")]])
+      expect(render(...gates)).toMatch(/page-header idle[^]*No gate ran/)
   })
 
   it("stays small enough to open, with ten thousand failures", () => {
-    const text = render(examined("a", "failed", { junit: manyTests(10_000, 10_000) }))
+    const text = render(gateResult("a", "failed", { junit: manyTests(10_000, 10_000) }))
     expect(text.length).toBeLessThan(600_000)
     expect(text).toContain("9,950 more failing tests")
   })
 
   it("draws gates as they ran, and durations where that is not known", () => {
-    const timed = { ...examined("a"), after: 3 }
+    const timed = { ...gateResult("a"), after: 3 }
     expect(render(timed)).toContain("Timeline")
     expect(render(timed)).toContain("began after 3.0 s")
-    expect(render(examined("a"))).toContain("Durations")
-    expect(render({ ...examined("a", "passed", {}, { cached: true }), after: 0 })).toContain(
+    expect(render(gateResult("a"))).toContain("Durations")
+    expect(render({ ...gateResult("a", "passed", {}, { cached: true }), after: 0 })).toContain(
       "cached, saved 12.3 s",
     )
   })
@@ -131,7 +138,7 @@ describe("page", () => {
   it("has one heading of the first level, named tables and labelled sections", () => {
     const text = render(
       browser,
-      examined("api:test", "passed", {
+      gateResult("api:test", "passed", {
         coverage: sample("coverage-py.xml"),
         sarif: [sample("bandit.sarif.json")],
       }),

@@ -161,10 +161,26 @@ describe("mergeSarif", () => {
     expect(read(files[0]).runs[0]?.invocations?.[0]?.executionSuccessful).toBe(false)
   })
 
-  it("has at most 20 runs a file", () => {
-    const logs = Array.from({ length: 45 }, (_, at) => ({ gate: `gate-${at}`, text: log(driver("T")) }))
-    const { files } = mergeSarif(logs)
-    expect(files.map((file) => read(file).runs.length)).toEqual([20, 20, 5])
+  it("is one upload of at most 20 runs: those of one tool become one where there are more", () => {
+    const of = (tool: (at: number) => string) =>
+      Array.from({ length: 45 }, (_, at) => ({
+        gate: `gate-${at}`,
+        text: log({
+          ...driver(tool(at), [{ id: "r" }]),
+          results: [result("r", at === 44 ? { level: "error" } : {})],
+        }),
+      }))
+    const two = mergeSarif(of((at) => (at % 3 === 0 ? "Trivy" : "Semgrep")))
+    expect(two.files.map((file) => read(file).runs.map(({ results }) => results.length))).toEqual([[15, 30]])
+    expect(two.scans.map(({ gate }) => gate)).toEqual(of(() => "").map(({ gate }) => gate))
+    const many = mergeSarif(of((at) => `tool ${at}`))
+    const [upload] = many.files.map(read)
+    expect(upload?.runs).toHaveLength(20)
+    expect(new Set(upload?.runs.map(({ automationDetails }) => automationDetails.id)).size).toBe(20)
+    expect(upload?.runs.flatMap(({ results }) => results)).toHaveLength(45)
+    // Rules of different tools stay apart.
+    expect(upload?.runs.at(-1)?.results[0]?.ruleId).toBe("tool 44/r")
+    expect(upload?.runs.at(-1)?.tool.driver.rules).toHaveLength(26)
   })
 
   it("drops the least severe above the limit of results, and says how many", () => {
@@ -183,8 +199,8 @@ describe("mergeSarif", () => {
     expect(notes?.[1]).toContain("5000 most severe")
   })
 
-  it("keeps every file below the limit of bytes, and the most severe in it", () => {
-    const limits = { ...githubLimits, bytes: 20_000 }
+  it("keeps the upload below the limit of bytes, with the most severe results of all tools", () => {
+    const limits = { ...githubLimits, bytes: 40_000 }
     const big = (level: string, length: number) =>
       Array.from({ length }, (_, at) =>
         result(`${level}-${at}`, { level, message: { text: "é".repeat(100) } }),
@@ -194,12 +210,16 @@ describe("mergeSarif", () => {
       text: log({ ...driver(gate), results: [...big("note", 100), ...big("error", 20)] }),
     }))
     const { files, scans } = mergeSarif(logs, limits)
-    expect(files.length).toBe(3)
-    for (const file of files) {
-      expect(Buffer.byteLength(file)).toBeLessThanOrEqual(limits.bytes)
-      expect(read(file).runs[0]?.results.filter(({ ruleId }) => ruleId.startsWith("error"))).toHaveLength(20)
+    expect(files).toHaveLength(1)
+    expect(Buffer.byteLength(files[0] ?? "")).toBeLessThanOrEqual(limits.bytes)
+    const runs = read(files[0]).runs
+    for (const { results } of runs) {
+      expect(results.filter(({ ruleId }) => ruleId.startsWith("error"))).toHaveLength(20)
     }
-    expect(scans.every(({ dropped }) => dropped > 0 && dropped < 100)).toBe(true)
+    expect(runs.flatMap(({ results }) => results).length).toBeLessThan(360)
+    expect(scans.reduce((sum, { dropped }) => sum + dropped, 0)).toBe(
+      360 - runs.flatMap(({ results }) => results).length,
+    )
   })
 
   it("lets go of rules that nothing uses before it drops results", () => {
@@ -220,5 +240,248 @@ describe("mergeSarif", () => {
 
   it("makes no file of nothing", () => {
     expect(mergeSarif([])).toEqual({ files: [], scans: [] })
+  })
+})
+
+/** What GitHub refuses an upload for; undefined for one that it takes. */
+function refused(text: string): string | undefined {
+  const { runs } = JSON.parse(text) as { runs: Record<string, unknown>[] }
+  if (runs.length > 20) return "too many runs"
+  if (Buffer.byteLength(text) > githubLimits.bytes) return "too large"
+  for (const run of runs as unknown as Written[]) {
+    const { rules } = run.tool.driver
+    if (new Set(rules.map(({ id }) => id)).size < rules.length) return "a rule twice"
+    for (const { properties = {} } of rules) {
+      const { "security-severity": score, tags = [] } = properties
+      if (
+        score !== undefined &&
+        !(typeof score === "string" && score !== "" && Number(score) >= 0 && Number(score) <= 10)
+      )
+        return `severity ${JSON.stringify(score)}`
+      if (tags.length > 20 || new Set(tags).size < tags.length) return "tags"
+    }
+    for (const { message, level, locations, ruleIndex } of run.results) {
+      if (typeof message.text !== "string" || message.text === "") return "no message"
+      if (level !== undefined && !["none", "note", "warning", "error"].includes(level))
+        return `level ${level}`
+      if (ruleIndex !== undefined) return "an index"
+      if (locations.length === 0 || locations.length > 1000) return `${locations.length} locations`
+      for (const { physicalLocation } of locations) {
+        const { uri } = physicalLocation.artifactLocation
+        if (!/^[\w.!~*'()%/-]+$/.test(uri) || uri.startsWith("/")) return `uri ${uri}`
+        const { startLine, endLine = startLine, startColumn = 1, endColumn = 1 } = physicalLocation.region
+        for (const number of [startLine, endLine, startColumn, endColumn])
+          if (!Number.isInteger(number) || number < 1) return `place ${number}`
+        if (endLine < startLine) return "ends before it begins"
+      }
+    }
+  }
+  return undefined
+}
+interface Written {
+  tool: {
+    driver: { rules: { id: string; properties?: { "security-severity"?: unknown; tags?: string[] } }[] }
+  }
+  results: {
+    message: { text: unknown }
+    level?: string
+    ruleIndex?: number
+    locations: {
+      physicalLocation: {
+        artifactLocation: { uri: string }
+        region: { startLine: number; endLine?: number; startColumn?: number; endColumn?: number }
+      }
+    }[]
+  }[]
+}
+
+describe("every upload is one that GitHub takes", () => {
+  const merge = (results: object[], rules: object[] = [{ id: "r" }]) =>
+    mergeSarif([{ gate: "a:scan", text: log({ ...driver("T", rules), results }) }])
+  const notes = (files: string[]) =>
+    read(files[0]).runs[0]?.invocations?.[0]?.toolExecutionNotifications?.map(({ message }) => message.text)
+
+  it.each<[string, object, RegExp]>([
+    ["no location", result("r"), /1 result had no file and is put on dagger\.json/],
+    ["an empty list of locations", result("r", { locations: [] }), /had no file/],
+    [
+      "only a logical location",
+      result("r", { locations: [{ logicalLocations: [{ name: "f" }] }] }),
+      /had no file/,
+    ],
+    ["a location elsewhere", result("r", at("https://example.org/a.py")), /had no file/],
+    ["a location in git", result("r", at("git::https:/example.org/a.tf")), /had no file/],
+    ["a level of its own", result("r", { ...at("a.py"), level: "Critical" }), /had the level "Critical"/],
+    [
+      "line 0",
+      result("r", {
+        locations: [
+          { physicalLocation: { artifactLocation: { uri: "a.py" }, region: { startLine: 0, endLine: 0 } } },
+        ],
+      }),
+      /had no line and is put on line 1/,
+    ],
+    [
+      "no region",
+      result("r", { locations: [{ physicalLocation: { artifactLocation: { uri: "a.py" } } }] }),
+      /no line/,
+    ],
+    [
+      "too many locations",
+      result("r", { locations: Array.from({ length: 1001 }, () => at("a.py").locations[0]) }),
+      /lost locations above 1000/,
+    ],
+    [
+      "more than fits",
+      result("r", { ...at("a.py"), properties: { dump: "x".repeat(11_000_000) } }),
+      /lost its details/,
+    ],
+    [
+      "a message that is too long",
+      { ...result("r", at("a.py")), message: { text: "x".repeat(11_000_000) } },
+      /^/,
+    ],
+  ])("a result with %s is kept, and the change reported", (_, one, change) => {
+    const { files, scans } = merge([one, result("r", at("b.py"))])
+    expect(refused(files[0] ?? "")).toBeUndefined()
+    expect(read(files[0]).runs[0]?.results).toHaveLength(2)
+    expect(scans[0]?.changes.join(" ")).toMatch(change)
+    expect(notes(files)?.join(" ") ?? "").toMatch(change)
+  })
+
+  it.each([
+    ["undefined", undefined],
+    ["null", undefined],
+    ["", undefined],
+    ["NaN", undefined],
+    [-1, undefined],
+    [{}, undefined],
+    ["Medium", "5.5"],
+    ["CRITICAL", "9.5"],
+    [9.8, "9.8"],
+    ["9.8", "9.8"],
+    ["98", "10"],
+  ])("a severity of %j is written as %j", (severity, written) => {
+    const { files, scans } = merge(
+      [result("r", at("a.py"))],
+      [{ id: "r", properties: { "security-severity": severity } }],
+    )
+    expect(refused(files[0] ?? "")).toBeUndefined()
+    const [rule] = (JSON.parse(files[0] ?? "") as { runs: Written[] }).runs[0]?.tool.driver.rules ?? []
+    expect(rule?.properties?.["security-severity"]).toBe(written)
+    expect(scans[0]?.changes).toHaveLength(Number(severity) === Number(written) ? 0 : 1)
+  })
+
+  it("has a text where a result only names a message of its rule", () => {
+    const rules = [{ id: "r", messageStrings: { default: { text: "{0} is not checked" } } }]
+    const { files, scans } = merge(
+      [
+        { ruleId: "r", message: { id: "default", arguments: ["input"] } },
+        { ruleId: "r", message: {} },
+      ],
+      rules,
+    )
+    expect(refused(files[0] ?? "")).toBeUndefined()
+    expect(scans[0]?.alerts.map(({ message }) => message)).toEqual(["input is not checked", "r"])
+  })
+
+  it("drops a result that is too large, and not those behind it", () => {
+    const locations = [
+      { physicalLocation: { artifactLocation: { uri: "x".repeat(9_000) }, region: { startLine: 1 } } },
+    ]
+    const limits = { ...githubLimits, bytes: 8_000 }
+    const { files, scans } = mergeSarif(
+      [
+        {
+          gate: "a",
+          text: log({
+            ...driver("T"),
+            results: [result("large", { locations, level: "error" }), result("r", at("a.py"))],
+          }),
+        },
+      ],
+      limits,
+    )
+    expect(read(files[0]).runs[0]?.results.map(({ ruleId }) => ruleId)).toEqual(["r"])
+    expect(scans[0]?.dropped).toBe(1)
+  })
+
+  it("keeps results where it has no room for words about their rules", () => {
+    const rules = Array.from({ length: 30 }, (_, at) => ({
+      id: `r${at}`,
+      shortDescription: { text: "x".repeat(1000) },
+    }))
+    const limits = { ...githubLimits, bytes: 15_000 }
+    const { files, scans } = mergeSarif(
+      [
+        {
+          gate: "a",
+          text: log({ ...driver("T", rules), results: rules.map(({ id }) => result(id, at("a.py"))) }),
+        },
+      ],
+      limits,
+    )
+    expect(Buffer.byteLength(files[0] ?? "")).toBeLessThanOrEqual(limits.bytes)
+    expect(scans[0]?.dropped).toBe(0)
+  })
+
+  it("takes a rule by its place in an extension", () => {
+    const run = {
+      tool: {
+        driver: { name: "T", rules: [{ id: "mild", properties: { "security-severity": "1" } }] },
+        extensions: [{ name: "pack", rules: [{ id: "grave", properties: { "security-severity": "9.9" } }] }],
+      },
+      results: [{ message: { text: "m" }, rule: { index: 0, toolComponent: { index: 0 } } }],
+    }
+    const { scans, files } = mergeSarif([{ gate: "a", text: log(run) }])
+    expect(scans[0]?.alerts[0]).toMatchObject({ rule: "grave", severity: "critical" })
+    expect(refused(files[0] ?? "")).toBeUndefined()
+  })
+})
+
+describe("a path", () => {
+  const place = (uri: string, run: object = {}, artifact: object = { uri }) => {
+    const locations = [{ physicalLocation: { artifactLocation: artifact, region: { startLine: 3 } } }]
+    const { files, scans } = mergeSarif([
+      { gate: "g:scan", text: log({ ...driver("T"), ...run, results: [result("r", { locations })] }) },
+    ])
+    const written =
+      read(files[0]).runs[0]?.results[0]?.locations?.[0]?.physicalLocation.artifactLocation.uri ?? ""
+    return { written, file: scans[0]?.alerts[0]?.file }
+  }
+
+  it.each([
+    ["src/a%2Bb.py", "src/a+b.py"],
+    ["src/a+b.py", "src/a+b.py"],
+    ["src/%40modal/page.tsx", "src/@modal/page.tsx"],
+    ["src/c%23/x.py", "src/c#/x.py"],
+    ["src/c#/x.py", "src/c#/x.py"],
+    ["src/my%20file.py", "src/my file.py"],
+    ["./src/my file.py", "src/my file.py"],
+    ["src/gr%C3%B6sse.py", "src/grösse.py"],
+    ["src/grösse.py", "src/grösse.py"],
+    ["src/100%25.py", "src/100%.py"],
+    ["src/100%.py", "src/100%.py"],
+    ["src/%2541.py", "src/%41.py"],
+    ["src/%ff.py", "src/%ff.py"],
+    ["src/what%3F.py", "src/what?.py"],
+    ["src/a%3Ab.py", "src/a:b.py"],
+    ["file:///src/a%20b.py", "src/a b.py"],
+    ["file://host/src/a.py", "src/a.py"],
+  ])("of %s is decoded once, and encoded where it is written", (uri, file) => {
+    const { written, file: read } = place(uri)
+    expect(read).toBe(file)
+    expect(decodeURIComponent(written)).toBe(file)
+    expect(written).toMatch(/^[\w.%/-]+$/)
+  })
+
+  it("is found by the index of its artifact, and below bases that have bases", () => {
+    const artifacts = [{ location: { uri: "src/a%2Bb.py" } }]
+    expect(place("", { artifacts }, { index: 0 })).toEqual({ written: "src/a%2Bb.py", file: "src/a+b.py" })
+    const originalUriBaseIds = {
+      SRC: { uri: "my%20src/", uriBaseId: "ROOT" },
+      ROOT: { uri: "app/", uriBaseId: "SRC" },
+    }
+    expect(place("", { originalUriBaseIds }, { uri: "a.py", uriBaseId: "SRC" }).file).toBe("app/my src/a.py")
   })
 })

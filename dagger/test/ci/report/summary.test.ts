@@ -1,8 +1,8 @@
 import { format } from "prettier"
 import { describe, expect, it } from "vitest"
 import { table } from "../../../src/ci/runner/summary.js"
-import { digest } from "../../../src/ci/report/digest.js"
-import type { Examined } from "../../../src/ci/report/evidence.js"
+import { readReport } from "../../../src/ci/report/report.js"
+import type { GateResult } from "../../../src/ci/report/artifacts.js"
 import {
   readSummary,
   summaryJsonSchema,
@@ -10,30 +10,30 @@ import {
   toSummary,
   verdictsOf,
 } from "../../../src/ci/report/summary.js"
-import { examined, hostile, manyTests, run, sample } from "./fixtures.js"
+import { gateResult, hostile, manyTests, run, sample } from "./fixtures.js"
 
 const api = { folder: "services/api", junit: sample("pytest.xml"), coverage: sample("coverage-py.xml") }
 const mixed = run(
-  examined("pipeline:lint", "passed", {}, { cached: true }),
-  examined("api:test", "failed", { ...api, thresholds: { lines: 90, branches: 95 } }),
-  examined("f1-frontend:browser", "passed", { junit: sample("playwright.xml") }),
-  examined("api:sast", "failed", { sarif: [sample("bandit.sarif.json"), "{"] }, { output: "1 finding" }),
-  examined(
+  gateResult("pipeline:lint", "passed", {}, { cached: true }),
+  gateResult("api:test", "failed", { ...api, thresholds: { lines: 90, branches: 95 } }),
+  gateResult("f1-frontend:browser", "passed", { junit: sample("playwright.xml") }),
+  gateResult("api:sast", "failed", { sarif: [sample("bandit.sarif.json"), "{"] }, { output: "1 finding" }),
+  gateResult(
     "web:image",
     "could not run",
     {},
     { output: "no such host", retries: ["registry: connection reset"] },
   ),
-  examined("api:snyk", "skipped", {}, { detail: "no token: SNYK_TOKEN" }),
+  gateResult("api:snyk", "skipped", {}, { detail: "no token: SNYK_TOKEN" }),
 )
-const markdown = (...gates: Examined[]) => summaryMarkdown(digest(run(...gates)))
+const markdown = (...gates: GateResult[]) => summaryMarkdown(readReport(run(...gates)))
 
 describe("summaryMarkdown", () => {
-  const text = summaryMarkdown(digest(mixed))
+  const text = summaryMarkdown(readReport(mixed))
 
   it("begins with the verdict", () => {
     expect(text.split("\n")[0]).toBe(
-      "# ❌ Failed: api:test, api:sast (of 6 gates). Could not run: web:image. Put right what the output names, then run again. Skipped: api:snyk.",
+      "# ❌ Failed: api:test, api:sast (of 6 gates). Could not run: web:image. Fix the cause that the output names, then run again. Skipped: api:snyk.",
     )
     expect(text).toContain("revision `0123456789ab` · 2026-03-01 12:00 UTC · 1 min 02 s")
   })
@@ -62,15 +62,17 @@ describe("summaryMarkdown", () => {
 
   it.each([
     [[], "# ⏭️ No gate ran."],
-    [[examined("a", "skipped"), examined("b", "skipped")], "# ⏭️ Skipped: a, b."],
-    [[examined("a", "could not run")], "# ⚠️ Could not run: a."],
-    [[examined("a")], "# ✅ Passed: all 1 gates."],
+    [[gateResult("a", "skipped"), gateResult("b", "skipped")], "# ⏭️ Skipped: a, b."],
+    [[gateResult("a", "could not run")], "# ⚠️ Could not run: a."],
+    [[gateResult("a")], "# ✅ Passed: all 1 gates."],
   ])("does not take nothing for a pass", (gates, line) => {
     expect(markdown(...gates)).toMatch(line)
   })
 
   it("lets no name or output out of its place", () => {
-    const text = markdown(examined(hostile, "failed", {}, { on: hostile, detail: hostile, output: hostile }))
+    const text = markdown(
+      gateResult(hostile, "failed", {}, { subject: hostile, detail: hostile, output: hostile }),
+    )
     const [, ...outside] = text.split(/^`{4}text\n[^]*?^`{4}$/m)
     expect(text).toMatch(/^`{4}text$/m)
     expect(outside.join("")).not.toContain("<script")
@@ -83,17 +85,17 @@ describe("summaryMarkdown", () => {
 
   it("stays below GitHub's limit whatever is in it", () => {
     const gates = Array.from({ length: 300 }, (_, at) =>
-      examined(`g:${at}`, "failed", {}, { output: "é".repeat(400_000) }),
+      gateResult(`g:${at}`, "failed", {}, { output: "é".repeat(400_000) }),
     )
     expect(Buffer.byteLength(markdown(...gates))).toBeLessThan(1024 * 1024)
   })
 })
 
 describe("summary.json", () => {
-  const json = JSON.stringify(toSummary(digest(mixed)))
+  const json = JSON.stringify(toSummary(readReport(mixed)))
 
   it("comes back as it was", () => {
-    expect(readSummary(json)).toEqual(toSummary(digest(mixed)))
+    expect(readSummary(json)).toEqual(toSummary(readReport(mixed)))
     expect(readSummary(json)).toMatchObject({
       schemaVersion: 1,
       outcome: "failed",
@@ -120,9 +122,9 @@ describe("summary.json", () => {
 
   it("is bounded however much failed", () => {
     const many = run(
-      examined("a", "failed", { junit: manyTests(10_000, 10_000) }, { output: "x\n".repeat(1_000_000) }),
+      gateResult("a", "failed", { junit: manyTests(10_000, 10_000) }, { output: "x\n".repeat(1_000_000) }),
     )
-    const summary = toSummary(digest(many))
+    const summary = toSummary(readReport(many))
     expect(summary.failures).toHaveLength(1000)
     expect(summary.tests.failed).toBe(10_000)
     expect(JSON.stringify(summary).length).toBeLessThan(500_000)

@@ -1,4 +1,5 @@
 import { describe, expect, it } from "vitest"
+import { timeOf } from "../report/fixtures.js"
 import { due, outdated, readMetadata, reasonOf } from "../../../src/ci/security/database.js"
 
 const kept = {
@@ -53,6 +54,34 @@ describe("reasonOf", () => {
 
 `
     expect(reasonOf(output)).toBe('Get "https://ghcr.io/v2/": dial tcp: lookup ghcr.io: no such host')
+  })
+
+  it("takes the line of each source where the last only says that all failed", () => {
+    const line = (repo: string, err: string) =>
+      `2026-11-28T10:00:01Z\tERROR\t[vulndb] Failed to download artifact\trepo="${repo}" err=${JSON.stringify(err)}\n`
+    const all =
+      "2026-11-28T10:00:01Z\tFATAL\tFatal error\tinit error: DB error: failed to download vulnerability DB: failed to download artifact from any source\n"
+    const busy = "oci download error: GET https://registry.local/v2/x: TOOMANYREQUESTS: retry-after: 1ms"
+    expect(reasonOf(line("registry.local/db:2", busy) + all)).toBe(busy)
+    expect(reasonOf(line("a", busy) + line("b", `Get "https://b/v2/": no such host`) + all)).toBe(
+      `${busy}; Get "https://b/v2/": no such host`,
+    )
+  })
+
+  it("keeps the end of a long chain of errors, for there the cause stands", () => {
+    const chain = `2026-11-28T10:00:01Z\tFATAL\tFatal error\t${"failed to download: ".repeat(30)}no space left on device`
+    expect(reasonOf(chain)).toMatch(/^….{150,}no space left on device$/)
+  })
+
+  it("is not led astray by what is no error", () => {
+    const output =
+      "2026-11-28T10:00:01Z\tFATAL\tFatal error\tno space left on device\n2026-11-28T10:00:01Z\tINFO\tTry again\n"
+    expect(reasonOf(output)).toBe("no space left on device")
+  })
+
+  it("takes time that grows with the output", () => {
+    const output = `${'\terr="\\'.repeat(200_000)}${" ".repeat(200_000)}${"\n".repeat(200_000)}`
+    expect(timeOf(() => reasonOf(output))).toBeLessThan(20_000)
   })
 
   it("has words for silence", () => {

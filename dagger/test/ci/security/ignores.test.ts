@@ -1,14 +1,8 @@
 import { describe, expect, it } from "vitest"
 import { parse } from "yaml"
 import type { Ignore } from "../../../src/ci/security/configuration.js"
-import {
-  ignoredBy,
-  ignoresOf,
-  matches,
-  remarks,
-  samePackage,
-  trivyIgnores,
-} from "../../../src/ci/security/ignores.js"
+import { ignoredBy, ignoresOf, matches, remarks, trivyIgnores } from "../../../src/ci/security/ignores.js"
+import { samePackage } from "../../../src/ci/security/package-url.js"
 
 const ignore = (more: Partial<Ignore> = {}): Ignore => ({
   id: "CVE-2026-1",
@@ -78,6 +72,13 @@ describe("samePackage", () => {
     ["pkg:npm/@f1/kit", "pkg:npm/%40f1/kit@1.0.0", true],
     ["pkg:npm/react", "pkg:npm/react-dom@19.3.1", false],
     ["pkg:pypi/PyJWT", "pkg:pypi/pyjwt@2.15.1", true],
+    ["pkg:pypi/typing_extensions", "pkg:pypi/typing-extensions@4.15.0", true],
+    ["pkg:npm/react@19", "pkg:npm/react", false],
+    ["pkg:npm/react", "pkg:pypi/react@19.3.1", false],
+    ["pkg:npm/a@1.0.0+build", "pkg:npm/a@1.0.0%2Bbuild", true],
+    ["pkg:deb/debian/libc6?arch=arm64", "pkg:deb/debian/libc6@2.41?arch=amd64", false],
+    ["pkg:npm/react", "react 19.3.1", false],
+    ["pkg:npm/react", "pkg:npm/%zz", false],
     ["pkg:deb/debian/coreutils", "pkg:deb/debian/coreutils@9.1-1?arch=amd64&distro=debian-12", true],
   ])("%s and %s: %s", (wanted, found, expected) => {
     expect(samePackage(wanted, found)).toBe(expected)
@@ -91,7 +92,17 @@ describe("matches", () => {
     ["**/Dockerfile", "Dockerfile", true],
     ["**/Dockerfile", "services/api/Dockerfile", true],
     ["services/**", "services/api/src/a.py", true],
+    ["services/**", "services/api/.config/a.py", true],
     ["a.py", "aXpy", false],
+    ["services/*/{src,tests}/**", "services/api/tests/a.py", true],
+    ["src/a+b.py", "src/a+b.py", true],
+    ["src/@x/**", "src/@x/y#1.py", true],
+    ["my dir/**", "my dir/größe.py", true],
+    ["app/(shop)/*.tsx", "app/(shop)/page.tsx", true],
+    ["app/(shop)/*.tsx", "app/shop/page.tsx", false],
+    ["app/\\[slug\\]/page.tsx", "app/[slug]/page.tsx", true],
+    ["!src/a.py", "src/b.py", false],
+    ["+(a).py", "aa.py", false],
   ])("%s, %s: %s", (pattern, path, expected) => {
     expect(matches(pattern, path)).toBe(expected)
   })

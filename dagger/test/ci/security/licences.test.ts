@@ -18,6 +18,13 @@ describe("standingOf", () => {
     ["MIT OR GPL-3.0-only", "allowed"],
     ["MIT AND GPL-3.0-only", "forbidden"],
     ["MIT and Apache-2.0", "allowed"],
+    ["MIT\nOR  GPL-3.0-only", "allowed"],
+    ["GPL-2.0+", "forbidden"],
+    ["Apache-2.0+", "allowed"],
+    ["LicenseRef-ours OR MIT", "allowed"],
+    ["MIT AND", "undecided"],
+    ["", "undecided"],
+    ["MIT AND Apache-2.0 WITH a-made-up-exception", "undecided"],
     ["GPL-3.0-only OR WTFPL", "undecided"],
     ["MIT AND (GPL-3.0-only OR Apache-2.0)", "allowed"],
     ["(MIT OR WTFPL) AND (GPL-3.0-only AND MIT)", "forbidden"],
@@ -29,6 +36,11 @@ describe("standingOf", () => {
     ["(MIT", "undecided"],
   ])("%s is %s", (expression, standing) => {
     expect(standingOf(expression, policy)).toBe(standing)
+  })
+
+  it("does not hang on a long expression", () => {
+    expect(standingOf(Array(50_000).fill("MIT").join(" AND "), policy)).toBe("undecided")
+    expect(standingOf("(".repeat(100_000), policy)).toBe("undecided")
   })
 
   it("knows a name of several words", () => {
@@ -58,6 +70,10 @@ describe("examineLicences", () => {
       ["two", "(MIT) AND (GPL-2.0-only)", "critical"],
     ])
     expect(looked).toEqual(["5 packages"])
+  })
+
+  it("does not take nothing for a pass", () => {
+    expect(() => examineLicences([], policy, [])).toThrow("Trivy saw no package at all")
   })
 
   it("leaves out what is ignored for a time", () => {

@@ -1,5 +1,6 @@
 import { describe, expect, it } from "vitest"
 import type { Ignore } from "../../../src/ci/security/configuration.js"
+import { sample } from "../report/fixtures.js"
 import { readSarif, writeSarif } from "../../../src/ci/security/sarif.js"
 
 const result = (ruleId: string, uri: string, level = "error", more: object = {}) => ({
@@ -57,6 +58,154 @@ describe("readSarif", () => {
     },
   )
 
+  describe("never takes what it cannot read for a pass", () => {
+    const hole = { ...result("sql", "a.py"), ruleId: "R1" }
+    const run = (
+      more: object,
+      rules: object[] = [{ id: "R1", properties: { "security-severity": "9.8" } }],
+    ) =>
+      JSON.stringify({
+        version: "2.1.0",
+        runs: [{ tool: { driver: { name: "Snyk", rules } }, results: [hole], ...more }],
+      })
+    const critical = [expect.objectContaining({ id: "R1", severity: "critical", file: "a.py" })]
+
+    it.each<[string, string]>([
+      [
+        "severity of another rule",
+        run({}, [
+          { id: "R1", properties: { "security-severity": "9.8" } },
+          { id: "R2", properties: { "security-severity": null } },
+        ]),
+      ],
+      ["level", run({ results: [{ ...hole, level: null }] })],
+      ["invocations", run({ invocations: null })],
+      ["suppressions", run({ results: [{ ...hole, suppressions: null }] })],
+      ["kind", run({ results: [{ ...hole, kind: null }] })],
+      [
+        "region",
+        run({
+          results: [
+            {
+              ...hole,
+              locations: [{ physicalLocation: { artifactLocation: { uri: "a.py" }, region: null } }],
+            },
+          ],
+        }),
+      ],
+      [
+        "extensions",
+        run({
+          tool: {
+            driver: { name: "Snyk", rules: [{ id: "R1", properties: { "security-severity": 9.8 } }] },
+            extensions: null,
+          },
+        }),
+      ],
+      [
+        "properties of the rule",
+        run({}, [
+          { id: "R1", shortDescription: null, properties: { "security-severity": " 9.8 ", tags: null } },
+        ]),
+      ],
+    ])("a null as %s does not hide a critical finding", (_, text) => {
+      expect(readSarif("security:snyk", text, []).examined.found).toEqual(critical)
+    })
+
+    it.each<[string, string, RegExp]>([
+      [
+        "it says that it failed",
+        run({ results: [], invocations: [{ executionSuccessful: false }] }),
+        /does not say why/,
+      ],
+      [
+        "one of several invocations failed",
+        run({ invocations: [{ executionSuccessful: true }, { executionSuccessful: false }] }),
+        /does not say why/,
+      ],
+      [
+        "it was killed",
+        run({ invocations: [{ executionSuccessful: true, exitSignalName: "SIGKILL" }] }),
+        /ended by SIGKILL/,
+      ],
+      [
+        "it did not start",
+        run({ invocations: [{ executionSuccessful: true, processStartFailureMessage: "no such file" }] }),
+        /no such file/,
+      ],
+      ["it has no results", run({ results: null }), /no list of results/],
+      ["a result is null", run({ results: [hole, null] }), /results\.1/],
+      ["a rule is null", run({}, [{ id: "R1" }, null as unknown as object]), /rules\.1/],
+      ["success is a word", run({ invocations: [{ executionSuccessful: "false" }] }), /executionSuccessful/],
+      ["it has no run", '{"runs":[]}', /it has no run/],
+      ["it is cut off", run({}).slice(0, 100), /cut off/],
+      ["it is empty", "", /is empty/],
+      [
+        "a second run failed",
+        JSON.stringify({
+          runs: [
+            ...(JSON.parse(run({})) as { runs: object[] }).runs,
+            ...(
+              JSON.parse(run({ results: [], invocations: [{ executionSuccessful: false }] })) as {
+                runs: object[]
+              }
+            ).runs,
+          ],
+        }),
+        /does not say why/,
+      ],
+    ])("the gate cannot run where %s", (_, text, reason) => {
+      expect(() => readSarif("security:snyk", text, [])).toThrow(reason)
+    })
+
+    it.each(["open", "review", "Fail", "surprise"])("a result of kind %s counts", (kind) => {
+      expect(readSarif("security:snyk", run({ results: [{ ...hole, kind }] }), []).examined.found).toEqual(
+        critical,
+      )
+    })
+  })
+
+  it.each(["services/api/my%20dir/x.py", "./services/api/my dir/x.py", "file:///services/api/my%20dir/x.py"])(
+    "holds an ignore's path against the file, however its URI is written: %s",
+    (uri) => {
+      const text = log([result("rules.python.sql", uri)])
+      const { examined } = readSarif("security:sast", text, [{ ...ignore, path: "services/api/my dir/**" }])
+      expect(examined).toMatchObject({ found: [], ignored: 1 })
+    },
+  )
+
+  it("reads what Bandit 1.9 writes of files with odd names", () => {
+    const { examined } = readSarif("security:bandit", sample("bandit-odd-names.sarif.json"), [])
+    expect([...new Set(examined.found.map(({ file }) => file))].sort()).toEqual([
+      "services/api/src/@x/y#1.py",
+      "services/api/src/a+b.py",
+      "services/api/src/my dir/größe.py",
+    ])
+    expect(examined.found).toHaveLength(12)
+  })
+
+  it("keeps the ids of tools that have dots in them", () => {
+    const ids = ["snyk:lic:pip:alpha:GPL-3.0", "snyk:lic:pip:beta:LGPL-3.0"]
+    const text = JSON.stringify({
+      runs: [
+        {
+          tool: { driver: { name: "Snyk", rules: ids.map((id) => ({ id })) } },
+          results: ids.map((id) => result(id, "requirements.txt")),
+        },
+      ],
+    })
+    expect(readSarif("security:snyk", text, []).examined.found.map(({ id }) => id)).toEqual(ids)
+  })
+
+  it("keeps ids that are longer than a line, so that an ignore finds them", () => {
+    const id = `snyk:${"x".repeat(300)}`
+    const text = JSON.stringify({
+      runs: [{ tool: { driver: { name: "Snyk" } }, results: [result(id, "a")] }],
+    })
+    expect(readSarif("security:snyk", text, []).examined.found[0]?.id).toBe(id)
+    expect(readSarif("security:snyk", text, [{ ...ignore, id, path: "a" }]).examined.ignored).toBe(1)
+  })
+
   it("refuses what is no log", () => {
     expect(() => readSarif("security:sast", "", [])).toThrow()
     expect(() => readSarif("security:sast", '{"runs":[]}', [])).toThrow()
@@ -75,7 +224,12 @@ describe("writeSarif", () => {
     ]
     const { examined } = readSarif("security:licences", writeSarif("Licence policy", found), [])
     expect(examined.found).toEqual([
-      expect.objectContaining({ severity: "high", title: "its licence is forbidden" }),
+      expect.objectContaining({
+        severity: "high",
+        title: "its licence is forbidden",
+        file: "a b/METADATA",
+        id: "GPL-2.0-only",
+      }),
     ])
   })
 })

@@ -128,6 +128,11 @@ describe("what was looked at", () => {
     expect(checksIn(results)).toBe("25 checks of 1 file")
   })
 
+  it("is never nothing", () => {
+    expect(() => packagesOfImage([])).toThrow("Trivy saw no package in the image")
+    expect(() => checksIn([])).toThrow("Trivy made no check at all")
+  })
+
   it("is named where it is missing", () => {
     expect(unread(results, ["services/package-lock.json", "services/api/requirements.txt"])).toEqual([
       "services/api/requirements.txt",

@@ -1,7 +1,18 @@
-import { createServer, type IncomingMessage, type Server, type ServerResponse } from "node:http"
+import {
+  createServer,
+  type IncomingHttpHeaders,
+  type IncomingMessage,
+  type Server,
+  type ServerResponse,
+} from "node:http"
 import type { AddressInfo } from "node:net"
 import { afterEach, describe, expect, it } from "vitest"
-import { ApiError, Kubernetes, type Thing, Unreachable } from "../../../src/clients/kubernetes/client.js"
+import {
+  ApiError,
+  KubernetesClient,
+  type KubernetesObject,
+  UnreachableError,
+} from "../../../src/clients/kubernetes/client.js"
 
 interface Asked {
   method: string
@@ -19,12 +30,34 @@ afterEach(() => {
   for (const server of servers.splice(0)) server.closeAllConnections()
 })
 
-/** An API server that answers as told, one answer a request, the last one for ever. */
+/** What the API server says about its groups: resources by path. */
+const groups: Record<string, [name: string, kind: string, namespaced: boolean][]> = {
+  "/api/v1": [
+    ["configmaps", "ConfigMap", true],
+    ["namespaces", "Namespace", false],
+    ["pods", "Pod", true],
+    ["pods/log", "Pod", true],
+  ],
+  "/apis/apps/v1": [["deployments", "Deployment", true]],
+  "/apis/authentication.k8s.io/v1": [["selfsubjectreviews", "SelfSubjectReview", false]],
+}
+
+/** An API server that describes its groups, and sends one reply per other request, the last one for ever. */
 async function serve(...replies: Reply[]) {
   const asked: Asked[] = []
+  const discovered: string[] = []
+  const headers: IncomingHttpHeaders[] = []
   const pauses: number[] = []
   const answer = (request: IncomingMessage, response: ServerResponse, text: string) => {
     const url = new URL(request.url ?? "", "http://x")
+    headers.push(request.headers)
+    if (/^\/(api|apis\/[^/]+)\/[^/]+$/.test(url.pathname)) {
+      discovered.push(url.pathname)
+      const resources = groups[url.pathname]?.map(([name, kind, namespaced]) => ({ name, kind, namespaced }))
+      response.statusCode = resources ? 200 : 404
+      response.end(JSON.stringify(resources ? { resources } : { message: "page not found" }))
+      return
+    }
     asked.push({
       method: request.method ?? "",
       path: url.pathname,
@@ -52,13 +85,13 @@ async function serve(...replies: Reply[]) {
   servers.push(server)
   await new Promise<void>((resolve) => server.listen(0, "127.0.0.1", resolve))
   const { port } = server.address() as AddressInfo
-  const cluster = await Kubernetes.connect(kubeconfig(`http://127.0.0.1:${port}`), {
+  const cluster = await KubernetesClient.connect(kubeconfig(`http://127.0.0.1:${port}`), {
     pause: (milliseconds) => {
       pauses.push(milliseconds)
       return Promise.resolve()
     },
   })
-  return { cluster, asked, pauses, server }
+  return { cluster, asked, discovered, headers, pauses, server }
 }
 
 const kubeconfig = (server: string, user = "token: hunter2-token") => `
@@ -69,7 +102,7 @@ clusters: [{ name: one, cluster: { server: "${server}" } }]
 users: [{ name: ada, user: { ${user} } }]
 contexts: [{ name: here, context: { cluster: one, user: ada } }]
 `
-const thing: Thing = {
+const thing: KubernetesObject = {
   apiVersion: "v1",
   kind: "ConfigMap",
   metadata: { namespace: "staging", name: "api-3" },
@@ -146,26 +179,27 @@ describe("Kubernetes", () => {
   it("says both where it is refused and may not ask whether the API server is ready", async () => {
     const { cluster } = await serve(forbidden)
     const refused = cluster.read(thing)
-    await expect(refused).rejects.toThrow(Unreachable)
+    await expect(refused).rejects.toThrow(UnreachableError)
     await expect(refused).rejects.toThrow(
-      /403 it is Forbidden; nor is the API server known to be ready: \/readyz answered 403$/,
+      /403 it is Forbidden; the API server may not be ready: \/readyz answered 403$/,
     )
   })
 
   it.each([
-    ["is busy", { status: 503, body: "not yet" }],
-    ["asks for patience", { status: 429, body: refusal("TooManyRequests") }],
-    ["is cut off", undefined],
-  ])("tries again while the API server %s", async (_, reply) => {
+    ["is busy", { status: 503, body: "not yet" }, [200, 500]],
+    ["asks for fewer requests", { status: 429, body: refusal("TooManyRequests") }, [200, 500]],
+    // The first connection was kept since the API server described its group, so its end needs no pause.
+    ["cuts the connection", undefined, [200]],
+  ])("tries again while the API server %s", async (_, reply, waited) => {
     const { cluster, asked, pauses } = await serve(reply, reply, { body: thing })
     expect(await cluster.read(thing)).toEqual(thing)
     expect(asked).toHaveLength(3)
-    expect(pauses).toEqual([200, 500])
+    expect(pauses).toEqual(waited)
   })
 
   it("gives up in the end, and says why", async () => {
     const { cluster, pauses } = await serve({ status: 503, body: refusal("down") })
-    await expect(cluster.read(thing)).rejects.toThrow(Unreachable)
+    await expect(cluster.read(thing)).rejects.toThrow(UnreachableError)
     await expect(cluster.read(thing)).rejects.toThrow("503 it is down")
     expect(pauses.slice(0, 6)).toEqual([200, 500, 1_000, 2_000, 4_000, 8_000])
   })
@@ -244,28 +278,163 @@ describe("Kubernetes", () => {
     })
     expect(await other.whoAmI()).toBe("ada")
     const { cluster: mute } = await serve({ status: 201, body: {} })
-    await expect(mute.whoAmI()).rejects.toThrow("does not say who")
+    await expect(mute.whoAmI()).rejects.toThrow("does not say which user")
   })
 
   it.each([
     [{ apiVersion: "v1", kind: "ConfigMap", metadata: { namespace: "a" } }, "without a name"],
     [{ apiVersion: "v1", kind: "ConfigMap", metadata: { name: "a" } }, "without a namespace"],
-    [{ apiVersion: "v1", kind: "Unicorn", metadata: { name: "a" } }, "does not know the kind Unicorn"],
   ])("does not guess addresses: %o", async (object, message) => {
     const { cluster } = await serve({})
     await expect(cluster.read(object)).rejects.toThrow(message)
   })
 })
 
+describe("the resource of a kind", () => {
+  const unicorn = { apiVersion: "example.com/v1", kind: "Unicorn", metadata: { namespace: "a", name: "b" } }
+
+  it("is what the API server says, and is asked for once per group", async () => {
+    groups["/apis/example.com/v1"] = [["unicornsies", "Unicorn", true]]
+    const { cluster, asked, discovered } = await serve({ body: unicorn })
+    await Promise.all([cluster.read(unicorn), cluster.read(unicorn), cluster.read(thing)])
+    await cluster.read(unicorn)
+    expect(asked.map(({ path }) => path)).toContain("/apis/example.com/v1/namespaces/a/unicornsies/b")
+    expect(discovered.sort()).toEqual(["/api/v1", "/apis/example.com/v1"])
+  })
+
+  it("is asked for again when a kind was defined since", async () => {
+    groups["/apis/example.com/v1"] = [["horses", "Horse", true]]
+    const { cluster, asked, discovered } = await serve({ body: unicorn })
+    await cluster.read({ ...unicorn, kind: "Horse" })
+    expect(await cluster.read(unicorn)).toBeUndefined()
+    await expect(cluster.create(unicorn)).rejects.toThrow(
+      "the API server does not know the kind Unicorn in apis/example.com/v1",
+    )
+    groups["/apis/example.com/v1"].push(["unicorns", "Unicorn", true])
+    expect(await cluster.read(unicorn)).toEqual(unicorn)
+    expect(asked).toHaveLength(2)
+    expect(discovered).toHaveLength(4)
+  })
+
+  it("is the usual one in a group that is not served, so that the API server's own answer is seen", async () => {
+    const { cluster, asked } = await serve({ status: 404, body: refusal("NotFound") })
+    const policy = { ...unicorn, apiVersion: "nowhere.example/v1", kind: "RetryPolicy" }
+    expect(await cluster.read(policy)).toBeUndefined()
+    await expect(cluster.apply(policy)).rejects.toThrow("404 it is NotFound")
+    await expect(cluster.create({ ...policy, kind: "Ingress" })).rejects.toThrow("404")
+    expect(asked.map(({ path }) => path)).toEqual([
+      "/apis/nowhere.example/v1/namespaces/a/retrypolicies/b",
+      "/apis/nowhere.example/v1/namespaces/a/retrypolicies/b",
+      "/apis/nowhere.example/v1/namespaces/a/ingresses",
+    ])
+  })
+})
+
+describe("a write whose answer was lost", () => {
+  const patch = {
+    metadata: { resourceVersion: "7", annotations: { holder: "ada", gone: null } },
+    data: { PORT: "9000" },
+  }
+  const live = {
+    ...thing,
+    metadata: { ...thing.metadata, resourceVersion: "8", annotations: { holder: "ada" } },
+    data: { PORT: "9000", OTHER: "x" },
+  }
+  const conflict = { status: 409, body: refusal("Conflict") }
+
+  it("is recognised by what it wrote", async () => {
+    const { cluster } = await serve(undefined, conflict, { body: live })
+    expect(await cluster.merge(thing, patch)).toEqual(live)
+  })
+
+  it("is recognised also when it was sent on a kept connection", async () => {
+    // The connection is kept after the read, so the lost request is sent again without a pause.
+    const { cluster, pauses } = await serve({ body: thing }, undefined, conflict, { body: live })
+    await cluster.read(thing)
+    expect(await cluster.merge(thing, patch)).toEqual(live)
+    expect(pauses).toEqual([])
+    const created = await serve({ body: thing }, undefined, conflict, { body: live })
+    await created.cluster.read(thing)
+    expect(await created.cluster.create({ ...thing, data: { PORT: "9000" } })).toEqual(live)
+  })
+
+  it.each([
+    ["another holder", { ...live, metadata: { ...live.metadata, annotations: { holder: "bob" } } }],
+    [
+      "a field that was to go",
+      { ...live, metadata: { ...live.metadata, annotations: { holder: "ada", gone: "x" } } },
+    ],
+    ["another value", { ...live, data: { PORT: "8000" } }],
+  ])("is another writer's if the object has %s", async (_, found) => {
+    const { cluster } = await serve(undefined, conflict, { body: found })
+    await expect(cluster.merge(thing, patch)).rejects.toMatchObject({ status: 409, reason: "Conflict" })
+  })
+
+  it("does not take a longer list for its own", async () => {
+    const { cluster } = await serve(undefined, conflict, { body: { ...live, rules: ["a", "b"] } })
+    await expect(cluster.merge(thing, { ...patch, rules: ["a"] })).rejects.toMatchObject({ status: 409 })
+  })
+})
+
 describe("a kubeconfig", () => {
   const server = "https://cluster.example:6443"
+
+  it("impersonates with groups, uid and extra fields, as kubectl does", async () => {
+    const { headers, server } = await serve({ body: thing })
+    const { port } = server.address() as AddressInfo
+    const as =
+      'as: Zoë, as-uid: "7", as-groups: [ops, "team b"], as-user-extra: { "Example.com/Scope": [a, b] }'
+    const cluster = await KubernetesClient.connect(kubeconfig(`http://127.0.0.1:${port}`, as))
+    await cluster.read(thing)
+    expect(headers.at(-1)).toMatchObject({
+      "impersonate-user": Buffer.from("Zoë").toString("latin1"),
+      "impersonate-uid": "7",
+      "impersonate-group": "ops, team b",
+      "impersonate-extra-example.com%2fscope": "a, b",
+    })
+  })
+
+  it.each(["as-groups: [hunter2]", 'as-uid: "hunter2"', "as-user-extra: { scope: [hunter2] }"])(
+    "with %s and no user to impersonate is refused",
+    async (user) => {
+      const refused = KubernetesClient.connect(kubeconfig(server, user))
+      await expect(refused).rejects.toThrow("as-uid, as-groups and as-user-extra need a user in as")
+    },
+  )
+
+  it.each([
+    ["127.0.0.1:6443"],
+    ["127.1.2.3"],
+    ["localhost:8443"],
+    ["kind.localhost:6443"],
+    ["[::1]:6443"],
+    ["0.0.0.0:6443"],
+  ])("with the loopback address %s is refused in a container, with what to do instead", async (host) => {
+    const text = kubeconfig(`https://${host}`)
+    const refused = KubernetesClient.connect(text, { fromContainer: true })
+    await expect(refused).rejects.toThrow(`its server is ${host}`)
+    await expect(refused).rejects.toThrow(
+      "is the container itself; set an address at which other machines reach",
+    )
+    await expect(KubernetesClient.connect(text)).resolves.toBeInstanceOf(KubernetesClient)
+  })
+
+  it.each([
+    "https://cluster.example:6443",
+    "https://10.0.0.1",
+    "https://localhost.example",
+    "https://[fd00::1]",
+  ])("with the address %s may be used in a container", async (address) => {
+    const connected = KubernetesClient.connect(kubeconfig(address), { fromContainer: true })
+    await expect(connected).resolves.toBeInstanceOf(KubernetesClient)
+  })
 
   it("is asked with a token instead of its user, where one is given", async () => {
     const { asked, server } = await serve({})
     const { port } = server.address() as AddressInfo
     // Such as `aws eks update-kubeconfig` writes.
     const text = kubeconfig(`http://127.0.0.1:${port}`, "exec: { command: aws, args: [eks, get-token] }")
-    const cluster = await Kubernetes.connect(text, { token: "eyJhbGciOi.J9-_~\n" })
+    const cluster = await KubernetesClient.connect(text, { token: "eyJhbGciOi.J9-_~\n" })
     await cluster.read(thing)
     expect(asked[0]?.authorization).toBe("Bearer eyJhbGciOi.J9-_~")
   })
@@ -273,14 +442,14 @@ describe("a kubeconfig", () => {
   it.each(["", "\n", "hunter2 hunter2", "error: hunter2\nmore"])(
     "takes no token that is none: %j",
     async (token) => {
-      const refused = Kubernetes.connect(kubeconfig(server), { token })
-      await expect(refused).rejects.toThrow("the token cannot be used: it is one word")
+      const refused = KubernetesClient.connect(kubeconfig(server), { token })
+      await expect(refused).rejects.toThrow("the token cannot be used: it must be one word")
       await expect(refused).rejects.not.toThrow(/hunter2/)
     },
   )
 
   it.each([
-    ["no YAML", "hunter2: [hunter2", "no YAML document of kind Config"],
+    ["no YAML", "hunter2: [hunter2", "not a YAML document of kind Config"],
     ["something else", "hunter2", "the kubeconfig cannot be read: the document"],
     ["no context", "clusters: []", "current-context"],
     [
@@ -289,7 +458,7 @@ describe("a kubeconfig", () => {
       'no context "here"; it has there',
     ],
     ["no such cluster", kubeconfig(server).replace("name: one", "name: two"), 'no cluster "one"; it has two'],
-    ["a server that is none", kubeconfig("hunter2"), "cluster.server is an address"],
+    ["a server that is none", kubeconfig("hunter2"), "cluster.server must be an address"],
     [
       "a file",
       kubeconfig(server, "client-key: /home/hunter2.pem"),
@@ -297,8 +466,19 @@ describe("a kubeconfig", () => {
     ],
     ["a command", kubeconfig(server, "exec: { command: aws, args: [hunter2] }"), "exec runs a command"],
     ["a token that is none", kubeconfig(server, "token: [hunter2]"), "user.token: Invalid input"],
+    ["a token of two lines", kubeconfig(server, 'token: "hunter2\\nx"'), "it must be one word"],
+    [
+      "groups that are none",
+      kubeconfig(server, "as: a, as-groups: hunter2"),
+      "user.as-groups: Invalid input",
+    ],
+    [
+      "a line break in a user",
+      kubeconfig(server, 'as: "hunter2\\r\\nx"'),
+      "as must not contain control characters",
+    ],
   ])("with %s is refused, without a word of what it holds", async (_, text, message) => {
-    const refused = Kubernetes.connect(text)
+    const refused = KubernetesClient.connect(text)
     await expect(refused).rejects.toThrow(message)
     await expect(refused).rejects.not.toThrow(/hunter2/)
     expect(await refused.catch((error: unknown) => String((error as Error).cause))).not.toContain("hunter2")

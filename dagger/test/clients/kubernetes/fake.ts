@@ -1,4 +1,9 @@
-import { ApiError, type Cluster, type Thing, Unreachable } from "../../../src/clients/kubernetes/client.js"
+import {
+  ApiError,
+  type KubernetesApi,
+  type KubernetesObject,
+  UnreachableError,
+} from "../../../src/clients/kubernetes/client.js"
 import { labels } from "../../../src/backends/manifests/labels.js"
 import type { FakeClock } from "../../lib/fake-clock.js"
 
@@ -19,13 +24,13 @@ const epoch = Date.parse("2026-03-02T10:00:00Z")
 
 /** An API server with the controllers that matter here: resource versions, merge patches, owners, and Deployments whose pods take a moment. */
 export class FakeCluster {
-  private readonly objects = new Map<string, Thing>()
+  private readonly objects = new Map<string, KubernetesObject>()
   private readonly pods = new Map<string, FakePod[]>()
   private counter = 0
   /** By revision, or by the name of a Deployment that is none; those not named are well. */
   readonly health = new Map<number | string, Health>()
   /** Is told of each object that was written. */
-  watchers: ((thing: Thing) => void)[] = []
+  watchers: ((thing: KubernetesObject) => void)[] = []
   /** No API server answers. */
   down = false
 
@@ -35,18 +40,18 @@ export class FakeCluster {
     return epoch + this.clock.now()
   }
 
-  get(kind: string, name: string): Thing | undefined {
+  get(kind: string, name: string): KubernetesObject | undefined {
     const found = this.objects.get(`${kind}/${name}`)
     return found && this.present(found)
   }
 
-  all(kind: string): Thing[] {
+  all(kind: string): KubernetesObject[] {
     return [...this.objects.entries()]
       .filter(([key]) => key.startsWith(`${kind}/`))
       .map(([, thing]) => this.present(thing))
   }
 
-  put(thing: Thing): Thing {
+  put(thing: KubernetesObject): KubernetesObject {
     return this.store(thing, undefined)
   }
 
@@ -60,7 +65,11 @@ export class FakeCluster {
     dies = Infinity,
     after = false,
     may = () => undefined,
-  }: { dies?: number; after?: boolean; may?: (verb: string, resource: string) => void } = {}): Cluster & {
+  }: {
+    dies?: number
+    after?: boolean
+    may?: (verb: string, resource: string) => void
+  } = {}): KubernetesApi & {
     requests: number
     dead: Promise<void>
     kill: () => void
@@ -78,7 +87,7 @@ export class FakeCluster {
         return new Promise(() => undefined)
       }
       return Promise.resolve().then(() => {
-        if (this.down) throw new Unreachable("the API server cannot be reached: connect ECONNREFUSED")
+        if (this.down) throw new UnreachableError("the API server cannot be reached: connect ECONNREFUSED")
         may(verb, resource)
         return structuredClone(task())
       })
@@ -92,7 +101,7 @@ export class FakeCluster {
       },
       now: () => this.now(),
       whoAmI: () => ask("create", "selfsubjectreviews.authentication.k8s.io", () => "system:test"),
-      read: (thing: Thing) =>
+      read: (thing: KubernetesObject) =>
         ask("get", resourceOf(thing), () => this.get(thing.kind ?? "", thing.metadata?.name ?? "")),
       list: (apiVersion: string, kind: string, namespace: string, selector = "") =>
         ask("list", resourceOf({ apiVersion, kind }), () =>
@@ -101,16 +110,16 @@ export class FakeCluster {
               metadata?.namespace === namespace && selects(selector, (metadata.labels ?? {}) as Tree),
           ),
         ),
-      apply: (thing: Thing) => ask("patch", resourceOf(thing), () => this.apply(thing)),
-      create: (thing: Thing) =>
+      apply: (thing: KubernetesObject) => ask("patch", resourceOf(thing), () => this.apply(thing)),
+      create: (thing: KubernetesObject) =>
         ask("create", resourceOf(thing), () => {
           if (this.objects.has(keyOf(thing)))
             throw new ApiError(409, "AlreadyExists", `${keyOf(thing)} is there`)
           return this.store(thing, undefined)
         }),
-      merge: (thing: Thing, patch: object) =>
+      merge: (thing: KubernetesObject, patch: object) =>
         ask("patch", resourceOf(thing), () => this.merge(thing, patch as Tree)),
-      delete: (thing: Thing) =>
+      delete: (thing: KubernetesObject) =>
         ask("delete", resourceOf(thing), () => {
           this.remove(thing)
         }),
@@ -120,24 +129,24 @@ export class FakeCluster {
     return client
   }
 
-  private apply(thing: Thing): Thing {
+  private apply(thing: KubernetesObject): KubernetesObject {
     const live = this.objects.get(keyOf(thing))
     if (!live) return this.store(thing, undefined)
     const metadata = merged(live.metadata, thing.metadata)
-    return this.store({ ...live, ...thing, metadata } as Thing, live)
+    return this.store({ ...live, ...thing, metadata } as KubernetesObject, live)
   }
 
-  merge(thing: Thing, patch: Tree): Thing {
+  merge(thing: KubernetesObject, patch: Tree): KubernetesObject {
     const live = this.objects.get(keyOf(thing))
     if (!live) throw new ApiError(404, "NotFound", `${keyOf(thing)} is not there`)
     const { resourceVersion } = (patch.metadata ?? {}) as { resourceVersion?: string }
     if (resourceVersion !== undefined && resourceVersion !== live.metadata?.resourceVersion) {
       throw new ApiError(409, "Conflict", `${keyOf(thing)} has been modified`)
     }
-    return this.store(merged(live, patch) as Thing, live)
+    return this.store(merged(live, patch) as KubernetesObject, live)
   }
 
-  private store(thing: Thing, live: Thing | undefined): Thing {
+  private store(thing: KubernetesObject, live: KubernetesObject | undefined): KubernetesObject {
     const before = live?.metadata
     const written = structuredClone({
       ...thing,
@@ -148,7 +157,7 @@ export class FakeCluster {
         generation: (before?.generation ?? 0) + 1,
         creationTimestamp: before?.creationTimestamp ?? new Date(this.now()).toISOString(),
       },
-    }) as Thing & { stringData?: Record<string, string> }
+    }) as KubernetesObject & { stringData?: Record<string, string> }
     if (written.stringData) {
       const data = Object.entries(written.stringData).map(([name, text]) => [
         name,
@@ -163,7 +172,7 @@ export class FakeCluster {
     return this.present(written)
   }
 
-  private remove(thing: Thing): void {
+  remove(thing: KubernetesObject): void {
     const live = this.objects.get(keyOf(thing))
     this.objects.delete(keyOf(thing))
     if (thing.kind === "Deployment") this.pods.delete(thing.metadata?.name ?? "")
@@ -174,7 +183,7 @@ export class FakeCluster {
     }
   }
 
-  private scale({ metadata, spec }: Thing): void {
+  private scale({ metadata, spec }: KubernetesObject): void {
     const name = metadata?.name ?? ""
     const pods = this.pods.get(name) ?? []
     const wanted = Number(spec?.replicas)
@@ -192,12 +201,12 @@ export class FakeCluster {
     return (this.pods.get(name) ?? []).filter(({ born }) => this.clock.now() - born >= startup).length
   }
 
-  private healthOf({ metadata }: Thing): Health {
+  private healthOf({ metadata }: KubernetesObject): Health {
     const revision = metadata?.labels?.[labels.revision]
     return this.health.get(revision === undefined ? (metadata?.name ?? "") : Number(revision)) ?? "well"
   }
 
-  private present(thing: Thing): Thing {
+  private present(thing: KubernetesObject): KubernetesObject {
     const { metadata } = thing
     if (thing.kind === "HTTPRoute")
       return { ...thing, status: { ...this.routeStatus(thing), ...thing.status } }
@@ -213,7 +222,7 @@ export class FakeCluster {
   }
 
   /** As a Gateway reports it: every HTTPRoute is accepted at once, unless a test says otherwise. */
-  private routeStatus({ metadata, spec }: Thing): Tree {
+  private routeStatus({ metadata, spec }: KubernetesObject): Tree {
     const { parentRefs = [] } = (spec ?? {}) as { parentRefs?: Tree[] }
     const conditions = ["Accepted", "ResolvedRefs"].map((type) => ({
       type,
@@ -224,10 +233,10 @@ export class FakeCluster {
     return { parents: parentRefs.map((parentRef) => ({ parentRef, conditions })) }
   }
 
-  private podObjects(): Thing[] {
+  private podObjects(): KubernetesObject[] {
     return this.all("Deployment").flatMap((deployment) => {
       const health = this.healthOf(deployment)
-      const { template } = deployment.spec as { template: { metadata: Thing["metadata"] } }
+      const { template } = deployment.spec as { template: { metadata: KubernetesObject["metadata"] } }
       return (this.pods.get(deployment.metadata?.name ?? "") ?? []).map(({ name, uid, born }) => {
         const up = health === "well" && this.clock.now() - born >= startup
         const crashed = health === "crashing" && this.clock.now() - born >= startup
@@ -257,9 +266,9 @@ export class FakeCluster {
   }
 }
 
-const keyOf = ({ kind, metadata }: Thing) => `${kind ?? ""}/${metadata?.name ?? ""}`
+const keyOf = ({ kind, metadata }: KubernetesObject) => `${kind ?? ""}/${metadata?.name ?? ""}`
 
-function resourceOf({ apiVersion = "", kind = "" }: Thing): string {
+function resourceOf({ apiVersion = "", kind = "" }: KubernetesObject): string {
   const plural = `${kind.toLowerCase().replace(/y$/, "ie")}s`
   return apiVersion.includes("/") ? `${plural}.${apiVersion.split("/")[0] ?? ""}` : plural
 }

@@ -1,5 +1,5 @@
 import { afterEach, beforeEach, describe, expect, it, vi } from "vitest"
-import type { Event, Sink } from "../../../src/delivery/events/event.js"
+import type { Notification, Sink } from "../../../src/delivery/events/event.js"
 import { Notifier } from "../../../src/delivery/events/notifier.js"
 import { event } from "./event.js"
 
@@ -18,10 +18,11 @@ class Memory implements Sink {
 
   constructor(
     readonly name: string,
-    private readonly act: (event: Event, signal: AbortSignal) => Promise<void> = () => Promise.resolve(),
+    private readonly act: (event: Notification, signal: AbortSignal) => Promise<void> = () =>
+      Promise.resolve(),
   ) {}
 
-  async send(event: Event, signal: AbortSignal): Promise<void> {
+  async send(event: Notification, signal: AbortSignal): Promise<void> {
     this.signals.push(signal)
     await this.act(event, signal)
     this.got.push(event.message)
@@ -48,13 +49,13 @@ describe("Notifier", () => {
   it("tells every sink, and has no troubles", async () => {
     const [one, two] = [new Memory("one"), new Memory("two")]
     const { notifier: told, lines } = notifier([one, two])
-    await told.tell(event("a"))
-    await told.tell(event("b"))
+    await told.notify(event("a"))
+    await told.notify(event("b"))
     expect([one.got, two.got]).toEqual([
       ["a", "b"],
       ["a", "b"],
     ])
-    expect(told.troubles).toEqual([])
+    expect(told.failures).toEqual([])
     expect(lines).toEqual([])
   })
 
@@ -67,15 +68,15 @@ describe("Notifier", () => {
       return met
     }
     const [one, two] = [new Memory("one", meet), new Memory("two", meet)]
-    await notifier([one, two], { limit: 2_000 }).notifier.tell(event("a"))
+    await notifier([one, two], { limit: 2_000 }).notifier.notify(event("a"))
     expect([one.got, two.got]).toEqual([["a"], ["a"]])
   })
 
   it("tells one sink in order, even when nobody waits", async () => {
     const sink = new Memory("slow", ({ message }) => after(message === "trouble" ? 20 : 0))
     const { notifier: told } = notifier([sink], { limit: 2_000, flush: 2_000 })
-    void told.tell(event("trouble"))
-    void told.tell(event("over"))
+    void told.notify(event("trouble"))
+    void told.notify(event("over"))
     await told.flush()
     expect(sink.got).toEqual(["trouble", "over"])
   })
@@ -84,7 +85,7 @@ describe("Notifier", () => {
     const sink = new Memory("one")
     const { notifier: told } = notifier([sink])
     const changed = event("before")
-    const tell = told.tell(changed)
+    const tell = told.notify(changed)
     changed.message = "after"
     await tell
     expect(sink.got).toEqual(["before"])
@@ -94,11 +95,11 @@ describe("Notifier", () => {
     const bad: Sink = { name: "slack", send: () => Promise.reject(new Error("403\nForbidden")) }
     const good = new Memory("good")
     const { notifier: told, lines } = notifier([bad, good])
-    await told.tell(event("a"))
-    await told.tell(event("b"))
+    await told.notify(event("a"))
+    await told.notify(event("b"))
     await told.flush()
     expect(good.got).toEqual(["a", "b"])
-    expect(told.troubles).toEqual([{ sink: "slack", reason: "403 Forbidden", events: 2 }])
+    expect(told.failures).toEqual([{ sink: "slack", reason: "403 Forbidden", events: 2 }])
     expect(lines).toEqual(["notifications: slack did not take an event: 403 Forbidden"])
   })
 
@@ -110,8 +111,8 @@ describe("Notifier", () => {
       },
     }
     const { notifier: told } = notifier([bad])
-    await told.tell(event("a"))
-    expect(told.troubles).toEqual([{ sink: "broken", reason: "no address", events: 1 }])
+    await told.notify(event("a"))
+    expect(told.failures).toEqual([{ sink: "broken", reason: "no address", events: 1 }])
   })
 
   it("tells a sink again after a failure", async () => {
@@ -120,10 +121,10 @@ describe("Notifier", () => {
       failures-- > 0 ? Promise.reject(new Error("502")) : Promise.resolve(),
     )
     const { notifier: told } = notifier([sink])
-    await told.tell(event("a"))
-    await told.tell(event("b"))
+    await told.notify(event("a"))
+    await told.notify(event("b"))
     expect(sink.got).toEqual(["b"])
-    expect(told.troubles).toEqual([{ sink: "shaky", reason: "502", events: 1 }])
+    expect(told.failures).toEqual([{ sink: "shaky", reason: "502", events: 1 }])
   })
 
   it("keeps addresses of webhooks out of what it reports", async () => {
@@ -131,31 +132,31 @@ describe("Notifier", () => {
     const { notifier: told, lines } = notifier([
       { name: "slack", send: () => Promise.reject(new Error(message)) },
     ])
-    await told.tell(event("a"))
+    await told.notify(event("a"))
     expect(lines).toEqual([
       "notifications: slack did not take an event: POST https://hooks.example.com/… failed",
     ])
-    expect(JSON.stringify(told.troubles)).not.toMatch(/secret|word/)
+    expect(JSON.stringify(told.failures)).not.toMatch(/secret|word/)
   })
 
   it("waits for a sink that hangs once, and for a bounded time", async () => {
     const hung = new Memory("pager", forever)
     const good = new Memory("good")
     const { notifier: told } = notifier([hung, good], { limit: 300, flush: 300 })
-    expect(await milliseconds(() => told.tell(event("a")))).toBeGreaterThanOrEqual(290)
+    expect(await milliseconds(() => told.notify(event("a")))).toBeGreaterThanOrEqual(290)
     expect(
       await milliseconds(async () => {
-        for (const message of ["b", "c", "d", "e"]) await told.tell(event(message))
+        for (const message of ["b", "c", "d", "e"]) await told.notify(event(message))
       }),
     ).toBeLessThan(290)
     expect(good.got).toEqual(["a", "b", "c", "d", "e"])
     expect(await milliseconds(() => told.flush())).toBeLessThan(2_000)
-    expect(told.troubles).toEqual([{ sink: "pager", reason: "no answer within 0.3 s", events: 5 }])
+    expect(told.failures).toEqual([{ sink: "pager", reason: "no answer within 0.3 s", events: 5 }])
   })
 
   it("does not wait longer when much is told at once", async () => {
     const { notifier: told } = notifier([new Memory("pager", forever)], { limit: 100 })
-    const all = Array.from({ length: 20 }, (_, at) => told.tell(event(String(at))))
+    const all = Array.from({ length: 20 }, (_, at) => told.notify(event(String(at))))
     expect(await milliseconds(() => Promise.all(all))).toBeLessThan(1_000)
   })
 
@@ -163,18 +164,18 @@ describe("Notifier", () => {
     let slow = true
     const sink = new Memory("pager", () => (slow ? forever() : after(20)))
     const { notifier: told } = notifier([sink], { limit: 60, flush: 500 })
-    await told.tell(event("a"))
+    await told.notify(event("a"))
     slow = false
-    await told.tell(event("b"))
+    await told.notify(event("b"))
     await told.flush()
-    await told.tell(event("c"))
+    await told.notify(event("c"))
     expect(sink.got).toEqual(["b", "c"])
   })
 
   it("tells a sink that nobody waits any longer", async () => {
     const sink = new Memory("pager", forever)
     const { notifier: told } = notifier([sink])
-    await told.tell(event("a"))
+    await told.notify(event("a"))
     await told.flush()
     expect(sink.signals.map(({ aborted }) => aborted)).toEqual([true])
   })
@@ -188,9 +189,9 @@ describe("Notifier", () => {
         throw new Error("too late")
       })
       const { notifier: told } = notifier([sink], { limit: 10 })
-      await told.tell(event("a"))
+      await told.notify(event("a"))
       await after(80)
-      expect(told.troubles).toEqual([{ sink: "pager", reason: "no answer within 0.01 s", events: 1 }])
+      expect(told.failures).toEqual([{ sink: "pager", reason: "no answer within 0.01 s", events: 1 }])
       expect(unhandled).not.toHaveBeenCalled()
     } finally {
       process.off("unhandledRejection", unhandled)
@@ -202,8 +203,8 @@ describe("flush", () => {
   it("waits for what is under way", async () => {
     const sink = new Memory("slow", () => after(30))
     const { notifier: told } = notifier([sink], { limit: 500, flush: 1_000 })
-    void told.tell(event("a"))
-    void told.tell(event("b"))
+    void told.notify(event("a"))
+    void told.notify(event("b"))
     expect(sink.got).toEqual([])
     await told.flush()
     expect(sink.got).toEqual(["a", "b"])
@@ -212,9 +213,9 @@ describe("flush", () => {
   it("gives up what does not end, and all that waits behind it", async () => {
     const sink = new Memory("pager", forever)
     const { notifier: told, lines } = notifier([sink], { limit: 10_000, flush: 50 })
-    for (const message of ["a", "b", "c"]) void told.tell(event(message))
+    for (const message of ["a", "b", "c"]) void told.notify(event(message))
     expect(await milliseconds(() => told.flush())).toBeLessThan(2_000)
-    expect(told.troubles).toEqual([{ sink: "pager", reason: "not done after 0.05 s", events: 3 }])
+    expect(told.failures).toEqual([{ sink: "pager", reason: "not done after 0.05 s", events: 3 }])
     expect(lines).toHaveLength(1)
     expect(sink.signals).toHaveLength(1)
     expect(sink.signals[0]?.aborted).toBe(true)
@@ -224,13 +225,13 @@ describe("flush", () => {
     let hangs = true
     const sink = new Memory("pager", () => (hangs ? forever() : Promise.resolve()))
     const { notifier: told } = notifier([sink], { limit: 10_000, flush: 30 })
-    void told.tell(event("a"))
+    void told.notify(event("a"))
     await told.flush()
     hangs = false
-    await told.tell(event("b"))
+    await told.notify(event("b"))
     await told.flush()
     expect(sink.got).toEqual(["b"])
-    expect(told.troubles).toMatchObject([{ events: 1 }])
+    expect(told.failures).toMatchObject([{ events: 1 }])
   })
 })
 
@@ -238,17 +239,17 @@ describe("beside a sink that takes nothing", () => {
   it("has the events in order, and the trouble of a full disk beside them", async () => {
     const file = new Memory("a file")
     const { notifier: told, lines } = notifier([fullDisk(), file], { limit: 5_000, flush: 5_000 })
-    for (let at = 0; at < 30; at++) void told.tell(event(String(at)))
+    for (let at = 0; at < 30; at++) void told.notify(event(String(at)))
     await told.flush()
     expect(file.got.map(Number)).toEqual([...Array(30).keys()])
-    expect(told.troubles).toEqual([{ sink: "a full disk", reason: "no space left on device", events: 30 }])
+    expect(told.failures).toEqual([{ sink: "a full disk", reason: "no space left on device", events: 30 }])
     expect(lines).toHaveLength(1)
   })
 
   it("reports on stderr", async () => {
     const stderr = vi.spyOn(process.stderr, "write").mockReturnValue(true)
     try {
-      await new Notifier([fullDisk()]).tell(event("a"))
+      await new Notifier([fullDisk()]).notify(event("a"))
       expect(stderr.mock.calls).toEqual([
         ["notifications: a full disk did not take an event: no space left on device\n"],
       ])

@@ -40,7 +40,7 @@ RoleOption = Annotated[Role, typer.Option(help="What the user may do; an admin m
 @cli.command()
 def serve() -> None:
     """Serve over HTTP until SIGTERM."""
-    settings = load_settings(Settings)
+    settings = _start()
     serve_app(build_app(settings), settings)
 
 
@@ -100,7 +100,7 @@ def token(
 
 def _start() -> Settings:
     settings = load_settings(Settings)
-    configure_logging(settings.log_level)
+    configure_logging(settings.log_level, settings.secrets())
     return settings
 
 

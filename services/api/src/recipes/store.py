@@ -130,7 +130,7 @@ def _text_query(text: str) -> ColumnElement[Any]:
     if unfinished is None:
         return query
     before, word = unfinished
-    # What is being typed also matches words that begin so: "lemon spag" finds spaghetti.
+    # The unfinished last word matches every word that begins with it: "lemon spag" finds spaghetti.
     prefix = func.to_tsquery(config, f"{word}:*", type_=TSQUERY)
     return query.op("||")(func.websearch_to_tsquery(config, before, type_=TSQUERY).op("&&")(prefix))
 

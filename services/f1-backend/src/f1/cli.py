@@ -57,7 +57,7 @@ FIRST_SEASON = 1950
 @cli.command()
 def serve() -> None:
     """Serve over HTTP until SIGTERM."""
-    settings = load_settings(Settings)
+    settings = _start()
     serve_app(make_app(settings), settings)
 
 
@@ -269,7 +269,7 @@ def predict(
 
 def _start() -> Settings:
     settings = load_settings(Settings)
-    configure_logging(settings.log_level)
+    configure_logging(settings.log_level, settings.secrets())
     # httpx2 logs whole addresses, and an address may hold a key.
     logging.getLogger("httpx2").setLevel(logging.WARNING)
     return settings

@@ -7,8 +7,8 @@ A race is read as a tournament of all pairs: whoever finished in front won that 
     R_i       += K · (score_i − expected_i)
 
 The two-player formulas are Elo's (A. Elo, "The Rating of Chessplayers, Past and Present", 1978, §1.4 and
-1.6);
-taking the mean over all pairs is the usual extension to races. The sum of ratings is unchanged by a race.
+1.6); taking the mean over all pairs is the usual extension to races. A race does not change the sum of
+ratings.
 """
 
 from __future__ import annotations

@@ -1,11 +1,10 @@
 """Features of a race, from what was known before it. Training and serving both go through `FeatureState`.
 
-The state is a fold over the races in order: `features(race, entries, stage)` reads it, `update(record)`
-moves it on.
-A race's features can therefore not depend on that race's outcome or on any later race.
+The races go through the state in order: `features(race, entries, stage)` reads it, then `update(record)`
+adds the result. So a race's features cannot depend on its own outcome or on a later race.
 
 Running figures are exponentially weighted and shrunk to a prior: (Σ wᵢxᵢ + k·prior) / (Σ wᵢ + k), where an
-observation's weight decays with each later one. Whoever was never seen before gets the prior.
+observation's weight decays with each later one. A newcomer gets the prior.
 """
 
 from __future__ import annotations

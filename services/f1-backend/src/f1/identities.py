@@ -1,9 +1,8 @@
 """Who is who: one id for a driver, constructor or circuit, whatever the source calls it.
 
-Ids are slugs. A Jolpica driver is the slug of "given name family name" without accents, a constructor or
-circuit is
-its Jolpica id with hyphens; the tables below name the cases in which the CSV files (f1db) say something else.
-Both importers pass every name through here, so that the same person, team or track is the same row.
+Ids are slugs. A driver's is the slug of given and family name without accents, a constructor's or circuit's
+is its Jolpica id with hyphens. The tables below list where the CSV files (f1db) differ. Both importers pass
+every name through here, so that the same person, team or track is the same row.
 """
 
 from __future__ import annotations

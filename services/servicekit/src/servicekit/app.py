@@ -11,6 +11,7 @@ from uvicorn.middleware.proxy_headers import ProxyHeadersMiddleware
 
 from servicekit import metrics
 from servicekit.auth import TokenService
+from servicekit.docs import add_docs
 from servicekit.health import Check, health_router
 from servicekit.middleware import BodyLimitMiddleware, Lifecycle, ObservabilityMiddleware
 from servicekit.problems import MEDIA_TYPE, LastResortMiddleware, ProblemDocument, install_problem_handlers
@@ -37,9 +38,9 @@ def create_app(
 
     `checks` decide readiness; when one in `optional_checks` fails, the service is degraded but ready.
     `lifespan` opens and closes what belongs to the service. The state has `settings`, `lifecycle`, `tokens`
-    and `limiter`. The documentation is at `{api_prefix}/docs`;
-    `api_version` is what it describes, whatever build serves it. Names of endpoint functions are operation
-    ids, so they must differ.
+    and `limiter`. The documentation is at `{api_prefix}/docs`, but not in production; it describes
+    `api_version`, whatever build serves it. Names of endpoint functions are operation ids, so they must
+    differ.
     """
     lifecycle = Lifecycle()
     limiter = Limiter(settings)
@@ -58,12 +59,14 @@ def create_app(
         finally:
             limiter.close()
 
+    documented = settings.environment != "production"
     app = FastAPI(
         title=title,
         description=description,
         version=api_version,
-        openapi_url=f"{api_prefix}/openapi.json",
-        docs_url=f"{api_prefix}/docs",
+        openapi_url=f"{api_prefix}/openapi.json" if documented else None,
+        # FastAPI's own pages load scripts from another site.
+        docs_url=None,
         redoc_url=None,
         generate_unique_id_function=lambda route: route.name,
         lifespan=whole_lifespan,
@@ -93,6 +96,8 @@ def create_app(
     app.include_router(health_router(settings, service, lifecycle, checks or {}, optional_checks))
     for router in routers:
         app.include_router(router)
+    if documented:
+        add_docs(app, f"{api_prefix}/docs")
     _describe_errors_as_problems(app)
     return app
 

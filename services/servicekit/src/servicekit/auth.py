@@ -15,6 +15,7 @@ from servicekit.settings import ServiceSettings
 Role = Literal["editor", "admin"]
 
 _ALGORITHM = "HS256"
+_CLAIMS = ["iss", "aud", "sub", "role", "iat", "exp"]
 _IMPLIED: dict[Role, set[Role]] = {"editor": {"editor"}, "admin": {"admin", "editor"}}
 _ROLE = TypeAdapter[Role](Role)
 
@@ -31,21 +32,40 @@ class Principal(BaseModel):
 
 
 class TokenService:
-    """Issues and verifies tokens signed with JWT_SECRET_KEY."""
+    """Issues and verifies tokens signed with JWT_SECRET_KEY, from JWT_ISSUER, for JWT_AUDIENCE.
+
+    A token of another environment or service is refused even when it is signed with the same key.
+    """
 
     def __init__(self, settings: ServiceSettings) -> None:
         self._key = settings.jwt_secret_key.get_secret_value()
+        self._issuer = settings.jwt_issuer
+        self._audience = settings.jwt_audience
 
     def issue(self, subject: str, role: Role, ttl: int) -> str:
         """A token that is good for `ttl` seconds."""
         now = int(time.time())
-        return jwt.encode({"sub": subject, "role": role, "iat": now, "exp": now + ttl}, self._key, _ALGORITHM)
+        claims = {
+            "iss": self._issuer,
+            "aud": self._audience,
+            "sub": subject,
+            "role": role,
+            "iat": now,
+            "exp": now + ttl,
+        }
+        return jwt.encode(claims, self._key, _ALGORITHM)
 
     def verify(self, token: str) -> Principal:
-        """Who the token speaks for. Raises Problem 401 when it is forged, malformed or expired."""
+        """Who the token speaks for. Raises Problem 401 when it is forged, malformed, expired, or made by or
+        for another environment or service."""
         try:
             claims = jwt.decode(
-                token, self._key, algorithms=[_ALGORITHM], options={"require": ["sub", "role", "iat", "exp"]}
+                token,
+                self._key,
+                algorithms=[_ALGORITHM],
+                issuer=self._issuer,
+                audience=self._audience,
+                options={"require": _CLAIMS, "strict_aud": True},
             )
             return Principal(subject=claims["sub"], role=_ROLE.validate_python(claims["role"]))
         except jwt.ExpiredSignatureError as error:

@@ -30,9 +30,9 @@ class Cache:
     loaded, and counts only while the tag still has that token. `invalidate` replaces the token, so nothing
     that was loaded before it is served after it returns, whichever process stored it and whenever.
 
-    Without Redis every read goes to the loader. A process whose invalidation failed leaves the tag's values
-    alone until the invalidation has been made up for; other processes that can still reach Redis may serve
-    the old value until its `ttl` ends.
+    Without Redis every read goes to the loader. A process whose `invalidate` could not reach Redis repeats it
+    before its next read of the tag, and uses no cached value until it succeeds. Other processes that can
+    still reach Redis may serve the old value until its `ttl` ends.
     """
 
     def __init__(self, settings: ServiceSettings, prefix: str) -> None:
@@ -119,7 +119,7 @@ class Cache:
             return  # Counted and logged by the guard; the caller has its value.
 
     def _settle(self, tag: str) -> bool:
-        """Replaces the tag's token if that is still owed; says whether nothing is owed any more."""
+        """Replaces the tag's token, so that no invalidation is owed; False when Redis fails."""
         try:
             self._redis.run(lambda: self._redis.client.set(self._token_name(tag), secrets.token_hex(16)))
         except RedisUnavailable:

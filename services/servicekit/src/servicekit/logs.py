@@ -1,9 +1,11 @@
 """JSON logs: one object a line on standard output, each with the id of the request it belongs to."""
 
+import json
 import logging
 import re
 import sys
 import uuid
+from collections.abc import Collection
 from contextvars import ContextVar
 from datetime import UTC, datetime
 from types import TracebackType
@@ -14,6 +16,7 @@ from pythonjsonlogger.json import JsonFormatter
 request_id_var: ContextVar[str | None] = ContextVar("request_id", default=None)
 """The id of the request being served; None outside of requests."""
 
+_SHORTEST_SECRET = 4
 _SANE_REQUEST_ID = re.compile(r"[A-Za-z0-9._-]{1,128}")
 
 
@@ -23,6 +26,19 @@ def choose_request_id(offered: str | None) -> str:
 
 
 class _Formatter(JsonFormatter):
+    """Hides secrets wherever they occur: drivers and tracebacks repeat what they were given."""
+
+    def __init__(self, secrets: Collection[str]) -> None:
+        super().__init__(rename_fields={"exc_info": "exception"})
+        # As they are inside a JSON string; the longest first, since one may be a part of another.
+        written = {json.dumps(secret)[1:-1] for secret in secrets if len(secret) >= _SHORTEST_SECRET}
+        parts = sorted(written, key=len, reverse=True)
+        self._secret = re.compile("|".join(map(re.escape, parts))) if parts else None
+
+    def format(self, record: logging.LogRecord) -> str:
+        line = super().format(record)
+        return self._secret.sub("***", line) if self._secret else line
+
     def add_fields(
         self, log_data: dict[str, Any], record: logging.LogRecord, message_dict: dict[str, Any]
     ) -> None:
@@ -37,11 +53,15 @@ class _Formatter(JsonFormatter):
         log_data.pop("color_message", None)
 
 
-def configure_logging(level: str = "INFO") -> None:
+def configure_logging(level: str = "INFO", secrets: Collection[str] = ()) -> None:
     """Sends all logs of the process, uvicorn's, warnings and uncaught exceptions included, to standard
-    output as JSON lines."""
+    output as JSON lines.
+
+    `secrets` are shown as `***` wherever they occur; those with fewer than four characters are left, as they
+    would hide ordinary text.
+    """
     handler = logging.StreamHandler(sys.stdout)
-    handler.setFormatter(_Formatter(rename_fields={"exc_info": "exception"}))
+    handler.setFormatter(_Formatter(secrets))
     root = logging.getLogger()
     root.handlers = [handler]
     root.setLevel(level)

@@ -15,6 +15,15 @@ access_log = logging.getLogger("access")
 
 _METHODS = {"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"}
 _CLIENT_GONE = 499
+# An answer that a browser opens as a page can do nothing; one that says otherwise itself, such as the
+# documentation, keeps its own.
+_SECURITY_HEADERS = {
+    "Content-Security-Policy": "default-src 'none'; frame-ancestors 'none'",
+    "Referrer-Policy": "no-referrer",
+    "X-Content-Type-Options": "nosniff",
+    "X-Frame-Options": "DENY",
+}
+_HSTS = "max-age=31536000; includeSubDomains"
 QUIET_ROUTES = {"/health/live", "/health/ready", "/metrics"}
 
 
@@ -32,7 +41,8 @@ def route_label(scope: Scope) -> str:
 
 
 class ObservabilityMiddleware:
-    """Gives each request an id, a log line and metrics; asks clients to reconnect while draining."""
+    """Gives each request an id, a log line, metrics and security headers; asks clients to reconnect while
+    draining."""
 
     def __init__(self, app: ASGIApp, lifecycle: Lifecycle) -> None:
         self.app = app
@@ -52,7 +62,10 @@ class ObservabilityMiddleware:
                 status = message["status"]
                 headers = MutableHeaders(scope=message)
                 headers["X-Request-ID"] = request_id
-                headers["X-Content-Type-Options"] = "nosniff"
+                for name, value in _SECURITY_HEADERS.items():
+                    headers.setdefault(name, value)
+                if scope["scheme"] == "https":
+                    headers["Strict-Transport-Security"] = _HSTS
                 if self.lifecycle.draining:
                     headers["Connection"] = "close"
             await send(message)

@@ -25,8 +25,8 @@ class RedisUnavailable(Exception):
 
 
 class RedisGuard:
-    """Runs operations on Redis; after one fails, fails the next ones at once for `redis_cooldown_seconds`,
-    then lets a single one try again. A dead Redis so costs one timeout per pause, not one per request."""
+    """Runs operations on Redis. After one fails, all others fail at once for `redis_cooldown_seconds`; then a
+    single one may try again. So a dead Redis costs one timeout in each pause, and not one in each request."""
 
     def __init__(self, settings: ServiceSettings) -> None:
         self.client = redis.Redis.from_url(

@@ -1,11 +1,14 @@
 """Serves the application and stops without losing a request.
 
-On SIGTERM readiness turns to 503 at once, while the server goes on taking requests for `drain_seconds`, as
-load balancers need time to hear of it; each answer says `Connection: close`, so clients come back elsewhere.
-Then it stops accepting. Keep-alive connections that were silent all that time stay open for
-`keep_alive_linger_seconds` more: closing one races with a request that may be on its way. What is in flight
-has `shutdown_grace_seconds` to finish, then the application's pools close. A second SIGTERM ends the waiting;
-SIGINT skips it.
+After SIGTERM:
+
+1. Readiness answers 503 at once. Load balancers notice that late, so the server goes on taking requests for
+   `drain_seconds`. Each answer says `Connection: close`, so that clients reconnect to another server.
+2. It stops accepting connections. Keep-alive connections that sent nothing during the drain stay open for
+   `keep_alive_linger_seconds`: a request may be on its way, and would be lost with the connection.
+3. Requests in flight have `shutdown_grace_seconds` to finish. Then the application's pools close.
+
+A second SIGTERM ends the waiting; SIGINT skips it.
 """
 
 import asyncio
@@ -65,7 +68,7 @@ class DrainingServer(uvicorn.Server):
 
 def serve(app: FastAPI, settings: ServiceSettings) -> None:
     """Serves until a signal ends it. Blocks; belongs in the main thread."""
-    configure_logging(settings.log_level)
+    configure_logging(settings.log_level, settings.secrets())
     config = uvicorn.Config(
         app,
         host=settings.host,

@@ -1,10 +1,14 @@
-"""A service to stop: answers at once at /fast, after a second at /slow."""
+"""A service to stop: answers at once at /fast, after a second at /slow, which it says in its log. With LEAK it logs
+its secrets, as a driver might, and crashes: while it starts, or at /crash."""
 
+import logging
+import os
 import time
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
-from fastapi import APIRouter, FastAPI
+from fastapi import APIRouter, FastAPI, Request
+from pydantic import SecretStr
 
 from servicekit.app import create_app
 from servicekit.server import serve
@@ -20,12 +24,27 @@ def fast() -> str:
 
 @router.get("/slow")
 def slow() -> str:
+    print("slow has begun", flush=True)
     time.sleep(1)
     return "slow"
 
 
+@router.get("/crash")
+def crash(request: Request) -> str:
+    raise ConnectionError(_everything(request.app.state.settings))
+
+
+def _everything(settings: ServiceSettings) -> str:
+    return " ".join(value.get_secret_value() for _, value in settings if isinstance(value, SecretStr))
+
+
 @asynccontextmanager
 async def lifespan(app: FastAPI) -> AsyncIterator[None]:
+    if leak := os.environ.get("LEAK"):
+        everything = _everything(app.state.settings)
+        logging.getLogger("driver").info("connecting to %s", everything, extra={"address": everything})
+        if leak == "at start":
+            raise ConnectionError(everything)
     yield
     print("pools closed", flush=True)
 

@@ -1,13 +1,13 @@
 import { type FileCoverage, gaps, isShort, type Share } from "../coverage.js"
-import type { Digest } from "../digest.js"
-import type { Thresholds } from "../evidence.js"
+import type { Report } from "../report.js"
+import type { Thresholds } from "../artifacts.js"
 import { count, percent } from "../../../lib/text.js"
 import { html, type Html } from "./html.js"
-import { bar } from "./marks.js"
+import { bar } from "./badges.js"
 
 const most = { files: 300 }
 
-export function coverage({ gates }: Digest): Html | undefined {
+export function coverage({ gates }: Report): Html | undefined {
   const measured = gates.flatMap(({ verdict, coverage, thresholds }) =>
     coverage ? [{ gate: verdict.gate, coverage, thresholds }] : [],
   )
@@ -54,7 +54,10 @@ function shareCell(label: string, share: Share, threshold?: number): Html {
 
 function fileTable(gate: string, files: FileCoverage[], thresholds: Thresholds | undefined): Html {
   const wanting = files
-    .filter(({ lines, branches }) => lines.covered < lines.valid || branches.covered < branches.valid)
+    .filter(
+      ({ lines, branches, branchRate }) =>
+        lines.covered < lines.valid || branches.covered < branches.valid || branchRate !== undefined,
+    )
     .sort((a, b) => a.lines.percent + a.branches.percent - b.lines.percent - b.branches.percent)
   const shown = wanting.slice(0, most.files)
   const whole = files.length - wanting.length

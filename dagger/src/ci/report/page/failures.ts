@@ -1,17 +1,17 @@
-import type { Digest } from "../digest.js"
+import type { Report } from "../report.js"
 import { reportFiles } from "../files.js"
-import { assertion } from "../findings.js"
+import { assertion } from "../failures.js"
 import { inWords, type TestCase } from "../junit.js"
 import { link } from "../paths.js"
 import { clip, count, duration, plain } from "../../../lib/text.js"
 import { html, type Html } from "./html.js"
-import { anchor, badge, tones } from "./marks.js"
+import { anchor, badge, tones } from "./badges.js"
 
 /** How much a page can hold and still be read. */
 const most = { failures: 50, lines: 400, named: 500, pictures: 100 }
 
-export function failures(digest: Digest): Html | undefined {
-  const failed = digest.gates.filter(({ failing }) => failing !== "")
+export function failures(report: Report): Html | undefined {
+  const failed = report.gates.filter(({ failing }) => failing !== "")
   if (failed.length === 0) return undefined
   let budget = most.failures
   let pictures = most.pictures
@@ -26,10 +26,10 @@ export function failures(digest: Digest): Html | undefined {
     const others = shown.filter((picture) => ![...own.values()].flat().includes(picture))
     return html`<article class="failure ${tones[verdict.outcome]}" id="${anchor(verdict.gate)}">
       <h3>${badge(verdict.outcome)} <span>${verdict.gate}</span></h3>
-      <p class="on">${verdict.on}${reading.tests && html` · ${inWords(reading.tests.counts)}`}</p>
+      <p class="on">${verdict.subject}${reading.tests && html` · ${inWords(reading.tests.counts)}`}</p>
       <p class="again">Run again: <code>${again}</code></p>
       ${(tests.length === 0 || verdict.outcome !== "failed") && html`<pre tabindex="0">${reading.failing}</pre>`}
-      ${full.map((test) => failure(verdict.gate, test, digest, own.get(test) ?? []))}
+      ${full.map((test) => failure(verdict.gate, test, report, own.get(test) ?? []))}
       ${named(tests.slice(full.length))}
       ${others.length > 0 && html`<div class="pictures">${others.map((picture) => figure(verdict.gate, picture, picture))}</div>`}
       ${reading.pictures.length > shown.length && html`<p>${count(reading.pictures.length - shown.length, "more picture")} in <code>${reportFiles.pictures(verdict.gate)}</code>.</p>`}
@@ -37,7 +37,7 @@ export function failures(digest: Digest): Html | undefined {
   })}`
 }
 
-function failure(gate: string, test: TestCase, { again }: Digest, pictures: string[]): Html {
+function failure(gate: string, test: TestCase, { again }: Report, pictures: string[]): Html {
   const place = [test.file ?? test.suite, test.line]
     .filter((part) => part !== undefined && part !== "")
     .join(":")

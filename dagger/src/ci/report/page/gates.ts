@@ -1,10 +1,10 @@
-import type { Digest, Reading } from "../digest.js"
+import type { Report, GateReport } from "../report.js"
 import { inWords } from "../junit.js"
 import { duration, oneLine } from "../../../lib/text.js"
 import { html, type Html } from "./html.js"
-import { anchor, badge, tones } from "./marks.js"
+import { anchor, badge, tones } from "./badges.js"
 
-export function gateTable({ gates }: Digest): Html | undefined {
+export function gateTable({ gates }: Report): Html | undefined {
   if (gates.length === 0) return undefined
   return html`<div class="wide">
     <table class="cards">
@@ -32,7 +32,7 @@ export function gateTable({ gates }: Digest): Html | undefined {
                 ${verdict.outcome !== "skipped" && duration(verdict.seconds)}${verdict.cached && html` <span class="cached">cached</span>`}
               </td>
               <td class="detail">
-                <span class="on">${verdict.on}</span
+                <span class="on">${verdict.subject}</span
                 >${detail(verdict.detail, tests)}${verdict.retries.map((reason) => html`<span class="retry">tried again: ${oneLine(reason, 300)}</span>`)}
               </td>
               <td class="command">
@@ -47,7 +47,7 @@ export function gateTable({ gates }: Digest): Html | undefined {
   </div>`
 }
 
-function detail(detail: string, tests: Reading["tests"]): Html | false {
+function detail(detail: string, tests: GateReport["tests"]): Html | false {
   const text = detail === "" && tests ? inWords(tests.counts) : detail
   return text !== "" && html`<span>${oneLine(text, 300)}</span>`
 }

@@ -1,3 +1,5 @@
+import { isolated } from "../../../lib/text.js"
+
 /** Markup that is known to be safe: made by `html` alone. */
 export class Html {
   constructor(readonly markup: string) {}
@@ -19,7 +21,7 @@ function rendered(part: Part): string {
   if (part === false || part === undefined) return ""
   if (part instanceof Html) return part.markup
   if (Array.isArray(part)) return part.map(rendered).join("")
-  return String(part)
+  return isolated(String(part))
     .replaceAll("&", "&amp;")
     .replaceAll("<", "&lt;")
     .replaceAll(">", "&gt;")

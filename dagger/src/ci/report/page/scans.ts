@@ -1,11 +1,11 @@
-import type { Digest } from "../digest.js"
-import { severities } from "../findings.js"
+import type { Report } from "../report.js"
+import { severities } from "../severity.js"
 import { count, oneLine } from "../../../lib/text.js"
 import { html, type Html } from "./html.js"
 
 const most = { alerts: 200 }
 
-export function scans({ sarif: { scans } }: Digest): Html | undefined {
+export function scans({ sarif: { scans } }: Report): Html | undefined {
   if (scans.length === 0) return undefined
   const alerts = scans
     .flatMap((scan) => scan.alerts.map((alert) => ({ gate: scan.gate, ...alert })))
@@ -26,13 +26,13 @@ export function scans({ sarif: { scans } }: Digest): Html | undefined {
         </thead>
         <tbody>
           ${scans.map(
-            ({ gate, tool, failure, counts, suppressed, dropped }) =>
+            ({ gate, tool, failure, counts, suppressed, dropped, changes }) =>
               html`<tr>
                 <th scope="row">${gate}</th>
                 <td>${tool}</td>
                 ${severities.map((severity) => html`<td class="number">${failure === undefined ? html`<span class="${counts[severity] > 0 ? `count ${severity}` : "zero"}">${counts[severity]}</span>` : "?"}</td>`)}
                 <td>
-                  ${failure !== undefined && html`<span class="badge odd"><span class="sign" aria-hidden="true">!</span>did not finish</span> ${failure} `}${suppressed > 0 && `${suppressed} accepted `}${dropped > 0 && `${dropped} not in the SARIF files`}
+                  ${failure !== undefined && html`<span class="badge odd"><span class="sign" aria-hidden="true">!</span>did not finish</span> ${failure} `}${suppressed > 0 && `${suppressed} accepted `}${dropped > 0 && `${dropped} not in the SARIF file `}${changes.map((change) => `In the SARIF file, ${change} `)}
                 </td>
               </tr>`,
           )}
@@ -54,5 +54,5 @@ export function scans({ sarif: { scans } }: Digest): Html | undefined {
         )}
       </ul>`
     }
-    ${alerts.length > shown.length && html`<p>${count(alerts.length - shown.length, "more finding")} in the SARIF files.</p>`}`
+    ${alerts.length > shown.length && html`<p>${count(alerts.length - shown.length, "more finding")} in the SARIF file.</p>`}`
 }

@@ -6,21 +6,21 @@ export const style = `
 html{scroll-behavior:smooth;-webkit-text-size-adjust:100%}
 @media (prefers-reduced-motion:reduce){html{scroll-behavior:auto}}
 body{margin:0;background:var(--paper);color:var(--ink);font:16px/1.5 system-ui,-apple-system,"Segoe UI",Roboto,"Liberation Sans",sans-serif}
-.masthead,nav,main,footer{max-width:1120px;margin:0 auto;padding:0 20px}
+.page-header,nav,main,footer{max-width:1120px;margin:0 auto;padding:0 20px}
 code,pre{font:.86em/1.5 ui-monospace,SFMono-Regular,Menlo,Consolas,"Liberation Mono",monospace}
 code{background:var(--code);border-radius:4px;padding:.1em .35em;overflow-wrap:anywhere}
 a{color:var(--link)}
 a:focus-visible,summary:focus-visible,pre:focus-visible{outline:2px solid var(--link);outline-offset:2px}
 .unseen{position:absolute;width:1px;height:1px;overflow:hidden;clip-path:inset(50%);white-space:nowrap}
-.masthead{padding-top:28px;padding-bottom:8px}
+.page-header{padding-top:28px;padding-bottom:8px}
 .flag{height:16px;margin-bottom:22px;border-radius:3px;background:conic-gradient(var(--check) 25%,transparent 0 50%,var(--check) 0 75%,transparent 0) 0 0/16px 16px;opacity:.9;-webkit-mask:linear-gradient(90deg,#000,transparent 70%);mask:linear-gradient(90deg,#000,transparent 70%)}
 .name{margin:0;color:var(--soft);font-size:.8rem;font-weight:600;letter-spacing:.12em;text-transform:uppercase}
 h1{display:flex;align-items:center;gap:.35em;margin:.1em 0;font-size:clamp(2.2rem,7vw,3.4rem);line-height:1.1;letter-spacing:-.025em}
 h1 .sign{display:inline-grid;place-items:center;flex:none;width:1.05em;height:1.05em;border-radius:50%;font-size:.8em;color:var(--card)}
-.masthead.good h1{color:var(--good)}.masthead.good h1 .sign{background:var(--good)}
-.masthead.bad h1{color:var(--bad)}.masthead.bad h1 .sign{background:var(--bad)}
-.masthead.odd h1{color:var(--odd)}.masthead.odd h1 .sign{background:var(--odd)}
-.masthead.idle h1{color:var(--idle)}.masthead.idle h1 .sign{background:var(--idle)}
+.page-header.good h1{color:var(--good)}.page-header.good h1 .sign{background:var(--good)}
+.page-header.bad h1{color:var(--bad)}.page-header.bad h1 .sign{background:var(--bad)}
+.page-header.odd h1{color:var(--odd)}.page-header.odd h1 .sign{background:var(--odd)}
+.page-header.idle h1{color:var(--idle)}.page-header.idle h1 .sign{background:var(--idle)}
 .conclusion{margin:.5em 0 .3em;max-width:80ch;font-size:1.1rem;overflow-wrap:anywhere}
 .about{margin:.2em 0;color:var(--soft)}
 .tiles{display:grid;grid-template-columns:repeat(auto-fit,minmax(170px,1fr));gap:12px;margin:22px 0 8px}
@@ -106,7 +106,7 @@ td.meter,th.meter{width:22%;min-width:90px}
 .files li{break-inside:avoid;padding:3px 0;overflow-wrap:anywhere}.files span{color:var(--soft);font-size:.82rem}
 footer{padding-top:36px;padding-bottom:40px;color:var(--soft);font-size:.86rem}
 @media (max-width:680px){
-.masthead,nav,main,footer{padding-left:14px;padding-right:14px}
+.page-header,nav,main,footer{padding-left:14px;padding-right:14px}
 .tiles{grid-template-columns:1fr 1fr}
 table.cards thead{position:absolute;width:1px;height:1px;overflow:hidden;clip-path:inset(50%)}
 table.cards,table.cards tbody,table.cards tr,table.cards th,table.cards td,table.cards caption{display:block}

@@ -1,17 +1,17 @@
-import { allTests, type Digest, flaky, slowest } from "../digest.js"
+import { allTests, type Report, flaky, slowest } from "../report.js"
 import { inWords } from "../junit.js"
 import { duration } from "../../../lib/text.js"
 import { html, type Html } from "./html.js"
-import { bar } from "./marks.js"
+import { bar } from "./badges.js"
 
 const most = { slowest: 15 }
 
-export function tests(digest: Digest): Html | undefined {
-  const counts = allTests(digest)
+export function tests(report: Report): Html | undefined {
+  const counts = allTests(report)
   if (counts.tests === 0) return undefined
-  const slow = slowest(digest, most.slowest)
+  const slow = slowest(report, most.slowest)
   const longest = slow[0]?.test.seconds ?? 1
-  const notAtOnce = flaky(digest)
+  const notAtOnce = flaky(report)
   return html`<p>${inWords(counts)}.</p>
     ${
       notAtOnce.length > 0 &&

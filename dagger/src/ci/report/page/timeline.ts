@@ -1,10 +1,10 @@
-import type { Digest } from "../digest.js"
+import type { Report } from "../report.js"
 import { duration } from "../../../lib/text.js"
 import { html, type Html } from "./html.js"
-import { tones } from "./marks.js"
+import { tones } from "./badges.js"
 
 /** Gates in the order in which they began; where that is not known, by how long they took. */
-export function timeline({ gates, seconds }: Digest): Html | undefined {
+export function timeline({ gates, seconds }: Report): Html | undefined {
   const known = gates.some(({ after }) => after !== undefined)
   const ran = gates.filter(({ verdict }) => verdict.outcome !== "skipped")
   if (ran.length === 0) return undefined

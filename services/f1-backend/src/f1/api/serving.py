@@ -48,9 +48,8 @@ class ServedModel:
     def reload(self, version: str | None, force: bool) -> tuple[str | None, str]:
         """Load, verify and swap; returns the previous and the new version. One reload runs at a time.
 
-        Raises Problem 404 (no such model), 422 (fails a check) or 409 (worse than the current one), each
-        with a
-        `reason`; the current model then keeps serving.
+        Raises Problem 404 (no such model), 422 (fails a check) or 409 (worse than the current one), each with
+        a `reason`; the current model then keeps serving.
         """
         with self._lock:
             previous = self._loaded

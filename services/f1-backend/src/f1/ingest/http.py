@@ -1,4 +1,4 @@
-"""Fetching JSON from somebody else's server: paced, bounded in time, and tried again when that can help."""
+"""Fetches JSON from a server on the internet: at a limited rate, within a limited time, with retries."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ LARGEST_ANSWER = 10_000_000
 
 
 class _TryAgain(Exception):
-    """An answer that another attempt may better; `pause` is what the server asked for, in seconds."""
+    """A failure that another attempt may not have; `pause` is what the server asked for, in seconds."""
 
     def __init__(self, reason: str, pause: float | None = None) -> None:
         super().__init__(reason)
@@ -35,9 +35,8 @@ class _TryAgain(Exception):
 class Pace:
     """Holds requests to a rate such as `4/second;500/hour`.
 
-    The count is in Redis, so that a new process goes on with the old one's count. Without Redis it is
-    counted in
-    memory, which is said once.
+    The count is in Redis, so that a new process continues the old one's count. Without Redis it is in memory,
+    and a warning says so once.
     """
 
     def __init__(self, name: str, rules: str, redis_url: str | None, sleep: Sleep = time.sleep) -> None:

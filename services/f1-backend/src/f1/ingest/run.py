@@ -27,8 +27,7 @@ class Outcome:
 
 
 def ingest(database: Database, source: str, seasons: Iterable[SeasonData]) -> Outcome:
-    """Write the seasons that are not already there as they are. Raises SourceError; what was written before
-    stays."""
+    """Write the seasons that are new or have changed. Raises SourceError; seasons written before it stay."""
     written = unchanged = 0
     for season in seasons:
         unit, fingerprint = str(season.year), season.fingerprint()
@@ -44,8 +43,7 @@ def ingest(database: Database, source: str, seasons: Iterable[SeasonData]) -> Ou
 
 
 def pending(database: Database, source: str, years: Iterable[int], refresh: bool) -> list[int]:
-    """The years that an import still has to fetch: all but those journalled in which every race has been
-    run."""
+    """The years to fetch: those never imported, and those with races that were still to come."""
     with database.session() as session:
         return [
             year

@@ -1,8 +1,7 @@
 """Probabilities within a race: who wins, who is on the podium, and the likelihood of an order of arrival.
 
 Drivers of several races are stacked in flat arrays; `group` says which race a row belongs to, as 0 … n−1 in
-order.
-A driver's utility u is a log-strength: P(win) = exp(u) / Σ exp(u) over the race (Plackett–Luce).
+order. A driver's utility u is a log-strength: P(win) = exp(u) / Σ exp(u) over the race (Plackett–Luce).
 """
 
 from __future__ import annotations

@@ -1,0 +1,25 @@
+import { type Container, dag, type Directory } from "@dagger.io/dagger"
+import { images } from "../../platform/base-images.js"
+
+/** Python with pip's downloads kept between runs. */
+export function pip(): Container {
+  return dag.container().from(images.python).withMountedCache("/root/.cache/pip", dag.cacheVolume("pip"))
+}
+
+/** A tool from PyPI, installed from its lock file in dagger/config. */
+export function pypiTool(source: Directory, tool: string): Container {
+  const lock = `dagger/config/${tool}/requirements.txt`
+  return pip()
+    .withDirectory("/tool", source.filter({ include: [lock] }))
+    .withExec([
+      "pip",
+      "install",
+      "--quiet",
+      "--root-user-action=ignore",
+      "--require-hashes",
+      "-r",
+      `/tool/${lock}`,
+    ])
+    .withEnvVariable("NO_COLOR", "1")
+    .withWorkdir("/src")
+}

@@ -1,0 +1,185 @@
+import { allPassed, conclusion } from "../runner/summary.js"
+import type { Outcome, Verdict } from "../runner/verdict.js"
+import { alertFinding } from "./annotations.js"
+import { type Coverage, parseCoverage } from "./coverage.js"
+import type { GateResult, Run, Thresholds } from "./artifacts.js"
+import { type Again, checkAgain, failingPart, type Finding, findings } from "./failures.js"
+import { type Counts, parseJunit, type TestCase, type TestReport } from "./junit.js"
+import { type Merged, mergeSarif, type Scan } from "./sarif.js"
+import { tail } from "../../lib/text.js"
+import { UnreadableReport } from "../../lib/xml.js"
+
+/** Reports that cannot be read. */
+export interface Problem {
+  gate: string
+  /** What of the gate's artifacts: "JUnit report". */
+  file: string
+  message: string
+}
+
+/** A gate, with what its artifacts says. */
+export interface GateReport {
+  verdict: Verdict
+  after?: number
+  again: string
+  tests?: TestReport
+  coverage?: Coverage
+  thresholds?: Thresholds
+  scans: Scan[]
+  pictures: string[]
+  /** Why it did not pass, in at most 40 lines; empty when it did. */
+  failing: string
+}
+
+/** All that a report tells, in whatever form. */
+export interface Report {
+  started: Date
+  seconds: number
+  revision?: string
+  because?: string
+  /** "skipped" when no gate ran: that is no pass. */
+  outcome: Outcome
+  conclusion: string
+  gates: GateReport[]
+  problems: Problem[]
+  sarif: Merged
+  /** How to run things again. */
+  again: Again
+}
+
+/** Reads all artifacts of a run. What cannot be read becomes a problem, and takes nothing else with it. */
+export function readReport(run: Run, again: Again = checkAgain): Report {
+  const problems: Problem[] = []
+  const sarif = mergeSarif(
+    run.gates.flatMap(({ verdict: { gate }, artifacts: { sarif = [], folder } }) =>
+      sarif.map((text) => ({ gate, text, ...(folder !== undefined && { folder }) })),
+    ),
+  )
+  const gates = run.gates.map((gateResult) => read(gateResult, sarif.scans, again, problems))
+  const verdicts = gates.map(({ verdict }) => verdict)
+  return {
+    started: run.started,
+    seconds: run.seconds,
+    ...(run.revision !== undefined && { revision: run.revision }),
+    ...(run.because !== undefined && { because: run.because }),
+    outcome: outcomeOf(verdicts),
+    conclusion: conclusion(verdicts) || "No gate ran.",
+    gates,
+    problems,
+    sarif,
+    again,
+  }
+}
+
+/** How a whole run ended: a gate that failed says more than one that could not run. */
+export function outcomeOf(verdicts: Verdict[]): Outcome {
+  if (allPassed(verdicts)) return "passed"
+  const worst = (["failed", "could not run"] as const).find((outcome) =>
+    verdicts.some((verdict) => verdict.outcome === outcome),
+  )
+  return worst ?? "skipped"
+}
+
+function read(
+  { verdict, artifacts, after }: GateResult,
+  scans: Scan[],
+  again: Again,
+  problems: Problem[],
+): GateReport {
+  const { gate } = verdict
+  const attempt = <Result>(file: string, text: string | undefined, parse: (text: string) => Result) => {
+    if (text === undefined) return undefined
+    try {
+      return parse(text)
+    } catch (error) {
+      if (!(error instanceof UnreadableReport)) throw error
+      problems.push({ gate, file, message: error.message })
+      return undefined
+    }
+  }
+  const tests = attempt("JUnit report", artifacts.junit, (text) => parseJunit(text, artifacts.folder))
+  const coverage = attempt("coverage report", artifacts.coverage, (text) =>
+    parseCoverage(text, artifacts.folder),
+  )
+  return {
+    verdict,
+    ...(after !== undefined && { after }),
+    again: again(gate),
+    ...(tests && { tests }),
+    ...(coverage && { coverage }),
+    ...(artifacts.thresholds && { thresholds: artifacts.thresholds }),
+    scans: scans.filter((scan) => scan.gate === gate),
+    pictures: artifacts.pictures ?? [],
+    failing: failing(verdict, tests, again),
+  }
+}
+
+/** Tests that failed say it best; else the end of the output does. */
+function failing(verdict: Verdict, tests: TestReport | undefined, again: Again): string {
+  if (verdict.outcome !== "failed" && verdict.outcome !== "could not run") return ""
+  if (verdict.outcome === "failed" && tests?.cases.some(({ outcome }) => outcome === "failed")) {
+    return failingPart(verdict.gate, tests, again)
+  }
+  return tail(verdict.output === "" ? verdict.detail : verdict.output, 40)
+}
+
+/** The tests of all gates, counted together. */
+export function allTests({ gates }: Report): Counts {
+  const counts = gates.flatMap(({ tests }) => tests?.counts ?? [])
+  const sum = (kind: keyof Counts) => counts.reduce((total, count) => total + count[kind], 0)
+  return {
+    tests: sum("tests"),
+    passed: sum("passed"),
+    failed: sum("failed"),
+    errors: sum("errors"),
+    skipped: sum("skipped"),
+    flaky: sum("flaky"),
+  }
+}
+
+/** A test, and the gate that ran it. */
+export interface Placed {
+  gate: string
+  test: TestCase
+}
+
+/** Seconds; below, nobody waits. */
+const noticeable = 0.01
+
+export function slowest(report: Report, limit: number): Placed[] {
+  return testsOf(report)
+    .filter(({ test }) => test.seconds >= noticeable)
+    .sort((a, b) => b.test.seconds - a.test.seconds)
+    .slice(0, limit)
+}
+
+export function flaky(report: Report): Placed[] {
+  return testsOf(report).filter(({ test }) => test.flaky)
+}
+
+function testsOf({ gates }: Report): Placed[] {
+  return gates.flatMap(({ verdict: { gate }, tests }) => (tests?.cases ?? []).map((test) => ({ gate, test })))
+}
+
+/** The gates that took longest, of those whose command ran now. */
+export function slowestGates({ gates }: Report, limit: number): Verdict[] {
+  return gates
+    .map(({ verdict }) => verdict)
+    .filter(({ cached, seconds }) => !cached && seconds > 0)
+    .sort((a, b) => b.seconds - a.seconds)
+    .slice(0, limit)
+}
+
+/** What a person has to look at: failing tests, gates that failed without one, and what scanners found. */
+export function allFindings({ gates, again }: Report): Finding[] {
+  return gates.flatMap((reading) => {
+    const { verdict, tests, scans } = reading
+    const failed = findings(verdict.gate, tests?.cases ?? [], again)
+    const alerts = scans.flatMap((scan) =>
+      scan.alerts.map((alert) => alertFinding(verdict.gate, alert, reading.again)),
+    )
+    if (failed.length > 0 || alerts.length > 0 || reading.failing === "") return [...failed, ...alerts]
+    const title = `${verdict.gate}: ${verdict.outcome}`
+    return [{ severity: "high" as const, title, message: reading.failing, again: reading.again }]
+  })
+}

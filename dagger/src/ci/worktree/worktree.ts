@@ -1,0 +1,107 @@
+import { type Container, dag, type Directory, type Workspace } from "@dagger.io/dagger"
+import { images } from "../../platform/base-images.js"
+
+/** The checkout on the caller's machine, as git sees it. */
+export class Worktree {
+  constructor(private readonly workspace: Workspace) {}
+
+  /**
+   * Every file that git tracks, and every new file that .gitignore does not exclude. Without git, every file that .gitignore does not exclude.
+   *
+   * @throws Error when git's index cannot be read, as in a linked worktree
+   */
+  async files(): Promise<Directory> {
+    const visible = this.workspace.directory("/", { exclude: [".git"], gitignore: true })
+    const hidden = await this.trackedButIgnored()
+    if (hidden.length === 0) return visible
+    return visible.withDirectory(".", this.workspace.directory("/", { include: hidden.map(literal) }))
+  }
+
+  /**
+   * The paths that differ between the checkout, uncommitted changes included, and the commit where its history left that of a ref. Additions, removals, both
+   * names of a renamed file, changed modes and submodules all count.
+   *
+   * @param ref such as `origin/main` or a commit
+   * @throws Error when git cannot tell, as in a shallow clone
+   */
+  async changedSince(ref: string): Promise<string[]> {
+    return paths(
+      await (await this.repository()).withExec(["sh", "-ec", changedPaths, "changes", ref]).stdout(),
+    )
+  }
+
+  /** The commit that is checked out, with the suffix `-dirty` when files differ from it. */
+  async revision(): Promise<string> {
+    return (await (await this.repository()).withExec(["sh", "-ec", describeHead]).stdout()).trim()
+  }
+
+  private async repository(): Promise<Container> {
+    return git()
+      .withMountedDirectory("/repository", await this.files())
+      .withMountedDirectory("/repository/.git", this.workspace.directory("/.git"))
+  }
+
+  /** Tracked files that .gitignore excludes; they were added by force, or before the rule. */
+  private async trackedButIgnored(): Promise<string[]> {
+    // Two files of .git are enough for this question, and much smaller than history.
+    const index = this.workspace.directory("/", {
+      include: [
+        ".git/HEAD",
+        ".git/config",
+        ".git/index",
+        ".git/sharedindex.*",
+        ".git/info/exclude",
+        "**/.gitignore",
+      ],
+      gitignore: true,
+    })
+    const found = await index.glob(".git/*")
+    if (!found.includes(".git/HEAD")) {
+      if ((await this.workspace.directory("/", { include: [".git"] }).glob(".git")).length === 0) return []
+      throw new Error(
+        "git's index cannot be read: .git is a file, as in a linked worktree or a submodule; run this in a clone",
+      )
+    }
+    if (!found.includes(".git/index")) return []
+    return paths(
+      await git()
+        .withDirectory("/repository", index)
+        .withExec(["sh", "-ec", "git init --quiet && git ls-files -z --cached --ignored --exclude-standard"])
+        .stdout(),
+    )
+  }
+}
+
+/** Prints paths, each ended by a NUL. */
+export const changedPaths = `
+commit=$(git rev-parse --verify --quiet --end-of-options "$1^{commit}") || { echo "there is no commit $1" >&2; exit 1; }
+base=$(git merge-base HEAD "$commit") || { echo "HEAD and $1 have no common history here" >&2; exit 1; }
+git diff --name-only -z --no-renames --ignore-submodules=none "$base"
+git ls-files -z --others --exclude-standard`
+
+export const describeHead = `
+head=$(git rev-parse HEAD)
+if [ -n "$(git status --porcelain --ignore-submodules=none)" ]; then head=$head-dirty; fi
+echo "$head"`
+
+function git(): Container {
+  return (
+    dag
+      .container()
+      .from(images.debian)
+      .withExec(["sh", "-c", "apt-get update -qq && apt-get install -yqq --no-install-recommends git"])
+      // The files belong to another user than git's.
+      .withExec(["git", "config", "--system", "safe.directory", "*"])
+      .withWorkdir("/repository")
+  )
+}
+
+/** Splits output whose paths end with a NUL. */
+export function paths(output: string): string[] {
+  return output.split("\0").filter((path) => path !== "")
+}
+
+/** A pattern that matches this path only. */
+function literal(path: string): string {
+  return path.replace(/[*?[\]\\]/g, "\\$&")
+}

@@ -1,0 +1,116 @@
+import { z } from "zod"
+import type { Compatibility } from "./guards/guards.js"
+import type { Release, ReleasedImage } from "./release.js"
+
+/** The kinds of components, in the order in which a deploy changes them: backends need the schema, web apps need the backends' API. */
+export const componentKinds = ["database", "backend", "frontend", "model"] as const
+
+export const componentId = z.object({ kind: z.enum(componentKinds), name: z.string() })
+
+/** Names a component of an environment. */
+export type ComponentId = z.output<typeof componentId>
+
+/** A change to one object of an environment. */
+export interface Change {
+  /** For example `Deployment f1-staging/api-7`. */
+  object: string
+  kind: "created" | "changed" | "unchanged"
+  /** One line per field. Never contains the value of a secret. */
+  fields: string[]
+}
+
+/** What a deploy of a release would do to one component. */
+export interface ComponentPlan {
+  component: ComponentId
+  /**
+   * - `none`: the release is live already
+   * - `start`: a new operation
+   * - `resume`: the interrupted operation for this very release
+   * - `blocked`: another operation is in progress and must be ended first
+   */
+  action: "none" | "start" | "resume" | "blocked"
+  /** One sentence. */
+  summary: string
+  changes: Change[]
+  /** Only with the action `start`: what the guards evaluate. */
+  start?: Start
+}
+
+/** The new operation of a plan. */
+export interface Start {
+  /** Digest of what will run. */
+  digest: string
+  revision?: number
+  /** The revision that serves until then. */
+  from?: number
+  strategy?: string
+  /** Whether the new code can work with the database as it is. */
+  compatibility: Compatibility
+}
+
+/** Why and by whose authority an operation runs; the audit log keeps it. */
+export interface Operation {
+  id: string
+  by: string
+  author: string
+  reason: string
+  /** Guards that were overridden. */
+  overridden?: { reason: string; guards: string[] }
+  approval?: { id: string; by: string; at: string }
+}
+
+/** How an operation on one component ended. */
+export interface Outcome {
+  /** `skipped`: a component that it depends on failed before. */
+  result: "promoted" | "unchanged" | "aborted" | "failed" | "skipped"
+  revision?: number
+  message: string
+}
+
+/** What a rollback asks for. */
+export interface RevertRequest {
+  /** The number of a kept revision; the proven one before the present, if absent. */
+  to?: number
+  reason: string
+}
+
+/** The state of one component. */
+export interface ComponentStatus {
+  component: ComponentId
+  /** For people. */
+  text: string
+  /** The same for programs; plain data. */
+  details: object
+}
+
+/** One thing that a deploy changes. */
+export interface Component {
+  readonly id: ComponentId
+  /** What serves now, as a release names it; nothing before the first deploy. */
+  current(): Promise<ReleasedImage | undefined>
+  /** Reads what a deploy of the release would do. Changes nothing. */
+  plan(release: Release): Promise<ComponentPlan>
+  /**
+   * Takes the exclusive right to change the component.
+   *
+   * @throws LeaseHeld while another command has it
+   */
+  lock(): Promise<LockedComponent>
+  /** Takes back the operation in progress, or returns to an earlier revision. Takes the lock itself. */
+  revert(request: RevertRequest): Promise<Outcome>
+  status(): Promise<ComponentStatus>
+}
+
+/** A component that this command alone may change, until `unlock`. */
+export interface LockedComponent {
+  readonly id: ComponentId
+  /** Completes what an interrupted command left half-done, so that the next plan starts from a settled state. */
+  settle(release: Release): Promise<void>
+  plan(release: Release): Promise<ComponentPlan>
+  /** Carries out the plan that this lock made last. An interrupted apply is resumed by the next deploy of the same release. */
+  apply(operation: Operation): Promise<Outcome>
+  unlock(): Promise<void>
+}
+
+/** For example `backend api`. */
+export const componentText = ({ kind, name }: ComponentId): string => `${kind} ${name}`

@@ -1,0 +1,163 @@
+import { columns, duration, oneLine } from "../lib/text.js"
+import type { AuditTrail } from "./audit.js"
+import { type ComponentId, componentText } from "./component.js"
+import type { DeliveryEvent } from "./events/event.js"
+
+/** A deploy or a rollback of one component, from its beginning to its end. */
+export interface OperationRecord {
+  id: string
+  component: ComponentId
+  action: "deploy" | "rollback"
+  strategy?: string
+  revision?: number
+  from?: number
+  digest: string
+  by: string
+  author: string
+  reason: string
+  /** ISO 8601. */
+  began: string
+  ended?: string
+  seconds?: number
+  outcome: "promoted" | "aborted" | "refused" | "unfinished"
+  message: string
+  checks: "passed" | "failed" | "not asked"
+  overridden?: DeliveryEvent["overridden"]
+  approval?: DeliveryEvent["approval"]
+}
+
+/** One page of the history of an environment. */
+export interface History {
+  /** Newest first. */
+  operations: OperationRecord[]
+  /** The id to continue with; absent on the last page. */
+  next?: string
+  /** Entries that this version cannot read. */
+  unreadable: string[]
+}
+
+/** Which part of the history is asked for. */
+export interface HistoryQuery {
+  /** Names of components; all, if empty. */
+  only: string[]
+  /** Most operations of a page. */
+  limit: number
+  /** Continue behind the operation with this id. */
+  after?: string
+}
+
+/** Assembles operations from events, newest first, in one pass. */
+export function operationsOf(events: DeliveryEvent[]): OperationRecord[] {
+  const groups = new Map<string, DeliveryEvent[]>()
+  for (const event of events) {
+    const key = `${event.operation} ${componentText(event.component)}`
+    const group = groups.get(key)
+    if (group) group.push(event)
+    else groups.set(key, [event])
+  }
+  return [...groups.values()]
+    .flatMap((group) => operationOf(group) ?? [])
+    .sort(
+      (one, other) =>
+        other.began.localeCompare(one.began) || one.component.name.localeCompare(other.component.name),
+    )
+}
+
+function operationOf(group: DeliveryEvent[]): OperationRecord | undefined {
+  const find = (...kinds: DeliveryEvent["kind"][]) => group.find(({ kind }) => kinds.includes(kind))
+  const first = find("started", "refused")
+  if (!first) return undefined
+  const end = find("promoted", "rolled-back")
+  const { operation: id, component, action = "deploy", at, by, message } = first
+  const known = {
+    id,
+    component,
+    action,
+    digest: first.digest ?? "",
+    by,
+    author: first.author ?? "",
+    reason: first.reason ?? "",
+    began: at,
+    checks: find("checked")?.checks ?? "not asked",
+    ...(first.strategy !== undefined && { strategy: first.strategy }),
+    ...(first.revision !== undefined && { revision: first.revision }),
+    ...(first.from !== undefined && { from: first.from }),
+    ...(first.overridden && { overridden: first.overridden }),
+    ...(first.approval && { approval: first.approval }),
+  } as const
+  if (first.kind === "refused") return { ...known, ended: at, seconds: 0, outcome: "refused", message }
+  if (!end) return { ...known, outcome: "unfinished", message: "its end was not recorded" }
+  return {
+    ...known,
+    ended: end.at,
+    seconds: Math.round((Date.parse(end.at) - Date.parse(at)) / 1000),
+    outcome: end.kind === "promoted" ? "promoted" : "aborted",
+    message: end.message,
+  }
+}
+
+/** @throws Error for an `after` that names no operation */
+export function historyOf({ events, unreadable }: AuditTrail, { only, limit, after }: HistoryQuery): History {
+  if (!Number.isInteger(limit) || limit < 1)
+    throw new Error(`a page of ${limit} operations; allowed: 1 and more`)
+  const all = operationsOf(events).filter(
+    ({ component }) => only.length === 0 || only.includes(component.name),
+  )
+  const last = after === undefined ? -1 : all.map(({ id }) => id).lastIndexOf(after)
+  if (after !== undefined && last < 0)
+    throw new Error(`the history has no operation "${after}" to continue after`)
+  // All components of one operation stay on one page.
+  let end = Math.min(last + 1 + limit, all.length)
+  while (end < all.length && all[end]?.id === all[end - 1]?.id) end++
+  const operations = all.slice(last + 1, end)
+  const next = end < all.length ? operations.at(-1)?.id : undefined
+  return { operations, unreadable, ...(next !== undefined && { next }) }
+}
+
+/** The history as a table for a terminal. */
+export function historyText({ operations, next, unreadable }: History): string {
+  const rows = operations.map((one) => [
+    one.began.slice(0, 19).replace("T", " "),
+    one.component.name,
+    one.action,
+    one.from === undefined ? `${one.revision ?? "–"}` : `${one.from} → ${one.revision ?? "–"}`,
+    one.digest.slice(0, 19),
+    one.outcome,
+    one.seconds === undefined ? "" : duration(one.seconds),
+    one.by,
+    [
+      one.reason,
+      ...(one.outcome === "promoted" ? [] : [one.message]),
+      ...(one.approval ? [`approved by ${one.approval.by}`] : []),
+      ...(one.overridden ? [`${one.overridden.guards.join(", ")} overridden: ${one.overridden.reason}`] : []),
+    ]
+      .map((part) => oneLine(part))
+      .filter((part) => part !== "")
+      .join(" · "),
+  ])
+  const head = ["BEGAN (UTC)", "COMPONENT", "ACTION", "REVISION", "IMAGE", "OUTCOME", "TOOK", "BY", "WHY"]
+  const [some, more] = [unreadable.slice(0, 5), unreadable.length > 5 ? ", …" : ""]
+  return [
+    rows.length === 0 ? "Nothing was deployed yet." : columns([head, ...rows]),
+    ...(next === undefined ? [] : [`Older operations: --after ${next}`]),
+    ...(unreadable.length === 0
+      ? []
+      : [`Skipped ${unreadable.length} that this version cannot read: ${some.join(", ")}${more}`]),
+  ].join("\n")
+}
+
+/** Images whose latest verdict of the gates is a pass, and when it was recorded. */
+export function passedImages(events: DeliveryEvent[]): { digests: string[]; at: number } | undefined {
+  const latest = new Map<string, DeliveryEvent>()
+  for (const event of events) {
+    if (event.kind !== "checked" || event.digest === undefined) continue
+    const known = latest.get(event.digest)
+    if (!known || known.at <= event.at) latest.set(event.digest, event)
+  }
+  const passed = [...latest.values()].filter(({ checks }) => checks === "passed")
+  if (passed.length === 0) return undefined
+  return {
+    digests: passed.flatMap(({ digest }) => digest ?? []),
+    at: passed.reduce((newest, { at }) => Math.max(newest, Date.parse(at)), 0),
+  }
+}

@@ -1,0 +1,210 @@
+import type { Directory, File, Secret, Service } from "@dagger.io/dagger"
+import { Backend } from "../backends/backend.js"
+import type { BackendContext } from "../backends/deployed-service.js"
+import { Datadog } from "../backends/analysis/datadog.js"
+import { type MetricsSource, PodMetrics } from "../backends/analysis/sources.js"
+import { ClusterPods } from "../backends/revisions/pods.js"
+import { type KubernetesApi, KubernetesClient } from "../clients/kubernetes/client.js"
+import { Approvals } from "../delivery/approvals.js"
+import { AuditLog } from "../delivery/audit.js"
+import type { Sink } from "../delivery/events/event.js"
+import { EventFile } from "../delivery/events/file.js"
+import { Notifier } from "../delivery/events/notifier.js"
+import type { DeliveryContext } from "../delivery/executor.js"
+import { Journal, newId } from "../delivery/journal.js"
+import type { Strategy } from "../delivery/strategy.js"
+import { type Clock, monotonic } from "../lib/clock.js"
+import {
+  backendSettings,
+  type DeployConfiguration,
+  deployFile,
+  type Environment,
+  environmentOf,
+  readDeploy,
+} from "./configuration.js"
+import { readSecrets } from "./secrets.js"
+
+/** How environments are reached: what the constructor of the module was given. */
+export interface Connection {
+  kubeconfig?: Secret
+  /** A token that replaces the kubeconfig's user. */
+  kubeToken?: Secret
+  /** The secrets file. */
+  secrets?: Secret
+  /** A file that is laid over deploy.yaml. */
+  settings?: File
+  /** Address of the registry and path before the service, such as `ghcr.io/owner/repository`; empty: none. */
+  registry: string
+  /** Serves the registry's address where that is a Dagger service. */
+  registryService?: Service
+}
+
+/** An environment that a command works on. */
+export interface OpenEnvironment {
+  environment: Environment
+  delivery: DeliveryContext
+  notifier: Notifier
+  /** Values of the secrets file, by entry. */
+  secrets: Record<string, string>
+  /**
+   * The components of the environment.
+   *
+   * @param only names; all, if empty
+   * @throws Error for a name that the environment does not have
+   */
+  components(only: string[], options?: { strategy?: Strategy }): Backend[]
+}
+
+/** Reads deploy.yaml, with the settings laid over it, and finds an environment in it. */
+export async function readEnvironment(
+  source: Directory,
+  name: string,
+  settings: File | undefined,
+): Promise<{ configuration: DeployConfiguration; environment: Environment }> {
+  const [text, layer] = await Promise.all([
+    source.file(deployFile).contents(),
+    settings && Promise.all([settings.name(), settings.contents()]),
+  ])
+  const configuration = readDeploy(text, ...(layer ? [{ file: layer[0], text: layer[1] }] : []))
+  return { configuration, environment: environmentOf(configuration, name) }
+}
+
+export async function secretsOf({ secrets }: Pick<Connection, "secrets">): Promise<Record<string, string>> {
+  return secrets ? readSecrets(await secrets.plaintext()) : {}
+}
+
+/**
+ * Connects to an environment, runs a task, and delivers pending events before it returns.
+ *
+ * @throws Error when no kubeconfig was given, or the environment does not exist
+ */
+export async function inEnvironment<Value>(
+  source: Directory,
+  name: string,
+  connection: Connection,
+  task: (environment: OpenEnvironment) => Promise<Value>,
+): Promise<Value> {
+  const opened = await open(source, name, connection)
+  try {
+    return await task(opened)
+  } finally {
+    await opened.notifier.flush()
+  }
+}
+
+async function open(source: Directory, name: string, connection: Connection): Promise<OpenEnvironment> {
+  const { kubeconfig, kubeToken, settings } = connection
+  const [{ configuration, environment }, watchdog, secrets] = await Promise.all([
+    readEnvironment(source, name, settings),
+    source.file("dagger/config/kubernetes/watchdog.py").contents(),
+    secretsOf(connection),
+  ])
+  if (!kubeconfig) {
+    throw new Error(
+      "no cluster is named: put KUBECONFIG=file://… into .env, or give --kubeconfig before the function's name",
+    )
+  }
+  const [text, token] = await Promise.all([kubeconfig.plaintext(), kubeToken?.plaintext()])
+  const cluster = await KubernetesClient.connect(text, {
+    fromContainer: true,
+    ...(token !== undefined && { token }),
+  })
+  return openEnvironment({
+    configuration,
+    environment,
+    cluster,
+    who: await cluster.whoAmI(),
+    watchdog,
+    secrets,
+    metrics: () => metricsOf(cluster, environment, secrets),
+    sinks: [new EventFile(environment.name)],
+    clock: monotonic,
+    say: (line) => {
+      console.log(line)
+    },
+  })
+}
+
+/** What a command works on an environment with. */
+export interface EnvironmentOptions {
+  configuration: DeployConfiguration
+  environment: Environment
+  cluster: KubernetesApi
+  /** Who runs the command, as the API server knows them. */
+  who: string
+  /** The program of the watchdog. */
+  watchdog: string
+  /** Values of the secrets file, by entry. */
+  secrets: Record<string, string>
+  /** Called when components are opened: a command that measures nothing needs no keys. */
+  metrics: () => MetricsSource
+  sinks: Sink[]
+  clock: Clock
+  say: (line: string) => void
+}
+
+/** Puts together what a command needs of an environment. Asks the cluster nothing. */
+export function openEnvironment(options: EnvironmentOptions): OpenEnvironment {
+  const { configuration, environment, cluster, who, watchdog, secrets, metrics, sinks, clock, say } = options
+  const now = () => cluster.now()
+  const id = newId(now())
+  const audit = new AuditLog(cluster, environment.namespace)
+  const notifier = new Notifier(sinks)
+  const journal = new Journal({ environment: environment.name, by: who, operation: id, audit, notifier, now })
+  const before = environment.after && environmentOf(configuration, environment.after)
+  return {
+    environment,
+    notifier,
+    secrets,
+    delivery: {
+      environment: environment.name,
+      guards: environment.guards,
+      who,
+      id,
+      journal,
+      now,
+      say,
+      approvals: new Approvals(cluster, environment.namespace),
+      audits: [audit, ...(before ? [new AuditLog(cluster, before.namespace)] : [])],
+    },
+    components: (only, { strategy } = {}) => {
+      const context: BackendContext = {
+        environment,
+        analysis: configuration.analysis,
+        cluster,
+        who,
+        id,
+        journal,
+        watchdog,
+        secrets,
+        say,
+        clock,
+        metrics: metrics(),
+        ...(strategy && { strategy }),
+      }
+      return backendSettings(configuration, environment, only).map(
+        (settings) => new Backend(context, settings),
+      )
+    },
+  }
+}
+
+/** @throws Error when metrics come from Datadog and its keys are missing */
+function metricsOf(
+  cluster: KubernetesApi,
+  { datadog }: Environment,
+  { DATADOG_API_KEY: api, DATADOG_APP_KEY: application }: Record<string, string>,
+): MetricsSource {
+  const pods = new ClusterPods(cluster)
+  if (!datadog) return new PodMetrics(pods)
+  if (api === undefined || application === undefined) {
+    throw new Error(
+      "metrics come from Datadog here: add DATADOG_API_KEY=… and DATADOG_APP_KEY=… to the file given with --secrets",
+    )
+  }
+  return new Datadog({
+    ...datadog,
+    keys: () => Promise.resolve({ api, application }),
+    pods: (version) => pods.pods(version),
+  })
+}

@@ -1,0 +1,50 @@
+import { parseEnv } from "node:util"
+
+export const environmentNames = ["staging", "production"] as const
+export type EnvironmentName = (typeof environmentNames)[number]
+
+/** Secrets that each environment has of its own: their entries begin with the environment's name. */
+const perEnvironment = ["DATABASE_URL", "F1_DATABASE_URL", "REDIS_URL", "JWT_SECRET_KEY"] as const
+/** Secrets that all environments share. */
+const common = ["ERGAST_API_KEY", "WEATHER_API_KEY"] as const
+/** Secrets of the pipeline itself. */
+const pipeline = [
+  "DATADOG_API_KEY",
+  "DATADOG_APP_KEY",
+  "REGISTRY_USER",
+  "REGISTRY_PASSWORD",
+  "SNYK_TOKEN",
+] as const
+
+/** What a backend's `secrets` in deploy.yaml may come from. */
+export const backendSecrets = [...perEnvironment, ...common] as const
+export type BackendSecretName = (typeof backendSecrets)[number]
+
+/** The entry of the secrets file that a secret has in an environment, such as `STAGING_DATABASE_URL`. */
+export function secretEntry(name: BackendSecretName, environment: EnvironmentName): string {
+  return isPerEnvironment(name) ? `${environment.toUpperCase()}_${name}` : name
+}
+
+const isPerEnvironment = (name: string) => perEnvironment.some((own) => own === name)
+
+const entries: readonly string[] = [
+  ...environmentNames.flatMap((environment) => backendSecrets.map((name) => secretEntry(name, environment))),
+  ...pipeline,
+]
+
+/**
+ * Reads the secrets file: lines of `NAME=value`, as a `.env` file has. An empty value counts as absent.
+ *
+ * @throws Error with the names, and never the values, of entries that the pipeline does not know
+ */
+export function readSecrets(text: string): Record<string, string> {
+  const found = parseEnv(text)
+  const unknown = Object.keys(found).filter((name) => !entries.includes(name))
+  if (unknown.length > 0) {
+    throw new Error(
+      `the secrets file has ${unknown.join(", ")}; allowed: ${[...new Set(entries)].join(", ")}`,
+    )
+  }
+  const given = Object.entries(found).filter(([, value]) => value !== undefined && value !== "")
+  return Object.fromEntries(given) as Record<string, string>
+}

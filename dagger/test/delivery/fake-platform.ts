@@ -1,0 +1,234 @@
+import { readFileSync } from "node:fs"
+import type { V1Role } from "@kubernetes/client-node"
+import type { Sample } from "../../src/backends/analysis/sample.js"
+import type { Strategy } from "../../src/delivery/strategy.js"
+import type { KubernetesApi } from "../../src/clients/kubernetes/client.js"
+import type { Plain } from "../../src/clients/kubernetes/manifest.js"
+import { accessObjects, approvalsNamespace } from "../../src/delivery/access.js"
+import type { Component, RevertRequest } from "../../src/delivery/component.js"
+import type { Notification } from "../../src/delivery/events/event.js"
+import { deploy, type DeliveryContext, type DeployRequest, rollback } from "../../src/delivery/executor.js"
+import { operationsOf } from "../../src/delivery/history.js"
+import type { Release } from "../../src/delivery/release.js"
+import { environmentOf, readDeploy } from "../../src/environments/configuration.js"
+import { openEnvironment } from "../../src/environments/environment.js"
+import type { EnvironmentName } from "../../src/environments/secrets.js"
+import { FakeCluster } from "../clients/kubernetes/fake.js"
+import { FakeClock } from "../lib/fake-clock.js"
+
+const shipped = readFileSync(new URL("../../config/deploy.yaml", import.meta.url), "utf8")
+
+/** Everything as it is shipped, in less time. */
+const short = `
+environments:
+  staging: { rollout: { prePromotion: 2s, scaleDownDelay: 3s, abortDelay: 2s } }
+  production:
+    rollout:
+      steps: [{ weight: 10, for: 6s }, { weight: 50, for: 6s }]
+      prePromotion: 2s
+      postPromotion: 6s
+      scaleDownDelay: 3s
+      abortDelay: 2s
+    guards: { holidays: [{ date: 03-03, name: A holiday }] }
+analysis: { interval: 2s, noDataTimeout: 60s, rules: [{ metric: error-rate, above: 10, for: 4s }] }
+`
+
+const roles = accessObjects({
+  namespace: "f1-staging",
+  deployers: [{ kind: "User", name: "dora" }],
+  approvers: [],
+}).filter(({ kind, metadata }) => kind === "Role" && metadata?.name === "pitwall-deployer") as Plain<V1Role>[]
+const allowed = roles.flatMap(({ rules = [] }) =>
+  rules.flatMap(({ apiGroups: [group = ""] = [], resources = [], verbs }) =>
+    resources.flatMap((name) => verbs.map((verb) => `${verb} ${name}${group === "" ? "" : `.${group}`}`)),
+  ),
+)
+
+/** A deployer has the rights that `access` gives, and no others. */
+function rightsOnly(verb: string, resource: string): void {
+  if (!allowed.includes(`${verb} ${resource}`)) throw new Error(`the deployer may not ${verb} ${resource}`)
+}
+
+export const image = (letter: string, service = "api") =>
+  `registry.example.com/${service}@sha256:${letter.repeat(64)}`
+
+/** A release of one service, or of several with the same letter. */
+export const releaseOf = (letter: string, more: Partial<Release> = {}, services = ["api"]): Release => ({
+  schemaVersion: 1,
+  images: Object.fromEntries(services.map((service) => [service, { reference: image(letter, service) }])),
+  ...more,
+})
+
+const secrets = Object.fromEntries(
+  ["STAGING", "PRODUCTION"].flatMap((environment) => [
+    [`${environment}_DATABASE_URL`, "postgresql://recipes@db/recipes"],
+    [`${environment}_F1_DATABASE_URL`, "postgresql://f1@db/f1"],
+    [`${environment}_REDIS_URL`, "redis://redis"],
+    [`${environment}_JWT_SECRET_KEY`, "a-key"],
+  ]),
+) as Record<string, string>
+
+/** Who runs a command, where, and with what. */
+export interface CommandOptions {
+  environment?: EnvironmentName
+  who?: string
+  /** The request at which the command is killed. */
+  dies?: number
+  /** Components; the service api alone, if absent. */
+  only?: string[]
+  secrets?: Record<string, string>
+  strategy?: Strategy
+}
+
+/** A command of somebody: what it works with, and the components it works on. */
+export interface Command extends DeliveryContext {
+  components: Component[]
+  dead: Promise<void>
+}
+
+/** A cluster with nothing in it, and commands of people who work on its backends. */
+export class FakePlatform {
+  readonly clock = new FakeClock()
+  readonly cluster = new FakeCluster(this.clock)
+  readonly said: string[] = []
+  readonly events: Notification[] = []
+  /** Revisions that answer every request with an error, and those that report themselves unhealthy. */
+  readonly failing = new Set<number>()
+  readonly unwell = new Set<number>()
+  /** Services whose revisions all answer every request with an error. */
+  readonly failingServices = new Set<string>()
+  /** Paths that were requested by way of the API server. */
+  readonly asked: string[] = []
+  private readonly layers = [{ file: "short.yaml", text: short }]
+
+  command(options: CommandOptions = {}): Command {
+    const { environment = "staging", who = "dora", dies = Infinity, only = ["api"], strategy } = options
+    const client = this.cluster.client({ dies, may: rightsOnly })
+    const cluster: KubernetesApi = {
+      ...client,
+      apply: (thing, applyOptions) =>
+        applyOptions?.dryRun ? Promise.resolve(structuredClone(thing)) : client.apply(thing),
+      whoAmI: () => Promise.resolve(who),
+      proxy: (_kind, _namespace, name, path) => Promise.resolve(this.answer(name, path)),
+    }
+    const configuration = readDeploy(shipped, ...this.layers)
+    const opened = openEnvironment({
+      configuration,
+      environment: environmentOf(configuration, environment),
+      cluster,
+      who,
+      watchdog: "pass",
+      secrets: options.secrets ?? secrets,
+      clock: this.clock,
+      metrics: () => ({
+        name: "fake",
+        sample: ({ service, revision }) => Promise.resolve(this.observed(service, revision)),
+      }),
+      sinks: [
+        {
+          name: "memory",
+          send: (event) => {
+            this.events.push(event)
+            return Promise.resolve()
+          },
+        },
+      ],
+      say: (line) => {
+        this.said.push(line)
+      },
+    })
+    const components = opened.components(only, { ...(strategy && { strategy }) })
+    return { ...opened.delivery, components, dead: client.dead }
+  }
+
+  /** Lays other settings over those of commands to come. */
+  set(text: string): void {
+    this.layers.push({ file: "more.yaml", text })
+  }
+
+  /** Deploys the release of a letter, or another release. */
+  deploy(
+    release: string | Release,
+    options: CommandOptions & Partial<Omit<DeployRequest, "release">> = {},
+    command: Command = this.command(options),
+  ): Promise<string> {
+    const { reason = "pesto", author = "alan", override = "", checks } = options
+    const request: DeployRequest = {
+      release: typeof release === "string" ? releaseOf(release, {}, options.only) : release,
+      reason,
+      author,
+      override,
+      ...(checks && { checks }),
+    }
+    return this.clock.until(deploy(command, command.components, request))
+  }
+
+  rollback(more: Partial<RevertRequest> = {}, command: Command = this.command()): Promise<string> {
+    return this.clock.until(rollback(command, command.components, { reason: "it is wrong", ...more }))
+  }
+
+  /** The state of the api for people. */
+  async status(command: Command = this.command()): Promise<string> {
+    const all = await Promise.all(command.components.map((component) => component.status()))
+    return all.map(({ text }) => text).join("\n\n")
+  }
+
+  /** What the route sends where, in percent by revision. */
+  traffic(): Record<string, number> {
+    const { rules = [] } = (this.cluster.get("HTTPRoute", "api")?.spec ?? {}) as {
+      rules?: { backendRefs: { name: string; weight: number }[] }[]
+    }
+    const shares = rules.flatMap(({ backendRefs }) => backendRefs).map(({ name, weight }) => [name, weight])
+    return Object.fromEntries(shares) as Record<string, number>
+  }
+
+  /** The revision that the cluster's own clients get. */
+  home(): unknown {
+    const { selector } = (this.cluster.get("Service", "api")?.spec ?? {}) as {
+      selector?: Record<string, string>
+    }
+    return selector?.["pitwall.dev/revision"]
+  }
+
+  async history() {
+    const [audit] = this.command().audits
+    return operationsOf((await audit?.read())?.events ?? [])
+  }
+
+  approve(letter: string, by: string): void {
+    this.cluster.put({
+      apiVersion: "v1",
+      kind: "ConfigMap",
+      metadata: {
+        ...{ name: `approval-${by}`, namespace: approvalsNamespace("f1-production") },
+        labels: { "pitwall.dev/approval": "given" },
+      },
+      data: {
+        by,
+        digests: JSON.stringify({ api: `sha256:${letter.repeat(64)}` }),
+        expires: new Date(this.cluster.now() + 3_600_000).toISOString(),
+      },
+    })
+  }
+
+  private answer(name: string, path: string): { status: number; text: string } {
+    this.asked.push(`${name} ${path}`)
+    const [target = ""] = name.split(":")
+    const number = Number(/-(\d+)(-baseline)?$/.exec(target)?.[1] ?? this.home())
+    const failing =
+      this.failing.has(number) || [...this.failingServices].some((one) => target.startsWith(one))
+    if (path !== "/health/ready") return { status: failing ? 500 : 200, text: "[]" }
+    const ok = !this.unwell.has(number)
+    const checks = { database: { ok, latency_ms: 2 }, redis: { ok: true, latency_ms: 1 } }
+    return {
+      status: ok ? 200 : 503,
+      text: JSON.stringify({ status: ok ? "ready" : "not ready", checks }),
+    }
+  }
+
+  private observed(service: string, revision: number): Sample {
+    const errors = this.failing.has(revision) || this.failingServices.has(service) ? 100 : 0
+    const pods = { wanted: 2, failing: 0 }
+    return { at: this.cluster.now(), seconds: 2, requests: 100, errors, p95: 20, pods }
+  }
+}

@@ -1,0 +1,162 @@
+import { readFileSync } from "node:fs"
+import { describe, expect, it } from "vitest"
+import { backendSettings, environmentOf, readDeploy } from "../../src/environments/configuration.js"
+import { secretEntry } from "../../src/environments/secrets.js"
+
+const shipped = readFileSync(new URL("../../config/deploy.yaml", import.meta.url), "utf8")
+const over = (text: string) => readDeploy(shipped, { file: "rehearsal.yaml", text })
+
+describe("the deploy.yaml that is shipped", () => {
+  const configuration = readDeploy(shipped)
+
+  it("has the platform's rules", () => {
+    expect(configuration.analysis.rules).toMatchObject([
+      { metric: "error-rate", above: 10, for: 180 },
+      { metric: "p95", above: 2000, for: 300 },
+      { metric: "failing-pods", above: 50, for: 300 },
+    ])
+  })
+
+  it("guards production and nothing else, and begins a canary there with 10 %", () => {
+    const { rollout, guards } = environmentOf(configuration, "production")
+    expect(rollout.strategy).toBe("canary")
+    expect(rollout.steps[0]?.weight).toBe(10)
+    expect(guards).toMatchObject({
+      timezone: "Europe/London",
+      hours: { days: ["mon", "tue", "wed", "thu", "fri"] },
+      approval: { required: true },
+      checks: "required",
+    })
+    expect(environmentOf(configuration, "staging").guards).toMatchObject({
+      holidays: [],
+      freezes: [],
+      checks: "none",
+      signature: "none",
+    })
+    expect(environmentOf(configuration, "staging").guards.approval).toBeUndefined()
+  })
+
+  it("gives steps the time that the rules need to fire", () => {
+    const longest = Math.max(...configuration.analysis.rules.map((rule) => rule.for))
+    const { steps, postPromotion } = environmentOf(configuration, "production").rollout
+    for (const seconds of [...steps.map((step) => step.for), postPromotion]) {
+      expect(seconds).toBeGreaterThanOrEqual(longest)
+    }
+  })
+
+  it("has both backends everywhere, each with its own database", () => {
+    for (const name of ["staging", "production"]) {
+      const found = backendSettings(configuration, environmentOf(configuration, name), [])
+      expect(found.map(({ service }) => service)).toEqual(["api", "f1-backend"])
+      const database = found.map(({ secrets }) => secrets.find(({ variable }) => variable === "DATABASE_URL"))
+      const prefix = name.toUpperCase()
+      expect(database.map((secret) => secret?.entry)).toEqual([
+        `${prefix}_DATABASE_URL`,
+        `${prefix}_F1_DATABASE_URL`,
+      ])
+    }
+  })
+
+  it("gives every service in every environment its own tokens, and the proxies that it may trust", () => {
+    const variables = ["staging", "production"].flatMap((name) =>
+      backendSettings(configuration, environmentOf(configuration, name), []).map(
+        (settings) => settings.variables,
+      ),
+    )
+    expect(variables).toHaveLength(4)
+    for (const name of ["JWT_ISSUER", "JWT_AUDIENCE"]) {
+      const values = variables.map((all) => all[name])
+      expect(values.every(Boolean)).toBe(true)
+      expect(new Set(values).size).toBe(4)
+    }
+    for (const { TRUSTED_PROXIES } of variables) expect(TRUSTED_PROXIES).toMatch(/^10\.\d+\.0\.0\/16$/)
+  })
+
+  it("mounts every claim read-only: pods that serve write to none", () => {
+    const claims = Object.values(configuration.services).flatMap(({ workload }) =>
+      workload.volumes.filter(({ claim }) => claim !== undefined),
+    )
+    expect(claims).toMatchObject([{ path: "/models", readOnly: true }])
+  })
+
+  it("has a key for the tokens of each environment", () => {
+    expect(secretEntry("JWT_SECRET_KEY", "staging")).toBe("STAGING_JWT_SECRET_KEY")
+  })
+})
+
+describe("backendSettings", () => {
+  const configuration = readDeploy(shipped)
+  const production = environmentOf(configuration, "production")
+
+  it("are those that are asked for, with what is of this environment", () => {
+    const [backend, ...others] = backendSettings(configuration, production, ["f1-backend"])
+    expect(others).toEqual([])
+    expect(backend).toMatchObject({
+      hostnames: ["f1.example.com"],
+      workload: { replicas: { min: 3, max: 10 }, network: { from: [{ namespace: "kube-system" }] } },
+    })
+  })
+
+  it("names what there is, for a service or an environment that there is not", () => {
+    expect(() => backendSettings(configuration, production, ["web"])).toThrow(
+      "production has no service web; allowed: api, f1-backend",
+    )
+    expect(() => environmentOf(configuration, "prod")).toThrow("allowed: staging, production")
+  })
+})
+
+describe("settings", () => {
+  it("change what they name and nothing else", () => {
+    const before = readDeploy(shipped)
+    const after = over(`
+environments: { production: { rollout: { postPromotion: 10s }, guards: { hours: null } } }
+analysis: { rules: [{ metric: error-rate, above: 10, for: 5s }] }
+`)
+    expect(after.environments.production.rollout).toEqual({
+      ...before.environments.production.rollout,
+      postPromotion: 10,
+    })
+    expect(after.environments.production.guards.hours).toBeUndefined()
+    expect(after.environments.production.guards.holidays).toHaveLength(11)
+    expect(after.analysis).toMatchObject({ noDataTimeout: 600, rules: [{ metric: "error-rate", for: 5 }] })
+    expect(after.environments.staging).toEqual(before.environments.staging)
+  })
+
+  it("are named with their own line where they are wrong", () => {
+    expect(() => over("analysis:\n  noDataTimeout: soon\n")).toThrow(
+      /^rehearsal.yaml:2: analysis.noDataTimeout: .*found "soon"/,
+    )
+    expect(() => over("environments:\n  staging:\n    services:\n      web: { hostnames: [a.b] }\n")).toThrow(
+      "rehearsal.yaml:4: environments.staging.services.web: no such service; allowed: api, f1-backend",
+    )
+    expect(() => over("services: { api: { probe: null } }")).toThrow(/^rehearsal.yaml:1: services.api.probe/)
+  })
+
+  it.each([
+    [
+      "environments: { staging: { rollout: { unattended: 0s } } }",
+      "rollout.unattended: at least 15s: a deploy that is alive may renew its lease that late",
+    ],
+    ["environments: { staging: { rollout: { unattended: 14s } } }", "rollout.unattended: at least 15s"],
+    [
+      "environments: { staging: { rollout: { progressDeadline: 0s } } }",
+      "rollout.progressDeadline: more than 0s",
+    ],
+    [
+      `services: { ${"a".repeat(37)}: { secrets: {}, probe: [/] } }`,
+      `services.${"a".repeat(37)}: a lower-case name of at most 36 letters`,
+    ],
+    [
+      `environments: { staging: { namespace: ${"a".repeat(54)} } }`,
+      "staging.namespace: at most 53 characters",
+    ],
+  ])("cannot be %s", (text, message) => {
+    expect(() => over(text)).toThrow(message)
+  })
+
+  it("say which secrets there are", () => {
+    expect(() => over("services: { api: { secrets: { API_KEY: {} } } }")).toThrow(
+      "services.api.secrets.API_KEY: from names one of the pipeline's secrets; allowed: DATABASE_URL,",
+    )
+  })
+})
