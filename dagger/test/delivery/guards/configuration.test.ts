@@ -57,6 +57,19 @@ describe("guardsSection", () => {
     expect(freezes).toEqual([{ from: at("2026-09-04T00:00Z"), to: at("2026-09-04T04:00Z"), reason: "x" }])
   })
 
+  it("takes 24:00 for the end of a day", () => {
+    const { freezes } = policy(
+      "timezone: Europe/Rome\nfreezes: [{ from: 2026-09-04T00:00, to: 2026-09-04T24:00, reason: x }, { from: 2026-10-24T24:00, to: 2026-10-25T24:00:00+01:00, reason: y }]",
+    )
+    expect(freezes).toEqual([
+      { from: at("2026-09-03T22:00Z"), to: at("2026-09-04T22:00Z"), reason: "x" },
+      { from: at("2026-10-24T22:00Z"), to: at("2026-10-25T23:00Z"), reason: "y" },
+    ])
+    expect(() =>
+      policy("timezone: Europe/Rome\nfreezes: [{ from: 2026-09-04T24:01, to: 2026-09-05T00:00, reason: x }]"),
+    ).toThrow(/freezes\.0\.from: a time that there is/)
+  })
+
   it("takes a whole day", () => {
     const { hours } = policy(`{ timezone: UTC, hours: { days: [sat], from: "00:00", to: "24:00" } }`)
     expect(hours).toEqual({ days: ["sat"], from: 0, to: 1440 })
