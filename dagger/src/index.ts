@@ -57,6 +57,7 @@ export class Pitwall {
         "!.dependency-cruiser.mjs",
         "!.github",
         "!dagger",
+        "!docs/architecture.md",
         "!engine",
         "!scripts",
         "!services",

@@ -1,3 +1,4 @@
+import { reportProgress } from "../lib/progress.js"
 import type { Directory, File } from "@dagger.io/dagger"
 import { newId } from "../delivery/journal.js"
 import { readStrategy, type Strategy } from "../delivery/strategy.js"
@@ -44,9 +45,7 @@ export class RehearsalRunner {
     const comparisons = comparisonsOf(request)
     const { configuration, environment } = await this.readSettings(request.settings)
     backendSettings(configuration, environment, [service])
-    const say = (line: string) => {
-      console.log(line)
-    }
+    const say = reportProgress
     await prepareImages([...loadImages, ...comparisons.flatMap(({ peer }) => peerImages[peer])], say)
     const cluster = await RehearsalEnvironment.start(this.source, {
       service,

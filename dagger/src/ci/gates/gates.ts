@@ -1,7 +1,11 @@
+import { reportProgress, reportStart } from "../../lib/progress.js"
+import { duration, oneLine } from "../../lib/text.js"
 import type { Service } from "../../platform/catalog.js"
 import type { Gate } from "../runner/gate.js"
+import { lastLine } from "../runner/command.js"
 import { type CompletedGate, runGate, skippedGate } from "../runner/run.js"
 import { schedule, type SchedulePolicy } from "../runner/schedule.js"
+import type { Verdict } from "../runner/verdict.js"
 import { browserGate } from "./browser.js"
 import { imageGates } from "./image.js"
 import { loadGate, type LoadProfile } from "./load.js"
@@ -37,7 +41,20 @@ export function allGates(subjects: Subjects, { load, ...security }: GateOptions 
 
 const isBackend = ({ backend }: Service) => backend === undefined
 
-/** Runs gates, in parallel as far as the policy allows. */
+/** Runs gates, in parallel as far as the policy allows, and reports each as it starts and ends. */
 export function runAll(gates: Gate[], policy: SchedulePolicy): Promise<CompletedGate[]> {
-  return schedule(gates, runGate, skippedGate, policy)
+  const run = async (gate: Gate) => {
+    reportStart(gate.name)
+    const completed = await runGate(gate)
+    reportProgress(progressLine(completed.verdict))
+    return completed
+  }
+  return schedule(gates, run, skippedGate, policy)
+}
+
+/** For example `api:test passed in 12.3 s`, or `web:lint failed in 2.0 s: 3 problems`. */
+export function progressLine({ gate, outcome, seconds, cached, detail, output }: Verdict): string {
+  const time = outcome === "skipped" ? "" : ` in ${duration(seconds)}`
+  const reason = outcome === "passed" ? "" : oneLine(detail || lastLine(output), 160)
+  return `${gate} ${outcome}${time}${cached ? " (remembered)" : ""}${reason === "" ? "" : `: ${reason}`}`
 }

@@ -13,7 +13,13 @@ const text = [...code, "**/*.json", "**/*.md", "**/*.yaml", "**/*.yml", ".pretti
 const units = ["dagger", "scripts", "dagger.json", "vitest.config.ts", ".prettierrc"]
 /** What the check objects are generated from, beside the module. */
 const recipes = ["services/*/Dockerfile", "services/*/package.json"]
-const imports = ["dagger/src", "**/tsconfig.json", ".dependency-cruiser.mjs"]
+const imports = [
+  "dagger/src",
+  "**/tsconfig.json",
+  ".dependency-cruiser.mjs",
+  "docs/architecture.md",
+  "scripts/architecture.mjs",
+]
 const shellScripts = ["daggerw", ".ci/run"]
 const workflows = [".github"]
 const services = ["services"]
