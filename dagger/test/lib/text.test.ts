@@ -45,7 +45,7 @@ describe("plain", () => {
     }
   })
 
-  it("lets be what is no command", () => {
+  it("does not change other text", () => {
     for (const text of ["std::vector", "tests/a.py::test_b", ": a", "# heading", "a ::b"])
       expect(plain(text)).toBe(text)
   })
@@ -65,7 +65,7 @@ describe("plain", () => {
 })
 
 describe("text from right to left", () => {
-  it("stands in isolates, so that it does not turn what is beside it", () => {
+  it("is wrapped in isolates, so that it does not reorder its neighbours", () => {
     expect(isolated("מבחן 1")).toBe("\u2068מבחן 1\u2069")
     expect(isolated("اختبار")).toBe("\u2068اختبار\u2069")
     expect(isolated("Pérez 佐藤")).toBe("Pérez 佐藤")

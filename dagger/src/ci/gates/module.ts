@@ -10,7 +10,9 @@ import { testCount } from "./react.js"
 const packages = ["package*.json", ".npmrc", "dagger/package*.json", "dagger/.npmrc"]
 const code = ["**/*.ts", "**/*.mts", "**/*.js", "**/*.mjs", "**/tsconfig.json"]
 const text = [...code, "**/*.json", "**/*.md", "**/*.yaml", "**/*.yml", ".prettier*", ".gitignore"]
-const units = ["dagger", "scripts", "dagger.json", "vitest.config.ts"]
+const units = ["dagger", "scripts", "dagger.json", "vitest.config.ts", ".prettierrc"]
+/** What the check objects are generated from, beside the module. */
+const recipes = ["services/*/Dockerfile", "services/*/package.json"]
 const imports = ["dagger/src", "**/tsconfig.json", ".dependency-cruiser.mjs"]
 const shellScripts = ["daggerw", ".ci/run"]
 const workflows = [".github"]
@@ -46,7 +48,9 @@ export function moduleGates({ source, manifests: rendered }: Pick<Subjects, "sou
     npmGate("unit", "the module's decisions", units, {
       detail: testCount,
       // The watchdog of a rollout is a Python program, and the changes since a ref come from git.
-      container: installed(npm, "python3", "git").withFile(sharedMetrics, source.file(sharedMetrics)),
+      container: installed(npm, "python3", "git")
+        .withFile(sharedMetrics, source.file(sharedMetrics))
+        .withDirectory(".", source.filter({ include: recipes })),
     }),
     commandGate({
       name: "module:shell",

@@ -3,11 +3,11 @@ import { inRepository } from "./paths.js"
 import { count, percent } from "../../lib/text.js"
 import { children, type Element, parseXml, UnreadableReport } from "../../lib/xml.js"
 
-/** How much of something tests reached. */
+/** How many of the lines or branches tests reached. */
 export interface Share {
   covered: number
   valid: number
-  /** 100 where there is nothing to cover: `valid` tells. */
+  /** 100 if `valid` is 0. */
   percent: number
 }
 
@@ -18,15 +18,15 @@ export interface LineCoverage {
 }
 
 export interface FileCoverage {
-  /** In the repository where that is known, else as the tool wrote it. */
+  /** A path in the repository if known, else as the tool wrote it. */
   file: string
   lines: Share
   branches: Share
-  /** Ranges of lines that no test reached, first and last. */
+  /** First and last line of each range that no test reached. */
   missed: [number, number][]
-  /** Lines that were reached, but not all ways on from them. */
+  /** Lines that were reached with some of their branches missed. */
   partial: number[]
-  /** Percent of its branches, where its tool says that some are missed that stand on none of its lines. */
+  /** The tool's percentage of branches, if it counts missed branches that are on none of the file's lines. */
   branchRate?: number
   measured: LineCoverage[]
 }
@@ -40,7 +40,7 @@ export interface Coverage {
  * Reads Cobertura XML as coverage.py and istanbul write it.
  *
  * @param folder where in the repository the tool ran
- * @throws UnreadableReport where it is cut off, or no Cobertura report
+ * @throws UnreadableReport for a report that is cut off, contradicts itself or is not Cobertura
  */
 export function parseCoverage(xml: string, folder = ""): Coverage {
   const root = parseXml(xml)
@@ -49,18 +49,18 @@ export function parseCoverage(xml: string, folder = ""): Coverage {
   if (children(root, "project").length > 0)
     throw new UnreadableReport("is no Cobertura report, but one of Clover: it has a <project>")
   const sources = children(root, "sources").flatMap((list) => children(list, "source"))
-  // Of several sources, nothing says which one a file is below.
+  // With several sources, the report does not say which one a file belongs to.
   const source = sources.length === 1 ? (sources[0]?.text.trim() ?? "") : ""
-  // coverage.py writes a branch rate of 0 for every file where it was not asked for branches.
+  // coverage.py writes a branch rate of 0 for every file if it did not measure branches.
   const withBranches = Number(root.attributes["branches-valid"] ?? 0) > 0
   const files = classes(root).map((element) => file(element, source, folder, withBranches))
   return { totals: totals(root, files), files: [...files].sort((a, b) => (a.file < b.file ? -1 : 1)) }
 }
 
 /**
- * What is missing to the thresholds, and in which files most of it; undefined where nothing is.
+ * Describes what is missing to reach the thresholds, and the files with most of it; undefined if they are reached.
  *
- * A report without a line is a shortfall: no data is not a pass.
+ * A report without lines is a shortfall: no data is not a pass.
  */
 export function shortfall(coverage: Coverage, thresholds: Thresholds): string | undefined {
   if (coverage.totals.lines.valid === 0) return "Coverage was measured on no line at all."
@@ -79,7 +79,7 @@ export function shortfall(coverage: Coverage, thresholds: Thresholds): string | 
       ...file,
       gaps:
         short.reduce((sum, kind) => sum + file[kind].valid - file[kind].covered, 0) +
-        // How many branches those are, nobody says.
+        // The report does not say how many branches these are.
         (short.includes("branches") && file.branchRate !== undefined ? 1 : 0),
     }))
     .filter(({ gaps }) => gaps > 0)
@@ -94,12 +94,12 @@ export function shortfall(coverage: Coverage, thresholds: Thresholds): string | 
   ].join("\n")
 }
 
-/** The share that a threshold asks for is not reached; in whole numbers, so that nothing is rounded. */
+/** Whether a share is below its threshold. Compares whole numbers, so that nothing is rounded. */
 export function isShort({ covered, valid }: Share, threshold: number): boolean {
   return covered * 100 < threshold * valid
 }
 
-/** What was missed in a file, as "lines 3-5, 9; ways on from line 2". */
+/** The missed parts of a file, such as "lines 3-5, 9; branches on line 2". */
 export function gaps({ missed, partial, branchRate }: FileCoverage, most = 12): string {
   const some = (items: string[]) =>
     items.length > most
@@ -109,26 +109,27 @@ export function gaps({ missed, partial, branchRate }: FileCoverage, most = 12): 
   const parts = [
     ranges.length > 0 &&
       `line${missed.length === 1 && ranges[0]?.includes("-") === false ? "" : "s"} ${some(ranges)}`,
-    partial.length > 0 && `ways on from line${partial.length === 1 ? "" : "s"} ${some(partial.map(String))}`,
+    partial.length > 0 && `branches on line${partial.length === 1 ? "" : "s"} ${some(partial.map(String))}`,
     branchRate !== undefined && `${percent(branchRate)} of branches, some on no line with a statement`,
   ]
   return parts.filter((part) => part !== false).join("; ")
 }
 
-/** The same in lcov's format, which editors read. */
+/** Writes coverage in lcov's format, which editors read. */
 export function toLcov({ files }: Coverage): string {
   return files
     .map(({ file, lines, branches, measured }) => {
-      const ways = measured.flatMap(({ line, hits, branches }) =>
+      const branchLines = measured.flatMap(({ line, hits, branches }) =>
         Array.from(
           { length: branches?.valid ?? 0 },
-          (_, way) => `BRDA:${line},0,${way},${hits === 0 ? "-" : way < (branches?.covered ?? 0) ? 1 : 0}`,
+          (_, number) =>
+            `BRDA:${line},0,${number},${hits === 0 ? "-" : number < (branches?.covered ?? 0) ? 1 : 0}`,
         ),
       )
       return [
         "TN:",
         `SF:${file}`,
-        ...ways,
+        ...branchLines,
         ...(branches.valid > 0 ? [`BRF:${branches.valid}`, `BRH:${branches.covered}`] : []),
         ...measured.map(({ line, hits }) => `DA:${line},${hits}`),
         `LF:${lines.valid}`,
@@ -146,12 +147,12 @@ function classes(element: Element): Element[] {
 function file(element: Element, source: string, folder: string, withBranches: boolean): FileCoverage {
   const name = element.attributes.filename ?? element.attributes.name ?? "(a file without a name)"
   const path = source !== "" && !name.startsWith("/") ? `${source}/${name}` : name
-  // Lines of methods are those of the class once more.
+  // The lines of methods are in the list of the class too.
   const measured = children(element, "lines")
     .flatMap((list) => children(list, "line"))
     .map(lineCoverage)
-  const ways = measured.map(({ branches }) => branches ?? { covered: 0, valid: 0 })
-  const sum = (kind: "covered" | "valid") => ways.reduce((total, way) => total + way[kind], 0)
+  const counts = measured.map(({ branches }) => branches ?? { covered: 0, valid: 0 })
+  const sum = (kind: "covered" | "valid") => counts.reduce((total, count) => total + count[kind], 0)
   const branches = share(sum("covered"), sum("valid"))
   const rate = 100 * Number(element.attributes["branch-rate"] ?? Number.NaN)
   // Tools round their rates.
@@ -179,7 +180,7 @@ function lineCoverage({ attributes }: Element): LineCoverage {
   }
 }
 
-/** Missed lines with no reached one between them are one range. */
+/** Joins missed lines into ranges that contain no reached line. */
 function ranges(measured: LineCoverage[]): [number, number][] {
   const found: [number, number][] = []
   let open: [number, number] | undefined
@@ -191,7 +192,7 @@ function ranges(measured: LineCoverage[]): [number, number][] {
   return found
 }
 
-/** The tool's own totals; where it wrote none, the sum of its files. */
+/** The tool's totals, or the sums over its files if it wrote none. */
 function totals({ attributes }: Element, files: FileCoverage[]): Coverage["totals"] {
   const total = (kind: "lines" | "branches") => {
     const valid = attributes[`${kind}-valid`]
@@ -213,7 +214,7 @@ function part(covered: number, valid: number): { covered: number; valid: number 
   return { covered, valid }
 }
 
-/** A count that coverage is decided by: nonsense must not pass for nothing to cover. */
+/** Reads a count strictly: a bad number must not count as nothing to cover. */
 function whole(text: string | undefined, what: string): number {
   const value = text === undefined || text.trim() === "" ? Number.NaN : Number(text)
   if (Number.isSafeInteger(value) && value >= 0) return value

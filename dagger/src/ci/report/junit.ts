@@ -5,37 +5,37 @@ import { children, type Element, number, parseXml, UnreadableReport } from "../.
 export type TestOutcome = "passed" | "failed" | "skipped"
 
 export interface TestCase {
-  /** What it belongs to: a module of tests, or a file. */
+  /** The module or file of the test. */
   suite: string
   name: string
-  /** In the repository, where its tool says so. */
+  /** The test's file in the repository, if known. */
   file?: string
-  /** Where it failed. */
+  /** The line that failed, or at which the test begins. */
   line?: number
   seconds: number
   outcome: TestOutcome
-  /** It broke before or after what it tests, as a fixture does. */
+  /** A fixture or the module failed, not the test itself. */
   broken: boolean
-  /** It passed, but not at its first try. */
+  /** It passed after a retry. */
   flaky: boolean
-  /** In one line: why it failed, or was skipped. */
+  /** One line: why it failed or was skipped. */
   message: string
-  /** What its tool has to say of the failure. */
+  /** The tool's text about the failure. */
   detail: string
-  /** The arguments with which its tool runs just this, in its folder. */
+  /** The arguments that make the tool run just this test, in its folder. */
   select: string[]
-  /** Files that it left, as pictures of a browser. */
+  /** Files that the test left, such as screenshots. */
   attachments: string[]
 }
 
-/** As the tools count: a test that failed, and whose clean-up failed as well, is one failure and one error. */
+/** Counts as tools do: a failed test whose clean-up failed too is one failure and one error. */
 export interface Counts {
   tests: number
   passed: number
   failed: number
   errors: number
   skipped: number
-  /** Of those that passed. */
+  /** Part of `passed`. */
   flaky: number
 }
 
@@ -48,14 +48,14 @@ export interface TestReport {
  * Reads JUnit XML as pytest, Vitest and Playwright write it.
  *
  * @param folder where in the repository the tool ran
- * @throws UnreadableReport where it is cut off, or no JUnit report
+ * @throws UnreadableReport for a report that is cut off or is not JUnit
  */
 export function parseJunit(xml: string, folder = ""): TestReport {
   const root = parseXml(xml)
   if (!["testsuites", "testsuite"].includes(root.name)) {
     throw new UnreadableReport(`is no JUnit report: its root is <${root.name}>`)
   }
-  // Playwright alone gives its root an id, and its suites the project for a host.
+  // Only Playwright writes an id at the root. It writes the project as the suite's hostname.
   const browser = root.name === "testsuites" && root.attributes.id !== undefined
   const found = suites(root).flatMap((suite) => {
     const project = browser ? (suite.attributes.hostname ?? "") : ""
@@ -81,7 +81,7 @@ export function parseJunit(xml: string, folder = ""): TestReport {
   }
 }
 
-/** The counts in words, as "2 failed, 1 error, 4 skipped, 12 passed of 19 tests". */
+/** Writes counts as "2 failed, 1 error, 4 skipped, 12 passed of 19 tests". */
 export function inWords({ tests, passed, failed, errors, skipped, flaky }: Counts): string {
   if (tests === 0) return "no test ran"
   const parts = [
@@ -130,7 +130,7 @@ function testCase(
   }
 }
 
-/** The message, where it is not the beginning of the text. */
+/** The text of a failure, or its message if it has no text. */
 function textOf({ attributes, text }: Element): string {
   return text.trim() === "" ? (attributes.message ?? "") : text.replace(/^\s*\n/, "").trimEnd()
 }
@@ -139,7 +139,7 @@ function retried(node: Element): boolean {
   return node.children.some(({ name }) => name === "flakyFailure" || name === "flakyError")
 }
 
-/** Playwright that was not asked to tell of retries still leaves the picture of the failed try. */
+/** Without its option for retries, Playwright still leaves the screenshot of the failed attempt. */
 function failedOnce(node: Element, attachments: string[]): boolean {
   const properties = children(node, "properties").flatMap((list) => children(list, "property"))
   const meantToFail = properties.some(({ attributes }) => attributes.name === "fail")
@@ -156,12 +156,12 @@ function attached(node: Element): string[] {
 
 const script = /\.[cm]?[jt]sx?$/
 
-/** The file of a test: JavaScript's tools name it as the class, pytest names the module. */
+/** The file of a test. JavaScript tools write it as the class name, pytest writes the module. */
 function fileOf(classname: string, name: string, detail: string): string | undefined {
   if (script.test(classname)) return classname
   // pytest writes a module that it could not collect as a test without a class.
   const dotted = classname === "" ? name : classname
-  // A folder may have dots in its name, so a path in the traceback says more than the dots of the class.
+  // Folders may have dots in their names: a path in the traceback is safer than the class name.
   const traced = frames(detail).find(({ path }) => path.endsWith(".py") && isModule(path, dotted))
   if (traced) return traced.path
   const steps = dotted.split(".")
@@ -180,14 +180,14 @@ function isModule(path: string, dotted: string): boolean {
   return `${dotted}.`.startsWith(`${moduleOf(path)}.`)
 }
 
-/** A place that a failure's text names. */
+/** A stack frame in a failure's text. */
 interface Frame {
-  /** As the tool wrote it; before it may stand the name of a function. */
+  /** As the tool wrote it, possibly behind the name of a function. */
   path: string
   line: number
 }
 
-/** Longer lines are data, and not places. */
+/** Characters. Longer lines are data, not frames. */
 const longestLine = 1000
 
 /** `❯ points src/points.ts:2:27`, `at /services/web/e2e/race.spec.ts:4:136`, `tests/test_elo.py:13: AssertionError`. */
@@ -203,9 +203,9 @@ function frames(detail: string): Frame[] {
 }
 
 /**
- * Where a test failed: the line in its own file, and that file without a line where no line is known.
+ * Where a test failed: its own file, and the line there if one is known.
  *
- * Other paths in the text are what the test called, or words: nobody knows whether they exist.
+ * Other paths in the text are ignored: they may be words that look like a path, such as `localhost:8000`.
  */
 function placeOf(
   { attributes }: Element,
@@ -216,7 +216,7 @@ function placeOf(
 ): Pick<TestCase, "file" | "line"> {
   if (own === undefined) return {}
   const frame = frames(detail).find(({ path }) => isSame(path, own))
-  // A browser test's own file is below a folder that only its stack names.
+  // Playwright's stack has the full path, its class name only the path below the folder of tests.
   const written = frame && browser ? frame.path.replace(/^.*? \(/, "") : own
   const file = browser && !frame ? undefined : inRepository(written, folder)
   if (file === undefined) return {}
@@ -227,12 +227,12 @@ function placeOf(
   return { file, ...(line !== undefined && { line }) }
 }
 
-/** Before a path may stand a folder, or the name of a function. */
+/** Whether a frame is in the test's own file. A folder or a function's name may precede it. */
 function isSame(path: string, own: string): boolean {
   return path === own || ["/", " ", "("].some((before) => path.endsWith(`${before}${own}`))
 }
 
-/** Playwright names a file below its folder of tests. The stack of one test tells that folder for all others. */
+/** Playwright writes files relative to its folder of tests. A stack of any test shows that folder, which then holds for all. */
 function placeInFolder(found: { spec: string; test: TestCase }[]): void {
   const folders = found.flatMap(({ spec, test: { file } }) =>
     spec !== "" && file?.endsWith(`/${spec}`) ? [file.slice(0, -spec.length)] : [],
@@ -256,7 +256,7 @@ function browserPlace(detail: string): { spec: string; line: number } | undefine
   return undefined
 }
 
-/** Playwright takes where a test stands, or its name. What is special in a pattern is escaped, but for the dot, which does no harm. */
+/** Playwright selects by file and line, or by name. Both are patterns; the dot of a file name needs no escape. */
 function browserSelect(file: string, name: string, detail: string, project: string): string[] {
   const place = browserPlace(detail)
   const only = project === "" ? [] : [`--project=${project}`]
@@ -269,7 +269,7 @@ function select(classname: string, name: string, own: string | undefined): strin
   if (own === undefined) return []
   if (!own.endsWith(".py")) {
     if (name === own) return [own]
-    // Vitest matches against the names of suites and test with " > " between them, since version 5.
+    // Vitest 5 matches against the names of suites and test, joined by " > " as in the report.
     return [own, "-t", `^${pattern(name).replaceAll("\n", "\\s")}$`]
   }
   const classes = isModule(own, classname) ? classname.slice(moduleOf(own).length + 1).split(".") : []
@@ -280,7 +280,7 @@ function pattern(text: string): string {
   return text.replace(/[.*+?^${}()|[\]\\]/g, "\\$&")
 }
 
-/** pytest writes a test twice whose clean-up failed after it had: it is one test, with both texts. */
+/** pytest writes a test twice if it and its clean-up failed: merge both into one test with both texts. */
 function merged(cases: TestCase[]): TestCase[] {
   const all: TestCase[] = []
   for (const test of cases) {

@@ -314,7 +314,7 @@ describe("the section analysis", () => {
     ["{ interval: 10s, noDataTimeout: 5m, rules: [] }", "rules: at least one rule"],
     [
       rule("metric: error-rate, above: 10, for: soon"),
-      `rules.0.for: "soon" is no duration; it is a number and a unit`,
+      `rules.0.for: "soon" is not a duration; allowed: numbers with a unit`,
     ],
     [rule("metric: error-rate, above: 10, for: 0s"), "rules.0.for: more than 0s"],
     [rule("metric: error-rate, above: 100, for: 3m"), "rules.0.above: below 100"],

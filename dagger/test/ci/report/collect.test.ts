@@ -25,7 +25,7 @@ describe("collect", () => {
     })
   })
 
-  it("tells a report by its root, and not by what its text mentions", async () => {
+  it("recognises a report by its root element, not by words in its text", async () => {
     const other = "<notes>\n&lt;testsuite and <testsuites-of-ours/><coverage/></notes>"
     expect(
       await collect(folder({ "notes.xml": other, "empty.xml": "", "text.xml": "<!-- <coverage> " })),

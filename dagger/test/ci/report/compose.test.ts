@@ -72,13 +72,13 @@ describe("composeReport", () => {
     ])
   })
 
-  it("is whole for a run of nothing", () => {
+  it("is complete for a run without gates", () => {
     const files = composeReport({ gates: [], started: new Date(Number.NaN), seconds: 0 })
     expect(readSummary(files["summary.json"] ?? "")).toMatchObject({ outcome: "skipped", gates: [] })
     expect(files["annotations.txt"]).toBe("")
   })
 
-  it("takes any name and any amount", () => {
+  it("works with any name and any amount", () => {
     const huge = "\u001b[31mline\u001b[0m of output\n".repeat(200_000)
     const files = composeReport(
       run(

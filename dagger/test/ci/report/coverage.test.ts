@@ -26,7 +26,7 @@ describe("parseCoverage", () => {
     const { totals, files } = browser()
     expect(totals.lines).toMatchObject({ covered: 4, valid: 9 })
     expect(totals.branches).toMatchObject({ covered: 5, valid: 11 })
-    expect(files.map((file) => gaps(file))).toEqual(["lines 9, 13; ways on from line 7", "lines 1-3"])
+    expect(files.map((file) => gaps(file))).toEqual(["lines 9, 13; branches on line 7", "lines 1-3"])
     expect(files[0]?.file).toBe("services/web/src/points.ts")
   })
 
@@ -34,7 +34,7 @@ describe("parseCoverage", () => {
     expect(parseCoverage(lines([1, 0, 0, 1])).totals.lines).toEqual({ covered: 2, valid: 4, percent: 50 })
   })
 
-  it("has nothing wrong with a file that has no lines", () => {
+  it("accepts a file without lines", () => {
     expect(python().files[0]).toMatchObject({ lines: { covered: 0, valid: 0, percent: 100 }, missed: [] })
   })
 
@@ -50,7 +50,7 @@ describe("parseCoverage", () => {
     ['<coverage branches-valid="" branches-covered="1"/>', 'branches-valid is ""'],
     [lines([1]).replace('hits="1"', 'hits="1.5"'), 'the hits of line 1 is "1.5"'],
     [lines([1]).replace('hits="1"', 'hits="1" condition-coverage="150% (3/2)"'), "3 covered of 2"],
-  ])("refuses what is none", (xml, message) => {
+  ])("refuses anything else", (xml, message) => {
     expect(() => parseCoverage(xml)).toThrow(message)
   })
 })
@@ -66,7 +66,7 @@ describe("shortfall", () => {
         "94.1 % of lines (16 of 17), at least 95 % needed: 1 line to go.",
         "90.0 % of branches (9 of 10), at least 91 % needed: 1 branch to go.",
         "Most is missing in:",
-        "  services/api/app/store.py: line 3; ways on from line 2",
+        "  services/api/app/store.py: line 3; branches on line 2",
       ].join("\n"),
     )
   })

@@ -37,7 +37,7 @@ describe("parseJunit", () => {
     })
   })
 
-  it("tells a broken fixture and a module that cannot be imported from a failed test", () => {
+  it("distinguishes a broken fixture and a failed import from a failed test", () => {
     const { cases } = parseJunit(sample("pytest.xml"), "services/api")
     const broken = cases.filter(({ broken }) => broken).map(({ name, file, line }) => [name, file, line])
     expect(broken).toEqual([

@@ -157,7 +157,7 @@ describe("style", () => {
     ),
   )
 
-  it.each([0, 1])("has text that is told from what is behind it (palette %i)", (at) => {
+  it.each([0, 1])("has enough contrast (palette %i)", (at) => {
     const palette = { ...palettes[0], ...palettes[at] }
     const pairs = [
       ...["ink", "soft", "good", "bad", "odd", "link"].flatMap((text) => [

@@ -135,7 +135,7 @@ describe("guardsSection", () => {
       /freezes\.0\.to: a time that there is once: clocks in Europe\/Rome show this one twice/,
     ],
     ["an approval that is over at once", but(/24h/, "0s"), /approval\.validFor: longer than 0s/],
-    ["days as a duration", but(/24h/, "1d"), /approval\.validFor: "1d" is no duration/],
+    ["days as a duration", but(/24h/, "1d"), /approval\.validFor: "1d" is not a duration/],
     ["no approvers", but(/\[Ada, Grace\]/, "[]"), /approval\.approvers: at least one name/],
     ["checks that are a boolean", but(/checks: required/, "checks: true"), /checks: .*"required"\|"none"/],
     ["a guard that is none", `${whole}moon: full`, /no such key: moon; allowed: timezone, hours, holidays/],

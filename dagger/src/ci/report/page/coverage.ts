@@ -15,7 +15,7 @@ export function coverage({ gates }: Report): Html | undefined {
   return html`<div class="wide">
       <table class="cards">
         <caption>
-          What tests reached; the mark is the least that is allowed
+          Coverage of tests; the mark is the threshold
         </caption>
         <thead>
           <tr>

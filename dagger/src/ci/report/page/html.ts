@@ -1,13 +1,13 @@
 import { isolated } from "../../../lib/text.js"
 
-/** Markup that is known to be safe: made by `html` alone. */
+/** Safe markup, made by `html` only. */
 export class Html {
   constructor(readonly markup: string) {}
 }
 
 type Part = string | number | Html | false | undefined | Part[]
 
-/** HTML in which every value is escaped, in text and in quoted attributes; markup of `html` stands as it is. */
+/** Builds HTML with every value escaped for text and quoted attributes. Markup from `html` is inserted as it is. */
 export function html(strings: TemplateStringsArray, ...parts: Part[]): Html {
   return new Html(
     strings.reduce(
