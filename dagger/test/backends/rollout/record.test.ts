@@ -11,7 +11,7 @@ import {
 import { abort, phases } from "../../../src/backends/rollout/rollout.js"
 import { FakeClock } from "../../lib/fake-clock.js"
 import { FakeCluster } from "../../clients/kubernetes/fake.js"
-import type { KubernetesObject } from "../../../src/clients/kubernetes/client.js"
+import { ApiError, type KubernetesObject } from "../../../src/clients/kubernetes/client.js"
 import { rollout, settings } from "./fixtures.js"
 
 const entrance: RouteSettings = {
@@ -144,6 +144,22 @@ describe("RolloutRecord", () => {
       { revision: 1, weight: 90 },
       { revision: 2, weight: 10 },
     ])
+  })
+
+  it("shortens its message where other annotations leave no room for it", async () => {
+    const { cluster, weights } = begin()
+    await new RolloutRecord(cluster.client(), entrance, settings()).write(rollout({ phase: "promoting" }))
+    const client = cluster.client()
+    const { merge } = client
+    client.merge = (thing, patch) =>
+      JSON.stringify(patch).length > 2000
+        ? Promise.reject(new ApiError(422, "Invalid", "metadata.annotations: Too long"))
+        : merge(thing, patch)
+    const record = new RolloutRecord(client, entrance, settings())
+    await record.read()
+    await record.write(rollout({ phase: "aborting", message: "x".repeat(1900) }))
+    expect(weights()).toEqual({ "f1-backend-1": 100 })
+    expect((await record.read())?.message).toBe(`${"x".repeat(99)}…`)
   })
 
   it("shows the traffic that there is, not the one that its state stands for", async () => {
