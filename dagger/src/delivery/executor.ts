@@ -125,7 +125,7 @@ export async function rollback(
   if (request.to !== undefined && components.length !== 1) {
     throw new Error("--to is the number of a revision of one component: name it with --service")
   }
-  const results = await Promise.all(components.map((one) => attempt(one.id, () => one.revert(request))))
+  const results = await Promise.all(components.map((one) => resultOf(one.id, () => one.revert(request))))
   return conclude(results, environment, undefined)
 }
 
@@ -176,21 +176,18 @@ async function applyAll(locked: LockedComponent[], operation: Operation): Promis
   for (const kind of componentKinds) {
     const cause = results.find(isFailure)
     const own = locked.filter(({ id }) => id.kind === kind)
-    results.push(
-      ...(await Promise.all(
-        own.map((one) =>
-          cause
-            ? {
-                component: one.id,
-                result: "skipped" as const,
-                message: `${componentText(cause.component)} failed`,
-                seconds: 0,
-              }
-            : // Others may work on it as soon as it is done, however long the rest takes.
-              attempt(one.id, () => one.apply(operation)).finally(() => one.unlock()),
-        ),
-      )),
+    if (cause) {
+      const message = `${componentText(cause.component)} failed`
+      results.push(
+        ...own.map(({ id }) => ({ component: id, result: "skipped" as const, message, seconds: 0 })),
+      )
+      continue
+    }
+    const applied = own.map((one) =>
+      // Others may work on it as soon as it is done, however long the rest takes.
+      resultOf(one.id, () => one.apply(operation)).finally(() => one.unlock()),
     )
+    results.push(...(await Promise.all(applied)))
   }
   return results
 }
@@ -311,7 +308,7 @@ function remedies(standing: Refusal[], { digests }: GuardInput, environment: str
 }
 
 /** Turns an exception into a result, so that one component's failure hides no other's outcome. */
-async function attempt(component: ComponentId, task: () => Promise<Outcome>): Promise<ComponentResult> {
+async function resultOf(component: ComponentId, task: () => Promise<Outcome>): Promise<ComponentResult> {
   const begun = performance.now()
   const outcome = await task().catch(failureOf)
   return { component, ...outcome, seconds: (performance.now() - begun) / 1000 }

@@ -53,7 +53,7 @@ export interface OpenEnvironment {
    * @param only names; all, if empty
    * @throws Error for a name that the environment does not have
    */
-  components(only: string[], options?: { strategy?: Strategy }): Backend[]
+  components: (only: string[], options?: { strategy?: Strategy }) => Backend[]
 }
 
 /** Reads deploy.yaml, with the settings laid over it, and finds an environment in it. */

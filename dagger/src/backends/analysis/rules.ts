@@ -103,15 +103,15 @@ export function assess(
   const states = settings.rules.map((rule) => stateOf(rule, history))
 
   const failed = states.filter(({ rule, value, broken = -1 }) => value !== undefined && broken >= rule.for)
-  if (failed.length > 0) return { outcome: "fail", reason: failed.map(describe).join("; ") }
+  if (failed.length > 0) return { outcome: "fail", reason: failed.map(ruleText).join("; ") }
 
   const silent = states.filter(({ value }) => value === undefined)
   const [longest] = [...silent].sort((one, other) => other.silent - one.silent)
-  if (longest) return silence(describe(longest), longest.silent, settings)
+  if (longest) return silence(ruleText(longest), longest.silent, settings)
 
   const pending = states.filter(({ broken }) => broken !== undefined)
-  if (pending.length > 0) return { outcome: "wait", reason: pending.map(describe).join("; ") }
-  const reason = states.map(describe).join("; ")
+  if (pending.length > 0) return { outcome: "wait", reason: pending.map(ruleText).join("; ") }
+  const reason = states.map(ruleText).join("; ")
   return { outcome: step.elapsed >= step.duration ? "pass" : "wait", reason }
 }
 
@@ -198,7 +198,7 @@ function why(rule: Rule, history: Sample[]): string {
 const titles = { "error-rate": "error rate", p95: "p95", "failing-pods": "failing pods" }
 
 /** Such as `error rate 12 % is above 10 % for 20 s of 180 s`. */
-function describe({ rule, value, broken, missing }: State): string {
+function ruleText({ rule, value, broken, missing }: State): string {
   const unit = (number: number) => (rule.metric === "p95" ? `${Math.round(number)} ms` : percent(number))
   const title = titles[rule.metric]
   if (value === undefined) return `${title}: ${missing ?? "unknown"}`

@@ -28,7 +28,7 @@ export function closures({ timezone, hours, holidays, freezes }: GuardPolicy, at
       second: 0,
       millisecond: 0,
     })
-    const reason = () => `${localTime(at, timezone)} is outside ${describe(hours)} (${timezone})`
+    const reason = () => `${localTime(at, timezone)} is outside ${hoursText(hours)} (${timezone})`
     found.push({ guard: "hours", reason, next: start > local ? leap(local, start) : tomorrow })
   }
   for (const { date, name } of holidays) {
@@ -89,7 +89,7 @@ function leap(from: DateTime, to: DateTime): number {
 }
 
 /** Such as `Mon–Thu 09:00–16:00`. */
-function describe({ days, from, to }: NonNullable<GuardPolicy["hours"]>): string {
+function hoursText({ days, from, to }: NonNullable<GuardPolicy["hours"]>): string {
   const title = (name: string) => name.charAt(0).toUpperCase() + name.slice(1)
   const runs: string[][] = []
   for (const [at, name] of weekdays.entries()) {

@@ -39,8 +39,6 @@ export interface GuardInput {
 export interface Refusal {
   guard: "hours" | "holiday" | "freeze" | "approval" | "checks" | "signature" | "database"
   reason: string
-  /** When the calendar allows it again, in ms since the epoch; only where time alone helps. */
-  until?: number
   overridable: boolean
 }
 
@@ -114,7 +112,6 @@ function calendar(policy: GuardPolicy, now: number): Refusal[] {
   return closed.map(({ guard, reason }) => ({
     guard,
     reason: `${reason()}; ${next}`,
-    ...(until !== undefined && { until }),
     overridable: true,
   }))
 }

@@ -64,7 +64,7 @@ describe("summaryMarkdown", () => {
     [[], "# ⏭️ No gate ran."],
     [[gateResult("a", "skipped"), gateResult("b", "skipped")], "# ⏭️ Skipped: a, b."],
     [[gateResult("a", "could not run")], "# ⚠️ Could not run: a."],
-    [[gateResult("a")], "# ✅ Passed: all 1 gates."],
+    [[gateResult("a")], "# ✅ Passed: 1 gate."],
   ])("does not take nothing for a pass", (gates, line) => {
     expect(markdown(...gates)).toMatch(line)
   })
