@@ -1,5 +1,5 @@
-// Command pitwall-engine manages the local Dagger engine. It is built and run by
-// daggerw, which says how.
+// Command pitwall-engine manages the local Dagger engine. daggerw builds and
+// runs it.
 package main
 
 import (
@@ -20,29 +20,30 @@ import (
 // key is the digest of the engine/ folder that this program was built from.
 var key string
 
-const usage = `./daggerw engine manages the local engine, which stands in where no container runtime answers.
+const usage = `./daggerw engine manages the local engine, which daggerw uses when no container runtime answers.
 
-  status [--json]      is it running, where, what it takes
+  status [--json]      whether it runs, its socket, the disk space that it uses
   start                start it (any ./daggerw call does so by itself)
-  stop                 stop it; nothing of it remains but its cache
-  logs [-n N] [-f]     what it said; the last N lines (200), and on
-  prune [--all]        remove what the present version does not use; --all: everything
-  doctor               what this machine has and lacks for it
+  stop                 stop it; only its cache remains
+  logs [-n N] [-f]     its log: the last N lines (200); -f follows
+  prune [--all]        remove what the current version does not use; --all: everything
+  doctor               whether this machine meets the requirements
+  pin                  confirm or add the checksums of the official CLI in dagger.sums
 
-Everything is in $PITWALL_HOME (~/.cache/pitwall); removing it with prune --all removes it all.
+All its files are in $PITWALL_HOME (~/.cache/pitwall); prune --all removes them.
 `
 
 func main() {
 	if err := run(os.Args[1:]); err != nil {
-		if !errors.Is(err, errSaid) {
+		if !errors.Is(err, errReported) {
 			fmt.Fprintln(os.Stderr, "pitwall: "+err.Error())
 		}
 		os.Exit(1)
 	}
 }
 
-// errSaid ends with exit code 1 where everything has been said.
-var errSaid = errors.New("")
+// errReported ends the program with exit code 1 when the error is printed already.
+var errReported = errors.New("")
 
 func run(args []string) error {
 	if len(args) == 0 {
@@ -64,8 +65,8 @@ func run(args []string) error {
 	if err != nil {
 		return err
 	}
-	say := func(format string, args ...any) { fmt.Fprintf(os.Stderr, "pitwall: "+format+"\n", args...) }
-	m := lifecycle.Manager{Home: h, Say: say}
+	report := func(format string, args ...any) { fmt.Fprintf(os.Stderr, "pitwall: "+format+"\n", args...) }
+	m := lifecycle.Manager{Home: h, Report: report}
 	ctx, cancel := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	defer cancel()
 	switch command {
@@ -81,7 +82,7 @@ func run(args []string) error {
 		}
 		return err
 	case lifecycle.SuperviseCommand:
-		cancel() // it has signals of its own
+		cancel() // Supervise handles signals itself
 		return m.Supervise(args[0])
 	case lifecycle.FollowCommand:
 		return lifecycle.Follow(h)
@@ -96,7 +97,7 @@ func run(args []string) error {
 		if errors.Is(err, flag.ErrHelp) {
 			return nil
 		}
-		return errSaid
+		return errReported
 	}
 	if flags.NArg() > 0 {
 		return fmt.Errorf("engine %s takes no %q\n%s", command, strings.Join(flags.Args(), " "), usage)
@@ -107,24 +108,24 @@ func run(args []string) error {
 	case "start":
 		i, err := m.Start(ctx)
 		if err == nil {
-			say("the engine runs (Dagger %s, process %d)", i.Version, i.Pid)
+			report("the engine runs (Dagger %s, process %d)", i.Version, i.Pid)
 		}
 		return err
 	case "stop":
 		if err := m.Stop(); err != nil {
 			return err
 		}
-		say("the engine is stopped")
+		report("the engine is stopped")
 		return nil
 	case "logs":
 		return m.Logs(os.Stdout, *lines, *follow)
 	case "prune":
 		freed, err := m.Prune(*all)
-		say("%.1f GB freed", float64(freed)/(1<<30))
+		report("%.1f GB freed", float64(freed)/(1<<30))
 		return err
 	case "doctor":
 		if !m.Doctor(os.Stdout) {
-			return errSaid
+			return errReported
 		}
 		return nil
 	}

@@ -1,8 +1,8 @@
-// Rehearses every fault with every strategy, and writes what came of it as a Markdown table.
+// Rehearses every fault with every strategy, and writes the results as a Markdown table.
 //
 //   node scripts/rehearsals.mjs [TABLE.md] [ARGUMENTS of `call rehearse`]
 //
-// Each fault is a call of its own, with a cluster of its own: what one leaves behind is nothing to the next one.
+// Each fault is a call of its own with a cluster of its own, so that no fault affects the next one.
 import { spawn } from "node:child_process"
 import { writeFile } from "node:fs/promises"
 import { fileURLToPath } from "node:url"
@@ -12,22 +12,23 @@ import { fileURLToPath } from "node:url"
 const repository = fileURLToPath(new URL("..", import.meta.url))
 const [target = "rehearsals.md", ...given] = process.argv.slice(2)
 
-// Blue-green never shifts, so nothing can die there.
+// Blue-green has no phase "shifting".
 const strategiesOf = (/** @type {string} */ fault) =>
   fault === "killed-shifting" ? ["canary"] : ["blue-green", "canary"]
 
-const head = [
-  ...[
-    "fault",
-    "strategy",
-    "outcome",
-    "sent",
-    "failed",
-    "of these the candidate's",
-    "p95 before",
-    "p95 during",
-  ],
-  ...["promoted after", "hurt for", "share of the candidate", "as expected"],
+const header = [
+  "fault",
+  "strategy",
+  "outcome",
+  "sent",
+  "failed",
+  "by candidate",
+  "p95 before",
+  "p95 during",
+  "promoted after",
+  "users affected",
+  "candidate share",
+  "as expected",
 ]
 
 /**
@@ -48,13 +49,14 @@ function daggerw(args) {
 }
 
 /**
- * The figures: on standard output, or part of the error where something was not as it has to be.
+ * Reads the results: from standard output, or from the error if a rehearsal did not end as expected.
  *
  * @param {{ stdout: string, stderr: string }} ended
  * @returns {RehearsalResult[]}
  */
-function figuresIn({ stdout, stderr }) {
-  const text = stdout.trim() === "" ? stderr.slice(stderr.lastIndexOf("not as it has to be")) : stdout
+function resultsIn({ stdout, stderr }) {
+  const text =
+    stdout.trim() === "" ? stderr.slice(stderr.lastIndexOf("not all rehearsals ended as expected")) : stdout
   const [json] = /^\[\n[\s\S]*?^\]/m.exec(text) ?? []
   if (json === undefined) throw new Error(stderr.slice(-2_000))
   const found = /** @type {RehearsalResult[]} */ (JSON.parse(json))
@@ -70,10 +72,16 @@ function row({ fault, strategy, figures, unmet }) {
     ({ weight, measured, requests }) => `${weight} %: ${measured.toFixed(1)} % of ${requests}`,
   )
   return [
-    ...[fault, strategy, figures.outcome],
-    ...[figures.sent, figures.failed, figures.failedByCandidate].map(String),
-    ...[`${Math.round(figures.p95Before)} ms`, `${Math.round(figures.p95During)} ms`],
-    ...[seconds(figures.secondsToPromoted), seconds(figures.secondsHurt)],
+    fault,
+    strategy,
+    figures.outcome,
+    String(figures.sent),
+    String(figures.failed),
+    String(figures.failedByCandidate),
+    `${Math.round(figures.p95Before)} ms`,
+    `${Math.round(figures.p95During)} ms`,
+    seconds(figures.secondsToPromoted),
+    seconds(figures.secondsHurt),
     shares.length === 0 ? "–" : shares.join(", "),
     unmet.length === 0 ? "yes" : `no: ${unmet.join("; ")}`,
   ]
@@ -88,7 +96,7 @@ const [, ...faults] = listed.stdout
   .trim()
   .split("\n")
   .map((row) => row.split(" ", 1).join(""))
-const lines = [line(head), line(head.map(() => "---"))]
+const lines = [line(header), line(header.map(() => "---"))]
 for (const fault of faults) {
   const flags = strategiesOf(fault).flatMap((strategy) => ["--strategy", strategy])
   const ended = await daggerw(["call", "rehearse", "--as-json", "--fault", fault, ...flags, ...given])
@@ -96,10 +104,10 @@ for (const fault of faults) {
   /** @type {string[][]} */
   const found = []
   try {
-    found.push(...figuresIn(ended).map(row))
+    found.push(...resultsIn(ended).map(row))
   } catch (error) {
-    const why = `could not be rehearsed: ${/** @type {Error} */ (error).message}`
-    found.push([fault, strategiesOf(fault).join(", "), ...head.slice(3).map(() => "–"), why])
+    const why = `could not run: ${/** @type {Error} */ (error).message}`
+    found.push([fault, strategiesOf(fault).join(", "), ...header.slice(3).map(() => "–"), why])
   }
   lines.push(...found.map(line))
   await writeFile(target, `${lines.join("\n")}\n`)

@@ -1,5 +1,6 @@
 /**
- * @typedef {{ passed: number, failed: number, skipped: number }} Tally
+ * @typedef {{ passed: number, failed: number, skipped: number, remembered: number }} Tally
+ *   `remembered` are tests that passed in an earlier run with the same inputs
  * @typedef {{ status: string, assertionResults: { status: string }[] }} VitestFile
  * @typedef {{ numPassedTests: number, numFailedTests: number, numPendingTests: number, numTodoTests: number,
  *   testResults: VitestFile[] }} VitestReport
@@ -7,7 +8,7 @@
  */
 
 /** @type {Readonly<Tally>} */
-export const nothing = { passed: 0, failed: 0, skipped: 0 }
+export const nothing = { passed: 0, failed: 0, skipped: 0, remembered: 0 }
 
 /**
  * Adds tallies up.
@@ -16,10 +17,11 @@ export const nothing = { passed: 0, failed: 0, skipped: 0 }
  */
 export function total(tallies) {
   return tallies.reduce(
-    (sum, { passed, failed, skipped }) => ({
+    (sum, { passed, failed, skipped, remembered }) => ({
       passed: sum.passed + passed,
       failed: sum.failed + failed,
       skipped: sum.skipped + skipped,
+      remembered: sum.remembered + remembered,
     }),
     nothing,
   )
@@ -38,6 +40,7 @@ export function tallyVitest(text) {
       status === "failed" && !assertionResults.some((assertion) => assertion.status === "failed"),
   )
   return {
+    ...nothing,
     passed: report.numPassedTests,
     failed: report.numFailedTests + brokenFiles.length,
     skipped: report.numPendingTests + report.numTodoTests,
@@ -82,7 +85,17 @@ export function withCrash(tally, exitCode) {
  * The closing line of a test run.
  * @param {Tally} tally
  */
-export function closingLine({ passed, failed, skipped }) {
-  const line = `${passed} passed, ${failed} failed`
-  return skipped > 0 ? `${line}, ${skipped} skipped` : line
+export function closingLine({ passed, failed, skipped, remembered }) {
+  const more = Object.entries({ skipped, remembered }).flatMap(([what, count]) =>
+    count > 0 ? [`, ${count} ${what}`] : [],
+  )
+  return `${passed} passed, ${failed} failed${more.join("")}`
+}
+
+/**
+ * The exit code of a test run: 1 if a test failed, or if there was none.
+ * @param {Tally} tally
+ */
+export function exitCode({ passed, failed, remembered }) {
+  return failed === 0 && passed + remembered > 0 ? 0 : 1
 }

@@ -1,5 +1,5 @@
 import { describe, expect, it } from "vitest"
-import { closingLine, nothing, tallyGo, tallyVitest, total, withCrash } from "./tally.mjs"
+import { closingLine, exitCode, nothing, tallyGo, tallyVitest, total, withCrash } from "./tally.mjs"
 
 const vitestReport = {
   numPassedTests: 3,
@@ -14,7 +14,12 @@ const vitestReport = {
 
 describe("tallyVitest", () => {
   it("counts tests", () => {
-    expect(tallyVitest(JSON.stringify(vitestReport))).toEqual({ passed: 3, failed: 1, skipped: 2 })
+    expect(tallyVitest(JSON.stringify(vitestReport))).toEqual({
+      ...nothing,
+      passed: 3,
+      failed: 1,
+      skipped: 2,
+    })
   })
 
   it("counts a file that did not load as a failure", () => {
@@ -35,7 +40,7 @@ describe("tallyGo", () => {
       { Action: "skip", Package: "a", Test: "TestZ" },
       { Action: "fail", Package: "a" },
     )
-    expect(tallyGo(output)).toEqual({ passed: 1, failed: 1, skipped: 1 })
+    expect(tallyGo(output)).toEqual({ ...nothing, passed: 1, failed: 1, skipped: 1 })
   })
 
   it("counts a package that does not build as a failure", () => {
@@ -48,18 +53,36 @@ describe("tallyGo", () => {
 })
 
 it("never takes a crash for a pass", () => {
-  expect(withCrash({ passed: 4, failed: 0, skipped: 0 }, 1).failed).toBe(1)
-  expect(withCrash({ passed: 4, failed: 2, skipped: 0 }, 1).failed).toBe(2)
-  expect(withCrash({ passed: 4, failed: 0, skipped: 0 }, 0).failed).toBe(0)
+  expect(withCrash({ ...nothing, passed: 4 }, 1).failed).toBe(1)
+  expect(withCrash({ ...nothing, passed: 4, failed: 2 }, 1).failed).toBe(2)
+  expect(withCrash({ ...nothing, passed: 4 }, 0).failed).toBe(0)
 })
 
-it("closes with the totals", () => {
+it("closes with the totals, passed and failed first", () => {
   const tallies = [
-    { passed: 1, failed: 0, skipped: 0 },
-    { passed: 2, failed: 1, skipped: 0 },
+    { ...nothing, passed: 1 },
+    { ...nothing, passed: 2, failed: 1 },
   ]
   expect(closingLine(total(tallies))).toBe("3 passed, 1 failed")
-  expect(closingLine(total([...tallies, { passed: 0, failed: 0, skipped: 2 }]))).toBe(
-    "3 passed, 1 failed, 2 skipped",
+  const skipped = { ...nothing, skipped: 2 }
+  expect(closingLine(total([...tallies, skipped]))).toBe("3 passed, 1 failed, 2 skipped")
+  const remembered = [
+    { ...nothing, remembered: 3 },
+    { ...nothing, remembered: 4 },
+  ]
+  expect(closingLine(total([...tallies, ...remembered]))).toBe("3 passed, 1 failed, 7 remembered")
+  expect(closingLine(total([...tallies, skipped, ...remembered]))).toBe(
+    "3 passed, 1 failed, 2 skipped, 7 remembered",
   )
+})
+
+it.each([
+  [{ passed: 1 }, 0],
+  [{ remembered: 1 }, 0],
+  [{ passed: 1, remembered: 1, skipped: 1 }, 0],
+  [{ passed: 1, remembered: 1, failed: 1 }, 1],
+  [{ skipped: 1 }, 1],
+  [{}, 1],
+])("ends with an exit code: %j → %i", (tally, code) => {
+  expect(exitCode({ ...nothing, ...tally })).toBe(code)
 })

@@ -1,166 +1,152 @@
 // Runs every test of the repository and ends with one line of totals.
 //
-//   npm test                    all suites: unit, then service, then end-to-end
-//   npm test -- unit            the suites of one kind: unit, service or e2e
+//   npm test                    all suites: unit, then end-to-end
+//   npm test -- unit            the suites of one kind: unit or e2e
+//   npm test -- cluster deploy  the suites with one of these words in their name
+//   npm test -- --all           also the end-to-end suites that passed before with the same inputs; npm cit --all too
 //
-//   PITWALL_TEST_HOME=DIR       home of the local engine that end-to-end tests use; ~/.cache/pitwall-test
-import { spawn } from "node:child_process"
-import { existsSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, symlinkSync } from "node:fs"
-import { homedir, tmpdir } from "node:os"
-import { delimiter, join } from "node:path"
-import { createInterface } from "node:readline"
-import { fileURLToPath } from "node:url"
-import { closingLine, nothing, tallyGo, tallyVitest, total, withCrash } from "./tally.mjs"
+// The pass of an end-to-end suite is remembered for a week, by the digest of everything that the suite depends on:
+// scripts/suites.mjs lists it.
+//
+//   PITWALL_TEST_HOME=DIR       home of the local engine that end-to-end tests use, and of the remembered passes;
+//                               ~/.cache/pitwall-test
+import { existsSync, mkdirSync, mkdtempSync, rmSync, symlinkSync } from "node:fs"
+import { tmpdir } from "node:os"
+import { join } from "node:path"
+import { dailyHome, execute, go, root, testHome, vitest } from "./commands.mjs"
+import { digest, machine, repositoryFiles, selected, withImports } from "./inputs.mjs"
+import { complete, recall, remember } from "./passes.mjs"
+import { runJobs, span } from "./schedule.mjs"
+import { completed, endToEnd, shared, unit } from "./suites.mjs"
+import { closingLine, exitCode, nothing, total } from "./tally.mjs"
 
 /**
  * @typedef {import("./tally.mjs").Tally} Tally
- * @typedef {import("./tally.mjs").GoEvent} GoEvent
- * @typedef {{ kind: "unit" | "service" | "e2e", name: string, run: () => Promise<Tally> }} Suite
+ * @typedef {import("./suites.mjs").EndToEndSuite} EndToEndSuite
+ * @typedef {{ env: NodeJS.ProcessEnv, reports: string, all: boolean }} Run
  */
-
-const root = fileURLToPath(new URL("..", import.meta.url))
-const cache = process.env.XDG_CACHE_HOME ?? join(homedir(), ".cache")
-const daily = process.env.PITWALL_HOME ?? join(cache, "pitwall")
-const reports = mkdtempSync(join(tmpdir(), "pitwall-tests-"))
-
-/** @type {Suite[]} */
-const suites = [
-  { kind: "unit", name: "the module", run: () => vitest("unit") },
-  { kind: "unit", name: "the local engine's manager", run: () => go("engine") },
-  { kind: "unit", name: "daggerw and the local engine's runtime", run: () => vitest("engine") },
-  {
-    kind: "e2e",
-    name: "the engine and its images",
-    run: () => endToEnd("session", ["./daggerw", "--silent", "run", "--"]),
-  },
-  { kind: "e2e", name: "the command line and the engine's bad days", run: () => endToEnd("command") },
-]
 
 process.exitCode = await main(process.argv.slice(2))
 
-/** @param {string[]} kinds */
-async function main(kinds) {
-  const unknown = kinds.filter((kind) => !suites.some((suite) => suite.kind === kind))
+/** @param {string[]} args */
+async function main(args) {
+  const files = repositoryFiles(root).filter(
+    (file) => file.endsWith(".e2e.test.ts") && !file.startsWith("services/"),
+  )
+  const suites = [
+    ...unit,
+    ...completed(endToEnd, files).map((suite) => ({
+      ...suite,
+      kind: /** @type {const} */ ("e2e"),
+      name: suite.file,
+    })),
+  ]
+  const words = args.filter((arg) => arg !== "--all")
+  const fits =
+    (/** @type {string} */ word) =>
+    (/** @type {{ kind: string, name: string }} */ { kind, name }) =>
+      ["unit", "e2e"].includes(word) ? kind === word : name.includes(word)
+  const unknown = words.filter((word) => word.startsWith("-") || !suites.some(fits(word)))
   if (unknown.length > 0) {
-    console.error(`No suite of the kind ${unknown.join(", ")}: unit, service and e2e are the kinds.`)
+    const names = suites.map(({ kind, name }) => `  ${kind}  ${name}`).join("\n")
+    console.error(
+      `There is no suite ${unknown.join(", ")}; allowed: --all, unit, e2e, or a part of a name:\n${names}`,
+    )
     return 2
   }
-  const chosen = suites.filter(({ kind }) => kinds.length === 0 || kinds.includes(kind))
+  const chosen = suites.filter((suite) => words.length === 0 || words.some((word) => fits(word)(suite)))
+  const reports = mkdtempSync(join(tmpdir(), "pitwall-tests-"))
   const tallies = []
-  for (const suite of chosen) {
-    console.log(`\n=== ${suite.kind}: ${suite.name} ===`)
-    tallies.push(await suite.run())
+  for (const [at, suite] of chosen.entries()) {
+    if (suite.kind !== "unit") continue
+    console.log(`\n=== unit: ${suite.name} ===`)
+    const report = join(reports, `unit-${at}.json`)
+    tallies.push(await (suite.go === undefined ? vitest(suite.vitest ?? "", { report }) : go(suite.go)))
   }
+  const all = args.includes("--all") || process.env.npm_config_all === "true"
+  const ends = chosen.flatMap((suite) => (suite.kind === "e2e" ? [suite] : []))
+  if (ends.length > 0) tallies.push(...(await endToEndSuites(ends, { env: testEnvironment(), reports, all })))
   rmSync(reports, { recursive: true, force: true })
 
   const sum = total(tallies)
   console.log(`\n${closingLine(sum)}`)
-  return sum.failed === 0 && sum.passed > 0 ? 0 : 1
+  return exitCode(sum)
 }
 
 /**
- * Runs one project of vitest.config.ts.
- * @param {string} project
- * @param {{ launcher?: string[], options?: string[], env?: NodeJS.ProcessEnv }} how
- * @returns {Promise<Tally>}
+ * The end-to-end suites have a local engine of their own, which leaves the engine in daily use alone. What that one has
+ * built is used again.
+ * @returns {NodeJS.ProcessEnv}
  */
-async function vitest(project, { launcher = [], options = ["--reporter=default"], env = {} } = {}) {
-  const report = join(reports, `${project}.json`)
-  const reporters = ["--reporter=json", `--outputFile.json=${report}`]
-  const command = [...launcher, "npx", "vitest", "run", "--project", project, ...options, ...reporters]
-  const exitCode = await execute(command, { env, stdio: "inherit" })
-  return withCrash(existsSync(report) ? tallyVitest(readFileSync(report, "utf8")) : nothing, exitCode)
-}
-
-/**
- * Runs end-to-end tests, one file after another: they share the machine. The local engine that they use has a home of its own, which keeps them off the
- * engine of the day; what that one has built is reused.
- * @param {string} project
- * @param {string[]} launcher what to run Vitest under
- * @returns {Promise<Tally>}
- */
-async function endToEnd(project, launcher = []) {
-  const home = process.env.PITWALL_TEST_HOME ?? join(cache, "pitwall-test")
-  mkdirSync(home, { recursive: true })
-  for (const shared of ["go", "bin"]) {
-    mkdirSync(join(daily, shared), { recursive: true })
-    if (!existsSync(join(home, shared))) symlinkSync(join(daily, shared), join(home, shared))
+function testEnvironment() {
+  mkdirSync(testHome, { recursive: true })
+  for (const folder of ["go", "bin"]) {
+    mkdirSync(join(dailyHome, folder), { recursive: true })
+    if (!existsSync(join(testHome, folder))) symlinkSync(join(dailyHome, folder), join(testHome, folder))
   }
-  const env = { PITWALL_HOME: home, PITWALL_STORE: process.env.PITWALL_STORE ?? join(daily, "store") }
-  const tally = await vitest(project, {
-    launcher,
-    options: ["--no-file-parallelism", "--reporter=verbose"],
-    env,
-  })
-  // On the engine of a container runtime there is none to stop, and that is well.
-  await execute(["./daggerw", "engine", "stop"], { env, stdio: "ignore" })
-  return tally
+  return { PITWALL_HOME: testHome, PITWALL_STORE: process.env.PITWALL_STORE ?? join(dailyHome, "store") }
 }
 
 /**
- * Runs the Go tests of a module; prints what fails and the result of each package.
- * @param {string} directory
- * @returns {Promise<Tally>}
+ * @param {EndToEndSuite[]} suites
+ * @param {Run} run
+ * @returns {Promise<Tally[]>}
  */
-async function go(directory) {
-  /** @type {string[]} */
-  const events = []
-  /** @type {Map<string, string>} */
-  const outputOf = new Map()
-  const exitCode = await execute(["go", "test", "-json", "./..."], {
-    cwd: join(root, directory),
-    env: await goEnvironment(),
-    stdio: ["ignore", "pipe", "inherit"],
-    onLine: (line) => {
-      events.push(line)
-      if (!line.startsWith("{")) {
-        console.log(line)
-        return
+async function endToEndSuites(suites, { env, reports, all }) {
+  const passes = join(testHome, "passes")
+  const known = all ? [] : suites.flatMap((suite) => recall(passes, digestOf(suite)) ?? [])
+  const missing = suites.filter(({ file }) => !known.some(({ suite }) => suite === file))
+  if (known.length > 0) {
+    console.log("\n=== e2e: passed before with the same inputs; npm test -- --all runs them again ===")
+    for (const { suite, passed, at } of known) console.log(`${suite}: ${passed} tests passed at ${at}`)
+  }
+  const jobs = missing.map((suite, at) => ({
+    ...suite,
+    name: suite.file,
+    run: async () => {
+      const { file, project, alone = false } = suite
+      const before = digestOf(suite)
+      /** @type {string[]} */
+      const output = []
+      const direct = alone || missing.length === 1
+      const began = Date.now()
+      if (direct) console.log(`\n=== e2e: ${file} ===`)
+      else console.log(`started: ${file}`)
+      const tally = await vitest(project, {
+        report: join(reports, `e2e-${at}.json`),
+        file,
+        launcher: project === "session" ? ["./daggerw", "--silent", "run", "--"] : [],
+        reporter: "verbose",
+        env,
+        output: direct ? "print" : output,
+      })
+      if (!direct) {
+        const lines = [`\n=== e2e: ${file} ===`, output.join("").trim()]
+        console.log(
+          [...lines, `=== ${file}: ${closingLine(tally)}, ${span(Date.now() - began)} ===\n`].join("\n"),
+        )
       }
-      const { Action, Package = "", Test, Output = "" } = /** @type {GoEvent} */ (JSON.parse(line))
-      const test = `${Package} ${Test ?? ""}`
-      outputOf.set(test, (outputOf.get(test) ?? "") + Output)
-      if (Test === undefined) process.stdout.write(Output)
-      else if (Action === "fail") process.stdout.write(outputOf.get(test) ?? "")
+      // A file that was changed while the suite ran may or may not have been read.
+      if (complete(tally) && digestOf(suite) === before)
+        remember(passes, before, { suite: file, passed: tally.passed })
+      return tally
+    },
+  }))
+  const tallies = await runJobs(jobs, {
+    atOnce: 2,
+    seconds: 30,
+    progress: (running) => {
+      const parts = running.map(({ name, since }) => `${name} (${span(Date.now() - since)})`)
+      console.log(`running: ${parts.join(", ")}`)
     },
   })
-  return withCrash(tallyGo(events.join("\n")), exitCode)
+  // The engine of a container runtime cannot be stopped, which is fine.
+  if (jobs.length > 0) await execute(["./daggerw", "engine", "stop"], { env, output: "discard" })
+  return [...tallies, ...known.map(({ passed }) => ({ ...nothing, remembered: passed }))]
 }
 
-/**
- * The Go, its modules and its build cache that daggerw uses: it fetches a Go where the machine has none.
- * @returns {Promise<NodeJS.ProcessEnv>}
- */
-async function goEnvironment() {
-  await execute(["./daggerw", "engine", "status"], { stdio: "ignore" })
-  const folder = join(daily, "go")
-  const toolchains = existsSync(folder)
-    ? readdirSync(folder).filter((name) => name.startsWith("toolchain-"))
-    : []
-  return {
-    PATH: [...toolchains.map((name) => join(folder, name, "bin")), process.env.PATH ?? ""].join(delimiter),
-    GOMODCACHE: join(folder, "mod"),
-    GOCACHE: join(folder, "build"),
-    GOFLAGS: "-modcacherw",
-  }
-}
-
-/**
- * @param {string[]} command
- * @param {{ cwd?: string, env?: NodeJS.ProcessEnv, stdio: import("node:child_process").StdioOptions, onLine?: (line: string) => void }} options
- * @returns {Promise<number>} the exit code; a command that cannot be started or is killed has one too
- */
-function execute([program = "", ...args], { cwd = root, env = {}, stdio, onLine }) {
-  return new Promise((resolve) => {
-    const child = spawn(program, args, { cwd, stdio, env: { ...process.env, ...env } })
-    if (onLine && child.stdout) createInterface({ input: child.stdout }).on("line", onLine)
-    child.on("error", (error) => {
-      console.error(`${program} could not be started: ${error.message}`)
-      resolve(127)
-    })
-    child.on("close", (code, signal) => {
-      if (signal) console.error(`${program} was ended by ${signal}`)
-      resolve(code ?? 128)
-    })
-  })
+/** @param {EndToEndSuite} suite */
+function digestOf(suite) {
+  const files = selected([...shared, ...suite.inputs], repositoryFiles(root))
+  return digest(root, [...files, ...withImports(root, suite.file)], `${JSON.stringify(suite)}${machine()}`)
 }

@@ -17,8 +17,14 @@ import { KubernetesCluster } from "./api/cluster.js"
 import { Delivery } from "./api/delivery.js"
 import { gatesOf, loadGatesOf } from "./api/gates.js"
 import type { Output } from "./api/output.js"
-import { SecurityChecks } from "./api/security.js"
-import { ModuleChecks, PythonLibrary, PythonService, ReactApp, ReactLibrary } from "./api/services.js"
+import {
+  ModuleChecks,
+  PythonLibrary,
+  PythonService,
+  ReactApp,
+  ReactLibrary,
+  SecurityChecks,
+} from "./api/checks.js"
 import type { Connection } from "./environments/environment.js"
 import { RehearsalRunner } from "./rehearsal/runner.js"
 import { faultTable } from "./rehearsal/faults.js"
@@ -51,6 +57,7 @@ export class Pitwall {
         "!.dependency-cruiser.mjs",
         "!.github",
         "!dagger",
+        "!docs/architecture.md",
         "!engine",
         "!scripts",
         "!services",

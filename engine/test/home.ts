@@ -2,6 +2,7 @@
  * Homes of local engines made for tests: each a folder of its own, which shares with the daily one only what is built and never changes.
  */
 import { spawn, spawnSync, type ChildProcess, type SpawnSyncReturns } from "node:child_process"
+import { createHash } from "node:crypto"
 import { existsSync, mkdirSync, mkdtempSync, readFileSync, rmSync, symlinkSync } from "node:fs"
 import { homedir, tmpdir } from "node:os"
 import { dirname, join } from "node:path"
@@ -55,15 +56,20 @@ export class Home {
     })
   }
 
-  /** Starts daggerw and lets it run; `ended` resolves with its exit code and what it wrote. */
+  /**
+   * Starts the daggerw of a checkout and lets it run. `stderr` is what it has written so far; `ended` resolves with its
+   * exit code and everything it wrote.
+   */
   launch(
     args: string[],
     env: NodeJS.ProcessEnv = {},
+    checkout = repository,
   ): {
     child: ChildProcess
+    stderr: () => string
     ended: Promise<{ code: number | null; signal: string | null; stdout: string; stderr: string }>
   } {
-    const child = spawn(join(repository, "daggerw"), args, {
+    const child = spawn(join(checkout, "daggerw"), args, {
       cwd: tmpdir(),
       env: { ...this.env, ...env },
       detached: true,
@@ -79,7 +85,7 @@ export class Home {
         })
       },
     )
-    return { child, ended }
+    return { child, stderr: () => stderr, ended }
   }
 
   /** A call that shows that the engine works: a container says a word. */
@@ -113,3 +119,24 @@ export function processes(text: string): string[] {
   const { stdout } = spawnSync("ps", ["-eo", "pid=,args="], { encoding: "utf8" })
   return stdout.split("\n").filter((line) => line.includes(text) && !line.includes("ps -eo"))
 }
+
+/**
+ * Waits for a condition. The limit only ends a test whose condition never becomes true.
+ *
+ * @throws Error after `seconds`
+ */
+export async function until(what: string, condition: () => boolean, seconds = 300): Promise<void> {
+  for (const end = Date.now() + seconds * 1000; Date.now() < end;) {
+    if (condition()) return
+    await new Promise((resolve) => setTimeout(resolve, 100))
+  }
+  throw new Error(`not within ${seconds} s: ${what}`)
+}
+
+/** The standard output of a command. */
+export const output = (command: string, ...args: string[]): string =>
+  spawnSync(command, args, { encoding: "utf8" }).stdout
+
+/** The name of everything that the engine of a home has on the machine. */
+export const label = ({ dir }: Home): string =>
+  `pitwall-${createHash("sha256").update(dir).digest("hex").slice(0, 10)}`

@@ -295,9 +295,9 @@ describe.concurrent("nginx:1.26", () => {
       `mkdir -p /srv; head -c 200000 /dev/zero > /srv/lap
        /docker-entrypoint.sh nginx -g 'daemon off;' > /dev/null 2>&1 & server=$!
        until curl -s localhost > /dev/null; do sleep 0.1; done
-       curl -s localhost/lap | wc -c & answer=$!
-       sleep 0.5; kill -QUIT $server
-       wait $answer; wait $server; echo "ended with $?"`,
+       curl -s --no-buffer -o /tmp/lap localhost/lap & answer=$!
+       until [ -s /tmp/lap ]; do sleep 0.1; done; kill -QUIT $server
+       wait $answer; wc -c < /tmp/lap; wait $server; echo "ended with $?"`,
     )
     expect(said).toBe("200000\nended with 0\n")
   })

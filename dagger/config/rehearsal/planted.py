@@ -1,7 +1,7 @@
-"""Planted into the candidate's image of a rehearsal: marks its answers, and has the fault that REHEARSAL_FAULT names.
+"""Added to a candidate's image in a rehearsal: marks its answers, and injects the fault that REHEARSAL_FAULT names.
 
-Python imports this at its start, before the service; what it does there is seen by the service's own metrics as if the
-service had done it. Requests of users are told apart by their Host: a fault of theirs is not seen at a preview address.
+Python imports this before the service, so the service's own metrics include the fault. Requests of users have the host
+name REHEARSAL_HOST; faults for users do not affect requests to the preview address.
 """
 
 import asyncio
@@ -13,7 +13,7 @@ from collections import deque
 MARK = (b"x-rehearsal", os.environ["REHEARSAL_MARK"].encode())
 FAULT = os.environ["REHEARSAL_FAULT"]
 HOST = os.environ["REHEARSAL_HOST"].encode()
-# Requests per second of one pod above which it must have all traffic.
+# A pod with more requests per second than this has all traffic.
 BUSY = float(os.environ["REHEARSAL_BUSY"])
 LATENCY_SECONDS = 3
 SLOWER_SECONDS = 0.08
@@ -81,6 +81,6 @@ def plant():
     ObservabilityMiddleware.__init__ = planted
 
 
-# Other programs that run in the image stay as they are.
+# Other programs in the image are not affected.
 if sys.orig_argv[1:2] == ["-m"]:
     plant()

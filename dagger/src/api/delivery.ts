@@ -1,6 +1,6 @@
 import { dag, type Directory, type File, type Workspace } from "@dagger.io/dagger"
 import { stringify } from "yaml"
-import { Pipeline } from "../ci/pipeline.js"
+import { pipelineOf } from "./gates.js"
 import { accessObjects, readSubject } from "../delivery/access.js"
 import type { Component } from "../delivery/component.js"
 import { EventFile } from "../delivery/events/file.js"
@@ -61,7 +61,7 @@ export class Delivery {
       secretsOf(this.connection),
       commitOf(workspace),
       // Throws for gates that did not pass.
-      summary && new Pipeline(this.source).resultOf(summary),
+      summary && pipelineOf(this.source).resultOf(summary),
     ])
     const deployable = Object.keys(configuration.services)
     const unknown = only.filter((service) => !deployable.includes(service))
@@ -271,7 +271,7 @@ export class Delivery {
     )
     const only = [...new Set([...services, ...inputs, "security"])]
     try {
-      const summary = await new Pipeline(this.source).ci({ only, since: "", failFast: false, parallel: 0 })
+      const summary = await pipelineOf(this.source).ci({ only, since: "", failFast: false, parallel: 0 })
       return { passed: true, summary }
     } catch (error) {
       return { passed: false, summary: (error as Error).message }

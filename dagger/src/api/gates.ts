@@ -1,11 +1,19 @@
 import { dag, type Directory, type Secret, type Service, type Workspace } from "@dagger.io/dagger"
 import { Pipeline } from "../ci/pipeline.js"
 import type { GateOptions } from "../ci/gates/gates.js"
+import { deployFile, readDeploy } from "../environments/configuration.js"
 import { secretsOf } from "../environments/environment.js"
+import { manifestsOf } from "../environments/manifests.js"
 import { secondsOf } from "../lib/duration.js"
 
 /** Seconds and users of the load that `ci --performance` adds. */
 const performanceLoad = { users: 50, seconds: 60 }
+
+/** The gates of the repository, with the manifests that its configuration makes. */
+export function pipelineOf(source: Directory, workspace?: Workspace, options: GateOptions = {}): Pipeline {
+  const manifests = async () => manifestsOf(readDeploy(await source.file(deployFile).contents()))
+  return new Pipeline(source, manifests, workspace, options)
+}
 
 /** The gates with what the command line says about them. The Snyk token is an entry of the secrets file. */
 export async function gatesOf(
@@ -20,7 +28,7 @@ export async function gatesOf(
   },
 ): Promise<Pipeline> {
   const { workspace, database, performance, vulnerabilities } = options
-  return new Pipeline(source, workspace, {
+  return pipelineOf(source, workspace, {
     ...(performance && { load: performanceLoad }),
     ...(vulnerabilities !== undefined && { database: vulnerabilities }),
     ...(database && { registry: database }),
@@ -30,7 +38,7 @@ export async function gatesOf(
 
 /** @throws Error for a duration that cannot be read */
 export function loadGatesOf(source: Directory, users: number, duration: string): Pipeline {
-  return new Pipeline(source, undefined, { load: { users, seconds: secondsOf(duration) } })
+  return pipelineOf(source, undefined, { load: { users, seconds: secondsOf(duration) } })
 }
 
 async function snykToken(options: { secrets?: Secret }): Promise<Pick<GateOptions, "snykToken">> {

@@ -1,46 +1,49 @@
 import { createHash } from "node:crypto"
 import type { Compatibility } from "../delivery/guards/guards.js"
+import { previousRevision } from "./revisions/previous.js"
 import type { Revision } from "./revisions/revisions.js"
 import type { Workload } from "./manifests/configuration.js"
 import { type RevisionSpec, revisionObjects } from "./manifests/objects.js"
-import { settledRevision } from "./rollout/record.js"
+import { type RouteSettings, settledRevision } from "./rollout/record.js"
 import { isOver, type Rollout } from "./rollout/rollout.js"
 
-/** What a deploy of a service is to do, by what the cluster holds. */
+/** What a deploy of a service has to do, given the state of the cluster. */
 export type DeployAction =
-  /** What is asked for has all traffic already. */
+  /** The revision that is asked for has all traffic already. */
   | { kind: "nothing"; revision: number }
-  /** This very deploy was begun and not ended. */
+  /** The same deploy was begun before and has not ended. */
   | { kind: "resume"; rollout: Rollout }
-  /** Another one is decided, and not yet at its end. */
+  /** Another deploy is decided and only has to end. */
   | { kind: "finish"; rollout: Rollout }
-  /** Another one is in the middle, and somebody has to say what is to become of it. */
+  /** Another deploy is under way: an operator has to finish it or take it back. */
   | { kind: "blocked"; rollout: Rollout }
   | { kind: "begin"; revision: number; stable?: number }
 
 /**
- * Equal for releases that differ in nothing but the values of their secrets. What is known of the schema is a matter of the image, which counts already.
+ * A digest of everything that a deploy applies: the revision's objects, and the host names and the Gateway of its route. Two deploys with equal fingerprints differ in
+ * the values of secrets at most. The schema is left out: it is a property of the image, which counts already.
  *
- * @throws Error for a release that cannot be one
+ * @throws Error for a specification that no revision can be made of
  */
 export function fingerprintOf(
   workload: Workload,
-  release: Omit<RevisionSpec, "revision" | "replicas">,
+  spec: Omit<RevisionSpec, "revision" | "replicas">,
+  { hostnames, gateway }: Pick<RouteSettings, "hostnames" | "gateway">,
 ): string {
-  const secrets = Object.fromEntries(Object.keys(release.secrets).map((name) => [name, ""]))
-  const counting: RevisionSpec = { ...release, revision: 1, secrets }
+  const secrets = Object.fromEntries(Object.keys(spec.secrets).map((name) => [name, ""]))
+  const counting: RevisionSpec = { ...spec, revision: 1, secrets }
   delete counting.schema
-  const objects = revisionObjects(workload, counting)
-  return createHash("sha256").update(JSON.stringify(objects)).digest("hex").slice(0, 16)
+  const applied = { objects: revisionObjects(workload, counting), hostnames, gateway }
+  return createHash("sha256").update(JSON.stringify(applied)).digest("hex").slice(0, 16)
 }
 
-/** The revision that has all traffic, or had it before what is under way. */
+/** The revision with all traffic, or the one that had it before the rollout under way. */
 export const stableRevision = (rollout: Rollout | undefined): number | undefined =>
   rollout && !isOver(rollout) ? rollout.stable : settledRevision(rollout)
 
 /**
- * @param revisions that the cluster keeps
- * @param equal those of them that hold what is to be deployed, secrets included
+ * @param revisions the revisions in the cluster
+ * @param equal the numbers of those that equal what is to be deployed, secrets included
  */
 export function decideAction(
   rollout: Rollout | undefined,
@@ -55,46 +58,46 @@ export function decideAction(
   if (stable !== undefined && equal.includes(stable)) return { kind: "nothing", revision: stable }
   const numbers = [0, rollout?.revision ?? 0, ...revisions.map(({ number }) => number)]
   const newest = Math.max(...numbers)
-  // Brought up by a command that died before it could say so.
+  // A command created this revision and died before it could begin the rollout.
   const orphan = revisions.find(({ number, outcome }) => number === newest && outcome === undefined)
   const revision = orphan && equal.includes(newest) && rollout?.revision !== newest ? newest : newest + 1
   return { kind: "begin", revision, ...(stable !== undefined && { stable }) }
 }
 
-/** What an operator reads of a rollout that stands in the way. */
+/** Tells an operator which rollout is under way and how to end it. */
 export function blockedMessage({ service, kind, revision, phase, by }: Rollout, environment: string): string {
   const back = `./daggerw call rollback --env ${environment} --service ${service} --reason …`
   return kind === "rollback"
-    ? `${service}: a rollback to revision ${revision} by ${by} is not at its end (${phase}): end it with \`${back}\``
-    : `${service}: the deploy of revision ${revision} by ${by} is not at its end (${phase}): go on with it by the command that began it, with the same image and settings, or take it back with \`${back}\``
+    ? `${service}: a rollback to revision ${revision} by ${by} is under way (${phase}): finish it with \`${back}\``
+    : `${service}: the deploy of revision ${revision} by ${by} is under way (${phase}): repeat the command that began it, with the same image and settings, or take it back with \`${back}\``
 }
 
 /**
- * Where a rollback goes.
+ * The revision that a rollback goes to.
  *
  * @param present the revision with all traffic
- * @param to the number that was asked for; the newest proven one before the present, if none was
- * @throws Error when there is no such revision, or it was never proven
+ * @param to the revision that was asked for; without it, the one that had all traffic before the present one, see {@link previousRevision}
+ * @throws Error when that revision is not kept or was never proven
  */
 export function rollbackTarget(revisions: Revision[], present: number, to?: number): Revision {
   const proven = revisions.filter(({ outcome, number }) => outcome === "promoted" && number !== present)
   const numbers = proven.map(({ number }) => number).join(", ")
-  const kept = numbers === "" ? "there is none" : `there are ${numbers}`
-  if (to === present)
-    throw new Error(`revision ${to} has all traffic already; of proven ones beside it, ${kept}`)
-  const before = proven
-    .filter(({ number }) => number < present)
-    .sort((one, other) => other.number - one.number)
-  const target = to === undefined ? before[0] : proven.find(({ number }) => number === to)
+  const allowed = `allowed: ${numbers === "" ? "none" : numbers}`
+  if (to === present) throw new Error(`revision ${to} has all traffic already; ${allowed}`)
+  const target =
+    to === undefined ? previousRevision(revisions, present) : proven.find(({ number }) => number === to)
   if (target) return target
-  const what = to === undefined ? `no revision before ${present} was` : `revision ${to} was not`
-  throw new Error(`${what} proven, or it is no longer kept; of proven ones beside ${present}, ${kept}`)
+  const what =
+    to === undefined
+      ? `no proven revision before ${present} is kept`
+      : `revision ${to} was not proven, or is no longer kept`
+  throw new Error(`${what}; ${allowed}`)
 }
 
 /**
- * Whether a revision can read the database as it is: every revision that was brought up since may have migrated it, and no rollback takes that back.
+ * Whether a revision can work with the database as it is. Every later revision may have migrated it, and no rollback takes a migration back.
  *
- * @param number of the revision, or nothing for one that is still to be made
+ * @param number of the revision; undefined for a new one
  */
 export function compatibility(
   schema: Revision["schema"],

@@ -1,6 +1,6 @@
 import { z } from "zod"
 
-/** What a service says of itself and of what it needs. */
+/** The health of a service and of the stores that it needs. */
 export interface Health {
   ok: boolean
   /** In one line, such as `ready: database 3 ms, redis 1 ms`. */
@@ -15,7 +15,7 @@ const readiness = z.object({
   ),
 })
 
-/** Reads an answer of /health/ready. One that is degraded takes requests. */
+/** Reads an answer of /health/ready. A degraded service takes requests. */
 export function parseHealth({ status, text }: { status: number; text: string }): Health {
   const ok = status === 200
   let found

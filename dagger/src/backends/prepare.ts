@@ -67,7 +67,7 @@ export async function prepare(deployed: DeployedService, release: Release): Prom
     ...(schema && { schema }),
   }
   const objectsOf = (revision: number) => revisionObjects(settings.workload, { ...contents, revision })
-  const fingerprint = fingerprintOf(settings.workload, contents)
+  const fingerprint = fingerprintOf(settings.workload, contents, record.routeSettings)
   const alike = revisions.filter((revision) => revision.fingerprint === fingerprint)
   const equal = await Promise.all(
     alike.map(async ({ number }) => {

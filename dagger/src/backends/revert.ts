@@ -17,8 +17,10 @@ const routeDeleted = "its HTTPRoute was deleted meanwhile"
 export async function revert(deployed: DeployedService, request: RevertRequest): Promise<Outcome> {
   const found = await deployed.record.read()
   if (!found) throw new Error("nothing was deployed yet, so there is nothing to go back to")
-  if (!isOver(found) && found.kind === "deploy") {
-    const over = await abortDeploy(deployed, request.reason)
+  // A rollback in progress can be redirected: its target may never become ready.
+  const redirected = found.kind === "rollback" && request.to !== undefined && request.to !== found.revision
+  if (!isOver(found) && (found.kind === "deploy" || redirected)) {
+    const over = await abortRollout(deployed, request.reason)
     const stable = settledRevision(over)
     if (over.phase === "aborted" && (request.to === undefined || request.to === stable)) {
       return { result: "promoted", message: over.message, ...(stable !== undefined && { revision: stable }) }
@@ -40,12 +42,12 @@ async function exclusively<Value>(
   }
 }
 
-/** Has the deploy in progress aborted: by the command that works on it while that lives, otherwise by this one. */
-async function abortDeploy(deployed: DeployedService, reason: string): Promise<Rollout> {
+/** Has the rollout in progress aborted: by the command that works on it while that lives, otherwise by this one. */
+async function abortRollout(deployed: DeployedService, reason: string): Promise<Rollout> {
   const { context, record, rolloutSettings } = deployed
   const { clock, cluster, environment, who } = context
   await requestAbort(record, `taken back by ${who}: ${reason}`, () => cluster.now())
-  deployed.say("its deploy is taken back")
+  deployed.say("the rollout in progress is taken back")
   // The command that works on it may die at any time, so this one keeps trying to take over.
   for (let left = rolloutSettings.abortDelay + 120; left > 0; left--) {
     const rollout = await record.read()
@@ -59,7 +61,7 @@ async function abortDeploy(deployed: DeployedService, reason: string): Promise<R
     await clock.pause(1000)
   }
   throw new Error(
-    `its deploy to ${environment.name} did not end: \`status\` shows its phase and who holds the lease`,
+    `its rollout in ${environment.name} did not end: \`status\` shows its phase and who holds the lease`,
   )
 }
 

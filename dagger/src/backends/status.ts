@@ -5,13 +5,13 @@ import type { DeployedService } from "./deployed-service.js"
 import type { TrafficShare } from "./manifests/objects.js"
 import type { Revision } from "./revisions/revisions.js"
 import { leaseName } from "./rollout/lease.js"
-import { trafficSplit, type Rollout } from "./rollout/rollout.js"
+import type { Rollout } from "./rollout/rollout.js"
 
 /** The state of a backend in its environment. */
 export interface BackendStatus {
   service: string
   rollout?: Rollout
-  /** The share of requests of each revision and baseline, in percent. */
+  /** The share of requests of each revision and baseline, in percent, as the HTTPRoute holds it. */
   traffic: TrafficShare[]
   revisions: Revision[]
   /** Fresh baselines, under the numbers of the revisions that are compared with them. */
@@ -21,7 +21,7 @@ export interface BackendStatus {
 }
 
 export async function statusOf(deployed: DeployedService): Promise<ComponentStatus> {
-  const { context, record, revisions, rolloutSettings, name: service } = deployed
+  const { context, record, revisions, name: service } = deployed
   const { cluster, environment } = context
   const lease: Manifest = {
     apiVersion: "coordination.k8s.io/v1",
@@ -41,7 +41,7 @@ export async function statusOf(deployed: DeployedService): Promise<ComponentStat
   const silent = Math.max(0, (cluster.now() - Date.parse(renewTime ?? "")) / 1000)
   const details: BackendStatus = {
     service,
-    traffic: rollout ? trafficSplit(rollout, rolloutSettings) : [],
+    traffic: record.traffic(),
     revisions: all,
     baselines,
     ...(rollout && { rollout }),

@@ -3,6 +3,7 @@ import { images } from "../platform/base-images.js"
 import { type Platform, readPlatform } from "../platform/platform.js"
 import { affected } from "./affected/affected.js"
 import { allGates, type GateOptions, runAll } from "./gates/gates.js"
+import type { Subjects } from "./gates/subjects.js"
 import { gateNamed, groupOf, inGroups, withNeeds } from "./gates/selection.js"
 import { collect } from "./report/collect.js"
 import { composeReport } from "./report/compose.js"
@@ -40,10 +41,12 @@ export class Pipeline {
 
   /**
    * @param source the repository, as far as gates and builds read it
+   * @param manifests what deploys and administrators apply, as YAML by file name
    * @param workspace the caller's checkout
    */
   constructor(
     private readonly source: Directory,
+    private readonly manifests: Subjects["manifests"],
     workspace: Workspace = dag.currentWorkspace(),
     private readonly options: GateOptions = {},
   ) {
@@ -77,11 +80,10 @@ export class Pipeline {
       report = report.withNewFile(path, text)
     for (const [at, { verdict, artifacts }] of run.gates.entries()) {
       const reports = completed[at]?.reports
-      if (!reports || (artifacts.pictures ?? []).length === 0) continue
-      report = report.withDirectory(
-        reportFiles.pictures(verdict.gate),
-        reports.filter({ include: ["**/*.png"] }),
-      )
+      if (!reports) continue
+      for (const picture of artifacts.pictures ?? []) {
+        report = report.withFile(`${reportFiles.pictures(verdict.gate)}/${picture}`, reports.file(picture))
+      }
     }
     return report
   }
@@ -147,6 +149,7 @@ export class Pipeline {
         source: this.source,
         worktree: this.worktree,
         platform: platform ?? (await readPlatform(this.source)),
+        manifests: this.manifests,
       },
       this.options,
     )

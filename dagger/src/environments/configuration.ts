@@ -1,8 +1,9 @@
 import { z } from "zod"
 import { analysisSection } from "../backends/analysis/rules.js"
 import { ConfigurationError, type Layer, readLayers, section } from "../lib/document.js"
+import { approvalsNamespace } from "../delivery/access.js"
 import { guardsSection } from "../delivery/guards/configuration.js"
-import { variablePattern, workloadSection } from "../backends/manifests/configuration.js"
+import { serviceName, variablePattern, workloadSection } from "../backends/manifests/configuration.js"
 import { rolloutSection } from "../backends/rollout/configuration.js"
 import type { BackendSettings } from "../backends/settings.js"
 import { backendSecrets, type EnvironmentName, environmentNames, secretEntry } from "./secrets.js"
@@ -17,13 +18,23 @@ const hostname = z
   .regex(/^(\*\.)?[a-z0-9-]+(\.[a-z0-9-]+)*$/, "a host name, such as api.example.com")
 const path = z.string().startsWith("/", "a path that begins with /")
 
+/** A mapping from services' names; a wrong name is reported with what is allowed. */
+const byService = <Value extends z.ZodType>(value: Value) =>
+  z.record(serviceName, value, {
+    error: (issue) =>
+      issue.code === "invalid_key" ? (issue.issues as { message: string }[])[0]?.message : undefined,
+  })
+
 const environment = section({
-  namespace: name,
+  // The approvals' namespace is named after it.
+  namespace: name.max(
+    63 - approvalsNamespace("").length,
+    `at most ${63 - approvalsNamespace("").length} characters`,
+  ),
   gateway: section({ name, namespace: name, section: name.optional() }),
   after: z.enum(environmentNames).optional(),
   datadog: section({ site: hostname, prefix: z.string().default("") }).optional(),
-  services: z.record(
-    name,
+  services: byService(
     section({
       hostnames: z.array(hostname).min(1),
       replicas: workloadSection.shape.replicas.optional(),
@@ -51,7 +62,7 @@ const secrets = z.record(z.string(), secret).transform((all, context) =>
 const schema = section({
   environments: section({ staging: environment, production: environment }),
   analysis: analysisSection,
-  services: z.record(name, section({ secrets, probe: z.array(path).min(1), workload: workloadSection })),
+  services: byService(section({ secrets, probe: z.array(path).min(1), workload: workloadSection })),
 }).superRefine(({ environments, services }, context) => {
   const known = Object.keys(services)
   for (const [at, { services: there }] of Object.entries(environments)) {

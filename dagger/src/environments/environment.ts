@@ -14,6 +14,7 @@ import type { DeliveryContext } from "../delivery/executor.js"
 import { Journal, newId } from "../delivery/journal.js"
 import type { Strategy } from "../delivery/strategy.js"
 import { type Clock, monotonic } from "../lib/clock.js"
+import { reportProgress } from "../lib/progress.js"
 import {
   backendSettings,
   type DeployConfiguration,
@@ -119,9 +120,7 @@ async function open(source: Directory, name: string, connection: Connection): Pr
     metrics: () => metricsOf(cluster, environment, secrets),
     sinks: [new EventFile(environment.name)],
     clock: monotonic,
-    say: (line) => {
-      console.log(line)
-    },
+    say: reportProgress,
   })
 }
 

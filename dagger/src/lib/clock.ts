@@ -1,14 +1,14 @@
 import { setTimeout as sleep } from "node:timers/promises"
 
-/** Time as it passes, for what waits. */
+/** A clock for waiting; tests use a fake one. */
 export interface Clock {
-  /** In milliseconds, from wherever; only differences say something. */
+  /** Milliseconds since an arbitrary moment: only differences have a meaning. */
   now(): number
-  /** @param options.ref whether the process is to live for it; so if not said */
+  /** @param options.ref keeps the process alive while it waits; true by default */
   pause(milliseconds: number, options?: { ref: boolean }): Promise<unknown>
 }
 
-/** This machine's: nobody sets it while something waits. */
+/** The clock of this machine that never jumps when the time is set. */
 export const monotonic: Clock = {
   now: () => performance.now(),
   pause: (milliseconds, options) => sleep(milliseconds, undefined, options),

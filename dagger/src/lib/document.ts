@@ -1,12 +1,12 @@
 import { LineCounter, parseDocument, type Document } from "yaml"
 import { z } from "zod"
 
-/** What is wrong with a file of configuration, one line a fault: `file:line: where: what was found; what is allowed`. */
+/** All faults of configuration files, one per line: `file:line: key: fault; what is allowed`. */
 export class ConfigurationError extends Error {
   override name = "ConfigurationError"
 }
 
-/** A mapping with these keys and no others; a fault says which there are. */
+/** A mapping with exactly these keys. The error for another key lists them. */
 export function section<Shape extends z.ZodRawShape>(shape: Shape) {
   const allowed = Object.keys(shape).join(", ")
   return z.strictObject(shape, {
@@ -17,7 +17,7 @@ export function section<Shape extends z.ZodRawShape>(shape: Shape) {
   })
 }
 
-/** A file of configuration. */
+/** A configuration file. */
 export interface Layer {
   /** Its name, for messages. */
   file: string
@@ -31,7 +31,7 @@ interface Parsed {
 }
 
 /**
- * Reads a YAML file of configuration and holds it against a schema.
+ * Reads a YAML configuration file and validates it.
  *
  * @param file its name, for messages
  * @throws ConfigurationError with every fault, each with its file and line
@@ -45,14 +45,14 @@ export function readConfiguration<Schema extends z.ZodType>(
 }
 
 /**
- * Reads files of configuration, each laid over those before it: mappings are merged, everything else is replaced, and null takes a key away.
+ * Reads configuration files, each overriding those before it: mappings are merged, other values are replaced, and null removes a key.
  *
  * @throws ConfigurationError with every fault, each with its file and line
  */
 export function readLayers<Schema extends z.ZodType>(layers: Layer[], schema: Schema): z.output<Schema> {
   const parsed = layers.map(parse)
   const result = schema.safeParse(
-    parsed.map(({ document }) => (document.toJS() ?? {}) as unknown).reduce(laidOver),
+    parsed.map(({ document }) => (document.toJS() ?? {}) as unknown).reduce(overridden),
   )
   if (result.success) return result.data
   const faults = result.error.issues.map((issue) => {
@@ -73,9 +73,9 @@ function parse({ file, text }: Layer): Parsed {
   )
 }
 
-function laidOver(base: unknown, layer: unknown): unknown {
+function overridden(base: unknown, layer: unknown): unknown {
   if (!isMapping(base) || !isMapping(layer)) return layer
-  const changed = Object.entries(layer).map(([key, value]) => [key, laidOver(base[key], value)])
+  const changed = Object.entries(layer).map(([key, value]) => [key, overridden(base[key], value)])
   const merged = { ...base, ...(Object.fromEntries(changed) as Record<string, unknown>) }
   return Object.fromEntries(Object.entries(merged).filter(([key]) => layer[key] !== null))
 }
@@ -83,7 +83,7 @@ function laidOver(base: unknown, layer: unknown): unknown {
 const isMapping = (value: unknown): value is Record<string, unknown> =>
   typeof value === "object" && value !== null && !Array.isArray(value)
 
-/** Where a value stands, in the last file that has it; for one that is missing, where the nearest thing around it stands. */
+/** File and line of a value, in the last file that has it; for a missing value, of the nearest mapping around it. */
 function placeOf(parsed: Parsed[], path: string[]): string {
   for (let length = path.length; length > 0; length--) {
     for (const { file, document, lines } of [...parsed].reverse()) {

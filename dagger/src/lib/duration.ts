@@ -3,20 +3,22 @@ import { z } from "zod"
 const units: Record<string, number> = { s: 1, m: 60, h: 3600 }
 
 /**
- * The seconds of a duration such as `90s`, `5m` or `1h30m`.
+ * Parses a duration such as `90s`, `5m` or `1h30m` into seconds.
  *
- * @throws Error when it is none, or none at all
+ * @throws Error for other text, and for a duration of 0
  */
 export function secondsOf(text: string): number {
   const parts = [...text.matchAll(/(\d+)([smh])/g)]
   const seconds = parts.reduce((sum, [, number, unit = ""]) => sum + Number(number) * (units[unit] ?? 0), 0)
   if (seconds === 0 || parts.map(([part]) => part).join("") !== text) {
-    throw new Error(`"${text}" is no duration; it is a number and a unit (s, m, h), such as 90s, 5m or 1h30m`)
+    throw new Error(
+      `"${text}" is not a duration; allowed: numbers with a unit (s, m, h), such as 90s, 5m or 1h30m`,
+    )
   }
   return seconds
 }
 
-/** A duration in a configuration file, such as `90s` or `5m`, in seconds; `0s` turns the thing off. */
+/** A duration in a configuration file, such as `90s` or `5m`, parsed into seconds. `0s` turns the setting off. */
 export const duration = z.string().transform((text, context) => {
   if (text === "0s") return 0
   try {

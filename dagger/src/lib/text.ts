@@ -3,33 +3,51 @@ const bell = String.fromCharCode(7)
 // pytest writes the escape character of a colour as #x1B, because XML cannot hold it.
 const colours = new RegExp(`(?:${escape}|#x1B)\\[[0-9;?]*[ -/]*[@-~]`, "g")
 const titles = new RegExp(`${escape}\\][^${bell}${escape}]*(?:${bell}|${escape}\\\\)?`, "g")
-// Marks that turn the direction of text make a name look like another.
-const invisible = /[\p{Cc}\u202a-\u202e\u2066-\u2069]/gu
+// Marks that change the direction of text can make a name look like another.
+const invisible = /[\p{Cc}\u061c\u200e\u200f\u202a-\u202e\u2066-\u2069]/gu
+// GitHub's runner obeys commands that begin with "::" after any white space, and "##[" anywhere in a line.
+const command = /^([^\S\n]*):(?=:)/gm
+const oldCommand = /##(?=\[)/g
 
-/** Text that says what it says: without colours, control characters and marks that turn its direction. */
+/** Removes colours, control characters and direction marks, and makes workflow commands of GitHub's runner inactive. */
 export function plain(text: string): string {
-  return text
-    .replace(/\r\n?/g, "\n")
-    .replace(colours, "")
-    .replace(titles, "")
-    .replace(invisible, (character) => (character === "\n" || character === "\t" ? character : ""))
+  return disarmed(
+    text
+      .replace(/\r\n?/g, "\n")
+      .replace(colours, "")
+      .replace(titles, "")
+      .replace(invisible, (character) => (character === "\n" || character === "\t" ? character : "")),
+  )
 }
 
-/** All on one line, of a width at most. */
+/** A space inside a workflow command makes it plain text. */
+function disarmed(text: string): string {
+  return text.replace(command, "$1: ").replace(oldCommand, "# #")
+}
+
+// Hebrew, Arabic and the other scripts that are written from right to left.
+const rightToLeft = /[\u0590-\u08ff\ufb1d-\ufdff\ufe70-\ufefc\u{10800}-\u{10fff}\u{1e800}-\u{1efff}]/u
+
+/** Wraps right-to-left text in Unicode isolates, so that it does not reorder its neighbours on the line. */
+export function isolated(text: string): string {
+  return rightToLeft.test(text) ? `\u2068${text}\u2069` : text
+}
+
+/** Puts text on one line of at most `width` characters. */
 export function oneLine(text: string, width = 200): string {
   return clip(plain(text).replace(/\s+/g, " ").trim(), width)
 }
 
-/** A line, cut where it is longer than it may be. */
+/** Cuts a line to at most `width` characters. */
 export function clip(line: string, width: number): string {
   if (line.length <= width) return line
-  // Not through the middle of a character of two halves.
+  // Never cut a surrogate pair in two.
   return `${line.slice(0, width - 1).replace(/[\ud800-\udbff]$/, "")}…`
 }
 
-/** The last lines of an output, and how many stand above them. */
+/** The last lines of an output, and the number of lines above them. */
 export function tail(output: string, limit: number, width = 500): string {
-  // A huge output is not worth cleaning for its last lines.
+  // Only the end of a huge output has to be cleaned.
   const end = output.slice(-limit * width * 4)
   const lines = plain(end).trimEnd().split("\n")
   const all = output.length > end.length ? output.trimEnd().split("\n").length : lines.length
@@ -40,12 +58,12 @@ export function tail(output: string, limit: number, width = 500): string {
     : shown.join("\n")
 }
 
-/** A number of things, in words: "1 test", "10,000 tests". */
+/** Writes a count: "1 test", "10,000 tests". */
 export function count(number: number, thing: string): string {
   return `${number.toLocaleString("en-US")} ${thing}${number === 1 ? "" : "s"}`
 }
 
-/** Percent with one decimal, rounded down: 79.99 is not 80. */
+/** Percent with one decimal, rounded down: 79.99 is not 80, and 99.96 is not 100. */
 export function percent(value: number): string {
   return `${(Math.floor(value * 10 + 1e-9) / 10).toFixed(1)} %`
 }
@@ -57,15 +75,16 @@ export function duration(seconds: number): string {
   return `${Math.floor(whole / 60)} min ${String(whole % 60).padStart(2, "0")} s`
 }
 
-/** As people write it, in the one time zone that all share. */
+/** Writes a time in UTC, to the minute. */
 export function moment(date: Date): string {
   return Number.isNaN(date.getTime())
     ? "at an unknown time"
     : `${date.toISOString().slice(0, 16).replace("T", " ")} UTC`
 }
 
-/** Rows of cells as a table for a terminal: columns as wide as their widest cell, each row on one line. */
-export function columns(rows: string[][]): string {
+/** Formats rows as a table for the terminal: columns as wide as their widest cell, each row on one line. */
+export function columns(cells: string[][]): string {
+  const rows = cells.map((row) => row.map((cell) => isolated(oneLine(cell, Infinity))))
   const widths = (rows[0] ?? []).map((_, column) => Math.max(...rows.map((row) => row[column]?.length ?? 0)))
   return rows
     .map((row) => row.map((cell, column) => cell.padEnd(widths[column] ?? 0)).join("  "))

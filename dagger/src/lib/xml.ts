@@ -1,7 +1,7 @@
 import { XMLParser } from "fast-xml-parser"
 import { SyntaxValidator } from "fast-xml-validator"
 
-/** A report that cannot be read. The message says what is wrong with it, and not which it is: that, the caller knows. */
+/** A report that cannot be read. The message says what is wrong; the caller knows which report it is. */
 export class UnreadableReport extends Error {
   override name = "UnreadableReport"
 }
@@ -10,11 +10,11 @@ export interface Element {
   name: string
   attributes: Record<string, string | undefined>
   children: Element[]
-  /** Its own text, without its children's. */
+  /** The element's text without that of its children. */
   text: string
 }
 
-/** What the parser gives for an element: its children under its name, its attributes under ":@". */
+/** An element as the parser returns it: children under its name, attributes under ":@". */
 type Node = Record<string, unknown>
 
 const parser = new XMLParser({
@@ -26,21 +26,21 @@ const parser = new XMLParser({
   trimValues: false,
   ignoreDeclaration: true,
   ignorePiTags: true,
-  // Character references belong to XML; the parser has them under this name.
+  // The parser needs this option to decode character references, which are part of XML.
   htmlEntities: true,
 })
 
 /**
- * Reads XML that must be whole.
+ * Reads complete XML.
  *
- * @throws UnreadableReport where it is empty, cut off or not well formed
+ * @throws UnreadableReport if it is empty, cut off or not well formed
  */
 export function parseXml(text: string): Element {
   const xml = text.trim()
   if (xml === "") throw new UnreadableReport("is empty")
   let nodes: Node[]
   try {
-    // The parser alone takes what it can get from half a file.
+    // The parser alone accepts a truncated file.
     SyntaxValidator.validate(xml)
     nodes = parser.parse(xml) as Node[]
   } catch (error) {
@@ -51,7 +51,7 @@ export function parseXml(text: string): Element {
   return root
 }
 
-/** The validator names what it stumbled over; that the end is missing is what a person needs to know. */
+/** Explains a syntax error. A missing end is reported as such, because the validator's message does not say so. */
 function whatIsWrong(xml: string, fault: string): string {
   const root = /<([A-Za-z][\w.:-]*)/.exec(xml)
   const name = root?.[1] ?? ""
@@ -79,12 +79,12 @@ function element(node: Node): Element[] {
   ]
 }
 
-/** The children of a name. */
+/** The child elements of a name. */
 export function children({ children }: Element, name: string): Element[] {
   return children.filter((child) => child.name === name)
 }
 
-/** A number that a tool wrote; nothing, or nonsense, is 0. */
+/** Reads a number; a missing or invalid one is 0. */
 export function number(text: string | undefined): number {
   const value = Number(text ?? 0)
   return Number.isFinite(value) ? value : 0

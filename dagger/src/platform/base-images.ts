@@ -1,4 +1,4 @@
-/** Every image that the pipeline runs in, named once. An update bot bumps what stands under its comment. */
+/** All images that the pipeline runs. An update bot raises the version below each comment. */
 export const images = {
   // renovate: datasource=docker depName=debian
   debian: "debian:bookworm-slim",
@@ -28,9 +28,11 @@ export const images = {
   trivy: "aquasec/trivy:0.66.0",
   // renovate: datasource=docker depName=rhysd/actionlint
   actionlint: "rhysd/actionlint:1.7.12",
+  // renovate: datasource=docker depName=ghcr.io/yannh/kubeconform
+  kubeconform: "ghcr.io/yannh/kubeconform:v0.7.0",
 } as const
 
-/** Tools from package registries that have no lock file of their own. */
+/** Tools from package registries without a lock file of their own. */
 export const tools = {
   // renovate: datasource=npm depName=snyk
   snyk: "1.1307.4",

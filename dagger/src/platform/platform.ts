@@ -3,7 +3,7 @@ import { type Catalog, catalogFile, readCatalog, type Recipes, type Service } fr
 import { labelled, schemaOf } from "./schema.js"
 import { withStores } from "./stores.js"
 
-/** Reads what services there are from the repository. */
+/** Reads the services of the repository. */
 export async function readPlatform(source: Directory): Promise<Platform> {
   const services = source.directory("services")
   const [text, found] = await Promise.all([
@@ -24,7 +24,7 @@ export async function readPlatform(source: Directory): Promise<Platform> {
   return new Platform(readCatalog(text, recipes), services)
 }
 
-/** The services of the platform, made from source and run beside each other. */
+/** The services of the platform, built from source. */
 export class Platform {
   constructor(
     readonly catalog: Catalog,
@@ -32,12 +32,12 @@ export class Platform {
     readonly services: Directory,
   ) {}
 
-  /** The image of a service, from its Dockerfile and nothing but its inputs. */
+  /** Builds the image of a service from its inputs alone, so that other changes do not rebuild it. */
   image({ name, inputs }: Service): Container {
     return this.services.filter({ include: inputs }).dockerBuild({ dockerfile: `${name}/Dockerfile` })
   }
 
-  /** The same as it is deployed: with what its migrations make of its database written on it. */
+  /** The image as it is deployed: labelled with the head of its migrations. */
   async release(service: Service): Promise<Container> {
     const files = await this.services.filter({ include: [service.name] }).glob("**/migrations/versions/*.py")
     const texts = await Promise.all(
@@ -47,10 +47,10 @@ export class Platform {
   }
 
   /**
-   * A running service with all that it needs: a backend with stores of its own that hold what its setup puts there, a web app with its backend.
+   * Runs a service with everything it needs: a backend with its own stores and the data of its setup, a web app with its backend.
    *
-   * @param owner who uses it; see `postgres`
-   * @param port where it listens
+   * @param owner who uses it; see {@link postgres}
+   * @param port that it listens on
    */
   async run(service: Service, owner: string, port: number = defaultPort): Promise<Running> {
     const { name, backend, database = name } = service
@@ -65,7 +65,7 @@ export class Platform {
     return seeded.asService({ useEntrypoint: true })
   }
 
-  /** The image of a service with the files that its setup keeps. */
+  /** The image of a service with the files of its setup. */
   async furnished(service: Service): Promise<Container> {
     const { files } = service
     const image = this.image(service)
@@ -74,12 +74,12 @@ export class Platform {
     return image.withDirectory(files, seed.directory(files), { owner: await image.user() })
   }
 
-  /** What the setup of a backend has put into its empty database, as SQL. */
+  /** The database of a backend after its setup, as SQL. */
   async dump(service: Service): Promise<File> {
     return (await this.seed(service)).file(dump)
   }
 
-  /** The image of a backend after its setup on empty stores, with a dump of its database beside the files that it keeps. Made once for an image. */
+  /** Runs the setup of a backend on empty stores, once per image. The result contains its files and a dump of its database. */
   private async seed(service: Service): Promise<Container> {
     const { name, setup, database = name } = service
     const image = this.image(service)
@@ -92,23 +92,26 @@ export class Platform {
       ])
       .withUser(await image.user())
     return configured(withStores(tools, `${name}:setup`, database), service).withExec([
-      ...["sh", "-ec", [...setup, `pg_dump --no-owner --file ${dump} "$DATABASE_URL"`].join("\n")],
+      "sh",
+      "-ec",
+      [...setup, `pg_dump --no-owner --file ${dump} "$DATABASE_URL"`].join("\n"),
     ])
   }
 
+  /** @throws Error for an unknown name, with all known ones */
   service(name: string): Service {
     const service = this.catalog[name]
     if (!service) {
-      throw new Error(`there is no service "${name}"; there are: ${Object.keys(this.catalog).join(", ")}`)
+      throw new Error(`there is no service "${name}"; allowed: ${Object.keys(this.catalog).join(", ")}`)
     }
     return service
   }
 }
 
-/** Nothing but this port: what an image declares stands for where it listens by itself. */
+/** Makes a service listen on `port` only, whatever its image declares. */
 async function listeningOn(image: Container, port: number): Promise<Container> {
   const declared = await Promise.all((await image.exposedPorts()).map((exposed) => exposed.port()))
-  // The engine tells them in any order, and knows what is made in another one for something else.
+  // Sorted, because the engine returns them in any order, and another order would miss its cache.
   return declared
     .sort((one, other) => one - other)
     .reduce((container, number) => container.withoutExposedPort(number), image)
@@ -116,10 +119,10 @@ async function listeningOn(image: Container, port: number): Promise<Container> {
     .withExposedPort(port)
 }
 
-/** What every backend of a throw-away platform is told. */
+/** Adds the variables of every backend on a throw-away platform. */
 function configured(container: Container, { environment }: Service): Container {
   return Object.entries(environment)
-    .reduce((told, [name, value]) => told.withEnvVariable(name, value), container)
+    .reduce((configured, [name, value]) => configured.withEnvVariable(name, value), container)
     .withEnvVariable("ENVIRONMENT", "development")
     .withEnvVariable("SETUP_USER", setupUser)
     .withEnvVariable("SETUP_PASSWORD", setupPassword)
@@ -129,9 +132,9 @@ function configured(container: Container, { environment }: Service): Container {
 const defaultPort = 8000
 const dump = "/tmp/database.sql"
 
-// Of platforms that live for one run, on no network but the run's own: nothing that it opens is worth anything. No secrets to the engine either:
-// it would forget all passes with every change of the module.
+// They protect nothing, because the platform lives for one run on its own network. As secrets they would change with the module, and every remembered
+// gate would run again.
 const throwAwayKey = "throw-away-key-of-a-platform-that-lives-for-one-run"
-/** An editor that a setup may make, for journeys that sign in. */
+/** An editor that a setup may create, for tests that sign in. */
 export const setupUser = "editor"
 export const setupPassword = "throw-away-password"

@@ -1,14 +1,12 @@
 import { dag, type Container, type File, type Service } from "@dagger.io/dagger"
 import { images } from "./base-images.js"
 
-/** Throw-away stores: what is in them ends with the run, so nothing waits for a disk. */
-
 /**
- * A PostgreSQL 15.
+ * A throw-away PostgreSQL 15. It does not wait for the disk, because its data ends with the run.
  *
- * @param owner who uses it: equal services are one and the same to the engine, and two gates must not share rows
- * @param database made at start
- * @param seed SQL that fills it; without it, it is empty
+ * @param owner who uses it: the engine runs equal services once, and two gates must not share rows
+ * @param database created at start
+ * @param seed SQL to fill it; empty by default
  */
 export function postgres(owner: string, database: string, seed?: File): Service {
   const image = dag.container().from(images.postgres)
@@ -23,7 +21,7 @@ export function postgres(owner: string, database: string, seed?: File): Service 
     })
 }
 
-/** A Redis 7; see `postgres` for its owner. */
+/** A throw-away Redis 7; see {@link postgres} for its owner. */
 export function redis(owner: string): Service {
   return dag
     .container()
@@ -33,13 +31,13 @@ export function redis(owner: string): Service {
     .asService({ useEntrypoint: true, args: ["redis-server", "--save", ""] })
 }
 
-/** The address of a database of {@link postgres}, and that of {@link redis}, by the names of their hosts. */
+/** The URLs of {@link postgres} and {@link redis} on these hosts. */
 export const addressesOf = (hosts: { db: string; redis: string }, database: string) => ({
   DATABASE_URL: `postgresql://postgres:${password}@${hosts.db}:5432/${database}`,
   REDIS_URL: `redis://${hosts.redis}:6379/0`,
 })
 
-/** Puts stores of its own beside a container, with their addresses in its environment. */
+/** Binds stores of its own to a container, and sets their URLs in its environment. */
 export function withStores(container: Container, owner: string, database: string, seed?: File): Container {
   const { DATABASE_URL, REDIS_URL } = addressesOf({ db: "db", redis: "redis" }, database)
   return container
@@ -49,5 +47,5 @@ export function withStores(container: Container, owner: string, database: string
     .withEnvVariable("REDIS_URL", REDIS_URL)
 }
 
-// Of a server that lives for one run and that only this run can reach: no secret.
+// It protects nothing: the server lives for one run, and only this run can reach it.
 const password = "postgres"

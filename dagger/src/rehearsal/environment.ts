@@ -12,12 +12,13 @@ import { accessObjects } from "../delivery/access.js"
 import { type Platform, readPlatform } from "../platform/platform.js"
 import type { Service } from "../platform/catalog.js"
 import { addressesOf, postgres, redis } from "../platform/stores.js"
+import { environmentImages, prepareImages } from "./prepare.js"
 
-/** Where whoever deploys has an account: a namespace beside those that are deployed to. */
-const home = { namespace: "operators", name: "deployer" }
-const tokenSecret: KubernetesObject = { apiVersion: "v1", kind: "Secret", metadata: { ...home } }
+/** The deployer's ServiceAccount. Its namespace is not deployed to. */
+const deployerAccount = { namespace: "operators", name: "deployer" }
+const tokenSecret: KubernetesObject = { apiVersion: "v1", kind: "Secret", metadata: { ...deployerAccount } }
 
-/** A throw-away cluster with stores beside it, ready for a service to be deployed to it by somebody who may deploy and no more. */
+/** A throw-away cluster with stores beside it, and a deployer with no more rights than deploys need. */
 export class RehearsalEnvironment {
   private constructor(
     private readonly platform: Platform,
@@ -27,14 +28,17 @@ export class RehearsalEnvironment {
     private readonly stores: { db: Running; redis: Running },
     /** All rights on the cluster. */
     readonly admin: KubernetesClient,
-    /** What the service is to be told. */
+    /** Secrets of the service. */
     readonly secrets: Record<string, string>,
   ) {}
 
   /**
-   * @param namespace that is deployed to
-   * @param id of the stage: two of one name would be one and the same
-   * @param reach how its cluster is reached, where not from a function of a module
+   * Prepares all images, and then starts the cluster and the stores.
+   *
+   * @param options.namespace to deploy to
+   * @param options.id of this environment; the engine would share services between environments of one id
+   * @param options.resolveEndpoint see {@link ThrowAwayClusterOptions}
+   * @param options.say receives a line per image
    */
   static async start(
     source: Directory,
@@ -42,17 +46,29 @@ export class RehearsalEnvironment {
       service: name,
       namespace,
       id,
-      reach,
-    }: { service: string; namespace: string; id: string; reach?: ResolveEndpoint },
+      resolveEndpoint,
+      say = () => undefined,
+    }: {
+      service: string
+      namespace: string
+      id: string
+      resolveEndpoint?: ResolveEndpoint
+      say?: (line: string) => void
+    },
   ): Promise<RehearsalEnvironment> {
     const platform = await readPlatform(source)
     const service = platform.service(name)
     const { database = name } = service
-    const dump = await platform.dump(service)
+    await prepareImages(environmentImages, say)
+    say(`Building ${name}`)
+    await (await platform.furnished(service)).sync()
+    const dump = await (await platform.dump(service)).sync()
     const registry = await ThrowAwayRegistry.start(id)
     const [cluster, db, cache] = await Promise.all([
       ThrowAwayCluster.start({
-        ...{ name: id, registry, ...(reach && { resolveEndpoint: reach }) },
+        name: id,
+        registry,
+        ...(resolveEndpoint && { resolveEndpoint }),
         gatewayApi: source.file("dagger/config/kubernetes/gateway-api.yaml"),
       }),
       postgres(id, database, dump).start(),
@@ -70,7 +86,7 @@ export class RehearsalEnvironment {
       ]),
     ) as Record<string, string>
     const admin = await KubernetesClient.connect(await cluster.kubeconfig())
-    const stage = new RehearsalEnvironment(
+    const environment = new RehearsalEnvironment(
       platform,
       service,
       cluster,
@@ -80,26 +96,26 @@ export class RehearsalEnvironment {
       secrets,
     )
     for (const object of [...account(), ...accessObjects({ namespace, ...people })]) await admin.apply(object)
-    return stage
+    return environment
   }
 
-  /** The image of the service as it is built from source, with the files that its seed keeps. */
+  /** The image of the service, built from source, with the files of its setup. */
   image(): Promise<Container> {
     return this.platform.furnished(this.service)
   }
 
-  /** @returns what a pod names to run it, by digest */
+  /** @returns the reference for pods, with a digest */
   publish(image: Container, repository = this.service.name): Promise<string> {
     return this.registry.publish(image, repository)
   }
 
   /**
-   * The kubeconfig of whoever deploys.
+   * The deployer's kubeconfig.
    *
-   * @param address where the API server is reached, as `host:port`
+   * @param address replaces that of the API server, as `host:port`
    */
   async deployer(address?: string): Promise<string> {
-    // The cluster writes the token a moment after the Secret is there.
+    // The cluster writes the token a moment after the Secret was created.
     for (let left = 50; left > 0; left--) {
       const token = (await this.admin.read(tokenSecret))?.data?.token
       if (token !== undefined) {
@@ -108,7 +124,9 @@ export class RehearsalEnvironment {
       }
       await monotonic.pause(200)
     }
-    throw new Error(`the cluster made no token for the account ${home.namespace}/${home.name}`)
+    throw new Error(
+      `the cluster made no token for the account ${deployerAccount.namespace}/${deployerAccount.name}`,
+    )
   }
 
   async stop(): Promise<void> {
@@ -119,18 +137,21 @@ export class RehearsalEnvironment {
 }
 
 const people = {
-  deployers: [{ kind: "ServiceAccount" as const, ...home }],
+  deployers: [{ kind: "ServiceAccount" as const, ...deployerAccount }],
   approvers: [],
 }
 
-/** Who deploys, as an administrator makes them. */
+/** The deployer's account, as an administrator creates it. */
 function account(): KubernetesObject[] {
   return [
-    { apiVersion: "v1", kind: "Namespace", metadata: { name: home.namespace } },
-    { apiVersion: "v1", kind: "ServiceAccount", metadata: { ...home } },
+    { apiVersion: "v1", kind: "Namespace", metadata: { name: deployerAccount.namespace } },
+    { apiVersion: "v1", kind: "ServiceAccount", metadata: { ...deployerAccount } },
     {
       ...tokenSecret,
-      metadata: { ...home, annotations: { "kubernetes.io/service-account.name": home.name } },
+      metadata: {
+        ...deployerAccount,
+        annotations: { "kubernetes.io/service-account.name": deployerAccount.name },
+      },
       type: "kubernetes.io/service-account-token",
     } as KubernetesObject,
   ]

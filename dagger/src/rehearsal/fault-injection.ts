@@ -4,34 +4,38 @@ import { monotonic } from "../lib/clock.js"
 import { type KubernetesApi, type KubernetesObject, UnreachableError } from "../clients/kubernetes/client.js"
 import type { Plain } from "../clients/kubernetes/manifest.js"
 
-/** A cluster as a command sees it that can be killed: from then on nothing that it asked is ever answered, and nothing that it asks is sent. */
-export function mortal(cluster: KubernetesApi): { cluster: KubernetesApi; kill: () => void } {
-  let dead = false
+/**
+ * Wraps a client so that its command can be killed: afterwards none of its requests is sent or answered.
+ *
+ * A real kill would end the whole rehearsal, which runs in the same process.
+ */
+export function killable(cluster: KubernetesApi): { cluster: KubernetesApi; kill: () => void } {
+  let killed = false
   const silence = new Promise<never>(() => undefined)
-  const mute = (answer: Promise<unknown>) =>
+  const unanswered = (answer: Promise<unknown>) =>
     answer.then(
-      (value) => (dead ? silence : value),
-      (error: unknown) => (dead ? silence : Promise.reject(error as Error)),
+      (value) => (killed ? silence : value),
+      (error: unknown) => (killed ? silence : Promise.reject(error as Error)),
     )
   const member = (name: string | symbol) => {
     const own: unknown = Reflect.get(cluster, name)
     if (typeof own !== "function") return own
     return (...args: unknown[]): unknown => {
-      if (dead && name !== "now") return silence
+      if (killed && name !== "now") return silence
       const answer: unknown = Reflect.apply(own, cluster, args)
-      return answer instanceof Promise ? mute(answer) : answer
+      return answer instanceof Promise ? unanswered(answer) : answer
     }
   }
   return {
     cluster: new Proxy(cluster, { get: (_, name) => member(name) }),
     kill: () => {
-      dead = true
+      killed = true
     },
   }
 }
 
-/** A line to a server that can be cut and mended. */
-export class Line {
+/** A TCP proxy that can be cut and restored. */
+export class CuttableProxy {
   private readonly sockets = new Set<Socket>()
 
   private constructor(
@@ -40,16 +44,16 @@ export class Line {
   ) {}
 
   /** @param target `host:port` */
-  static async to(target: string): Promise<Line> {
+  static async to(target: string): Promise<CuttableProxy> {
     const { hostname, port } = new URL(`tcp://${target}`)
     const server = createServer((near) => {
       const far = connect(Number(port), hostname)
       for (const socket of [near, far]) {
-        line.sockets.add(socket)
-        // Whichever end goes first, the other one has nobody to talk to.
+        proxy.sockets.add(socket)
+        // When one end closes, the other has nobody to talk to.
         socket.on("error", () => undefined)
         socket.on("close", () => {
-          line.sockets.delete(socket)
+          proxy.sockets.delete(socket)
           near.destroy()
           far.destroy()
         })
@@ -58,22 +62,22 @@ export class Line {
     })
     await listen(server, 0)
     const address = server.address()
-    const line = new Line(server, typeof address === "object" && address ? address.port : 0)
-    return line
+    const proxy = new CuttableProxy(server, typeof address === "object" && address ? address.port : 0)
+    return proxy
   }
 
-  /** Where it begins: `host:port`. */
+  /** Its own address, as `host:port`. */
   get address(): string {
     return `127.0.0.1:${this.port}`
   }
 
-  /** Nobody gets through, and whoever was through is cut off. */
+  /** Refuses new connections, and ends all existing ones. */
   cut(): void {
     this.server.close()
     for (const socket of this.sockets) socket.destroy()
   }
 
-  async mend(): Promise<void> {
+  async restore(): Promise<void> {
     await listen(this.server, this.port)
   }
 }
@@ -88,7 +92,7 @@ function listen(server: Server, port: number): Promise<void> {
   })
 }
 
-/** Run where it sees the processes of the node. */
+/** Runs in a pod that sees the processes of the node. */
 const killer = `
 import os, signal, sys
 def command(pid):
@@ -96,19 +100,19 @@ def command(pid):
         with open(f"/proc/{pid}/cmdline", "rb") as file:
             return file.read()
     except OSError:
-        return b""  # it has ended meanwhile
+        return b""  # the process has ended meanwhile
 found = [pid for pid in os.listdir("/proc") if pid.isdigit() and command(pid).startswith(b"kube-apiserver\\0")]
 if not found:
-    sys.exit("no process here is called kube-apiserver")
+    sys.exit("no process is called kube-apiserver")
 for pid in found:
     os.kill(int(pid), signal.SIGKILL)
 `
 
 /**
- * Kills the API server, as a crash would, by a pod on its node; what runs it is to start it again.
+ * Kills the API server by a pod on its node, as a crash would. Its supervisor starts it again.
  *
- * @param image one with Python 3
- * @throws Error when the node has no such process: the k3s of the Rancher project runs it within its own, with which the cluster would end
+ * @param image with Python 3
+ * @throws Error if the node has no such process: Rancher's k3s runs the API server within its own process, which is the whole cluster
  */
 export async function killApiServer(admin: KubernetesApi, image: string): Promise<void> {
   const pod: Plain<V1Pod> = {
@@ -120,7 +124,9 @@ export async function killApiServer(admin: KubernetesApi, image: string): Promis
       restartPolicy: "Never",
       containers: [
         {
-          ...{ name: "kill", image, command: ["python3", "-c", killer] },
+          name: "kill",
+          image,
+          command: ["python3", "-c", killer],
           securityContext: { runAsUser: 0, runAsNonRoot: false },
         },
       ],
@@ -130,22 +136,22 @@ export async function killApiServer(admin: KubernetesApi, image: string): Promis
   await admin.create(pod)
   for (let left = 60; left > 0; left--) {
     await monotonic.pause(500)
-    const phase = (await readAgain(admin, pod))?.status?.phase
+    const phase = (await readIfUp(admin, pod))?.status?.phase
     if (phase === "Succeeded") return admin.delete(pod)
     if (phase !== "Failed") continue
-    const said = await admin.logs("kube-system", metadata?.name ?? "", {})
-    throw new Error(`the API server cannot be killed: ${said.trim()}`)
+    const output = await admin.logs("kube-system", metadata?.name ?? "", {})
+    throw new Error(`the API server cannot be killed: ${output.trim()}`)
   }
   throw new Error("the API server was not killed within 30 s")
 }
 
-/** Nothing while there is no API server. */
-async function readAgain(
+/** Reads an object; undefined also while the API server is down. */
+async function readIfUp(
   admin: KubernetesApi,
-  thing: KubernetesObject,
+  object: KubernetesObject,
 ): Promise<KubernetesObject | undefined> {
   try {
-    return await admin.read(thing)
+    return await admin.read(object)
   } catch (error) {
     if (error instanceof UnreachableError) return undefined
     throw error

@@ -4,10 +4,10 @@ import type { Expectation } from "./measurements/expectation.js"
 import type { Phase } from "../backends/rollout/rollout.js"
 import type { Strategy } from "../delivery/strategy.js"
 
-/** Something that goes wrong in a rehearsal. */
+/** A fault that a rehearsal injects. */
 export interface Fault {
-  what: string
-  /** What is wrong with the candidate's image; see `dagger/config/rehearsal/planted.py`. */
+  description: string
+  /** The fault of the candidate's program; see `dagger/config/rehearsal/planted.py`. */
   planted?:
     | "error-rate"
     | "latency"
@@ -18,23 +18,23 @@ export interface Fault {
     | "metrics-down"
     | "broken"
   image?: "ends at once" | "is not there"
-  /** Variables that the candidate is configured with. */
+  /** Variables of the candidate. */
   variables?: Record<string, string>
-  /** Laid over the settings of the analysis. */
+  /** Overrides settings of the analysis. */
   analysis?: Partial<AnalysisSettings>
-  /** What happens around the deploy. */
-  around?: Around
+  /** A fault of the deploy or the cluster instead of the candidate. */
+  disruption?: Disruption
   expected: Record<Strategy, Expectation>
 }
 
-/** A phase, or the first one in which the candidate has users. */
+/** A phase of the rollout; `exposed` is the first one in which the candidate has users. */
 export type Moment = Phase | "exposed"
 
-export type Around =
-  /** The command dies when the rollout comes there. */
+export type Disruption =
+  /** The command is killed when the rollout reaches this moment. */
   | { kind: "killed"; at: Moment; resumed: boolean }
   | { kind: "two deployers" }
-  /** For so many seconds, from the moment that the rollout comes there. */
+  /** For this many seconds from this moment on. */
   | { kind: "no API"; at: Moment; seconds: number }
   | { kind: "API killed"; at: Moment }
   | { kind: "no room" }
@@ -45,111 +45,115 @@ const always = (expected: Expectation): Record<Strategy, Expectation> => ({
   canary: expected,
 })
 
-/** Seen before it has users. */
+/** Found before the candidate has users. */
 const neverExposed = always({ outcome: "aborted", lost: "none" })
 const unharmed = always({ outcome: "promoted", lost: "none" })
-/** Taken back while it has users: in so many seconds of the rehearsal's short windows. */
+/** Found while the candidate has users; 30 s are enough for the short windows of rehearsals. */
 const takenBack = always({ outcome: "aborted", lost: "candidate", within: 30 })
 
-/** With a judge, looks so close to each other that even a short step has points enough, and a false alarm in one of a thousand steps. */
-const judged: Partial<AnalysisSettings> = {
+/** Samples every second, so that even a short step has enough points. With this confidence one step in a thousand is a false alarm. */
+const compared: Partial<AnalysisSettings> = {
   interval: 1,
   comparison: { metric: "p50", confidence: 99.8, points: 8, baseline: "fresh" },
 }
 
 const killed = (at: Phase): Fault => ({
-  what: `the deploy dies while it is ${at}, and the same command is given again`,
-  around: { kind: "killed", at, resumed: true },
+  description: `the deploy is killed while ${at}, and the same command is run again`,
+  disruption: { kind: "killed", at, resumed: true },
   expected: unharmed,
 })
 
-/** What can be rehearsed. */
+/** All faults, by name. */
 export const faults = {
-  none: { what: "nothing goes wrong", expected: unharmed },
+  none: { description: "nothing goes wrong", expected: unharmed },
   judged: {
-    what: "nothing goes wrong, and a judge compares with a fresh baseline",
-    analysis: judged,
+    description: "nothing goes wrong, and the candidate is compared with a fresh baseline",
+    analysis: compared,
     expected: unharmed,
   },
-  "crash-at-start": { what: "the candidate ends at once", image: "ends at once", expected: neverExposed },
+  "crash-at-start": {
+    description: "the candidate exits at once",
+    image: "ends at once",
+    expected: neverExposed,
+  },
   "never-ready": {
-    what: "the candidate runs and is never ready",
+    description: "the candidate runs but never becomes ready",
     planted: "never-ready",
     expected: neverExposed,
   },
   broken: {
-    what: "every answer of the candidate is an error, at its preview address too",
+    description: "every answer of the candidate is an error, also at its preview address",
     planted: "broken",
     expected: neverExposed,
   },
   "error-rate": {
-    what: "every answer of the candidate to users is an error, and its preview address is well",
+    description: "every answer of the candidate to users is an error; its preview address works",
     planted: "error-rate",
     expected: takenBack,
   },
   latency: {
-    what: "the candidate takes 3 s for every answer to users",
+    description: "the candidate answers users after 3 s",
     planted: "latency",
     expected: takenBack,
   },
   slower: {
-    what: "the candidate takes 80 ms more for every answer to users, which no rule minds and a judge sees",
+    description: "the candidate answers users 80 ms later: within all rules, but visible in a comparison",
     planted: "slower",
-    analysis: judged,
-    // Blue-green has nothing to compare with: never have both users.
+    analysis: compared,
+    // Blue-green cannot compare: only one of the revisions has users.
     expected: {
       canary: { outcome: "aborted", lost: "none" },
       "blue-green": { outcome: "promoted", lost: "none" },
     },
   },
   "memory-leak": {
-    what: "the candidate leaks memory with every request of users, and is killed for it",
+    description: "the candidate leaks memory with every request of users until it is killed",
     planted: "memory-leak",
     expected: always({ outcome: "aborted", lost: "unanswered", within: 60 }),
   },
   "after-promotion": {
-    what: "the candidate is well until it has all traffic",
+    description: "the candidate works until it has all traffic",
     planted: "after-promotion",
     expected: takenBack,
   },
   "bad-configuration": {
-    what: "the candidate refuses its configuration",
+    description: "the candidate rejects its configuration",
     variables: { DB_POOL_SIZE: "plenty" },
     expected: neverExposed,
   },
   "image-missing": {
-    what: "the registry does not have the candidate's image",
+    description: "the registry does not have the candidate's image",
     image: "is not there",
     expected: neverExposed,
   },
   "node-pressure": {
-    what: "there is no node for the candidate's pods",
-    around: { kind: "no room" },
+    description: "no node accepts the candidate's pods",
+    disruption: { kind: "no room" },
     expected: neverExposed,
   },
   "api-restart": {
-    what: "the API server is killed while traffic shifts, and starts again",
-    around: { kind: "API killed", at: "exposed" },
+    description: "the API server is killed while traffic shifts, and restarts",
+    disruption: { kind: "API killed", at: "exposed" },
     expected: unharmed,
   },
   "api-unreachable": {
-    what: "no API server answers whoever deploys for 20 s while traffic shifts",
-    around: { kind: "no API", at: "exposed", seconds: 20 },
+    description: "the deploy cannot reach the API server for 20 s while traffic shifts",
+    disruption: { kind: "no API", at: "exposed", seconds: 20 },
     expected: unharmed,
   },
   "metrics-down": {
-    what: "the candidate's metrics do not answer",
+    description: "the candidate's metrics cannot be read",
     planted: "metrics-down",
     expected: neverExposed,
   },
   "two-deployers": {
-    what: "a second command is given while the first one works",
-    around: { kind: "two deployers" },
+    description: "a second deploy is started while the first one runs",
+    disruption: { kind: "two deployers" },
     expected: unharmed,
   },
   clock: {
-    what: "who deploys lives in another time zone, half a day away",
-    around: { kind: "clock", zone: "Pacific/Auckland" },
+    description: "the deployer is in another time zone, half a day away",
+    disruption: { kind: "clock", zone: "Pacific/Auckland" },
     expected: unharmed,
   },
   "killed-preparing": killed("preparing"),
@@ -158,8 +162,8 @@ export const faults = {
   "killed-promoting": killed("promoting"),
   "killed-settling": killed("settling"),
   unattended: {
-    what: "the deploy dies while its revision has users, and nobody comes back",
-    around: { kind: "killed", at: "exposed", resumed: false },
+    description: "the deploy is killed while its revision has users, and nobody runs it again",
+    disruption: { kind: "killed", at: "exposed", resumed: false },
     expected: always({ outcome: "aborted", lost: "none" }),
   },
 } as const satisfies Record<string, Fault>
@@ -168,13 +172,13 @@ export type FaultName = keyof typeof faults
 
 export const faultNames = Object.keys(faults) as FaultName[]
 
-/** What can be rehearsed, a line each. */
+/** Formats the faults as a table. */
 export function faultTable(): string {
-  const rows = faultNames.map((name) => [name, faults[name].what])
-  return columns([["FAULT", "WHAT GOES WRONG"], ...rows])
+  const rows = faultNames.map((name) => [name, faults[name].description])
+  return columns([["FAULT", "DESCRIPTION"], ...rows])
 }
 
-/** @throws Error for a name that is none */
+/** @throws Error for an unknown name, with all known ones */
 export function faultOf(name: string): Fault {
   const known = faultNames.find((one) => one === name)
   if (!known) throw new Error(`there is no fault "${name}"; allowed: ${faultNames.join(", ")}`)

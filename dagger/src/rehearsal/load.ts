@@ -5,35 +5,35 @@ import { images } from "../platform/base-images.js"
 import type { KubernetesApi, KubernetesObject } from "../clients/kubernetes/client.js"
 import type { Request } from "./measurements/measurements.js"
 
-/** What a load is made from. */
-export interface Wanted {
-  /** Of the load: equal ones would be one and the same to the engine. A label of a host name. */
+/** A load on the router of a cluster. */
+export interface LoadOptions {
+  /** A label of a host name. The engine would not repeat a load with an id that it knows. */
   id: string
-  /** Has the router. */
+  /** Listens on the router's port. */
   cluster: Service
-  /** That requests are for. */
+  /** Host name of the requests. */
   host: string
   paths: string[]
-  /** Requests per second, whatever comes of those before. */
+  /** Requests per second, also while earlier ones wait for their answers. */
   rate: number
 }
 
-/** What came of a load. Times are milliseconds since the epoch. */
+/** The requests of a load. Times are milliseconds since the epoch. */
 export interface Load {
   requests: Request[]
-  /** Requests that were due and not sent. */
+  /** Requests that were due but not sent. */
   unsent: number
-  /** When what was done under it began, and when it ended. */
+  /** Start and end of the task that ran under load. */
   began: number
   ended: number
 }
 
-/** Milliseconds of load before something is done under it, and after that; and those in which the last requests may end: k6 cuts off what is under way. */
-const calm = { before: 10_000, after: 3_000, last: 4_000 }
-/** Seconds that the load has to arrive. */
-const patience = 120
+/** Milliseconds of load before and after the task, and for the last requests to be answered: k6 cuts off those under way. */
+const margins = { before: 10_000, after: 3_000, last: 4_000 }
+/** Seconds until the first requests must arrive. The image of the load generator is prepared before; see {@link prepareImages}. */
+const arrivalLimit = 120
 
-/** Addresses that users of a service ask for, without signing in. */
+/** Paths that users request without signing in, by service. */
 export const addresses: Record<string, string[]> = {
   api: [
     "/api/recipes",
@@ -52,43 +52,45 @@ export const addresses: Record<string, string[]> = {
   ],
 }
 
-/** Where k6 writes a line for each request, and what it knows at its end. */
+/** Files of k6: a line per request, and its summary. */
 const log = "/home/k6/requests.log"
 const summary = "/home/k6/summary.json"
 
 /**
- * Does something while steady load is on the router, on connections that are kept.
+ * Runs a task under steady load on kept connections.
  *
- * @param admin may make a route, which tells the load of its end
- * @param arrived says whether requests get to where they are sent
+ * @param admin creates a route that tells the load generator to end
+ * @param arrived tells whether requests reach the service
+ * @param task what to measure
+ * @throws Error if the load does not reach the service in time, and what the task throws
  */
 export async function underLoad(
-  wanted: Wanted,
+  options: LoadOptions,
   admin: KubernetesApi,
   arrived: () => Promise<boolean>,
-  act: () => Promise<void>,
+  task: () => Promise<void>,
 ): Promise<Load> {
-  const end = endOf(wanted)
-  const acted = async () => {
+  const end = endOf(options)
+  const run = async () => {
     try {
-      for (let left = patience; !(await arrived()); left--) {
-        if (left === 0) throw new Error(`the load did not arrive within ${patience} s`)
+      for (let left = arrivalLimit; !(await arrived()); left--) {
+        if (left === 0) throw new Error(`the load did not arrive within ${arrivalLimit} s`)
         await monotonic.pause(1000)
       }
-      await monotonic.pause(calm.before)
+      await monotonic.pause(margins.before)
       const began = Date.now()
-      await act()
+      await task()
       const ended = Date.now()
-      await monotonic.pause(calm.after)
+      await monotonic.pause(margins.after)
       const over = Date.now()
-      await monotonic.pause(calm.last)
+      await monotonic.pause(margins.last)
       return { began, ended, over }
     } finally {
       await admin.apply(end)
     }
   }
-  // Both come to their end, whatever becomes of the other one.
-  const [loaded, done] = await Promise.allSettled([load(wanted), acted()])
+  // Both end, even if the other one fails.
+  const [loaded, done] = await Promise.allSettled([load(options), run()])
   await admin.delete(end)
   if (done.status === "rejected") throw done.reason
   if (loaded.status === "rejected") throw loaded.reason
@@ -97,30 +99,30 @@ export async function underLoad(
   return { requests: requests.filter(({ at }) => at <= over), unsent, began, ended }
 }
 
-const endHost = ({ id }: Wanted) => `${id}.over`
+const endHost = ({ id }: LoadOptions) => `${id}.over`
 
-/** A route that answers by itself, with a redirect. */
-const endOf = (wanted: Wanted): KubernetesObject => ({
+/** A route that the router answers itself, with a redirect. */
+const endOf = (options: LoadOptions): KubernetesObject => ({
   apiVersion: "gateway.networking.k8s.io/v1",
   kind: "HTTPRoute",
   metadata: { namespace: gateway.namespace, name: "load-over" },
   spec: {
     parentRefs: [{ name: gateway.name, namespace: gateway.namespace, sectionName: gateway.section }],
-    hostnames: [endHost(wanted)],
+    hostnames: [endHost(options)],
     rules: [
       {
         filters: [
-          { type: "RequestRedirect", requestRedirect: { hostname: endHost(wanted), statusCode: 302 } },
+          { type: "RequestRedirect", requestRedirect: { hostname: endHost(options), statusCode: 302 } },
         ],
       },
     ],
   },
 })
 
-/** Sends requests until the router answers for the host that is its end. */
-async function load(wanted: Wanted): Promise<Pick<Load, "requests" | "unsent">> {
-  const { cluster, host, id, paths, rate } = wanted
-  const settings = { id, host, paths, rate, end: endHost(wanted), port: gateway.port }
+/** Sends requests until the router has the route for the end. */
+async function load(options: LoadOptions): Promise<Pick<Load, "requests" | "unsent">> {
+  const { cluster, host, id, paths, rate } = options
+  const settings = { id, host, paths, rate, end: endHost(options), port: gateway.port }
   const ended = dag
     .container()
     .from(images.k6)
@@ -129,10 +131,15 @@ async function load(wanted: Wanted): Promise<Pick<Load, "requests" | "unsent">> 
     .withEnvVariable("LOAD", JSON.stringify(settings))
     .withExec(
       [
-        ...["run", "--quiet", "--no-usage-report", "--log-format=raw"],
-        ...[`--console-output=${log}`, `--summary-export=${summary}`, "/home/k6/load.js"],
+        "run",
+        "--quiet",
+        "--no-usage-report",
+        "--log-format=raw",
+        `--console-output=${log}`,
+        `--summary-export=${summary}`,
+        "/home/k6/load.js",
       ],
-      // The script ends it by an abort, which k6 tells by its exit code.
+      // The script ends by an abort, which has an exit code of its own.
       { useEntrypoint: true, expect: ReturnType.Any },
     )
   const code = await ended.exitCode()
@@ -141,9 +148,14 @@ async function load(wanted: Wanted): Promise<Pick<Load, "requests" | "unsent">> 
   return { requests: readRequests(lines), unsent: readUnsent(counts) }
 }
 
-/** The exit code of k6 for a run that its script has ended. */
+/** Exit code of k6 for a run that its script aborted. */
 const aborted = 108
 
+/**
+ * Reads the log of a load: one request per line.
+ *
+ * @throws Error with the first other line
+ */
 export function readRequests(lines: string): Request[] {
   return lines
     .trim()
@@ -153,12 +165,13 @@ export function readRequests(lines: string): Request[] {
       const [at, took, status, mark = ""] = line.split(" ")
       const request = { at: Number(at), took: Number(took), status: Number(status), mark }
       if ([request.at, request.took, request.status].some(Number.isNaN)) {
-        throw new Error(`the load's log has a line that is no request: ${line}`)
+        throw new Error(`the load's log has a line that is not a request: ${line}`)
       }
       return request
     })
 }
 
+/** Reads from the summary of k6 how many requests were due but not sent. */
 export function readUnsent(text: string): number {
   const { metrics } = JSON.parse(text) as { metrics: Record<string, { count?: number }> }
   return metrics.dropped_iterations?.count ?? 0
@@ -175,27 +188,27 @@ const address = "http://cluster:" + port
 export const options = {
   scenarios: {
     load: {
-      executor: "constant-arrival-rate", exec: "ask", rate, timeUnit: "1s", duration: "2h",
-      // Enough for requests that take three seconds each.
+      executor: "constant-arrival-rate", exec: "request", rate, timeUnit: "1s", duration: "2h",
+      // Enough for requests of three seconds each.
       preAllocatedVUs: rate * 3, maxVUs: rate * 5,
     },
-    end: { executor: "constant-vus", exec: "ending", vus: 1, duration: "2h" },
+    end: { executor: "constant-vus", exec: "watchEnd", vus: 1, duration: "2h" },
   },
   discardResponseBodies: true,
   summaryTrendStats: ["p(95)"],
 }
 
-export function ask() {
+export function request() {
   const path = paths[exec.scenario.iterationInTest % paths.length]
   const sent = Date.now()
   const { status, headers } = http.get(address + path, { headers: { Host: host }, timeout: "10s", redirects: 0 })
   console.log(sent + " " + (Date.now() - sent) + " " + status + " " + (headers["X-Rehearsal"] || ""))
 }
 
-export function ending() {
+export function watchEnd() {
   const { status } = http.get(address, { headers: { Host: end }, timeout: "10s", redirects: 0 })
-  // Without a route of this name the router finds nothing.
-  if (status === 302) exec.test.abort("it is over")
+  // Without the route the router answers 404.
+  if (status === 302) exec.test.abort("the task has ended")
   sleep(1)
 }
 `

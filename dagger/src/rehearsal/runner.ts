@@ -1,75 +1,87 @@
+import { reportProgress } from "../lib/progress.js"
 import type { Directory, File } from "@dagger.io/dagger"
-import type { Layer } from "../lib/document.js"
-import { backendSettings, deployFile, environmentOf, readDeploy } from "../environments/configuration.js"
 import { newId } from "../delivery/journal.js"
 import { readStrategy, type Strategy } from "../delivery/strategy.js"
+import { backendSettings, deployFile, environmentOf, readDeploy } from "../environments/configuration.js"
+import type { Layer } from "../lib/document.js"
+import { RehearsalEnvironment } from "./environment.js"
 import { faultNames, faultOf } from "./faults.js"
 import { type RehearsalResult, table } from "./measurements/result.js"
 import { type PeerName, peerOf } from "./peers/index.js"
+import { loadImages, peerImages, prepareImages } from "./prepare.js"
 import { environmentName, Rehearsals } from "./rehearsal.js"
-import { RehearsalEnvironment } from "./environment.js"
 
-/** What the front desk was asked to rehearse. */
+/** The arguments of `rehearse`. */
 export interface RehearsalRequest {
   faults: string[]
   strategies: string[]
   service: string
   /** Requests per second. */
   rate: number
-  /** Laid over the settings of rehearsals. */
+  /** Overrides settings of rehearsals. */
   settings?: File
-  /** What the same faults are rehearsed with, too. */
+  /** Tools to compare with. */
   peers: string[]
   json: boolean
 }
 
-/** Laid over deploy.yaml. */
+/** Overrides settings of deploy.yaml. */
 const settingsFile = "dagger/config/rehearsal.yaml"
 
-/** Where the front desk's wishes become rehearsals. */
+/** Runs the rehearsals of one request. */
 export class RehearsalRunner {
   constructor(private readonly source: Directory) {}
 
-  /** Rehearses each fault with each strategy on one cluster. Gives back the figures as a table or as JSON, throws with them when something did not end as it has to. */
-  async rehearse(order: RehearsalRequest): Promise<string> {
-    const { service, rate, json } = order
-    const plays = playsOf(order)
+  /**
+   * Rehearses each fault with each strategy and peer on one cluster.
+   *
+   * @returns the measurements as a table or as JSON
+   * @throws Error with the measurements if one of ours did not meet its expectation
+   */
+  async rehearse(request: RehearsalRequest): Promise<string> {
+    const { service, rate, json } = request
+    const rehearsed = rehearsalsOf(request)
     if (rate < 1) throw new Error(`${rate} requests per second are no load; allowed: 1 and more`)
-    const comparisons = comparisonsOf(order)
-    const { configuration, environment } = await this.environment(order.settings)
+    const comparisons = comparisonsOf(request)
+    const { configuration, environment } = await this.readSettings(request.settings)
     backendSettings(configuration, environment, [service])
-    const say = (line: string) => {
-      console.log(line)
-    }
-    const id = `rehearsal-${newId(Date.now())}`
-    const stage = await RehearsalEnvironment.start(this.source, {
+    const say = reportProgress
+    await prepareImages([...loadImages, ...comparisons.flatMap(({ peer }) => peerImages[peer])], say)
+    const cluster = await RehearsalEnvironment.start(this.source, {
       service,
       namespace: environment.namespace,
-      id,
+      id: `rehearsal-${newId(Date.now())}`,
+      say,
     })
-    const all: RehearsalResult[] = []
+    const results: RehearsalResult[] = []
     try {
       const rehearsals = new Rehearsals({
-        ...{ stage, configuration, service, rate, say },
+        cluster,
+        configuration,
+        service,
+        rate,
+        say,
         planted: this.source.file("dagger/config/rehearsal/planted.py"),
-        watch: await this.source.file("dagger/config/kubernetes/watchdog.py").contents(),
+        watchdog: await this.source.file("dagger/config/kubernetes/watchdog.py").contents(),
       })
       await rehearsals.begin()
-      const keep = (rehearsed: RehearsalResult) => {
-        say(table([rehearsed]))
-        all.push(rehearsed)
+      const add = (result: RehearsalResult) => {
+        say(table([result]))
+        results.push(result)
       }
-      for (const { fault, strategy } of plays) keep(await rehearsals.run(fault, strategy))
-      for (const { fault, peer } of comparisons) keep(await rehearsals.compare(fault, peer))
+      for (const { fault, strategy } of rehearsed) add(await rehearsals.run(fault, strategy))
+      for (const { fault, peer } of comparisons) add(await rehearsals.compare(fault, peer))
     } finally {
-      await stage.stop()
+      await cluster.stop()
     }
-    const report = json ? JSON.stringify(all, undefined, 2) : table(all)
-    if (all.some(({ unmet }) => unmet.length > 0)) throw new Error(`not as it has to be\n\n${report}`)
+    const report = json ? JSON.stringify(results, undefined, 2) : table(results)
+    if (results.some(({ unmet }) => unmet.length > 0)) {
+      throw new Error(`not all rehearsals ended as expected\n\n${report}`)
+    }
     return report
   }
 
-  private async environment(settings: File | undefined) {
+  private async readSettings(settings: File | undefined) {
     const layer = async (file: string): Promise<Layer> => ({
       file,
       text: await this.source.file(file).contents(),
@@ -85,32 +97,39 @@ export class RehearsalRunner {
 }
 
 /**
- * What is to be rehearsed, in this order.
+ * Lists the rehearsals of a request, in order.
  *
- * @throws Error for a fault or a strategy that there is not
+ * @throws Error for an unknown fault or strategy
  */
-export function playsOf({ faults, strategies: named }: Pick<RehearsalRequest, "faults" | "strategies">): {
+export function rehearsalsOf({
+  faults,
+  strategies: names,
+}: Pick<RehearsalRequest, "faults" | "strategies">): {
   fault: string
   strategy: Strategy
 }[] {
-  const wanted = named.map(readStrategy)
-  if (faults.length === 0) throw new Error(`name what is to go wrong; allowed: ${faultNames.join(", ")}`)
+  const strategies = names.map(readStrategy)
+  if (faults.length === 0) throw new Error(`name at least one fault; allowed: ${faultNames.join(", ")}`)
   return faults.flatMap((fault) => {
     faultOf(fault)
-    return wanted.map((strategy) => ({ fault, strategy }))
+    return strategies.map((strategy) => ({ fault, strategy }))
   })
 }
 
-/** @throws Error for a peer that is none, and for a fault that is not of the candidate: it is done to the deploy, which no peer has */
+/**
+ * Lists the comparisons of a request, in order.
+ *
+ * @throws Error for an unknown peer, and for a fault that disrupts our own deploy: a peer does not run it
+ */
 export function comparisonsOf({ faults, peers }: Pick<RehearsalRequest, "faults" | "peers">): {
   fault: string
   peer: PeerName
 }[] {
   return peers.map(peerOf).flatMap((peer) =>
     faults.map((fault) => {
-      if (faultOf(fault).around) {
+      if (faultOf(fault).disruption) {
         throw new Error(
-          `"${fault}" cannot be compared with ${peer}: it is done to the deploy, and not in the candidate; leave out the one or the other`,
+          `"${fault}" cannot be compared with ${peer}: it disrupts the deploy and is not a fault of the candidate; leave out --fault ${fault} or --peer ${peer}`,
         )
       }
       return { fault, peer }

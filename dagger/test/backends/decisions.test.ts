@@ -31,7 +31,9 @@ const rollout = (more: Partial<Rollout> = {}): Rollout => ({
 })
 
 describe("fingerprintOf", () => {
-  const print = (more = {}, yaml = full) => fingerprintOf(workload(yaml), release(more))
+  const gateway = { name: "public", namespace: "router" }
+  const print = (more = {}, yaml = full, route = {}) =>
+    fingerprintOf(workload(yaml), release(more), { hostnames: ["api.example.com"], gateway, ...route })
 
   it("does not see the number and the values of secrets", () => {
     expect(print({ revision: 9 })).toBe(print())
@@ -45,6 +47,14 @@ describe("fingerprintOf", () => {
     { image: `x@sha256:${"b".repeat(64)}`, digest: `sha256:${"b".repeat(64)}` },
   ])("sees %j", (more) => {
     expect(print(more)).not.toBe(print())
+  })
+
+  it.each([
+    { hostnames: ["api.example.com", "new.example.com"] },
+    { gateway: { ...gateway, name: "private" } },
+    { gateway: { ...gateway, section: "https" } },
+  ])("sees where requests come in: %j", (route) => {
+    expect(print({}, full, route)).not.toBe(print())
   })
 
   it("sees another workload", () => {
@@ -122,20 +132,37 @@ describe("rollbackTarget", () => {
     expect(rollbackTarget(kept, 7).number).toBe(5)
   })
 
+  it("is the one that the present one replaced, not one that was rolled back from", () => {
+    const after = [
+      revision(3, { replaced: 1 }),
+      revision(2, { replaced: 1 }),
+      revision(1, { replaced: "none" }),
+    ]
+    expect(rollbackTarget(after, 3).number).toBe(1)
+    expect(rollbackTarget(after, 3, 2).number).toBe(2)
+    expect(() => rollbackTarget(after, 1)).toThrow("no proven revision before 1 is kept; allowed: 3, 2")
+  })
+
+  it("passes over one that was never proven", () => {
+    const chain = [
+      revision(4, { replaced: 3 }),
+      revision(3, { outcome: "aborted", replaced: 1 }),
+      revision(2, { replaced: 1 }),
+      revision(1, { replaced: "none" }),
+    ]
+    expect(rollbackTarget(chain, 4).number).toBe(1)
+  })
+
   it("is any proven one that was asked for, forward too", () => {
     expect(rollbackTarget(kept, 9, 5).number).toBe(5)
     expect(rollbackTarget(kept, 5, 9).number).toBe(9)
   })
 
   it.each([
-    [9, 8, "revision 8 was not proven, or it is no longer kept; of proven ones beside 9, there are 7, 5"],
+    [9, 8, "revision 8 was not proven, or is no longer kept; allowed: 7, 5"],
     [9, 4, "revision 4 was not proven"],
     [9, 9, "revision 9 has all traffic already"],
-    [
-      5,
-      undefined,
-      "no revision before 5 was proven, or it is no longer kept; of proven ones beside 5, there are 9, 7",
-    ],
+    [5, undefined, "no proven revision before 5 is kept; allowed: 9, 7"],
   ])("is not there from %i to %s", (present, to, message) => {
     expect(() => rollbackTarget(kept, present, to)).toThrow(message)
   })

@@ -1,4 +1,5 @@
 import { describe, expect, it } from "vitest"
+import type { KubernetesObject } from "../../src/clients/kubernetes/client.js"
 import { ClusterPods } from "../../src/backends/revisions/pods.js"
 import { Revisions } from "../../src/backends/revisions/revisions.js"
 import { revisionObjects } from "../../src/backends/manifests/objects.js"
@@ -47,10 +48,10 @@ describe("Revisions", () => {
   it("never makes another thing of a revision", async () => {
     const { revisions, objects } = begin()
     await revisions.ensure(objects(), "print")
-    await expect(revisions.ensure(objects(), "another")).rejects.toThrow("is there with other contents")
+    await expect(revisions.ensure(objects(), "another")).rejects.toThrow("exists with other contents")
     const secrets = { jwt_secret_key: "hunter2-another-key" }
     const changed = revisions.ensure(objects({ secrets }), "print")
-    await expect(changed).rejects.toThrow("Secret f1-backend-7 is there with other contents")
+    await expect(changed).rejects.toThrow("Secret f1-backend-7 exists with other contents")
     await expect(changed).rejects.not.toThrow(/hunter2/)
   })
 
@@ -216,6 +217,32 @@ describe("ClusterPods", () => {
     cluster.health.set(7, "crashing")
     expect(await pods.pods(version)).toEqual({ wanted: 2, failing: 2, running: [] })
     expect(await pods.pods({ ...version, revision: 8 })).toEqual({ wanted: 0, failing: 0, running: [] })
+  })
+
+  it("looks at the service's own container, wherever others were injected", async () => {
+    const { client } = begin()
+    const status = (sidecarRestarts: number, restarts: number, sidecar = true) => ({
+      containerStatuses: [
+        { name: "mesh", restartCount: sidecarRestarts, state: sidecar ? { running: {} } : { waiting: {} } },
+        { name: "f1-backend", restartCount: restarts, state: { running: {} } },
+      ],
+    })
+    const containers = [
+      { name: "mesh", ports: [{ name: "http-admin", containerPort: 15000 }] },
+      { name: "f1-backend", ports: [{ name: "http", containerPort: 8000 }] },
+    ]
+    const running = async (now: object) => {
+      const pod = {
+        metadata: { name: "pod-1", uid: "u" },
+        spec: { containers },
+        status: now,
+      } as KubernetesObject
+      return (await new ClusterPods({ ...client, list: () => Promise.resolve([pod]) }).pods(version)).running
+    }
+    const before = await running(status(0, 1))
+    expect(before).toEqual([{ name: "pod-1:8000", instance: "u/1" }])
+    expect(await running(status(3, 1, false))).toEqual(before)
+    expect(await running(status(3, 2))).toEqual([{ name: "pod-1:8000", instance: "u/2" }])
   })
 
   it("reads a pod's metrics through the API server", async () => {

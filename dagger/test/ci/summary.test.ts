@@ -1,5 +1,6 @@
 import { describe, expect, it } from "vitest"
 import { allPassed, conclusion, failureDetails, summarize, table } from "../../src/ci/runner/summary.js"
+import { progressLine } from "../../src/ci/gates/gates.js"
 import type { Outcome, Verdict } from "../../src/ci/runner/verdict.js"
 
 const verdict = (gate: string, outcome: Outcome = "passed", output = ""): Verdict => ({
@@ -13,6 +14,19 @@ const verdict = (gate: string, outcome: Outcome = "passed", output = ""): Verdic
   output,
 })
 
+describe("progressLine", () => {
+  it("says in one line what became of a gate", () => {
+    expect(progressLine(verdict("api:test"))).toBe("api:test passed in 12.3 s")
+    expect(progressLine({ ...verdict("api:test"), cached: true })).toBe(
+      "api:test passed in 12.3 s (remembered)",
+    )
+    const failed = verdict("web:lint", "failed", "a.ts: no\n3 problems\n")
+    expect(progressLine(failed)).toBe("web:lint failed in 12.3 s: 3 problems")
+    const skipped = { ...verdict("security:snyk", "skipped"), detail: "there is no token" }
+    expect(progressLine(skipped)).toBe("security:snyk skipped: there is no token")
+  })
+})
+
 describe("allPassed", () => {
   it("needs every gate to have run and passed", () => {
     expect(allPassed([verdict("lint"), verdict("types")])).toBe(true)
@@ -23,7 +37,7 @@ describe("allPassed", () => {
   it("lets a gate be skipped, and says which", () => {
     const verdicts = [verdict("lint"), verdict("snyk", "skipped")]
     expect(allPassed(verdicts)).toBe(true)
-    expect(conclusion(verdicts)).toBe("Passed: 1 gates. Skipped: snyk.")
+    expect(conclusion(verdicts)).toBe("Passed: 1 gate. Skipped: snyk.")
   })
 
   it("does not take nothing for a pass, nor only skips", () => {

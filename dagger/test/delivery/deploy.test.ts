@@ -141,7 +141,7 @@ describe("a deploy that was cut off", () => {
     void platform.deploy("b", {}, command).catch(() => undefined)
     await stop
     await expect(platform.deploy("c", {}, platform.command({ who: "grace" }))).rejects.toThrow(
-      /api: the deploy of revision 2 by dora is not at its end \(verifying\): .*rollback --env staging --service api/,
+      /api: the deploy of revision 2 by dora is under way \(verifying\): .*rollback --env staging --service api/,
     )
   })
 })
@@ -343,6 +343,22 @@ describe("guards", () => {
   })
 })
 
+describe("a deploy that changes only where requests come in", () => {
+  const spec = (platform: FakePlatform) =>
+    platform.cluster.get("HTTPRoute", "api")?.spec as { hostnames: string[]; parentRefs: { name: string }[] }
+
+  it("is carried out", async () => {
+    const platform = new FakePlatform()
+    await platform.deploy("a")
+    platform.set(
+      "environments: { staging: { services: { api: { hostnames: [new.example.com] } }, gateway: { name: other, namespace: edge } } }",
+    )
+    expect(await platform.deploy("a")).toMatch(/api +promoted +2 /)
+    expect(spec(platform)).toMatchObject({ hostnames: ["new.example.com"], parentRefs: [{ name: "other" }] })
+    expect(await platform.deploy("a")).toMatch(/api +unchanged/)
+  })
+})
+
 describe("rollback", () => {
   it("goes back to the proven revision before, at once", async () => {
     const platform = new FakePlatform()
@@ -362,6 +378,33 @@ describe("rollback", () => {
     })
   })
 
+  it("goes to the last revision that served and was proven, not to one that was rolled back from", async () => {
+    const platform = new FakePlatform()
+    await platform.deploy("a")
+    await platform.deploy("b")
+    await platform.rollback({ reason: "2 is bad" })
+    await platform.deploy("c")
+    await platform.rollback({ reason: "3 is bad" })
+    expect(platform.traffic()).toEqual({ "api-1": 100 })
+    await expect(platform.rollback()).rejects.toThrow("no proven revision before 1 is kept; allowed: 3, 2")
+  })
+
+  it.each(["whose command died", "whose command waits"])(
+    "can be redirected from a revision that never becomes ready, %s",
+    async (how) => {
+      const platform = new FakePlatform()
+      for (const letter of ["a", "b", "c"]) await platform.deploy(letter)
+      platform.cluster.health.set(1, "never ready")
+      const command = platform.command({ dies: how === "whose command died" ? 40 : Infinity })
+      const first = platform.rollback({ to: 1 }, command)
+      first.catch(() => undefined)
+      if (how === "whose command died") await platform.clock.until(command.dead)
+      else await platform.clock.pass(20_000)
+      await platform.rollback({ to: 2 }, platform.command({ who: "grace" }))
+      expect(platform.traffic()).toEqual({ "api-2": 100 })
+    },
+  )
+
   it("goes to a revision that was asked for, and forward again", async () => {
     const platform = new FakePlatform()
     for (const letter of ["a", "b", "c"]) await platform.deploy(letter)
@@ -370,7 +413,7 @@ describe("rollback", () => {
     await platform.rollback({ to: 3 })
     expect(platform.traffic()).toEqual({ "api-3": 100 })
     await expect(platform.rollback({ to: 9 })).rejects.toThrow(
-      "revision 9 was not proven, or it is no longer kept",
+      "revision 9 was not proven, or is no longer kept",
     )
     await expect(platform.rollback({ to: 1 }, platform.command({ only: [] }))).rejects.toThrow(
       "name it with --service",

@@ -1,6 +1,6 @@
 // The deploy as people give it, on a cluster that a kubeconfig names, with a deployer's rights and no more: from source to all traffic, cut off by a kill and
 // gone on with, taken back, and on to production with an approval.
-import { mkdir, mkdtemp, rm, writeFile } from "node:fs/promises"
+import { rm, writeFile } from "node:fs/promises"
 import http from "node:http"
 import { networkInterfaces } from "node:os"
 import { join } from "node:path"
@@ -10,13 +10,13 @@ import { registryPort } from "../../src/platform/cluster/throw-away-registry.js"
 import { images } from "../../src/platform/base-images.js"
 import type { Notification } from "../../src/delivery/events/event.js"
 import { RehearsalEnvironment } from "../../src/rehearsal/environment.js"
-import { daggerw, type Ended, repository } from "./daggerw.js"
+import { copyOfTheRepository, daggerw, type Ended, repository } from "./daggerw.js"
 
 aroundAll((suite) => connection(suite))
 
 const [staging, production] = ["f1-staging", "f1-production"]
 const deployer = "system:serviceaccount:operators:deployer"
-const approver = { namespace: "operators", name: "approver" }
+const approverAccount = { namespace: "operators", name: "approver" }
 
 /** As it is shipped, where this cluster's router is, at any hour, and in less time. */
 const rollout = `
@@ -32,11 +32,12 @@ environments:
   staging:
     gateway: { name: router, namespace: router, section: http }
     rollout: ${rollout}
+    services: { f1-backend: null }
   production:
     gateway: { name: router, namespace: router, section: http }
     rollout: ${rollout}
     guards: { hours: null, holidays: [] }
-    services: { api: { replicas: { min: 1, max: 2 } } }
+    services: { api: { replicas: { min: 1, max: 2 } }, f1-backend: null }
 analysis: { interval: 2s, noDataTimeout: 60s, rules: [{ metric: error-rate, above: 10, for: 4s, requests: 1 }] }
 `
 
@@ -53,41 +54,46 @@ async function tunnelled(service: Service, port: number, frontend = 0): Promise<
 }
 
 const began = new Date()
-let stage: RehearsalEnvironment
-let folder: string
-let registry: string
+let rehearsal: RehearsalEnvironment
+/** A copy of the repository with a .env, as a user has one. */
+let checkout: string
 
 beforeAll(async () => {
-  // Files that are given to a call lie in its workspace.
-  await mkdir(join(repository, "reports"), { recursive: true })
-  folder = await mkdtemp(join(repository, "reports", "deploy-"))
+  checkout = await copyOfTheRepository()
   const source = dag.host().directory(repository, {
     include: ["dagger/config", "services"],
     exclude: ["**/node_modules", "**/__pycache__", "**/.*_cache", "**/coverage", "**/dist"],
   })
-  stage = await RehearsalEnvironment.start(source, {
-    ...{ service: "api", namespace: staging, id: "deploy-test" },
-    reach: (service, port) => tunnelled(service, port),
+  rehearsal = await RehearsalEnvironment.start(source, {
+    service: "api",
+    namespace: staging,
+    id: "deploy-test",
+    resolveEndpoint: (service, port) => tunnelled(service, port),
   })
   // A service of a registry answers at the port of its address.
-  registry = await tunnelled(stage.registry.service, registryPort, registryPort)
-  await writeFile(join(folder, "settings.yaml"), settings)
-  await writeFile(join(folder, "kubeconfig"), await stage.deployer())
+  const registry = await tunnelled(rehearsal.registry.service, registryPort, registryPort)
+  await writeFile(join(checkout, "settings.yaml"), settings)
+  await writeFile(join(checkout, "kubeconfig"), await rehearsal.deployer())
+  const entries = Object.entries(rehearsal.secrets).map(([name, value]) => `${name}="${value}"`)
+  await writeFile(join(checkout, "secrets.env"), entries.join("\n"))
+  const defaults = {
+    KUBECONFIG: `file://${join(checkout, "kubeconfig")}`,
+    SECRETS: `file://${join(checkout, "secrets.env")}`,
+    SETTINGS: "settings.yaml",
+    REGISTRY: `localhost:${registryPort}`,
+    REGISTRYSERVICE: `tcp://${registry}`,
+  }
+  const lines = Object.entries(defaults).map(([name, value]) => `${name}=${value}`)
+  await writeFile(join(checkout, ".env"), lines.join("\n"))
 })
 
 afterAll(async () => {
-  await stage.stop()
-  await rm(folder, { recursive: true, force: true })
+  await rehearsal.stop()
+  await rm(checkout, { recursive: true, force: true })
 })
 
-/** What every command of a deployer is given. */
-const reach = (env: string) => [
-  ...["--env", env, "--kubeconfig", `file://${join(folder, "kubeconfig")}`],
-  ...["--settings", join(folder, "settings.yaml")],
-]
-
 const call = (args: string[], mortal = false) =>
-  daggerw(["--progress", "plain", "call", ...args], repository, { mortal })
+  daggerw(["--progress", "plain", "call", ...args], checkout, { mortal })
 
 async function done(...args: string[]): Promise<string> {
   const { code, stdout, stderr } = await call(args).ended
@@ -101,22 +107,8 @@ async function refused(...args: string[]): Promise<string> {
   return stderr
 }
 
-/** The secrets of a first deploy; later ones keep them. */
-function secrets(): string[] {
-  const { DATABASE_URL = "", REDIS_URL = "", JWT_SECRET_KEY = "" } = stage.secrets
-  Object.assign(process.env, {
-    E2E_DATABASE_URL: DATABASE_URL,
-    E2E_REDIS_URL: REDIS_URL,
-    E2E_JWT_SECRET_KEY: JWT_SECRET_KEY,
-  })
-  return [
-    ...["--database-url", "env://E2E_DATABASE_URL", "--redis-url", "env://E2E_REDIS_URL"],
-    ...["--jwt-secret-key", "env://E2E_JWT_SECRET_KEY"],
-  ]
-}
-
 async function traffic(namespace: string): Promise<Record<string, number>> {
-  const route = await stage.admin.read({
+  const route = await rehearsal.admin.read({
     apiVersion: "gateway.networking.k8s.io/v1",
     kind: "HTTPRoute",
     metadata: { namespace, name: "api" },
@@ -136,7 +128,7 @@ interface Operation {
 }
 
 const history = async (env: string) =>
-  JSON.parse(await done("history", "--as-json", ...reach(env))) as Operation[]
+  (JSON.parse(await done("history", "--env", env, "json")) as { operations: Operation[] }).operations
 
 /** Asks as users do, on a connection that is kept, until it is stopped; gives back what was not answered well. */
 function users(router: string): () => Promise<{ sent: number; failed: string[] }> {
@@ -173,24 +165,21 @@ function users(router: string): () => Promise<{ sent: number; failed: string[] }
 }
 
 const second = () =>
-  stage.image().then((image) => stage.publish(image.withEnvVariable("SERVICE_REVISION", "second")))
+  rehearsal.image().then((image) => rehearsal.publish(image.withEnvVariable("SERVICE_REVISION", "second")))
 
 describe("a deploy by its command", { timeout: 20 * 60_000 }, () => {
   let digest: string
 
   it("builds an image from source, asks ci about it, and brings it to all traffic", async () => {
-    const told = await done(
-      ...["deploy", ...reach("staging"), "--only", "api", "--reason", "the first", ...secrets()],
-      ...["--registry", `localhost:${registryPort}`, "--registry-service", `tcp://${registry}`],
-    )
+    const told = await done("deploy", "--env", "staging")
     expect(told).toMatch(/^api +promoted +1 /m)
     expect(await traffic(staging)).toEqual({ "api-1": 100 })
     const [operation] = await history("staging")
-    expect(operation).toMatchObject({ outcome: "promoted", revision: 1, by: deployer, reason: "the first" })
+    expect(operation).toMatchObject({ outcome: "promoted", revision: 1, by: deployer })
     digest = operation?.digest ?? ""
-    const shown = await done("status", ...reach("staging"), "--only", "api")
+    const shown = await done("status", "--env", "staging", "text")
     expect(shown).toContain(digest.slice("sha256:".length, "sha256:".length + 12))
-    const deployment = await stage.admin.read({
+    const deployment = await rehearsal.admin.read({
       ...{ apiVersion: "apps/v1", kind: "Deployment" },
       metadata: { namespace: staging, name: "api-1" },
     })
@@ -200,9 +189,9 @@ describe("a deploy by its command", { timeout: 20 * 60_000 }, () => {
   let usersStop: ReturnType<typeof users>
 
   it("goes on where a killed one has left it", async () => {
-    usersStop = users(await stage.cluster.router())
+    usersStop = users(await rehearsal.cluster.router())
     const image = await second()
-    const order = ["deploy", ...reach("staging"), "--only", "api", "--strategy", "canary"]
+    const order = ["deploy", "--env", "staging", "--strategy", "canary"]
     const args = [...order, "--reason", "the second", "--image", `api=${image}`]
     const first = call(args, true)
     await first.until("10 % on revision 2")
@@ -222,7 +211,7 @@ describe("a deploy by its command", { timeout: 20 * 60_000 }, () => {
   })
 
   it("is taken back by a rollback, and users never noticed any of it", async () => {
-    const told = await done("rollback", ...reach("staging"), "--service", "api", "--reason", "it is wrong")
+    const told = await done("rollback", "--env", "staging", "--service", "api", "--reason", "it is wrong")
     expect(told).toMatch(/^api +promoted +1 /m)
     expect(await traffic(staging)).toEqual({ "api-1": 100 })
     const { sent, failed } = await usersStop()
@@ -250,29 +239,31 @@ describe("a deploy by its command", { timeout: 20 * 60_000 }, () => {
   it("comes to production with an approval, for images that ci has passed for", async () => {
     const rights = await done(
       ...["access", "--env", "production", "--deployer", deployer],
-      ...["--approver", `system:serviceaccount:${approver.namespace}:${approver.name}`],
+      ...["--approver", `system:serviceaccount:${approverAccount.namespace}:${approverAccount.name}`],
     )
     const kubectl = (...args: string[]) => ["k3s", "kubectl", "--kubeconfig=/kubeconfig", ...args]
     const token = await dag
       .container()
       .from(images.k3s)
-      .withServiceBinding("cluster", stage.cluster.service)
-      .withMountedSecret("/kubeconfig", await stage.cluster.secret("https://cluster:6443"))
+      .withServiceBinding("cluster", rehearsal.cluster.service)
+      .withMountedSecret("/kubeconfig", await rehearsal.cluster.secret("https://cluster:6443"))
       .withNewFile("/access.yaml", rights)
       .withEnvVariable("AT", String(Date.now()))
       .withExec(kubectl("apply", "--filename=/access.yaml"))
-      .withExec(kubectl("create", "serviceaccount", approver.name, `--namespace=${approver.namespace}`))
-      .withExec(kubectl("create", "token", approver.name, `--namespace=${approver.namespace}`))
+      .withExec(
+        kubectl("create", "serviceaccount", approverAccount.name, `--namespace=${approverAccount.namespace}`),
+      )
+      .withExec(kubectl("create", "token", approverAccount.name, `--namespace=${approverAccount.namespace}`))
       .stdout()
 
     const image = `api=localhost:${registryPort}/api@${digest}`
-    const order = ["deploy", ...reach("production"), "--only", "api", "--image", image, ...secrets()]
+    const order = ["deploy", "--env", "production", "--image", image]
     const args = [...order, "--author", "alan"]
     expect(await refused(...args)).toContain(`./daggerw call approve --env production --image api=${digest}`)
-    await writeFile(join(folder, "token"), token)
-    const somebodyElse = ["--kube-token", `cmd://cat ${join(folder, "token")}`]
-    expect(await done("approve", ...reach("production"), ...somebodyElse, "--image", image)).toContain(
-      `${approver.namespace}:${approver.name} approves api@${digest} for production`,
+    await writeFile(join(checkout, "token"), token)
+    const approver = ["--kube-token", `cmd://cat ${join(checkout, "token")}`]
+    expect(await done(...approver, "approve", "--env", "production", "--image", image)).toContain(
+      `${approverAccount.namespace}:${approverAccount.name} approves api@${digest} for production`,
     )
     expect(await done(...args)).toMatch(/^api +promoted +1 /m)
     expect(await traffic(production)).toEqual({ "api-1": 100 })
@@ -286,9 +277,9 @@ describe("a deploy by its command", { timeout: 20 * 60_000 }, () => {
 
   it("keeps secrets out of what it says", async () => {
     const { stdout, stderr }: Ended = await call([
-      ...["plan", ...reach("staging"), "--only", "api", "--image", `api=${await second()}`],
+      ...["plan", "--env", "staging", "--image", `api=${await second()}`, "text"],
     ]).ended
-    for (const secret of Object.values(stage.secrets)) expect(stdout + stderr).not.toContain(secret)
+    for (const secret of Object.values(rehearsal.secrets)) expect(stdout + stderr).not.toContain(secret)
     expect(stdout).toContain("Deployment f1-staging/api-3: created")
   })
 })

@@ -11,18 +11,37 @@ interface Step {
 }
 interface Workflow {
   permissions: Record<string, string>
-  jobs: Record<string, { permissions?: Record<string, string>; environment?: string; steps: Step[] }>
+  jobs: Record<
+    string,
+    { name: string; permissions?: Record<string, string>; environment?: string; steps: Step[] }
+  >
+}
+interface Action {
+  runs: { steps: Step[] }
 }
 
 const read = (path: string) => readFile(join(repository, path), "utf8")
 const workflow = parse(await read(".github/workflows/pipeline.yml")) as Workflow
-const steps = Object.values(workflow.jobs).flatMap((job) => job.steps)
+const files = [
+  ".github/workflows/pipeline.yml",
+  ".github/actions/gates/action.yml",
+  ".github/actions/deploy/action.yml",
+]
+const actions = await Promise.all(files.slice(1).map(async (file) => parse(await read(file)) as Action))
+const steps = [
+  ...Object.values(workflow.jobs).flatMap((job) => job.steps),
+  ...actions.flatMap(({ runs }) => runs.steps),
+]
 
 /** What a step would type, as words. */
 const calls = steps
   .flatMap(({ run = "" }) => run.split("\n"))
   .filter((line) => line.startsWith("./daggerw "))
   .map((line) => (line.match(/(?:[^\s"]|"[^"]*")+/g) ?? []).map((word) => word.replaceAll('"', "")).slice(1))
+
+/** The function of the module that a call runs. */
+const functionOf = (words: string[]) =>
+  words.find((word) => ["report", "ci", "publish", "deploy"].includes(word)) ?? words.join(" ")
 
 /** Asks for help behind a call's own words: its functions and arguments are looked up, and nothing runs. */
 const understood = async (words: string[]) => (await daggerw([...words, "--help"]).ended).code === 0
@@ -38,38 +57,55 @@ describe("the workflow", () => {
     expect(await understood(["call", "ci", "--tyres", "soft"])).toBe(false)
   })
 
-  it("does in one call each what a laptop does: the gates, and the deploy", () => {
-    expect(calls.map((words) => words.slice(0, 2).join(" "))).toEqual([
-      "call report",
-      "call ci",
-      "call deploy",
-    ])
-    expect(Object.keys(workflow.jobs)).toEqual(["pipeline", "deploy", "codeql"])
+  it("does in one call each what a laptop does: the gates, the release, and the deploy", () => {
+    expect(calls.map(functionOf)).toEqual(["publish", "report", "ci", "deploy"])
+    expect(Object.keys(workflow.jobs)).toEqual(["pipeline", "release", "staging", "production", "codeql"])
+  })
+
+  it("builds images once: a deploy takes the release and neither builds nor runs gates", async () => {
+    const deploy = await read(".github/actions/deploy/action.yml")
+    expect(deploy).toContain("--release release.json")
+    expect(deploy).not.toMatch(/--registry|call ci|call report|publish --/)
+    for (const name of ["staging", "production"]) {
+      const used = workflow.jobs[name]?.steps.map(({ uses }) => uses ?? "") ?? []
+      expect(used).toEqual([expect.stringMatching(/^actions\/checkout@/), "./.github/actions/deploy"])
+    }
   })
 
   it("pins every action by its commit, and says which version that is", async () => {
-    const uses = [...(await read(".github/workflows/pipeline.yml")).matchAll(/uses: (.*)/g)].map(
-      ([, what]) => what,
-    )
-    expect(uses.length).toBe(steps.filter(({ uses }) => uses).length)
-    for (const what of uses) expect(what).toMatch(/^[\w-]+\/[\w/-]+@[0-9a-f]{40} # v\d/)
+    const texts = await Promise.all(files.map(read))
+    const uses = texts.flatMap((text) => [...text.matchAll(/uses: (.*)/g)].map(([, what = ""]) => what))
+    expect(uses.length).toBe(steps.filter(({ uses: used }) => used).length)
+    for (const what of uses.filter((used) => !used.startsWith("./"))) {
+      expect(what).toMatch(/^[\w-]+\/[\w/-]+@[0-9a-f]{40} # v\d/)
+    }
   })
 
   it("may do nothing by default, and each job no more than it names", () => {
-    const { deploy, ...others } = workflow.jobs
+    const { release, staging, production, ...others } = workflow.jobs
     expect(workflow.permissions).toEqual({})
     for (const { permissions, environment } of Object.values(others)) {
       expect(permissions).toEqual({ contents: "read", "security-events": "write" })
       expect(environment).toBeUndefined()
     }
-    expect(deploy?.permissions).toEqual({ contents: "read", packages: "write", "id-token": "write" })
+    expect(release?.permissions).toEqual({ contents: "read", "security-events": "write", packages: "write" })
+    for (const job of [staging, production]) {
+      expect(job?.permissions).toEqual({ actions: "read", contents: "read", "id-token": "write" })
+    }
   })
 
-  it("gives the secrets of an environment to nothing but its deploy", () => {
-    const holders = Object.entries(workflow.jobs).filter(([, job]) =>
-      /secrets\[|JWT_SECRET_KEY|id-token/.test(JSON.stringify(job)),
-    )
-    expect(holders.map(([name]) => name)).toEqual(["deploy"])
+  it("gives the secrets of an environment to its own deploy and to nothing else", () => {
+    for (const [name, job] of Object.entries(workflow.jobs)) {
+      const secrets = [...JSON.stringify(job).matchAll(/secrets\.([A-Z0-9_]+)/g)].map(
+        ([, secret = ""]) => secret,
+      )
+      const foreign = secrets.filter(
+        (secret) => /^(STAGING|PRODUCTION)_/.test(secret) && !secret.startsWith(`${name.toUpperCase()}_`),
+      )
+      expect(foreign, name).toEqual([])
+      if (name === "pipeline" || name === "codeql") expect(secrets, name).toEqual([])
+      expect(JSON.stringify(job)).not.toContain("secrets[")
+    }
   })
 
   it("is what the branch needs to be merged into", async () => {
@@ -77,7 +113,9 @@ describe("the workflow", () => {
       rules: { type: string; parameters?: { required_status_checks?: { context: string }[] } }[]
     }
     const checks = rules.flatMap(({ parameters }) => parameters?.required_status_checks ?? [])
-    const jobs = new Set(checks.map(({ context }) => context.split(" ")[0]))
-    expect(jobs).toEqual(new Set(Object.keys(workflow.jobs).filter((job) => job !== "deploy")))
+    const names = Object.values(workflow.jobs).map(({ name }) => name.replace(/ .*/, ""))
+    const required = new Set(checks.map(({ context }) => context.replace(/ .*/, "")))
+    expect(required).toEqual(new Set(["pipeline", "codeql"]))
+    expect(names).toEqual(expect.arrayContaining([...required]))
   })
 })

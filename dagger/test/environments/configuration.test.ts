@@ -132,6 +132,28 @@ analysis: { rules: [{ metric: error-rate, above: 10, for: 5s }] }
     expect(() => over("services: { api: { probe: null } }")).toThrow(/^rehearsal.yaml:1: services.api.probe/)
   })
 
+  it.each([
+    [
+      "environments: { staging: { rollout: { unattended: 0s } } }",
+      "rollout.unattended: at least 15s: a deploy that is alive may renew its lease that late",
+    ],
+    ["environments: { staging: { rollout: { unattended: 14s } } }", "rollout.unattended: at least 15s"],
+    [
+      "environments: { staging: { rollout: { progressDeadline: 0s } } }",
+      "rollout.progressDeadline: more than 0s",
+    ],
+    [
+      `services: { ${"a".repeat(37)}: { secrets: {}, probe: [/] } }`,
+      `services.${"a".repeat(37)}: a lower-case name of at most 36 letters`,
+    ],
+    [
+      `environments: { staging: { namespace: ${"a".repeat(54)} } }`,
+      "staging.namespace: at most 53 characters",
+    ],
+  ])("cannot be %s", (text, message) => {
+    expect(() => over(text)).toThrow(message)
+  })
+
   it("say which secrets there are", () => {
     expect(() => over("services: { api: { secrets: { API_KEY: {} } } }")).toThrow(
       "services.api.secrets.API_KEY: from names one of the pipeline's secrets; allowed: DATABASE_URL,",

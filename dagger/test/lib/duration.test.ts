@@ -11,9 +11,9 @@ describe("secondsOf", () => {
   })
 
   it.each(["", "60", "s", "0s", "-5s", "5 m", "1.5h", "5d", "5m later"])(
-    "%j is none, and says what is",
+    "refuses %j, and says what is allowed",
     (text) => {
-      expect(() => secondsOf(text)).toThrow(`"${text}" is no duration; it is a number and a unit`)
+      expect(() => secondsOf(text)).toThrow(`"${text}" is not a duration; allowed: numbers with a unit`)
     },
   )
 })

@@ -1,6 +1,6 @@
 import type { Clock } from "../../src/lib/clock.js"
 
-/** A clock that stands still while anything is being done, and then goes on to the next moment that somebody waits for. */
+/** A clock that stops while code runs, and then jumps to the next moment that code waits for. */
 export class FakeClock implements Clock {
   private time = 0
   private waiting: { at: number; wake: () => void }[] = []
@@ -15,7 +15,7 @@ export class FakeClock implements Clock {
     })
   }
 
-  /** Lets time pass until a promise is settled. */
+  /** Advances time until a promise is settled. */
   async until<Value>(promise: Promise<Value>): Promise<Value> {
     const state = { settled: false }
     const mark = () => {
@@ -26,14 +26,14 @@ export class FakeClock implements Clock {
     return promise
   }
 
-  /** Lets so much time pass, and all that happens in it happen. */
+  /** Advances time, and runs everything that is due. */
   pass(milliseconds: number): Promise<void> {
     return this.until(this.pause(milliseconds))
   }
 
   private advance(): void {
     const at = Math.min(...this.waiting.map((sleeper) => sleeper.at))
-    if (at === Infinity) throw new Error("nobody waits for anything: time would stand still for ever")
+    if (at === Infinity) throw new Error("nothing waits for a later time, so the promise would never settle")
     this.time = Math.max(this.time, at)
     const due = this.waiting.filter((sleeper) => sleeper.at <= at)
     this.waiting = this.waiting.filter((sleeper) => sleeper.at > at)
@@ -41,5 +41,5 @@ export class FakeClock implements Clock {
   }
 }
 
-/** All promises that need no time are settled by then. */
+/** Resolves after all promises that need no time. */
 const idle = () => new Promise((resolve) => setImmediate(resolve))

@@ -1,6 +1,7 @@
 import { describe, expect, it } from "vitest"
+import { timeOf } from "../ci/report/fixtures.js"
 import { fileName, inRepository, link } from "../../src/ci/report/paths.js"
-import { clip, duration, percent, tail } from "../../src/lib/text.js"
+import { clip, columns, duration, isolated, oneLine, percent, plain, tail } from "../../src/lib/text.js"
 
 describe("tail", () => {
   it("is the end, and says how much stands above", () => {
@@ -18,9 +19,75 @@ describe("tail", () => {
   })
 })
 
+describe("plain", () => {
+  const character = (code: number) => String.fromCodePoint(code)
+
+  it.each([
+    "::error::owned",
+    "  ::add-mask::x",
+    "\t::stop-commands::x",
+    `${character(0xa0)}${character(0x3000)}::error::x`,
+    "fine\n::error::owned",
+    "fine\r::error::owned",
+    "fine\r\n \n::error::owned",
+    `${character(27)}[31m::error::owned${character(27)}[0m`,
+    `${character(0)}::error::owned`,
+    `${character(0x202e)}::error::owned`,
+    `${character(0x2028)}::error::owned`,
+    "##[error]owned",
+    "text ##[add-path]/tmp",
+    "###[group]x",
+  ])("leaves no workflow command active: %j", (text) => {
+    for (const shown of [plain(text), tail(text, 10), oneLine(text), columns([[text]])]) {
+      expect(shown).not.toMatch(/^\s*::/mu)
+      expect(shown).not.toContain("##[")
+      expect(shown.replace(/\s/g, "")).toContain(text.includes("##[") ? "[" : "::")
+    }
+  })
+
+  it("does not change other text", () => {
+    for (const text of ["std::vector", "tests/a.py::test_b", ": a", "# heading", "a ::b"])
+      expect(plain(text)).toBe(text)
+  })
+
+  it("takes out marks that turn the direction of text", () => {
+    const marks = [0x61c, 0x200e, 0x200f, 0x202a, 0x202b, 0x202d, 0x202e, 0x2066, 0x2067, 0x2068, 0x2069].map(
+      character,
+    )
+    expect(plain(`a${marks.join("")}b`)).toBe("ab")
+  })
+
+  it("takes time that grows with the text", () => {
+    for (const text of [" ", "\n", "\n ", ":", `${character(27)}[0;`, `${character(27)}]x`, "##", "\r"]) {
+      expect(timeOf(() => plain(text.repeat(300_000)))).toBeLessThan(5000)
+    }
+  })
+})
+
+describe("text from right to left", () => {
+  it("is wrapped in isolates, so that it does not reorder its neighbours", () => {
+    expect(isolated("מבחן 1")).toBe("\u2068מבחן 1\u2069")
+    expect(isolated("اختبار")).toBe("\u2068اختبار\u2069")
+    expect(isolated("Pérez 佐藤")).toBe("Pérez 佐藤")
+    expect(columns([["api:test", "מבחן", "12.3 s"]])).toBe("api:test  \u2068מבחן\u2069  12.3 s")
+  })
+})
+
+describe("columns", () => {
+  it("keeps a row on one line, whatever is in its cells", () => {
+    expect(
+      columns([
+        ["a", "b"],
+        ["c\n::error::d", "e"],
+      ]).split("\n"),
+    ).toHaveLength(2)
+  })
+})
+
 describe("numbers", () => {
   it("are never better than they are", () => {
     expect(percent(79.999)).toBe("79.9 %")
+    expect(percent(99.96)).toBe("99.9 %")
     expect(percent(100)).toBe("100.0 %")
     expect(percent((0.29 / 1) * 100)).toBe("29.0 %")
   })

@@ -1,6 +1,6 @@
 import { describe, expect, it } from "vitest"
 import { parse } from "yaml"
-import { kubeconfigOf, whatIsMissing } from "../../src/platform/cluster/throw-away-cluster.js"
+import { kubeconfigOf, missingParts } from "../../src/platform/cluster/throw-away-cluster.js"
 import { gateway, routerObjects } from "../../src/platform/cluster/router.js"
 import type { KubernetesObject } from "../../src/clients/kubernetes/client.js"
 
@@ -13,36 +13,36 @@ const slice = (ready: boolean): KubernetesObject =>
 const programmed: KubernetesObject = { kind: "Gateway", ...condition("Programmed", "True") }
 const up = { nodes: [node], dns: [slice(true)], gateway: programmed }
 
-describe("what a cluster lacks", () => {
-  it("is nothing when the node takes pods, names resolve and the router routes", () => {
-    expect(whatIsMissing(up)).toEqual([])
+describe("the missing parts of a cluster", () => {
+  it("are none when node, DNS and router are ready", () => {
+    expect(missingParts(up)).toEqual([])
   })
 
   it.each([
-    { seen: { ...up, nodes: [] }, missing: ["node: there is none"] },
+    { seen: { ...up, nodes: [] }, missing: ["node: missing"] },
     {
       seen: { ...up, nodes: [{ ...node, ...condition("Ready", "False", "no network yet") }] },
       missing: ["node: no network yet"],
     },
     {
       seen: { ...up, nodes: [{ ...node, spec: { taints: [{ key: "node.kubernetes.io/not-ready" }] } }] },
-      missing: ["node: it has the taint node.kubernetes.io/not-ready"],
+      missing: ["node: has the taint node.kubernetes.io/not-ready"],
     },
     { seen: { ...up, dns: [] }, missing: ["DNS: no server is ready"] },
     { seen: { ...up, dns: [slice(false)] }, missing: ["DNS: no server is ready"] },
-    { seen: { ...up, gateway: undefined }, missing: ["router: there is none"] },
+    { seen: { ...up, gateway: undefined }, missing: ["router: missing"] },
     { seen: { ...up, gateway: { kind: "Gateway" } }, missing: ["router: not Programmed"] },
     {
       seen: { nodes: [], dns: [], gateway: undefined },
-      missing: ["node: there is none", "DNS: no server is ready", "router: there is none"],
+      missing: ["node: missing", "DNS: no server is ready", "router: missing"],
     },
-  ])("is said: $missing", ({ seen, missing }) => {
-    expect(whatIsMissing(seen)).toEqual(missing)
+  ])("are listed: $missing", ({ seen, missing }) => {
+    expect(missingParts(seen)).toEqual(missing)
   })
 })
 
 describe("a kubeconfig", () => {
-  it("names the server and nobody else's token", () => {
+  it("contains the server and its own token only", () => {
     const { clusters, users } = parse(kubeconfigOf("spa", "https://cluster:6443")) as {
       clusters: { cluster: { server: string } }[]
       users: { user: { token: string } }[]
@@ -56,7 +56,7 @@ describe("the router", () => {
   const objects = routerObjects("registry.local/traefik@sha256:1") as KubernetesObject[]
   const the = (kind: string) => objects.find((object) => object.kind === kind)
 
-  it("is made in an order in which each object finds what it names", () => {
+  it("lists each object after those that it refers to", () => {
     expect(objects.map(({ kind }) => kind)).toEqual([
       "Namespace",
       "ServiceAccount",
@@ -69,7 +69,7 @@ describe("the router", () => {
     ])
   })
 
-  it("listens where its Gateway says, for routes of every namespace", () => {
+  it("listens on its Gateway's port, for routes of every namespace", () => {
     const { gatewayClassName, listeners } = the("Gateway")?.spec ?? {}
     expect(gatewayClassName).toBe(the("GatewayClass")?.metadata?.name)
     expect(listeners).toEqual([

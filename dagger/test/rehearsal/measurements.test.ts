@@ -3,9 +3,12 @@ import { type Expectation, unmet } from "../../src/rehearsal/measurements/expect
 import { measure, type Recording, type Request } from "../../src/rehearsal/measurements/measurements.js"
 import { table } from "../../src/rehearsal/measurements/result.js"
 
-const ask = (at: number, change: Partial<Request> = {}): Request => ({
-  ...{ at, took: 10, status: 200, mark: "" },
-  ...change,
+const ask = (at: number, overrides: Partial<Request> = {}): Request => ({
+  at,
+  took: 10,
+  status: 200,
+  mark: "",
+  ...overrides,
 })
 
 /** A second of requests, of which every tenth is the candidate's. */
@@ -16,23 +19,25 @@ const second = (from: number, candidate: Partial<Request> = {}): Request[] =>
 
 const quiet = (from: number) => Array.from({ length: 100 }, (_, at) => ask(from + at * 10))
 
-const recording = (change: Partial<Recording> = {}): Recording => ({
+const recording = (overrides: Partial<Recording> = {}): Recording => ({
   requests: [...quiet(0), ...quiet(1_000), ...second(2_000), ...second(3_000), ...quiet(4_000)],
   unsent: 0,
-  snapshots: [
+  changes: [
     { at: 1_100, phase: "preparing", weight: 0 },
     { at: 2_000, phase: "shifting", weight: 10 },
     { at: 4_000, phase: "promoting", weight: 100 },
     { at: 4_500, phase: "promoted", weight: 100 },
   ],
-  ...{ mark: "new", began: 1_000, ended: 4_600 },
-  ...change,
+  mark: "new",
+  began: 1_000,
+  ended: 4_600,
+  ...overrides,
 })
 
 const bad = { status: 500 }
 const taken: Partial<Recording> = {
   requests: [...quiet(0), ...quiet(1_000), ...second(2_000, bad), ...quiet(3_000)],
-  snapshots: [
+  changes: [
     { at: 2_000, phase: "shifting", weight: 10 },
     { at: 3_000, phase: "aborting", weight: 0 },
     { at: 3_500, phase: "aborted", weight: 0 },
@@ -80,12 +85,12 @@ describe("the figures of a rehearsal", () => {
   })
 
   it("say that a rollout which was never seen was not begun", () => {
-    expect(measure(recording({ snapshots: [] })).outcome).toBe("not begun")
+    expect(measure(recording({ changes: [] })).outcome).toBe("not begun")
   })
 
   it("take a rollout that was taken back and that nobody ended for aborted", () => {
-    const snapshots = [{ at: 2_000, phase: "aborting", weight: 0 }]
-    expect(measure(recording({ snapshots })).outcome).toBe("aborted")
+    const changes = [{ at: 2_000, phase: "aborting", weight: 0 }]
+    expect(measure(recording({ changes })).outcome).toBe("aborted")
   })
 })
 

@@ -1,13 +1,13 @@
 import { describe, expect, it } from "vitest"
 import { peerNames, peerOf } from "../../src/rehearsal/peers/index.js"
-import { candidate, isComplete, type State, watch } from "../../src/rehearsal/peers/peer.js"
+import { candidate, isComplete, type PeerState, watch } from "../../src/rehearsal/peers/peer.js"
 import { queryOf } from "../../src/rehearsal/peers/prometheus.js"
 
-describe("what is compared with", () => {
-  it("is known by its name, and others are refused", () => {
+describe("peers", () => {
+  it("are found by name, and unknown names are refused", () => {
     expect(peerNames.map(peerOf)).toEqual(["kubectl", "argo-rollouts", "flagger"])
     expect(() => peerOf("spinnaker")).toThrow(
-      '"spinnaker" is not compared with; allowed: kubectl, argo-rollouts, flagger',
+      'there is no peer "spinnaker"; allowed: kubectl, argo-rollouts, flagger',
     )
   })
 })
@@ -15,27 +15,27 @@ describe("what is compared with", () => {
 describe("the query of a rule", () => {
   const traffic = { for: 6, requests: 5 }
 
-  it("asks for the share of users' requests that failed, and takes no error for no error", () => {
+  it("measures the share of users' requests that failed, and takes a missing series for zero errors", () => {
     expect(queryOf({ metric: "error-rate", above: 10, ...traffic }, 'hash="a"')).toBe(
       '100 * (sum(rate(http_requests_total{hash="a",route!~"/health/live|/health/ready|/metrics",status=~"5.."}[4s])) or vector(0))' +
         ' / sum(rate(http_requests_total{hash="a",route!~"/health/live|/health/ready|/metrics"}[4s]))',
     )
   })
 
-  it("asks for milliseconds over the rule's own window", () => {
+  it("measures milliseconds over the rule's own window", () => {
     expect(queryOf({ metric: "p95", above: 2000, window: 30, ...traffic, for: 90 }, 'hash="a"')).toBe(
       "1000 * histogram_quantile(0.95, sum by (le) " +
         '(rate(http_request_duration_seconds_bucket{hash="a",route!~"/health/live|/health/ready|/metrics"}[30s])))',
     )
   })
 
-  it("is none where a rule is not about requests", () => {
+  it("does not exist for a rule that is not about requests", () => {
     expect(queryOf({ metric: "failing-pods", above: 50, for: 6 }, 'hash="a"')).toBeUndefined()
   })
 })
 
 describe("a candidate", () => {
-  it("is the same pods of another image, told other variables", () => {
+  it("is the same pods with another image and other variables", () => {
     const pods = { containers: [{ name: "api", image: "old", ports: [] }], volumes: [] }
     const running = { kind: "Rollout", spec: { replicas: 2, template: { metadata: {}, spec: pods } } }
     const changed = candidate(running, "new", { DB_POOL_SIZE: "plenty" })
@@ -72,23 +72,23 @@ describe("a Deployment", () => {
   })
 })
 
-describe("a rollout that is looked at", () => {
-  it("is told by its changes, up to its end", async () => {
-    const states: State[] = [
+describe("watching a rollout", () => {
+  it("returns its changes up to its end", async () => {
+    const states: PeerState[] = [
       { phase: "preparing", weight: 0, over: false },
       { phase: "shifting", weight: 10, over: false },
       { phase: "shifting", weight: 10, over: false },
       { phase: "aborted", weight: 0, over: true },
     ]
     const next = () => Promise.resolve(states.shift() ?? { phase: "?", weight: 0, over: true })
-    const sights = await watch(next, 1)
-    expect(sights.map(({ phase, weight }) => `${phase} ${weight}`)).toEqual([
+    const changes = await watch(next, 1)
+    expect(changes.map(({ phase, weight }) => `${phase} ${weight}`)).toEqual([
       ...["preparing 0", "shifting 10", "aborted 0"],
     ])
-    expect(sights.every(({ at }) => Math.abs(Date.now() - at) < 60_000)).toBe(true)
+    expect(changes.every(({ at }) => Math.abs(Date.now() - at) < 60_000)).toBe(true)
   })
 
-  it("is not waited for for ever", async () => {
+  it("ends at the limit", async () => {
     const next = () => Promise.resolve({ phase: "shifting", weight: 10, over: false })
     await expect(watch(next, 1, 20)).rejects.toThrow("not over after 0.02 s: shifting, 10 % of requests")
   })

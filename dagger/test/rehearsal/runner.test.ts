@@ -9,44 +9,44 @@ import {
   readDeploy,
 } from "../../src/environments/configuration.js"
 import type { KubernetesApi } from "../../src/clients/kubernetes/client.js"
-import { comparisonsOf, playsOf } from "../../src/rehearsal/runner.js"
+import { comparisonsOf, rehearsalsOf } from "../../src/rehearsal/runner.js"
 import { publicPath } from "../../src/backends/manifests/objects.js"
 import { faultNames, faultOf } from "../../src/rehearsal/faults.js"
 import { addresses, readRequests, readUnsent } from "../../src/rehearsal/load.js"
 import { environmentName } from "../../src/rehearsal/rehearsal.js"
-import { Line, mortal } from "../../src/rehearsal/fault-injection.js"
+import { CuttableProxy, killable } from "../../src/rehearsal/fault-injection.js"
 
 const read = (file: string) => readFile(new URL(`../../../${file}`, import.meta.url), "utf8")
 
-describe("what is rehearsed", () => {
-  it("is each fault with each strategy", () => {
-    const plays = playsOf({ faults: ["none", "latency"], strategies: ["canary", "blue-green"] })
-    expect(plays.map(({ fault, strategy }) => `${fault} ${strategy}`)).toEqual([
+describe("a request", () => {
+  it("rehearses each fault with each strategy", () => {
+    const rehearsals = rehearsalsOf({ faults: ["none", "latency"], strategies: ["canary", "blue-green"] })
+    expect(rehearsals.map(({ fault, strategy }) => `${fault} ${strategy}`)).toEqual([
       ...["none canary", "none blue-green", "latency canary", "latency blue-green"],
     ])
   })
 
-  it("is nothing that there is not, and what there is is said", () => {
-    expect(() => playsOf({ faults: ["rain"], strategies: ["canary"] })).toThrow(
+  it("is refused for unknown names, with the known ones", () => {
+    expect(() => rehearsalsOf({ faults: ["rain"], strategies: ["canary"] })).toThrow(
       `there is no fault "rain"; allowed: ${faultNames.join(", ")}`,
     )
-    expect(() => playsOf({ faults: ["none"], strategies: ["hope"] })).toThrow(
+    expect(() => rehearsalsOf({ faults: ["none"], strategies: ["hope"] })).toThrow(
       'there is no strategy "hope"; allowed: blue-green, canary',
     )
-    expect(() => playsOf({ faults: [], strategies: [] })).toThrow("name what is to go wrong")
+    expect(() => rehearsalsOf({ faults: [], strategies: [] })).toThrow("name at least one fault")
   })
 
-  it("compares what is in the candidate, and refuses what is done to the deploy", () => {
+  it("compares faults of the candidate, and refuses disruptions of the deploy", () => {
     expect(comparisonsOf({ faults: ["none", "latency"], peers: ["kubectl"] })).toEqual([
       { fault: "none", peer: "kubectl" },
       { fault: "latency", peer: "kubectl" },
     ])
     expect(() => comparisonsOf({ faults: ["none", "api-restart"], peers: ["flagger"] })).toThrow(
-      '"api-restart" cannot be compared with flagger: it is done to the deploy',
+      '"api-restart" cannot be compared with flagger: it disrupts the deploy',
     )
   })
 
-  it("never lets a request be lost where the candidate has no users", () => {
+  it("allows lost requests only for faults with a time limit", () => {
     for (const name of faultNames) {
       for (const expected of Object.values(faultOf(name).expected)) {
         if (expected.lost !== "none") expect(expected.within, name).toBeGreaterThan(0)
@@ -79,7 +79,7 @@ describe("what is rehearsed", () => {
     }
   })
 
-  it("finds what is planted by its name", async () => {
+  it("plants only faults that the program knows", async () => {
     const program = await read("dagger/config/rehearsal/planted.py")
     for (const name of faultNames) {
       const { planted } = faultOf(name)
@@ -89,7 +89,7 @@ describe("what is rehearsed", () => {
 })
 
 describe("the settings of rehearsals", () => {
-  it("are the deploy's, with its own router and shorter times", async () => {
+  it("are those of deploy.yaml, with another router and shorter times", async () => {
     const [text, over] = await Promise.all([read(deployFile), read("dagger/config/rehearsal.yaml")])
     const configuration = readDeploy(text, { file: "rehearsal.yaml", text: over })
     const environment = environmentOf(configuration, environmentName)
@@ -116,7 +116,7 @@ describe("the load's log", () => {
 
   it("is refused when it says something else", () => {
     expect(() => readRequests("1795702289157 3 200 m1\npanic: out of tyres\n")).toThrow(
-      "a line that is no request: panic: out of tyres",
+      "a line that is not a request: panic: out of tyres",
     )
   })
 
@@ -137,8 +137,8 @@ describe("a command that is killed", () => {
     delete: () => Promise.reject(new Error("no")),
   } as unknown as KubernetesApi
 
-  it("asks as ever before, and nothing after that", async () => {
-    const { cluster: seen, kill } = mortal(cluster)
+  it("sends requests before, and none after", async () => {
+    const { cluster: seen, kill } = killable(cluster)
     expect(await seen.read({ kind: "Pod" })).toEqual({ kind: "Pod" })
     await expect(seen.delete({ kind: "Pod" })).rejects.toThrow("no")
     const late = seen.read({ kind: "Job" })
@@ -150,24 +150,24 @@ describe("a command that is killed", () => {
   })
 })
 
-describe("a line", () => {
+describe("a cuttable proxy", () => {
   let server: http.Server | undefined
-  let line: Line | undefined
+  let proxy: CuttableProxy | undefined
   afterEach(() => {
-    line?.cut()
+    proxy?.cut()
     server?.close()
   })
 
-  it("carries until it is cut, and again when it is mended", async () => {
+  it("forwards until it is cut, and again after it is restored", async () => {
     server = http.createServer((_, answer) => answer.end("hello")).listen(0, "127.0.0.1")
     await new Promise((resolve) => server?.once("listening", resolve))
-    line = await Line.to(`127.0.0.1:${(server.address() as AddressInfo).port}`)
-    const address = `http://${line.address}/`
+    proxy = await CuttableProxy.to(`127.0.0.1:${(server.address() as AddressInfo).port}`)
+    const address = `http://${proxy.address}/`
     const ask = async () => (await fetch(address)).text()
     expect(await ask()).toBe("hello")
-    line.cut()
+    proxy.cut()
     await expect(ask()).rejects.toThrow()
-    await line.mend()
+    await proxy.restore()
     expect(await ask()).toBe("hello")
   })
 })

@@ -1,6 +1,5 @@
-// Package artifact makes what a local engine consists of: the programs, the
-// root filesystem, the TypeScript SDK and the base images, all from the
-// packages of Go, Debian, PyPI and npm.
+// Package artifact makes the parts of a local engine from packages of Go, Debian,
+// PyPI and npm: programs, root filesystem, TypeScript SDK and base images.
 package artifact
 
 import (
@@ -33,8 +32,8 @@ type Maker struct {
 
 func (m Maker) recipes() string { return m.Store.Path("recipes", m.Home.Key[:16]) }
 
-// Recipes copies the checkout's recipes into the store, so that what a running
-// engine makes later does not change with the files of a work tree.
+// Recipes copies the checkout's recipes into the store, so a running engine is
+// independent of later changes in the checkout.
 func (m Maker) Recipes(ctx context.Context) error {
 	_, err := m.Store.Ensure(ctx, "recipes", m.Home.Key[:16], func(_ context.Context, dir string) error {
 		for _, name := range []string{"dagger", "images", "sdk"} {
@@ -43,7 +42,7 @@ func (m Maker) Recipes(ctx context.Context) error {
 				return err
 			}
 		}
-		// node_modules of an SDK that is being worked on are no part of it.
+		// node_modules are not part of the recipe.
 		return os.RemoveAll(filepath.Join(dir, "sdk", "typescript", "node_modules"))
 	})
 	return err
@@ -54,12 +53,12 @@ func (m Maker) goCommand(ctx context.Context, dir string, env []string, args ...
 	cmd.Dir = dir
 	cmd.Env = append(os.Environ(),
 		"GOCACHE="+m.Home.GoCache(), "GOMODCACHE="+m.Home.GoModules(),
-		"GOFLAGS=-modcacherw -buildvcs=false", "GOWORK=off", "CGO_ENABLED=0")
+		"GOFLAGS=-mod=readonly -modcacherw -buildvcs=false", "GOWORK=off", "CGO_ENABLED=0")
 	cmd.Env = append(cmd.Env, env...)
 	return cmd
 }
 
-// A patch changes lines of a released module that the engine is built from.
+// A patch changes lines of one of the engine's Go modules.
 type patch struct {
 	Module  string      `json:"module"`
 	File    string      `json:"file"`
@@ -72,8 +71,8 @@ func (m Maker) programsKey() (string, error) {
 }
 
 // Programs builds the engine, the CLI, the container init and the DNS plugin
-// from their Go modules. The folder has bin/dagger and, in rootfs/, what the
-// engine's root filesystem needs. The first build takes about 7 minutes.
+// from their Go modules. The folder has bin/dagger, and in rootfs/ the
+// programs of the engine's root filesystem. The first build takes about 7 minutes.
 func (m Maker) Programs(ctx context.Context) (string, error) {
 	key, err := m.programsKey()
 	if err != nil {
@@ -84,17 +83,17 @@ func (m Maker) Programs(ctx context.Context) (string, error) {
 		if err := os.CopyFS(source, os.DirFS(filepath.Join(m.recipes(), "dagger"))); err != nil {
 			return err
 		}
-		if err := m.pinned(source); err != nil {
+		if err := m.checkVersion(source); err != nil {
 			return err
 		}
 		if err := m.patchModules(ctx, source); err != nil {
 			return err
 		}
-		m.Store.Say("building the Dagger engine %s from its Go modules: about 7 minutes on two cores, once", m.Home.Version)
+		m.Store.Report("building the Dagger engine %s from its Go modules: about 7 minutes on two cores, once", m.Home.Version)
 		bin := filepath.Join(dir, "bin")
 		stamp := fmt.Sprintf("-s -w -X github.com/dagger/dagger/engine.Version=%[1]s -X github.com/dagger/dagger/engine.Tag=%[1]s", m.Home.Version)
 		err = m.Run(ctx, Step{What: "building the engine", Lines: "packages compiled"}, func() *exec.Cmd {
-			return m.goCommand(ctx, source, nil, "build", "-v", "-mod=mod", "-trimpath", "-tags", "dfexcludepatterns,dfparents",
+			return m.goCommand(ctx, source, nil, "build", "-v", "-trimpath", "-tags", "dfexcludepatterns,dfparents",
 				"-ldflags", stamp, "-o", bin+"/", "tool")
 		})
 		if err != nil {
@@ -117,8 +116,8 @@ func (m Maker) Programs(ctx context.Context) (string, error) {
 	})
 }
 
-// pinned throws unless go.mod has the version that dagger.json pins.
-func (m Maker) pinned(source string) error {
+// checkVersion throws unless go.mod has the version that dagger.json pins.
+func (m Maker) checkVersion(source string) error {
 	text, err := os.ReadFile(filepath.Join(source, "go.mod"))
 	if err != nil {
 		return err
@@ -135,10 +134,10 @@ func (m Maker) pinned(source string) error {
 
 var engineModule = regexp.MustCompile(`(?m)^(?:require)?\s*github\.com/dagger/dagger (v\S+)`)
 
-// patchModules lays copies of the modules that overlay/ and patches.json change
-// into modules/, changed, and points go.mod to them.
+// patchModules copies the modules that overlay/ and patches.json change into
+// modules/, changes them there and points go.mod to them.
 func (m Maker) patchModules(ctx context.Context, source string) error {
-	if err := m.Run(ctx, Step{What: "fetching the engine's Go modules", Lines: "requests", Silence: downloadSilence}, func() *exec.Cmd {
+	if err := m.Run(ctx, Step{What: "fetching the engine's Go modules", Lines: "requests", IdleTimeout: downloadIdleTimeout}, func() *exec.Cmd {
 		return m.goCommand(ctx, source, nil, "mod", "download", "-x")
 	}); err != nil {
 		return err
@@ -157,7 +156,7 @@ func (m Maker) patchModules(ctx context.Context, source string) error {
 	}
 	for _, added := range modules {
 		module := strings.TrimPrefix(filepath.ToSlash(added), filepath.ToSlash(source)+"/overlay/")
-		out, err := m.goCommand(ctx, source, nil, "list", "-mod=mod", "-m", "-f", "{{.Dir}}", module).Output()
+		out, err := m.goCommand(ctx, source, nil, "list", "-m", "-f", "{{.Dir}}", module).Output()
 		if err != nil {
 			return fmt.Errorf("where is %s: %w", module, err)
 		}
@@ -198,14 +197,13 @@ func (p patch) apply(dir string) error {
 	return os.WriteFile(path, []byte(text), 0o644)
 }
 
-// What the engine needs around it: container runtime, CNI plugins, DNS, packet
-// filter, git, and the user-mode network stack that keeps the machine's own untouched.
+// rootfsPackages are the Debian packages of the engine's root filesystem.
 var rootfsPackages = []string{
 	"ca-certificates", "containernetworking-plugins", "dnsmasq-base", "git", "iproute2", "iptables",
 	"kmod", "mount", "pigz", "runc", "slirp4netns", "tini", "util-linux", "openssh-client",
 }
 
-// Links from where the engine looks for a program to where Debian has it.
+// rootfsLinks map the engine's paths of programs to Debian's.
 var rootfsLinks = map[string]string{
 	"usr/local/bin/runc":           "/usr/sbin/runc",
 	"usr/local/bin/tini":           "/usr/bin/tini",
@@ -253,8 +251,8 @@ func (m Maker) sdkKey() (string, error) {
 	return store.Key(store.Text("sdk-1"), store.Tree(filepath.Join(m.recipes(), "sdk", "typescript"), "node_modules", "test"))
 }
 
-// SDK lays the TypeScript SDK out as the engine wants it: an OCI layout whose
-// manifest digest stands in the file `digest` of the artifact.
+// SDK packs the TypeScript SDK as the OCI layout that the engine expects. The
+// artifact's file `digest` has the digest of its manifest.
 func (m Maker) SDK(ctx context.Context) (string, error) {
 	key, err := m.sdkKey()
 	if err != nil {
@@ -310,8 +308,8 @@ func imageOf(tar, arch string, config v1.Config) (v1.Image, error) {
 	return mutate.AppendLayers(image, layer)
 }
 
-// StateKey names the state that fits the engine, the SDK and the images made
-// from these recipes: another one would serve results of other images.
+// StateKey names the engine's state folder. It changes with the engine, the SDK
+// and the images, whose cached results must not be reused.
 func (m Maker) StateKey() (string, error) {
 	programs, err := m.programsKey()
 	if err != nil {
@@ -328,8 +326,8 @@ func (m Maker) StateKey() (string, error) {
 	return store.Key(store.Text(programs, sdk, rootfs), store.Tree(filepath.Join(m.recipes(), "images")))
 }
 
-// Names are the names in the store of all that these recipes make or may make.
-func (m Maker) Names() (map[string]bool, error) {
+// StoreNames are the store's names of every artifact of these recipes.
+func (m Maker) StoreNames() (map[string]bool, error) {
 	names := map[string]bool{"recipes-" + m.Home.Key[:16]: true}
 	for kind, key := range map[string]func() (string, error){
 		"programs": m.programsKey, "rootfs": m.rootfsKey, "sdk": m.sdkKey,

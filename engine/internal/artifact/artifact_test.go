@@ -3,9 +3,11 @@ package artifact
 import (
 	"context"
 	"errors"
+	"fmt"
 	"os"
 	"os/exec"
 	"path/filepath"
+	"runtime"
 	"slices"
 	"strings"
 	"testing"
@@ -47,10 +49,10 @@ Suites: trixie-security
 	}
 }
 
-func maker(t *testing.T, say func(string, ...any)) Maker {
+func maker(t *testing.T, report func(string, ...any)) Maker {
 	dir := t.TempDir()
 	h := home.Home{Dir: dir, Store: filepath.Join(dir, "store"), Key: strings.Repeat("k", 64), Version: "v0.0.0"}
-	return Maker{Home: h, Store: store.Store{Dir: h.Store, Say: say}}
+	return Maker{Home: h, Store: store.Store{Dir: h.Store, Report: report}}
 }
 
 func recipe(t *testing.T, m Maker, image string, files map[string]string) {
@@ -103,8 +105,8 @@ func TestAnImagesKeyFollowsItsFilesAndItsBaseImages(t *testing.T) {
 }
 
 func TestAFalteringRegistryIsTriedAgainAndThenThePackageIsNamed(t *testing.T) {
-	var said []string
-	m := maker(t, func(format string, args ...any) { said = append(said, format) })
+	var reported []string
+	m := maker(t, func(format string, args ...any) { reported = append(reported, format) })
 	tries := filepath.Join(t.TempDir(), "tries")
 	script := func(text string) func() *exec.Cmd {
 		return func() *exec.Cmd { return exec.Command("sh", "-c", "echo x >> "+tries+"; "+text) }
@@ -117,8 +119,8 @@ func TestAFalteringRegistryIsTriedAgainAndThenThePackageIsNamed(t *testing.T) {
 	if err := m.Run(context.Background(), Step{What: "fetching"}, script("[ $(wc -l < "+tries+") -ge 2 ] || { echo 'Err: 503 Service Unavailable'; false; }")); err != nil {
 		t.Errorf("a registry that falters once: %v", err)
 	}
-	if n := count(); n != 2 || len(said) != 1 {
-		t.Errorf("%d tries, said %q", n, said)
+	if n := count(); n != 2 || len(reported) != 1 {
+		t.Errorf("%d tries, reported %q", n, reported)
 	}
 	err := m.Run(context.Background(), Step{What: "fetching"}, script("echo noise; echo 'go: example.com/a@v1: reading: 403 Forbidden'; echo noise; exit 1"))
 	if err == nil || !strings.Contains(err.Error(), "example.com/a@v1") || strings.Contains(err.Error(), "noise") {
@@ -127,9 +129,9 @@ func TestAFalteringRegistryIsTriedAgainAndThenThePackageIsNamed(t *testing.T) {
 	if n := count(); n != 1 {
 		t.Errorf("a refusal was tried %d times", n)
 	}
-	err = m.once(context.Background(), Step{What: "fetching", Silence: time.Second}, script("echo 'get example.com/b'; exec sleep 30")())
+	err = m.once(context.Background(), Step{What: "fetching", IdleTimeout: time.Second}, script("echo 'get example.com/b'; exec sleep 30")())
 	var failed *failure
-	if !errors.As(err, &failed) || !failed.again() || !strings.Contains(err.Error(), "timed out: nothing heard for 1s") {
+	if !errors.As(err, &failed) || !failed.retryable() || !strings.Contains(err.Error(), "timed out: no output for 1s") {
 		t.Errorf("a registry that hangs: %v", err)
 	}
 	ctx, cancel := context.WithCancel(context.Background())
@@ -166,7 +168,7 @@ func TestThePinAndTheEnginesModulesAreHeldTogether(t *testing.T) {
 	} {
 		dir := t.TempDir()
 		os.WriteFile(filepath.Join(dir, "go.mod"), []byte(text), 0o644)
-		err := m.pinned(dir)
+		err := m.checkVersion(dir)
 		if want == "" && err != nil || want != "" && (err == nil || !strings.Contains(err.Error(), want)) {
 			t.Errorf("%q: %v", text, err)
 		}
@@ -174,5 +176,91 @@ func TestThePinAndTheEnginesModulesAreHeldTogether(t *testing.T) {
 	repository, err := os.ReadFile("../../dagger/go.mod")
 	if err != nil || !engineModule.Match(repository) {
 		t.Errorf("the engine's own go.mod is not understood: %v", err)
+	}
+}
+
+func TestBuildsCannotChangeWhatIsPinned(t *testing.T) {
+	t.Setenv("GOFLAGS", "-mod=mod")
+	dir := t.TempDir()
+	os.WriteFile(filepath.Join(dir, "go.mod"), []byte("module example\n\ngo 1.26\n"), 0o644)
+	os.WriteFile(filepath.Join(dir, "main.go"), []byte("package main\n\nimport \"golang.org/x/sys/unix\"\n\nfunc main() { unix.Getpid() }\n"), 0o644)
+	out, err := maker(t, t.Logf).goCommand(t.Context(), dir, nil, "build", ".").CombinedOutput()
+	if err == nil || !strings.Contains(string(out), "import lookup disabled by -mod=readonly") {
+		t.Errorf("a build with a missing requirement: %v, %s", err, out)
+	}
+}
+
+// programRecipe makes a recipe with a program that was never compiled before, and gives its folder.
+func programRecipe(t *testing.T, m Maker, image string) string {
+	if cache, err := exec.Command("go", "env", "GOCACHE").Output(); err == nil {
+		os.MkdirAll(filepath.Dir(m.Home.GoCache()), 0o755)
+		os.Symlink(strings.TrimSpace(string(cache)), m.Home.GoCache()) // the standard library is compiled there
+	}
+	recipe(t, m, image, map[string]string{
+		"Dockerfile":   "FROM scratch\n",
+		"go.mod":       "module example\n\ngo 1.26\n\ntool example/cmd\n",
+		"part/part.go": "package part\n\nconst Part = " + fmt.Sprint(time.Now().UnixNano()) + "\n",
+		"cmd/main.go":  "package main\n\nimport \"example/part\"\n\nfunc main() { println(part.Part) }\n",
+	})
+	return m.recipe(image)
+}
+
+// compiles lists the packages that a build still has to compile.
+func compiles(t *testing.T, m Maker, folder string) string {
+	out, err := m.goCommand(t.Context(), folder, nil, "build", "-v", "-trimpath", "-o", t.TempDir()+"/", "tool").CombinedOutput()
+	if err != nil {
+		t.Fatalf("%v: %s", err, out)
+	}
+	return string(out)
+}
+
+func TestEarlyCompileLeavesNothingToCompile(t *testing.T) {
+	m := maker(t, t.Logf)
+	folder := programRecipe(t, m, "team/tool:1")
+	other := programRecipe(t, m, "team/other:1")
+	early := m.StartEarly(t.Context(), []string{"team/tool"}, func(err error) { t.Error(err) })
+	<-early.done
+	if left := compiles(t, m, folder); left != "" {
+		t.Errorf("left to compile: %s", left)
+	}
+	if left := compiles(t, m, other); !strings.Contains(left, "example/part") {
+		t.Errorf("an image that is not early was compiled: %s", left)
+	}
+	if matches, _ := filepath.Glob(filepath.Join(os.TempDir(), "pitwall-early-*")); len(matches) > 0 {
+		t.Errorf("left behind: %v", matches)
+	}
+}
+
+func TestEarlyCompileSkipsAnImageThatIsMade(t *testing.T) {
+	m := maker(t, t.Logf)
+	folder := programRecipe(t, m, "team/tool:1")
+	key, err := m.ImageKey("team/tool:1", runtime.GOARCH)
+	if err != nil {
+		t.Fatal(err)
+	}
+	os.MkdirAll(m.Store.Path("image", key), 0o755)
+	<-m.StartEarly(t.Context(), []string{"team/tool"}, func(err error) { t.Error(err) }).done
+	if left := compiles(t, m, folder); !strings.Contains(left, "example/part") {
+		t.Errorf("it compiled an image that is there")
+	}
+}
+
+func TestEarlyCompileReportsAndStops(t *testing.T) {
+	m := maker(t, t.Logf)
+	recipe(t, m, "team/tool:1", map[string]string{"Dockerfile": "FROM scratch\n", "go.mod": "module example\n\ngo 1.26\n\ntool example/none\n"})
+	var reported error
+	<-m.StartEarly(t.Context(), []string{"team/tool"}, func(err error) { reported = err }).done
+	if reported == nil || !strings.Contains(reported.Error(), "example/none") {
+		t.Errorf("reported %v", reported)
+	}
+	stopped := m.StartEarly(t.Context(), []string{"team/tool"}, func(err error) { t.Errorf("a stop is no error: %v", err) })
+	stopped.Stop()
+}
+
+func TestEveryEarlyImageHasARecipe(t *testing.T) {
+	for _, repository := range Early {
+		if found, _ := filepath.Glob(filepath.Join("../../images", repository, "*", "go.mod")); len(found) == 0 {
+			t.Errorf("%s has no recipe with Go programs", repository)
+		}
 	}
 }

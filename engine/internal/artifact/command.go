@@ -16,20 +16,20 @@ import (
 )
 
 const (
-	attempts     = 4
-	tailLines    = 15
-	beatInterval = 15 * time.Second
-	// A registry that says nothing for so long will not say anything.
-	downloadSilence = 3 * time.Minute
+	attempts       = 4
+	tailLines      = 15
+	reportInterval = 15 * time.Second
+	// A registry that is silent for this long is not going to answer.
+	downloadIdleTimeout = 3 * time.Minute
 )
 
-// What registries and networks say when a second try may succeed.
-var passing = regexp.MustCompile(`(?i)time(d )?-?out|temporary failure|connection (reset|refused|failed)|could not connect|TLS handshake|unexpected EOF|no route to host|\b(429|500|502|503|504)\b|hash sum mismatch|stream error|network is unreachable`)
+// transientPattern matches errors after which another try may succeed.
+var transientPattern = regexp.MustCompile(`(?i)time(d )?-?out|temporary failure|connection (reset|refused|failed)|could not connect|TLS handshake|unexpected EOF|no route to host|\b(429|500|502|503|504)\b|hash sum mismatch|stream error|network is unreachable`)
 
-// What in a tool's output names the thing that could not be had.
-var culprit = regexp.MustCompile(`(?i)^(E: |W: Failed|Err:|go: |ERROR: |npm ERR|npm error|error: )|failed to fetch|reading http|no matching distribution`)
+// causePattern matches the lines of a tool's output that name the cause.
+var causePattern = regexp.MustCompile(`(?i)^(E: |W: Failed|Err:|go: |ERROR: |npm ERR|npm error|error: )|failed to fetch|reading http|no matching distribution`)
 
-// failure is a tool that did not do its work: what it was about, and its last words.
+// failure is the error of a command, with the end of its output.
 type failure struct {
 	what string
 	tail []string
@@ -39,7 +39,7 @@ type failure struct {
 func (f *failure) Error() string {
 	named := []string{}
 	for _, line := range f.tail {
-		if culprit.MatchString(line) {
+		if causePattern.MatchString(line) {
 			named = append(named, line)
 		}
 	}
@@ -51,28 +51,28 @@ func (f *failure) Error() string {
 
 func (f *failure) Unwrap() error { return f.err }
 
-// again says whether the failure looks like one that passes.
-func (f *failure) again() bool { return passing.MatchString(strings.Join(f.tail, "\n")) }
+// retryable reports whether another try may succeed.
+func (f *failure) retryable() bool { return transientPattern.MatchString(strings.Join(f.tail, "\n")) }
 
 // Step is a command to run for an artifact.
 type Step struct {
-	What    string        // for the user: "building the engine"
-	Lines   string        // what a line of its output stands for, where a count of them tells how far it is
-	Silence time.Duration // how long it may say nothing before it counts as hanging; 0: as long as it likes
+	What        string        // for the user: "building the engine"
+	Lines       string        // what a line of its output counts, such as "packages compiled"; "": lines are not counted
+	IdleTimeout time.Duration // time without output after which it is killed; 0: unlimited
 }
 
-// Run runs a command, saying every so often how far it is. Where the network or
-// a registry faltered it tries again, with growing pauses; in the end it throws
-// with the tool's own words about what is missing.
+// Run runs a command and reports its progress every 15 seconds. It retries with
+// growing pauses after errors of the network or a registry. Throws with the
+// tool's own lines about the cause.
 func (m Maker) Run(ctx context.Context, step Step, cmd func() *exec.Cmd) error {
 	pause := 2 * time.Second
 	for attempt := 1; ; attempt++ {
 		err := m.once(ctx, step, cmd())
 		var failed *failure
-		if err == nil || !errors.As(err, &failed) || !failed.again() || attempt == attempts {
+		if err == nil || !errors.As(err, &failed) || !failed.retryable() || attempt == attempts {
 			return err
 		}
-		m.Store.Say("%s: the network or a registry faltered, trying again in %v (%d of %d): %s",
+		m.Store.Report("%s: the network or a registry faltered, trying again in %v (%d of %d): %s",
 			step.What, pause, attempt+1, attempts, failed.tail[len(failed.tail)-1])
 		select {
 		case <-ctx.Done():
@@ -90,7 +90,7 @@ func (m Maker) once(ctx context.Context, step Step, cmd *exec.Cmd) error {
 	}
 	defer read.Close()
 	cmd.Stdout, cmd.Stderr = write, write
-	// A tool must not go on when this process has been killed.
+	// The tool must not survive this process.
 	err = child.Start(cmd)
 	write.Close()
 	if err != nil {
@@ -113,7 +113,7 @@ func (m Maker) once(ctx context.Context, step Step, cmd *exec.Cmd) error {
 	started, seen, hanging := time.Now(), 0, false
 	heard := started
 	var tail []string
-	beat := time.NewTicker(beatInterval)
+	beat := time.NewTicker(reportInterval)
 	defer beat.Stop()
 	check := time.NewTicker(time.Second)
 	defer check.Stop()
@@ -133,9 +133,9 @@ func (m Maker) once(ctx context.Context, step Step, cmd *exec.Cmd) error {
 			if step.Lines != "" {
 				progress = fmt.Sprintf(", %d %s", seen, step.Lines)
 			}
-			m.Store.Say("%s: %v%s", step.What, time.Since(started).Round(time.Second), progress)
+			m.Store.Report("%s: %v%s", step.What, time.Since(started).Round(time.Second), progress)
 		case <-check.C:
-			if hanging = step.Silence > 0 && time.Since(heard) > step.Silence; hanging {
+			if hanging = step.IdleTimeout > 0 && time.Since(heard) > step.IdleTimeout; hanging {
 				cmd.Process.Kill()
 				check.Stop()
 			}
@@ -146,7 +146,7 @@ func (m Maker) once(ctx context.Context, step Step, cmd *exec.Cmd) error {
 			return ctx.Err()
 		}
 		if hanging {
-			tail = append(tail, fmt.Sprintf("error: timed out: nothing heard for %v", step.Silence))
+			tail = append(tail, fmt.Sprintf("error: timed out: no output for %v", step.IdleTimeout))
 		}
 		if len(tail) == 0 {
 			tail = []string{"(it printed nothing)"}

@@ -17,7 +17,7 @@ import (
 	"pitwall/engine/internal/store"
 )
 
-// What the official slim images leave out, of these packages and of later ones.
+// slimConfig makes dpkg leave out what the official slim images leave out.
 var (
 	slimFolders = []string{"doc", "groff", "info", "linda", "lintian", "locale", "man"}
 	slimConfig  = "path-exclude /usr/share/doc/*\npath-include /usr/share/doc/*/copyright\n" +
@@ -25,7 +25,7 @@ var (
 		"path-exclude /usr/share/lintian/*\npath-exclude /usr/share/locale/*\npath-exclude /usr/share/man/*\n"
 )
 
-// makeSlim takes documentation out of a root filesystem.
+// makeSlim removes documentation from a root filesystem.
 func makeSlim(root string) error {
 	for _, folder := range slimFolders {
 		err := filepath.WalkDir(filepath.Join(root, "usr/share", folder), func(path string, entry os.DirEntry, err error) error {
@@ -44,26 +44,25 @@ func makeSlim(root string) error {
 	return os.WriteFile(filepath.Join(root, "etc/dpkg/dpkg.cfg.d/slim"), []byte(slimConfig), 0o644)
 }
 
-// debootstrap unpacks and configures a Debian of that suite and architecture,
-// with the packages, into a folder.
+// debootstrap installs a Debian suite with packages into a folder.
 func (m Maker) debootstrap(ctx context.Context, what, suite, arch string, packages []string, target string) error {
 	tool, err := m.mmdebstrap(ctx)
 	if err != nil {
 		return err
 	}
-	m.Store.Say("making %s from Debian packages: about half a minute", what)
+	m.Store.Report("making %s from Debian packages: about half a minute", what)
 	if err := os.MkdirAll(filepath.Dir(target), 0o755); err != nil {
 		return err
 	}
 	err = m.Run(ctx, Step{What: "making " + what}, func() *exec.Cmd {
 		os.RemoveAll(target)
-		// Foreign programs run by our own entry in the kernel's table, which mmdebstrap does not look for.
+		// mmdebstrap does not recognise our binfmt entry, so its check for foreign programs is skipped.
 		args := []string{tool, "--mode=root", "--variant=minbase", "--skip=check/qemu", "--architectures=" + arch, "--include=" + strings.Join(packages, ",")}
 		args = append(args, suite, target)
 		args = append(args, sources(suite)...)
 		cmd := exec.CommandContext(ctx, "perl", args...)
 		cmd.Env = append(os.Environ(), "LC_ALL=C", "TMPDIR="+filepath.Dir(target))
-		// Its mounts are its own: none shows on the machine, and none outlives it.
+		// In its own mount namespace its mounts end with it.
 		cmd.SysProcAttr = &syscall.SysProcAttr{Unshareflags: syscall.CLONE_NEWNS}
 		return cmd
 	})
@@ -73,7 +72,7 @@ func (m Maker) debootstrap(ctx context.Context, what, suite, arch string, packag
 	return makeSlim(target)
 }
 
-// mmdebstrap gives the path of the script: the machine's own, or the Debian package's.
+// mmdebstrap returns the path of the machine's own script, or of the Debian package's.
 func (m Maker) mmdebstrap(ctx context.Context) (string, error) {
 	if path, err := exec.LookPath("mmdebstrap"); err == nil {
 		return path, nil
@@ -82,7 +81,7 @@ func (m Maker) mmdebstrap(ctx context.Context) (string, error) {
 	return filepath.Join(dir, "usr/bin/mmdebstrap"), err
 }
 
-// Emulator gives the path of a static QEMU for arm64 programs.
+// Emulator returns the path of a static QEMU for arm64 programs.
 func (m Maker) Emulator(ctx context.Context) (string, error) {
 	dir, err := m.debianPackage(ctx, "qemu-user-static")
 	return filepath.Join(dir, "usr/bin/qemu-aarch64-static"), err
@@ -92,8 +91,8 @@ func packageKey(name string) func() (string, error) {
 	return func() (string, error) { return store.Key(store.Text("package-1", name)) }
 }
 
-// debianPackage unpacks a package into the store: nothing is installed, and the
-// machine's own package lists, which may be stale or empty, stay as they are.
+// debianPackage unpacks a package into the store. It installs nothing and does not
+// use the machine's package lists, which may be stale.
 func (m Maker) debianPackage(ctx context.Context, name string) (string, error) {
 	key, err := packageKey(name)()
 	if err != nil {
@@ -111,7 +110,7 @@ func (m Maker) debianPackage(ctx context.Context, name string) (string, error) {
 			"-o", "APT::Sandbox::User=root", "-o", "Debug::NoLocking=1",
 		}
 		for _, verb := range [][]string{{"update"}, {"download", name}} {
-			err := m.Run(ctx, Step{What: "apt-get " + strings.Join(verb, " "), Silence: downloadSilence}, func() *exec.Cmd {
+			err := m.Run(ctx, Step{What: "apt-get " + strings.Join(verb, " "), IdleTimeout: downloadIdleTimeout}, func() *exec.Cmd {
 				cmd := exec.CommandContext(ctx, "apt-get", append(options, verb...)...)
 				cmd.Dir = dir
 				cmd.Env = append(os.Environ(), "LC_ALL=C")
@@ -136,10 +135,9 @@ func mirrorInput(suite string) store.Input { return store.Text(sources(suite)...
 
 var debianSuite = regexp.MustCompile(`^(bullseye|bookworm|trixie|forky|sid|stable|oldstable)(-updates|-security)?$`)
 
-// sources gives the one-line sources for a suite from the mirrors that this
-// machine uses for its own Debian; none where it has none, which leaves
-// mmdebstrap its defaults. Addresses with a password are left out: they would
-// stay readable in every image.
+// sources returns the one-line sources of a suite on this machine's own mirrors.
+// Without any, mmdebstrap uses its defaults. Addresses with a password are left
+// out: everybody could read them in the image.
 func sources(suite string) []string {
 	var lines []string
 	seen := map[string]bool{}
@@ -160,7 +158,7 @@ func sources(suite string) []string {
 
 type source struct{ uri, suite string }
 
-// machineSources reads apt's sources, in both of their formats.
+// machineSources reads apt's sources in both formats.
 func machineSources(dir string) []source {
 	var found []source
 	files, _ := filepath.Glob(filepath.Join(dir, "sources.list.d", "*"))

@@ -19,19 +19,19 @@ import (
 	"pitwall/engine/internal/store"
 )
 
-// ErrNoRecipe says that an image is not one of ours.
+// ErrNoRecipe means that there is no recipe for an image.
 var ErrNoRecipe = errors.New("no recipe")
 
-// Build builds a Dockerfile with the running engine and pushes the image to the
-// local registry; it gives back the manifest of the pushed image.
+// Build builds a Dockerfile with the running engine, pushes the image to the
+// local registry and returns its manifest.
 type Build func(ctx context.Context, recipe, context, arch, key string) (manifest []byte, err error)
 
 var debianTag = regexp.MustCompile(`^debian:(bookworm|trixie)-slim$`)
 
-// The Dockerfile's first stage or a later one, from an image that is no earlier stage.
+// fromLine matches a FROM instruction: its image or stage, and its name.
 var fromLine = regexp.MustCompile(`(?mi)^FROM\s+(?:--\S+\s+)*(\S+)(?:\s+AS\s+(\S+))?`)
 
-// Blobs is where the layers and configs of all images are.
+// Blobs is the folder of all images' layers and configs.
 func (m Maker) Blobs() string { return filepath.Join(m.Store.Dir, "blobs") }
 
 func (m Maker) recipe(image string) string {
@@ -39,7 +39,7 @@ func (m Maker) recipe(image string) string {
 	return filepath.Join(m.recipes(), "images", filepath.FromSlash(repository), tag)
 }
 
-// Images lists the images that can be made, as module code names them.
+// Images lists the images that can be made, such as node:24-bookworm-slim.
 func (m Maker) Images() ([]string, error) {
 	root := filepath.Join(m.recipes(), "images")
 	images := []string{"debian:bookworm-slim", "debian:trixie-slim"}
@@ -54,8 +54,8 @@ func (m Maker) Images() ([]string, error) {
 	return images, err
 }
 
-// ImageKey digests what goes into an image, its base images included. Throws
-// ErrNoRecipe for an image that is not ours.
+// ImageKey digests the inputs of an image, including its base images. Throws
+// ErrNoRecipe if there is no recipe.
 func (m Maker) ImageKey(image, arch string) (string, error) {
 	if base := debianTag.FindStringSubmatch(image); base != nil {
 		return store.Key(store.Text("debian-1", base[1], arch), store.Text(slimConfig), mirrorInput(base[1]), settingsInput, addedCertificates)
@@ -81,8 +81,8 @@ func (m Maker) ImageKey(image, arch string) (string, error) {
 	return store.Key(inputs...)
 }
 
-// Image makes an image for an architecture where it is missing, and gives its
-// manifest; its blobs are in Blobs.
+// Image makes an image for an architecture if it is missing and returns its
+// manifest. Its blobs are in Blobs.
 func (m Maker) Image(ctx context.Context, image, arch string, build Build) ([]byte, error) {
 	key, err := m.ImageKey(image, arch)
 	if err != nil {
@@ -193,10 +193,9 @@ func (m Maker) writeBlob(digest v1.Hash, data io.ReadCloser) error {
 	return os.Rename(temp.Name(), to)
 }
 
-// dockerfileImage builds the Go tools that the recipe names, and then its
-// Dockerfile with the engine that asks for the image.
+// dockerfileImage builds the Go tools of a recipe and then its Dockerfile.
 func (m Maker) dockerfileImage(ctx context.Context, image, arch, key, dir string, build Build) ([]byte, error) {
-	m.Store.Say("making %s (%s), once", image, arch)
+	m.Store.Report("making %s (%s), once", image, arch)
 	folder := filepath.Join(dir, "context")
 	if err := os.CopyFS(folder, os.DirFS(m.recipe(image))); err != nil {
 		return nil, err
@@ -221,7 +220,7 @@ func (m Maker) goTools(ctx context.Context, image, arch, folder string) error {
 	if err != nil && !os.IsNotExist(err) {
 		return err
 	}
-	m.Store.Say("building the programs of %s from Go modules: some minutes, once", image)
+	m.Store.Report("building the programs of %s from Go modules: some minutes, once", image)
 	return m.Run(ctx, Step{What: "building " + image, Lines: "packages compiled"}, func() *exec.Cmd {
 		return m.goCommand(ctx, folder, []string{"GOARCH=" + arch}, "build", "-v", "-trimpath",
 			"-ldflags", "-s -w "+strings.TrimSpace(string(flags)), "-o", "bin/", "tool")
@@ -229,8 +228,8 @@ func (m Maker) goTools(ctx context.Context, image, arch, folder string) error {
 }
 
 // MachineSettings are files for every image that point npm and pip to the
-// registries which this machine is set up to use. Addresses with a password are
-// left out: they would stay readable in every image.
+// registries of this machine. Addresses with a password are left out: everybody
+// could read them in the image.
 var MachineSettings = sync.OnceValue(func() map[string]string {
 	settings := map[string]string{}
 	ask := func(name string, args ...string) string {
@@ -252,7 +251,7 @@ var MachineSettings = sync.OnceValue(func() map[string]string {
 
 func settingsInput() ([]byte, error) { return json.Marshal(MachineSettings()) }
 
-// The certificates that were added to this machine by hand.
+// certificates is the folder of the certificates that an administrator added.
 const certificates = "usr/local/share/ca-certificates"
 
 func addedCertificates() ([]byte, error) {
@@ -266,8 +265,8 @@ func addedCertificates() ([]byte, error) {
 	return all, err
 }
 
-// trust makes an image trust what this machine trusts, now and when its bundle
-// is made anew.
+// trust adds this machine's certificates to an image's bundle and to the folder
+// that later bundles are made from.
 func trust(root string) error {
 	added, err := addedCertificates()
 	if err != nil || len(added) == 0 {

@@ -1,6 +1,6 @@
-// Package binfmt lets the kernel run arm64 programs under QEMU. The entry is the
-// one thing of a local engine that the whole machine sees: it is added when
-// arm64 is first wanted, and removed with the engine.
+// Package binfmt lets the kernel run arm64 programs under QEMU. Its entry is
+// the only part of a local engine that the whole machine sees. It is added for the
+// first arm64 image and removed with the engine.
 package binfmt
 
 import (
@@ -14,14 +14,14 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// The first bytes of a 64-bit little-endian ELF program for aarch64, and the
-// bits of them that count, as QEMU's qemu-binfmt-conf.sh has them.
+// The first bytes of a 64-bit little-endian aarch64 ELF program and their mask,
+// from QEMU's qemu-binfmt-conf.sh.
 const (
 	magic = `\x7fELF\x02\x01\x01\x00\x00\x00\x00\x00\x00\x00\x00\x00\x02\x00\xb7\x00`
 	mask  = `\xff\xff\xff\xff\xff\xff\xff\x00\xff\xff\xff\xff\xff\xff\xff\xff\xfe\xff\xff\xff`
 )
 
-// Runs says whether this machine runs programs of that architecture already.
+// Runs reports whether this machine already runs programs of an architecture.
 func Runs(arch string) bool {
 	if arch == runtime.GOARCH {
 		return true
@@ -34,7 +34,7 @@ func Runs(arch string) bool {
 		}
 		for _, entry := range entries {
 			text, err := os.ReadFile(filepath.Join(dir, entry.Name()))
-			// Only with flag F does the kernel hold the interpreter open, so that containers can use it.
+			// With flag F the kernel keeps the interpreter open, so containers can use it.
 			if err == nil && strings.HasPrefix(string(text), "enabled") && strings.Contains(string(text), "0200b7") {
 				found = found || strings.Contains(string(text), "F")
 			}
@@ -44,9 +44,8 @@ func Runs(arch string) bool {
 	return err == nil && found
 }
 
-// Add registers QEMU for arm64 under that name. The kernel forgets its table
-// with the last mount of it, so one is kept at dir, unseen by other processes,
-// for as long as this process lives.
+// Add registers QEMU for arm64 under a name. The kernel drops its table with the
+// last mount of it, so this process keeps a private mount at dir.
 func Add(name, qemu, dir string) error {
 	if err := os.MkdirAll(dir, 0o700); err != nil {
 		return err
@@ -69,7 +68,7 @@ func Add(name, qemu, dir string) error {
 	return <-added
 }
 
-// Remove takes the entry of that name away, if there is one.
+// Remove removes an entry if it exists.
 func Remove(name string) error {
 	if _, err := os.Stat("/proc/sys/fs/binfmt_misc"); err != nil {
 		return nil
@@ -82,7 +81,7 @@ func Remove(name string) error {
 	})
 }
 
-// with calls f with a view of the kernel's table, mounted for this thread alone.
+// with calls f with the kernel's table, mounted for this thread only.
 func with(f func(dir string) error) error {
 	dir, err := os.MkdirTemp("", "binfmt-")
 	if err != nil {
@@ -91,7 +90,7 @@ func with(f func(dir string) error) error {
 	defer os.Remove(dir)
 	result := make(chan error)
 	go func() {
-		// Never unlocked: the thread has its own mounts and ends with the goroutine.
+		// Never unlocked: the thread has its own mounts and must end with the goroutine.
 		runtime.LockOSThread()
 		err := mount(dir)
 		if err == nil {
@@ -102,7 +101,7 @@ func with(f func(dir string) error) error {
 	return <-result
 }
 
-// mount mounts the kernel's table at dir in mounts of this thread's own.
+// mount mounts the kernel's table at dir in this thread's own mount namespace.
 func mount(dir string) error {
 	if err := unix.Unshare(unix.CLONE_NEWNS); err != nil {
 		return err

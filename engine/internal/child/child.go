@@ -1,4 +1,4 @@
-// Package child starts processes that end with this one, however it ends.
+// Package child starts processes that are killed when this one ends for any reason.
 package child
 
 import (
@@ -8,7 +8,7 @@ import (
 )
 
 // The kernel sends the parent-death signal when the thread that started a child
-// ends, so one goroutine on a thread of its own, which never ends, starts them all.
+// ends. So one goroutine with its own, never-ending thread starts all children.
 var starter = func() chan func() {
 	jobs := make(chan func())
 	go func() {

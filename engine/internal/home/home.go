@@ -1,5 +1,5 @@
-// Package home names every path of a local engine: all of it lives under one
-// folder, so that removing the folder removes the engine.
+// Package home has every path of a local engine. All of them are under one
+// folder, so removing the folder removes the engine.
 package home
 
 import (
@@ -9,7 +9,7 @@ import (
 	"path/filepath"
 )
 
-// A unix socket's address has to fit into sockaddr_un.
+// maxSocketPath is the size of sockaddr_un's path.
 const maxSocketPath = 107
 
 // Home is the folder of one local engine ($PITWALL_HOME).
@@ -18,11 +18,11 @@ type Home struct {
 	Store    string // content-addressed artifacts; $PITWALL_STORE shares them between homes
 	Checkout string // the Pitwall checkout whose recipes are used
 	Key      string // digest of that checkout's engine/ folder
-	Version  string // the Dagger version that dagger.json pins, with its v
+	Version  string // the Dagger version that dagger.json pins, such as v1.2.3
 }
 
-// FromEnv reads the home from what daggerw exports. Throws when a variable that
-// daggerw sets is missing, since a guess would build into the wrong folder.
+// FromEnv reads the home from what daggerw exports. Throws when a variable is
+// missing: a default could be the wrong folder.
 func FromEnv(key string) (Home, error) {
 	h := Home{
 		Dir:      os.Getenv("PITWALL_HOME"),
@@ -63,7 +63,7 @@ func (h Home) Binaries() string   { return h.path("bin") }
 func (h Home) GoCache() string    { return h.path("go", "build") }
 func (h Home) GoModules() string  { return h.path("go", "mod") }
 
-// Make creates the folders, readable by their owner alone.
+// Make creates the folders. Only their owner can read them.
 func (h Home) Make() error {
 	for _, dir := range []string{h.Dir, h.Store, h.Run(), h.path("log"), h.States(), h.Registry()} {
 		if err := os.MkdirAll(dir, 0o700); err != nil {

@@ -15,16 +15,16 @@ import (
 	"pitwall/engine/internal/sandbox"
 )
 
-// A need of the local engine: found says what is there, remedy what to do when
-// it is not. What is optional costs a feature only.
-type need struct {
+// A requirement of the local engine. check returns what was found; remedy tells
+// how to meet it. The engine runs without an optional one, with a feature less.
+type requirement struct {
 	name     string
 	remedy   string
 	optional bool
 	check    func(h home.Home) (found string, err error)
 }
 
-var needs = []need{
+var requirements = []requirement{
 	{"root", "run as root (sudo ./daggerw …), or use a container runtime: daggerw takes it when it answers", false,
 		func(home.Home) (string, error) {
 			if uid := os.Geteuid(); uid != 0 {
@@ -36,7 +36,7 @@ var needs = []need{
 	{"namespaces and overlayfs", "a kernel (or an outer container) that allows root to make namespaces and overlay mounts", false,
 		func(h home.Home) (string, error) {
 			if os.Geteuid() != 0 {
-				return "", fmt.Errorf("only root can tell")
+				return "", fmt.Errorf("only root can check this")
 			}
 			if err := os.MkdirAll(h.Dir, 0o700); err != nil {
 				return "", err
@@ -99,28 +99,28 @@ func freeSpace(h home.Home) (string, error) {
 	return fmt.Sprintf("%d GB free", free), nil
 }
 
-// lacking says what stands in the way of the local engine, a line each.
-func lacking(h home.Home) []string {
+// unmet lists the requirements that keep the local engine from running, a line each.
+func unmet(h home.Home) []string {
 	var lines []string
-	for _, n := range needs {
+	for _, n := range requirements {
 		if n.optional {
 			continue
 		}
 		if _, err := n.check(h); err != nil {
 			lines = append(lines, fmt.Sprintf("  %s: %v\n    → %s", n.name, err, n.remedy))
 			if n.name == "root" {
-				break // all the rest would fail for the same reason
+				break // the others would fail for the same reason
 			}
 		}
 	}
 	return lines
 }
 
-// Doctor writes what the machine has and lacks; it gives back whether the local
+// Doctor writes the state of each requirement and returns whether the local
 // engine can run.
 func (m Manager) Doctor(out io.Writer) bool {
 	fit := true
-	for _, n := range needs {
+	for _, n := range requirements {
 		found, err := n.check(m.Home)
 		switch {
 		case err == nil:
@@ -135,7 +135,7 @@ func (m Manager) Doctor(out io.Writer) bool {
 	if fit {
 		fmt.Fprintln(out, "\nThe local engine can run here.")
 	} else {
-		fmt.Fprintln(out, "\nThe local engine cannot run here until what is missing is there.")
+		fmt.Fprintln(out, "\nThe local engine cannot run here until the missing requirements are met.")
 	}
 	return fit
 }

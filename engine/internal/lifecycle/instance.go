@@ -1,4 +1,4 @@
-// Package lifecycle starts, finds, watches and stops the local engine.
+// Package lifecycle starts, finds, supervises and stops the local engine.
 package lifecycle
 
 import (
@@ -15,18 +15,18 @@ import (
 	"pitwall/engine/internal/store"
 )
 
-// Instance is what a running engine says of itself, in run/engine.json.
+// Instance describes a running engine, in run/engine.json.
 type Instance struct {
 	Pid     int       `json:"pid"`     // the supervising process
 	Sandbox int       `json:"sandbox"` // the first process of the sandbox
-	Key     string    `json:"key"`     // of the recipes that it was made from
+	Key     string    `json:"key"`     // the key of its recipes
 	Version string    `json:"version"`
 	State   string    `json:"state"` // its state folder
-	CLI     string    `json:"cli"`   // the CLI that fits it
+	CLI     string    `json:"cli"`   // the CLI of the same version
 	Started time.Time `json:"started"`
 }
 
-// Running gives the engine of the home; nil where none answers.
+// Running returns the engine of the home; nil if none answers.
 func Running(h home.Home) (*Instance, error) {
 	data, err := os.ReadFile(h.Instance())
 	if os.IsNotExist(err) {
@@ -38,7 +38,7 @@ func Running(h home.Home) (*Instance, error) {
 	if err := json.Unmarshal(data, &i); err != nil {
 		return nil, fmt.Errorf("%s: %w", h.Instance(), err)
 	}
-	// The lock ends with the supervisor, whatever a stale file or a reused process number says.
+	// Only the lock is reliable: the file may be stale and its process number reused.
 	lock, err := store.TryLock(h.RunLock())
 	if err != nil {
 		return nil, err
@@ -53,8 +53,8 @@ func Running(h home.Home) (*Instance, error) {
 	return &i, conn.Close()
 }
 
-// fits says whether the engine is the one that this checkout would start.
-func (i *Instance) fits(h home.Home) bool {
+// matches reports whether this checkout would start the same engine.
+func (i *Instance) matches(h home.Home) bool {
 	return i != nil && i.Key == h.Key && i.Version == h.Version
 }
 
@@ -70,8 +70,8 @@ func (i Instance) write(h home.Home) error {
 	return os.Rename(temp, h.Instance())
 }
 
-// Use marks the engine as in use until this process, or the one that it
-// becomes, ends: nobody replaces an engine that is in use.
+// Use marks the engine as in use, so that it is not replaced, until this process
+// ends. The mark survives exec.
 func Use(h home.Home) error {
 	file, err := os.OpenFile(h.Clients(), os.O_CREATE|os.O_RDWR, 0o600)
 	if err != nil {
@@ -81,11 +81,11 @@ func Use(h home.Home) error {
 	if err := unix.Flock(fd, unix.LOCK_SH); err != nil {
 		return err
 	}
-	// The lock outlives exec: it goes when the CLI and all that it started have gone.
+	// The lock survives exec and ends with the CLI and its children.
 	return keepOpen(fd)
 }
 
-// keepOpen keeps what fd refers to open when this process becomes another program.
+// keepOpen keeps a file open across exec.
 func keepOpen(fd int) error {
 	kept, err := unix.Dup(fd)
 	if err != nil {
@@ -95,7 +95,7 @@ func keepOpen(fd int) error {
 	return err
 }
 
-// Usage is the disk space under a folder, in bytes.
+// Usage is the size of a folder's files in bytes.
 func Usage(dir string) int64 {
 	var total int64
 	filepath.Walk(dir, func(_ string, info os.FileInfo, err error) error {

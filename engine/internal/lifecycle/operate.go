@@ -16,7 +16,7 @@ import (
 	"pitwall/engine/internal/store"
 )
 
-// Status writes what the engine of this home is doing; as JSON where asked.
+// Status writes the state of this home's engine as text or JSON.
 func (m Manager) Status(out io.Writer, asJSON bool) error {
 	i, err := Running(m.Home)
 	if err != nil {
@@ -33,8 +33,8 @@ func (m Manager) Status(out io.Writer, asJSON bool) error {
 	} else {
 		fmt.Fprintf(out, "engine   running for %v, Dagger %s, process %d\n", time.Since(i.Started).Round(time.Second), i.Version, i.Pid)
 		fmt.Fprintf(out, "socket   unix://%s\n", m.Home.Socket())
-		if !i.fits(m.Home) {
-			fmt.Fprintf(out, "note     it was started by a checkout with other recipes; the next call from here replaces it\n")
+		if !i.matches(m.Home) {
+			fmt.Fprintf(out, "note     it was built from other recipes; the next call from this checkout replaces it\n")
 		}
 	}
 	fmt.Fprintf(out, "home     %s, %.1f GB\n", m.Home.Dir, float64(Usage(m.Home.Dir))/(1<<30))
@@ -53,8 +53,8 @@ func (m Manager) madeImages() []string {
 	return images
 }
 
-// Logs copies the logs of the manager and the engine to out, the last n lines
-// of each, and goes on with the engine's where follow is set.
+// Logs writes the last n lines of the manager's and the engine's logs. With
+// follow it keeps writing the engine's log.
 func (m Manager) Logs(out io.Writer, n int, follow bool) error {
 	for _, path := range []string{m.Home.ManagerLog(), m.Home.EngineLog()} {
 		data, err := os.ReadFile(path)
@@ -87,8 +87,8 @@ func (m Manager) Logs(out io.Writer, n int, follow bool) error {
 
 var storeEntry = regexp.MustCompile(`^\.?([a-z-]+)-([0-9a-f]{16})(\.half-.*|\.lock)?$`)
 
-// Prune removes what this checkout's recipes do not use: artifacts, states and
-// managers of other versions. With all it stops the engine and removes the home.
+// Prune removes artifacts, states and managers of other versions than this
+// checkout's. With all it stops the engine and removes the home.
 func (m Manager) Prune(all bool) (freed int64, err error) {
 	before := Usage(m.Home.Dir)
 	if all {
@@ -100,20 +100,20 @@ func (m Manager) Prune(all bool) (freed int64, err error) {
 	if err := m.Home.Make(); err != nil {
 		return 0, err
 	}
-	// An engine that is being started needs what would look unused.
+	// A starting engine uses artifacts that look unused.
 	lock, err := store.TryLock(m.Home.StartLock())
 	if err != nil {
 		return 0, err
 	}
 	if lock == nil {
-		return 0, errors.New("an engine is being started: prune when it has")
+		return 0, errors.New("an engine is starting: prune when it runs")
 	}
 	defer lock.Close()
 	maker := m.maker()
 	if err := maker.Recipes(context.Background()); err != nil {
 		return 0, err
 	}
-	used, err := maker.Names()
+	used, err := maker.StoreNames()
 	if err != nil {
 		return 0, err
 	}

@@ -23,45 +23,45 @@ import (
 )
 
 const (
-	// One whose last end was sudden removes its whole cache first; one that cannot start ends by itself.
+	// After a kill the engine removes its whole cache before it answers.
 	startTimeout  = 15 * time.Minute
-	startPatience = 15 * time.Second
+	slowStart     = 15 * time.Second
 	stopTimeout   = 30 * time.Second
 	defaultFreeGB = 15
 )
 
-// SuperviseCommand is the command of this program that watches over an engine.
+// SuperviseCommand is the command of this program that runs Supervise.
 const SuperviseCommand = "supervise"
 
-// Manager does what an operator asks for.
+// Manager starts, stops and inspects the local engine of a home.
 type Manager struct {
-	Home home.Home
-	Say  func(format string, args ...any)
+	Home   home.Home
+	Report func(format string, args ...any)
 }
 
 func (m Manager) maker() artifact.Maker {
-	return artifact.Maker{Home: m.Home, Store: store.Store{Dir: m.Home.Store, Say: m.Say}}
+	return artifact.Maker{Home: m.Home, Store: store.Store{Dir: m.Home.Store, Report: m.Report}}
 }
 
-// Start makes what is missing and starts the engine, unless it runs already.
-// Of several at the same time one does the work, the others wait and say so.
+// Start makes missing artifacts and starts the engine unless it runs already. Of
+// several concurrent calls one does the work and the others wait.
 func (m Manager) Start(ctx context.Context) (*Instance, error) {
-	if i, err := Running(m.Home); err != nil || i.fits(m.Home) {
+	if i, err := Running(m.Home); err != nil || i.matches(m.Home) {
 		return i, err
 	}
-	if lacks := lacking(m.Home); len(lacks) > 0 {
-		return nil, fmt.Errorf("the local engine cannot run here:\n%s", strings.Join(lacks, "\n"))
+	if missing := unmet(m.Home); len(missing) > 0 {
+		return nil, fmt.Errorf("the local engine cannot run here:\n%s", strings.Join(missing, "\n"))
 	}
 	if err := m.Home.Make(); err != nil {
 		return nil, err
 	}
-	lock, err := store.Lock(ctx, m.Home.StartLock(), func() { m.Say("another daggerw is starting the engine, waiting for it") })
+	lock, err := store.Lock(ctx, m.Home.StartLock(), func() { m.Report("another daggerw is starting the engine, waiting for it") })
 	if err != nil {
 		return nil, err
 	}
 	defer lock.Close()
 	running, err := Running(m.Home)
-	if err != nil || running.fits(m.Home) {
+	if err != nil || running.matches(m.Home) {
 		return running, err
 	}
 	programs, err := m.make(ctx)
@@ -76,7 +76,7 @@ func (m Manager) Start(ctx context.Context) (*Instance, error) {
 	return m.launch(ctx, programs)
 }
 
-// make makes all that an engine needs to start, side by side.
+// make makes the artifacts of an engine in parallel.
 func (m Manager) make(ctx context.Context) (programs string, err error) {
 	maker := m.maker()
 	if err := maker.Recipes(ctx); err != nil {
@@ -89,10 +89,10 @@ func (m Manager) make(ctx context.Context) (programs string, err error) {
 	return programs, group.Wait()
 }
 
-// replace ends an engine made from other recipes, once nobody uses it.
+// replace stops an engine of other recipes when nobody uses it any more.
 func (m Manager) replace(ctx context.Context, old *Instance) error {
-	m.Say("the running engine (%s) is of other recipes: replacing it when its last call has ended", old.Version)
-	idle, err := store.Lock(ctx, m.Home.Clients(), func() { m.Say("it is in use, waiting") })
+	m.Report("the running engine (%s) was built from other recipes: it is replaced when its last call has ended", old.Version)
+	idle, err := store.Lock(ctx, m.Home.Clients(), func() { m.Report("it is in use, waiting") })
 	if err != nil {
 		return err
 	}
@@ -115,19 +115,19 @@ func (m Manager) launch(ctx context.Context, programs string) (*Instance, error)
 	}
 	ended := make(chan error, 1)
 	go func() { ended <- supervisor.Wait() }()
-	deadline, slow := time.After(startTimeout), time.After(startPatience)
+	deadline, slow := time.After(startTimeout), time.After(slowStart)
 	for {
 		if i, err := Running(m.Home); err != nil || i != nil {
 			return i, err
 		}
 		select {
 		case err := <-ended:
-			return nil, fmt.Errorf("the engine did not start (%v):\n%s", err, m.lastWords())
+			return nil, fmt.Errorf("the engine did not start (%v):\n%s", err, m.logTail())
 		case <-slow:
-			m.Say("the engine is not up yet: if it was killed the last time, it first removes what it had cached")
+			m.Report("the engine is not up yet: after a kill it first removes its cache")
 		case <-deadline:
 			supervisor.Process.Signal(syscall.SIGTERM)
-			return nil, fmt.Errorf("the engine did not answer within %v:\n%s", startTimeout, m.lastWords())
+			return nil, fmt.Errorf("the engine did not answer within %v:\n%s", startTimeout, m.logTail())
 		case <-ctx.Done():
 			supervisor.Process.Signal(syscall.SIGTERM)
 			return nil, ctx.Err()
@@ -136,8 +136,8 @@ func (m Manager) launch(ctx context.Context, programs string) (*Instance, error)
 	}
 }
 
-// lastWords is the end of both logs.
-func (m Manager) lastWords() string {
+// logTail returns the last lines of both logs.
+func (m Manager) logTail() string {
 	var words []string
 	for _, log := range []string{m.Home.ManagerLog(), m.Home.EngineLog()} {
 		data, err := os.ReadFile(log)
@@ -150,8 +150,7 @@ func (m Manager) lastWords() string {
 	return "  " + strings.Join(words, "\n  ") + "\n  (all of it: ./daggerw engine logs)"
 }
 
-// Exec becomes the CLI with these arguments, on an engine that is started first
-// where it does not run.
+// Exec starts the engine if it does not run, and becomes the CLI.
 func (m Manager) Exec(ctx context.Context, args []string) error {
 	i, err := m.Start(ctx)
 	if err != nil {
@@ -167,8 +166,8 @@ func (m Manager) Exec(ctx context.Context, args []string) error {
 	return unix.Exec(i.CLI, append([]string{"dagger"}, args...), env)
 }
 
-// Stop ends the engine and waits until nothing of it is left. It is no error
-// when none runs; what a killed one left is removed as well.
+// Stop ends the engine and waits until all its processes and mounts are gone. It
+// also removes the leftovers of a killed engine. A stopped engine is no error.
 func (m Manager) Stop() error {
 	if err := m.Home.Make(); err != nil {
 		return err
@@ -181,14 +180,14 @@ func (m Manager) Stop() error {
 		}
 		if lock != nil {
 			defer lock.Close()
-			// It gives up the lock as its last act: a moment later it is gone.
+			// The supervisor releases the lock just before it ends.
 			for supervisor != 0 && syscall.Kill(supervisor, 0) == nil && time.Now().Before(deadline) {
 				time.Sleep(5 * time.Millisecond)
 			}
-			return m.clear()
+			return m.removeLeftovers()
 		}
 		if supervisor == 0 {
-			// The lock file names its holder also while the engine is still starting.
+			// The lock file has the holder's process number while the engine still starts.
 			data, err := os.ReadFile(m.Home.RunLock())
 			if err != nil {
 				return err
@@ -207,9 +206,9 @@ func (m Manager) Stop() error {
 	}
 }
 
-// Follow prints what the engine's supervisor says (images being made) on
-// stderr, for as long as standard input stays open. Where the engine ends before
-// the CLI does, it ends the CLI, which would wait for it for ever.
+// Follow prints the supervisor's events (images being made) on stderr until
+// standard input is closed. If the engine ends, it ends the CLI, which would wait
+// for ever.
 func Follow(h home.Home) error {
 	cli := os.Getppid()
 	file, err := os.Open(h.Events())
@@ -227,7 +226,7 @@ func Follow(h home.Home) error {
 	buffer := make([]byte, 64<<10)
 	beat, check := time.NewTicker(200*time.Millisecond), time.NewTicker(time.Second)
 	for {
-		// Asked before the file is read, so that the last words are not missed.
+		// Checked before the file is read, so that the last events are not missed.
 		ended := isClosed(over)
 		n, _ := file.Read(buffer)
 		os.Stderr.Write(buffer[:n])
@@ -243,9 +242,9 @@ func Follow(h home.Home) error {
 				conn.Close()
 				continue
 			}
-			fmt.Fprintln(os.Stderr, "pitwall: the engine has ended, and with it this run: ./daggerw engine logs says why")
+			fmt.Fprintln(os.Stderr, "pitwall: the engine has ended, and with it this run: ./daggerw engine logs shows why")
 			for _, sig := range []syscall.Signal{syscall.SIGTERM, syscall.SIGKILL} {
-				// Gone already is as good.
+				// An error means that it is gone already.
 				syscall.Kill(cli, sig)
 				select {
 				case <-over:
@@ -270,7 +269,7 @@ func isClosed(c <-chan struct{}) bool {
 // FollowCommand is the command of this program that runs Follow.
 const FollowCommand = "follow"
 
-// follow starts Follow beside the CLI that this process is about to become.
+// follow starts Follow before this process becomes the CLI.
 func follow(h home.Home) error {
 	read, write, err := os.Pipe()
 	if err != nil {
@@ -279,7 +278,7 @@ func follow(h home.Home) error {
 	defer read.Close()
 	cmd := exec.Command("/proc/self/exe", FollowCommand)
 	cmd.Stdin, cmd.Stderr = read, os.Stderr
-	// Ctrl-C is for the CLI alone, which says how it ended.
+	// Ctrl-C must reach the CLI only.
 	cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true}
 	if err := cmd.Start(); err != nil {
 		return err
@@ -287,7 +286,7 @@ func follow(h home.Home) error {
 	return keepOpen(int(write.Fd()))
 }
 
-// CLI gives the path of the CLI that is built with the engine, built if missing.
+// CLI returns the path of the CLI that is built with the engine, and builds it if missing.
 func (m Manager) CLI(ctx context.Context) (string, error) {
 	if err := m.Home.Make(); err != nil {
 		return "", err

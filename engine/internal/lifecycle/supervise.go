@@ -31,8 +31,7 @@ const (
 	engineGrace     = 20 * time.Second
 )
 
-// What the engine is told: images come from the registry beside it first, and
-// its cache leaves room on the disk.
+// engineConfig makes the engine pull from our registry first and bounds its cache.
 var engineConfig = []byte(`{
   "logLevel": "info",
   "registries": {
@@ -45,14 +44,14 @@ var engineConfig = []byte(`{
 }
 `)
 
-// label is a name for what this home has on the machine beyond its folder.
+// label names the control group and binfmt entry of this home.
 func label(h home.Home) string {
 	sum := sha256.Sum256([]byte(h.Dir))
 	return "pitwall-" + hex.EncodeToString(sum[:])[:10]
 }
 
-// clear removes what an engine that was killed may have left.
-func (m Manager) clear() error {
+// removeLeftovers removes what a killed engine may have left.
+func (m Manager) removeLeftovers() error {
 	var errs error
 	for _, file := range []string{m.Home.Instance(), m.Home.Socket()} {
 		if err := os.Remove(file); err != nil && !os.IsNotExist(err) {
@@ -62,8 +61,7 @@ func (m Manager) clear() error {
 	return errors.Join(errs, sandbox.RemoveCgroup(label(m.Home)), binfmt.Remove(label(m.Home)))
 }
 
-// Supervise runs the engine and its registry until it is told to end, or the
-// engine ends.
+// Supervise runs the engine and its registry until a signal or the engine's end.
 func (m Manager) Supervise(programs string) (err error) {
 	ctx, cancel := signal.NotifyContext(context.Background(), syscall.SIGTERM, syscall.SIGINT)
 	defer cancel()
@@ -82,19 +80,19 @@ func (m Manager) Supervise(programs string) (err error) {
 	if _, err := fmt.Fprintln(lock, os.Getpid()); err != nil {
 		return err
 	}
-	if err := m.clear(); err != nil {
+	if err := m.removeLeftovers(); err != nil {
 		return err
 	}
-	defer func() { err = errors.Join(err, m.clear()) }()
+	defer func() { err = errors.Join(err, m.removeLeftovers()) }()
 
 	events, err := os.OpenFile(m.Home.Events(), os.O_CREATE|os.O_TRUNC|os.O_APPEND|os.O_WRONLY, 0o600)
 	if err != nil {
 		return err
 	}
 	defer events.Close()
-	m.Say = func(format string, args ...any) {
+	m.Report = func(format string, args ...any) {
 		line := fmt.Sprintf("pitwall: "+format+"\n", args...)
-		// One write a line, so that lines of images made side by side do not mix.
+		// One write for each line keeps lines of concurrent images apart.
 		events.WriteString(line)
 		fmt.Fprintf(os.Stderr, "%s %s", time.Now().Format(time.RFC3339), line)
 	}
@@ -107,7 +105,7 @@ func (m Manager) Supervise(programs string) (err error) {
 		Pid: os.Getpid(), Key: m.Home.Key, Version: m.Home.Version, Started: time.Now(),
 		State: filepath.Join(m.Home.States(), state), CLI: filepath.Join(programs, "bin", "dagger"),
 	}
-	// Asking npm and pip for their registries takes a second: it is done before the first pull wants to know.
+	// Asking npm and pip for their registries takes a second, so it starts before the first pull.
 	go artifact.MachineSettings()
 	engine, log, err := m.engine(ctx, maker, programs, instance.State)
 	if err != nil {
@@ -121,15 +119,18 @@ func (m Manager) Supervise(programs string) (err error) {
 	if err != nil {
 		return fmt.Errorf("the registry: %w", err)
 	}
-	handler, err := registry.New(ctx, m.Home.Registry(), maker.Blobs(), &library{m, maker, instance.CLI})
+	images := &imageMaker{Manager: m, maker: maker, cli: instance.CLI}
+	handler, err := registry.New(ctx, m.Home.Registry(), maker.Blobs(), images)
 	if err != nil {
 		return err
 	}
+	images.compileEarly(ctx)
+	defer images.stopEarly()
 	server := &http.Server{Handler: handler, ReadHeaderTimeout: 10 * time.Second}
 	go server.Serve(listener)
 	defer server.Close()
 
-	if err := m.await(ctx, engine); err != nil {
+	if err := m.waitUntilUp(ctx, engine); err != nil {
 		return err
 	}
 	if err := m.resumeArm64(ctx, maker); err != nil {
@@ -159,7 +160,7 @@ func (m Manager) engine(ctx context.Context, maker artifact.Maker, programs, sta
 	if err != nil {
 		return nil, nil, err
 	}
-	files, err := authorities()
+	files, err := caBundle()
 	if err != nil {
 		return nil, nil, err
 	}
@@ -169,7 +170,7 @@ func (m Manager) engine(ctx context.Context, maker artifact.Maker, programs, sta
 		"run/dagger":     m.Home.Run(),
 		"tmp":            filepath.Join(state, "tmp"),
 	}
-	// What a killed engine had in its /tmp is of no use to the next.
+	// A killed engine may have left files in its /tmp.
 	if err := os.RemoveAll(binds["tmp"]); err != nil {
 		return nil, nil, err
 	}
@@ -200,8 +201,8 @@ func (m Manager) engine(ctx context.Context, maker artifact.Maker, programs, sta
 		Name:   label(m.Home),
 		Layers: []string{filepath.Join(programs, "rootfs"), filepath.Join(sdk, "rootfs"), filepath.Join(rootfs, "rootfs")},
 		Binds:  binds, Files: files, Env: env, Root: root, Output: log,
-		// It keeps network namespaces ready for containers: by default a hundred, whose making
-		// takes a small machine ten seconds after each start.
+		// By default it prepares a hundred network namespaces for containers, which keeps
+		// a small machine busy for ten seconds after each start.
 		Args: []string{"/usr/bin/tini", "--", "/usr/local/bin/dagger-engine", "--oci-cni-pool-size=12"},
 	})
 	if err != nil {
@@ -210,11 +211,11 @@ func (m Manager) engine(ctx context.Context, maker artifact.Maker, programs, sta
 	return box, log, nil
 }
 
-// authorities are the certificates that this machine trusts, for the engine
-// itself. Containers have them from their images: were they in the engine's
-// folder for added certificates, it would update every container's bundle before
-// and after every command, which takes longer than most commands do.
-func authorities() (map[string][]byte, error) {
+// caBundle has the certificates that this machine trusts, for the engine itself.
+// Containers get them from their images. In the engine's folder for added
+// certificates they would make it update every container's bundle around every
+// command, which takes longer than most commands.
+func caBundle() (map[string][]byte, error) {
 	bundle := os.Getenv("SSL_CERT_FILE")
 	if bundle == "" {
 		bundle = "/etc/ssl/certs/ca-certificates.crt"
@@ -226,8 +227,8 @@ func authorities() (map[string][]byte, error) {
 	return map[string][]byte{"etc/ssl/certs/ca-certificates.crt": data}, err
 }
 
-// await waits until the engine answers on its socket.
-func (m Manager) await(ctx context.Context, engine *sandbox.Sandbox) error {
+// waitUntilUp waits until the engine answers on its socket.
+func (m Manager) waitUntilUp(ctx context.Context, engine *sandbox.Sandbox) error {
 	for {
 		if conn, err := net.Dial("unix", m.Home.Socket()); err == nil {
 			return conn.Close()
@@ -242,30 +243,51 @@ func (m Manager) await(ctx context.Context, engine *sandbox.Sandbox) error {
 	}
 }
 
-// library makes images with the engine that asks for them.
-type library struct {
+// imageMaker makes images with the engine that pulls them.
+type imageMaker struct {
 	Manager
 	maker artifact.Maker
 	cli   string
+	early *artifact.EarlyCompile
 }
 
-func (l *library) Find(ctx context.Context, image, arch string) ([]byte, error) {
+// compileEarly starts compiling the images that the first `call ci` would wait for longest. It
+// belongs to no call, so it reports to the manager's log only.
+func (l *imageMaker) compileEarly(ctx context.Context) {
+	maker := l.maker
+	maker.Store.Report = func(format string, args ...any) {
+		fmt.Fprintf(os.Stderr, "%s early: "+format+"\n", append([]any{time.Now().Format(time.RFC3339)}, args...)...)
+	}
+	l.early = maker.StartEarly(ctx, artifact.Early, func(err error) { maker.Store.Report("%v", err) })
+}
+
+// stopEarly frees the processors for an image that somebody waits for.
+func (l *imageMaker) stopEarly() {
+	if l.early != nil {
+		l.early.Stop()
+	}
+}
+
+func (l *imageMaker) Manifest(ctx context.Context, image, arch string) ([]byte, error) {
 	if _, err := l.maker.ImageKey(image, arch); errors.Is(err, artifact.ErrNoRecipe) {
 		return nil, nil
 	}
 	if err := l.emulate(ctx, l.maker, arch); err != nil {
 		return nil, err
 	}
+	if l.maker.Compiles(image, arch) {
+		l.stopEarly()
+	}
 	manifest, err := l.maker.Image(ctx, image, arch, l.build)
 	if err != nil {
-		l.Say("cannot make %s (%s): %v", image, arch, err)
+		l.Report("cannot make %s (%s): %v", image, arch, err)
 	}
 	return manifest, err
 }
 
-// build builds the Dockerfile in a folder and pushes the result to our own
-// registry, from where the manifest is taken.
-func (l *library) build(ctx context.Context, image, folder, arch, key string) ([]byte, error) {
+// build builds the Dockerfile in a folder, pushes the image to our registry and
+// returns its manifest.
+func (l *imageMaker) build(ctx context.Context, image, folder, arch, key string) ([]byte, error) {
 	repository := "pitwall/" + strings.ReplaceAll(strings.Split(image, ":")[0], "/", "-")
 	err := l.maker.Run(ctx, artifact.Step{What: "making " + image}, func() *exec.Cmd {
 		cmd := exec.CommandContext(ctx, l.cli, "core", "--progress=plain", "host", "directory", "--path", ".",
@@ -284,16 +306,16 @@ func (l *library) build(ctx context.Context, image, folder, arch, key string) ([
 	}
 	var index struct{ Manifests []json.RawMessage }
 	if json.Unmarshal(manifest, &index); index.Manifests != nil || !bytes.Contains(manifest, []byte("layers")) {
-		return nil, fmt.Errorf("%s was pushed as something else than one image", image)
+		return nil, fmt.Errorf("%s was not pushed as a single image", image)
 	}
 	return manifest, nil
 }
 
-// A file that says that this home has been asked for arm64.
-func (m Manager) arm64Wanted() string { return filepath.Join(m.Home.Dir, "arm64") }
+// arm64Marker is a file that exists once this home has made an arm64 image.
+func (m Manager) arm64Marker() string { return filepath.Join(m.Home.Dir, "arm64") }
 
-// emulate lets the kernel run programs of a foreign architecture, from the
-// first time that somebody wants one until the engine stops.
+// emulate lets the kernel run programs of another architecture until the engine
+// stops.
 func (m Manager) emulate(ctx context.Context, maker artifact.Maker, arch string) error {
 	if arch != "arm64" || binfmt.Runs(arch) {
 		return nil
@@ -305,11 +327,11 @@ func (m Manager) emulate(ctx context.Context, maker artifact.Maker, arch string)
 	if err := binfmt.Add(label(m.Home), qemu, filepath.Join(m.Home.Run(), "binfmt")); err != nil {
 		return err
 	}
-	return os.WriteFile(m.arm64Wanted(), nil, 0o600)
+	return os.WriteFile(m.arm64Marker(), nil, 0o600)
 }
 
 func (m Manager) resumeArm64(ctx context.Context, maker artifact.Maker) error {
-	if _, err := os.Stat(m.arm64Wanted()); err != nil {
+	if _, err := os.Stat(m.arm64Marker()); err != nil {
 		return nil
 	}
 	return m.emulate(ctx, maker, "arm64")

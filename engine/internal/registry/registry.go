@@ -1,5 +1,5 @@
-// Package registry is the container registry of a local engine. It keeps what is
-// pushed to it, and makes a base image the first time somebody pulls it.
+// Package registry is the container registry of a local engine. It stores
+// pushed images and makes a base image when it is first pulled.
 package registry
 
 import (
@@ -22,32 +22,32 @@ import (
 	"github.com/google/go-containerregistry/pkg/v1/types"
 )
 
-// PlatformHeader is how the engine tells which variant of an image it wants.
+// PlatformHeader names the platform that the engine wants an image for.
 const PlatformHeader = "X-Pitwall-Platform"
 
-// Library makes images that are not there yet.
-type Library interface {
-	// Find gives the manifest of an image such as node:24-bookworm-slim, made
-	// first where it is missing; nil where there is no recipe for it.
-	Find(ctx context.Context, image, arch string) ([]byte, error)
+// ImageMaker makes missing images.
+type ImageMaker interface {
+	// Manifest returns the manifest of an image such as node:24-bookworm-slim and
+	// makes the image if it is missing; nil if there is no recipe for it.
+	Manifest(ctx context.Context, image, arch string) ([]byte, error)
 }
 
 type server struct {
-	ctx     context.Context
-	dir     string
-	library Library
-	blobs   http.Handler
+	ctx    context.Context
+	dir    string
+	images ImageMaker
+	blobs  http.Handler
 }
 
 // New serves the distribution API over dir (manifests) and blobs (content).
-// Images are made under ctx, so that a caller who leaves does not end the work.
-func New(ctx context.Context, dir, blobs string, library Library) (http.Handler, error) {
+// Images are made under ctx, so a disconnecting client does not stop the work.
+func New(ctx context.Context, dir, blobs string, images ImageMaker) (http.Handler, error) {
 	if err := os.MkdirAll(blobs, 0o700); err != nil {
 		return nil, err
 	}
 	quiet := registry.Logger(log.New(io.Discard, "", 0))
 	return &server{
-		ctx: ctx, dir: dir, library: library,
+		ctx: ctx, dir: dir, images: images,
 		blobs: registry.New(quiet, registry.WithBlobHandler(registry.NewDiskBlobHandler(blobs))),
 	}, nil
 }
@@ -75,7 +75,7 @@ func (s *server) path(repository, reference string) string {
 	return ManifestPath(s.dir, repository, reference)
 }
 
-// ManifestPath is the file of a manifest under a registry's folder; reference is
+// ManifestPath is the path of a manifest in a registry's folder. The reference is
 // a tag or a digest.
 func ManifestPath(dir, repository, reference string) string {
 	return filepath.Join(dir, filepath.FromSlash(repository), "_manifests", strings.ReplaceAll(reference, ":", "-"))
@@ -84,7 +84,7 @@ func ManifestPath(dir, repository, reference string) string {
 func (s *server) get(w http.ResponseWriter, r *http.Request, repository, reference string) {
 	manifest, err := os.ReadFile(s.path(repository, reference))
 	if errors.Is(err, os.ErrNotExist) && !strings.HasPrefix(reference, "sha256:") {
-		manifest, err = s.library.Find(s.ctx, strings.TrimPrefix(repository, "library/")+":"+reference, arch(r))
+		manifest, err = s.images.Manifest(s.ctx, strings.TrimPrefix(repository, "library/")+":"+reference, arch(r))
 		if err == nil && manifest != nil {
 			// The engine asks next for the same manifest by its digest.
 			err = s.write(repository, digestOf(manifest), manifest)

@@ -21,16 +21,16 @@ import (
 	"github.com/google/go-containerregistry/pkg/v1/remote"
 )
 
-type fakeLibrary func(image, arch string) ([]byte, error)
+type fakeImages func(image, arch string) ([]byte, error)
 
-func (f fakeLibrary) Find(_ context.Context, image, arch string) ([]byte, error) {
+func (f fakeImages) Manifest(_ context.Context, image, arch string) ([]byte, error) {
 	return f(image, arch)
 }
 
-var noRecipes = fakeLibrary(func(string, string) ([]byte, error) { return nil, nil })
+var noRecipes = fakeImages(func(string, string) ([]byte, error) { return nil, nil })
 
-func serve(t *testing.T, dir string, library Library) string {
-	handler, err := New(context.Background(), filepath.Join(dir, "manifests"), filepath.Join(dir, "blobs"), library)
+func serve(t *testing.T, dir string, images ImageMaker) string {
+	handler, err := New(context.Background(), filepath.Join(dir, "manifests"), filepath.Join(dir, "blobs"), images)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -115,7 +115,7 @@ func get(t *testing.T, url, platform string) (int, string, http.Header) {
 
 func TestAnImageIsMadeForThePlatformThatIsAskedFor(t *testing.T) {
 	var asked atomic.Value
-	host := "http://" + serve(t, t.TempDir(), fakeLibrary(func(image, arch string) ([]byte, error) {
+	host := "http://" + serve(t, t.TempDir(), fakeImages(func(image, arch string) ([]byte, error) {
 		asked.Store(image + " " + arch)
 		return []byte(`{"layers":[],"arch":"` + arch + `"}`), nil
 	}))
@@ -134,7 +134,7 @@ func TestAnImageIsMadeForThePlatformThatIsAskedFor(t *testing.T) {
 }
 
 func TestErrorsAreToldApart(t *testing.T) {
-	host := "http://" + serve(t, t.TempDir(), fakeLibrary(func(image, _ string) ([]byte, error) {
+	host := "http://" + serve(t, t.TempDir(), fakeImages(func(image, _ string) ([]byte, error) {
 		if image == "broken:1" {
 			return nil, errors.New("no such package")
 		}

@@ -9,7 +9,7 @@ import (
 	"time"
 )
 
-// A blob may be pushed some time before the manifest that names it.
+// pushTime is how long a push may take: blobs come before the manifest that names them.
 const pushTime = time.Hour
 
 // Sweep removes the blobs that no manifest under the given folders names.
@@ -34,7 +34,7 @@ func Sweep(blobs string, folders ...string) error {
 				Config struct{ Digest string }
 				Layers []struct{ Digest string }
 			}
-			// What does not parse is no manifest of ours, and names no blob.
+			// A file that does not parse is not one of our manifests and names no blob.
 			if json.Unmarshal(data, &manifest) == nil {
 				used[manifest.Config.Digest] = true
 				for _, layer := range manifest.Layers {

@@ -12,14 +12,14 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// cgroup is the folders of one control group, one in each hierarchy.
+// cgroup has the folders of one control group, one for each hierarchy.
 type cgroup []string
 
-// A hierarchy of control groups, as it is mounted.
+// hierarchy is a mounted hierarchy of control groups.
 type hierarchy struct{ place, kind, options string }
 
-// hierarchies reads where control groups are mounted: one place on cgroup v2, one
-// a controller on v1.
+// hierarchies lists the mounted hierarchies: one on cgroup v2, one for each
+// controller on v1.
 func hierarchies() ([]hierarchy, error) {
 	data, err := os.ReadFile("/proc/self/mountinfo")
 	if err != nil {
@@ -44,7 +44,7 @@ func hierarchies() ([]hierarchy, error) {
 	return found, nil
 }
 
-// newCgroup makes a control group in each hierarchy and moves the process there.
+// newCgroup creates a control group in each hierarchy and moves the process into it.
 func newCgroup(name string, pid int) (cgroup, error) {
 	all, err := hierarchies()
 	if err != nil {
@@ -57,7 +57,7 @@ func newCgroup(name string, pid int) (cgroup, error) {
 			return group, fmt.Errorf("control group: %w", err)
 		}
 		group = append(group, dir)
-		// On v1 a new cpuset is empty and takes no process until it is filled.
+		// On v1 a new cpuset accepts no process until it has CPUs and memory nodes.
 		for _, file := range []string{"cpuset.cpus", "cpuset.mems"} {
 			if value, err := os.ReadFile(filepath.Join(h.place, file)); err == nil && h.kind == "cgroup" {
 				if err := os.WriteFile(filepath.Join(dir, file), value, 0o644); err != nil {
@@ -72,7 +72,7 @@ func newCgroup(name string, pid int) (cgroup, error) {
 	return group, nil
 }
 
-// RemoveCgroup removes the control groups that a killed sandbox of that name left.
+// RemoveCgroup removes the control groups of a killed sandbox.
 func RemoveCgroup(name string) error {
 	all, err := hierarchies()
 	if err != nil {
@@ -88,7 +88,7 @@ func RemoveCgroup(name string) error {
 func (c cgroup) remove() error {
 	var left error
 	for _, dir := range c {
-		// The kernel may take a moment to let the last processes go.
+		// The kernel needs a moment to remove the last processes.
 		for try := 0; ; try++ {
 			err := removeTree(dir)
 			if err == nil {
@@ -104,7 +104,7 @@ func (c cgroup) remove() error {
 	return left
 }
 
-// removeTree removes a control group and those below it: only folders can be.
+// removeTree removes a control group and its children. Files in it cannot be removed.
 func removeTree(dir string) error {
 	entries, err := os.ReadDir(dir)
 	if os.IsNotExist(err) {
@@ -124,7 +124,7 @@ func removeTree(dir string) error {
 
 type cgroupMounts []hierarchy
 
-// enterCgroup makes the group that this process is in the root of what it sees.
+// enterCgroup makes this process's group the root of its cgroup namespace.
 func enterCgroup() (cgroupMounts, error) {
 	all, err := hierarchies()
 	if err != nil {
@@ -160,8 +160,8 @@ func (c cgroupMounts) mount(at string) error {
 	return nil
 }
 
-// delegate lets groups below the root of a v2 hierarchy have controllers, which
-// the kernel allows only while no process is in the root itself.
+// delegate enables controllers for the groups below the root of a v2 hierarchy.
+// The kernel allows it only while the root has no process.
 func delegate(at string) error {
 	leaf := filepath.Join(at, "init")
 	if err := os.Mkdir(leaf, 0o755); err != nil {

@@ -28,8 +28,8 @@ func (m mount) in(root string) error {
 
 var overlayPath = strings.NewReplacer(`\`, `\\`, `:`, `\:`, `,`, `\,`)
 
-// mountRoot lays the layers over each other, with writes going to memory, and
-// gives the folder where they are seen: by this mount namespace alone.
+// mountRoot mounts the layers as an overlay that writes to memory and returns
+// its folder. Only this mount namespace sees it.
 func mountRoot(layers []string, on string) (string, error) {
 	if err := unix.Mount("", "/", "", unix.MS_REC|unix.MS_PRIVATE, ""); err != nil {
 		return "", fmt.Errorf("private mounts: %w", err)
@@ -54,7 +54,7 @@ func mountRoot(layers []string, on string) (string, error) {
 	return root, nil
 }
 
-// pivot makes root the root of this mount namespace and lets go of the machine's.
+// pivot makes root the root of this mount namespace and unmounts the machine's root.
 func pivot(root string) error {
 	old := filepath.Join(root, ".machine")
 	if err := os.Mkdir(old, 0o700); err != nil {
@@ -67,7 +67,7 @@ func pivot(root string) error {
 		return err
 	}
 	if err := unix.Unmount("/.machine", unix.MNT_DETACH); err != nil {
-		return fmt.Errorf("letting go of the machine's files: %w", err)
+		return fmt.Errorf("unmounting the machine's root: %w", err)
 	}
 	return os.Remove("/.machine")
 }

@@ -15,8 +15,8 @@ import (
 // ProbeCommand is the command of this program that runs RunProbe.
 const ProbeCommand = "sandbox-probe"
 
-// Probe tries, under dir, what a sandbox and the engine's snapshots need of the
-// kernel, and throws in the kernel's words what it refuses.
+// Probe tries under dir whether the kernel allows what a sandbox and the engine's
+// snapshots need. Throws with the kernel's error.
 func Probe(dir string) error {
 	temp, err := os.MkdirTemp(dir, ".probe-")
 	if err != nil {
@@ -38,7 +38,7 @@ func Probe(dir string) error {
 	return nil
 }
 
-// RunProbe is what Probe runs in new namespaces.
+// RunProbe is the part of Probe that runs in new namespaces.
 func RunProbe(dir string) error {
 	if err := unix.Mount("", "/", "", unix.MS_REC|unix.MS_PRIVATE, ""); err != nil {
 		return fmt.Errorf("private mounts: %w", err)
@@ -54,7 +54,7 @@ func RunProbe(dir string) error {
 		return fmt.Errorf("overlayfs: %w", err)
 	}
 	if err := unix.Mount("proc", filepath.Join(dir, "lower"), "proc", 0, ""); err != nil {
-		return fmt.Errorf("a /proc of its own: %w", err)
+		return fmt.Errorf("mounting /proc: %w", err)
 	}
 	if err := unix.Unshare(unix.CLONE_NEWCGROUP); err != nil {
 		return fmt.Errorf("control group namespace: %w", err)

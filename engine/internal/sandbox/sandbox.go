@@ -1,7 +1,7 @@
-// Package sandbox runs the engine in namespaces of its own (mounts, processes,
-// network, IPC, host name, control groups), on a root filesystem of its own.
-// The kernel takes all of it back when the sandbox's first process ends, and
-// that process ends with the one that started the sandbox.
+// Package sandbox runs the engine in its own namespaces (mounts, processes,
+// network, IPC, host name, control groups) and its own root filesystem. The
+// kernel frees all of it when the sandbox's first process ends, and that process
+// ends with the one that started the sandbox.
 package sandbox
 
 import (
@@ -22,7 +22,7 @@ import (
 	"pitwall/engine/internal/child"
 )
 
-// The commands of this program that the sandbox starts itself as.
+// Commands of this program that run inside the sandbox.
 const (
 	InitCommand    = "sandbox-init"
 	NetworkCommand = "sandbox-network"
@@ -31,15 +31,15 @@ const (
 // Where slirp4netns answers DNS for the sandbox, with the machine's resolvers.
 const resolver = "10.0.2.3"
 
-// Config says what to run.
+// Config describes a sandbox.
 type Config struct {
 	Name   string            // names the control group
 	Layers []string          // folders that make up the root filesystem, the uppermost first
 	Binds  map[string]string // path in the sandbox → folder of the machine
-	Files  map[string][]byte // files to lay into the root filesystem
+	Files  map[string][]byte // files to add to the root filesystem
 	Env    []string
 	Args   []string
-	Root   string // an empty folder to mount things on; nothing of it is seen outside
+	Root   string // an empty folder for mounts that only the sandbox sees
 	Output *os.File
 }
 
@@ -120,7 +120,7 @@ func Start(config Config) (*Sandbox, error) {
 	if _, err := toInit.WriteString("go\n"); err != nil {
 		return fail(err)
 	}
-	// Without its network a sandbox is of no use: the one does not outlive the other.
+	// A sandbox is useless without its network, so they end together.
 	offline := make(chan struct{})
 	go func() {
 		s.network.Wait()
@@ -139,21 +139,21 @@ func Start(config Config) (*Sandbox, error) {
 func expect(from io.Reader, want string) error {
 	got := make([]byte, len(want))
 	if _, err := io.ReadFull(from, got); err != nil || string(got) != want {
-		return errors.New("it ended early; its log says why")
+		return errors.New("it ended early; its log shows why")
 	}
 	return nil
 }
 
-// Pid is the first process of the sandbox, as the machine numbers it.
+// Pid is the machine's process number of the sandbox's first process.
 func (s *Sandbox) Pid() int { return s.init.Process.Pid }
 
-// Done is closed when the sandbox has ended, by itself or not.
+// Done is closed when the sandbox has ended for any reason.
 func (s *Sandbox) Done() <-chan struct{} { return s.done }
 
-// Err says how the sandbox ended, after Done.
+// Err is the error that the sandbox ended with. Valid after Done.
 func (s *Sandbox) Err() error { return s.err }
 
-// Listen listens inside the sandbox's network, where only the sandbox sees it.
+// Listen listens inside the sandbox's network. The machine cannot reach it.
 func (s *Sandbox) Listen(address string) (listener net.Listener, err error) {
 	target, err := os.Open(fmt.Sprintf("/proc/%d/ns/net", s.Pid()))
 	if err != nil {
@@ -163,7 +163,7 @@ func (s *Sandbox) Listen(address string) (listener net.Listener, err error) {
 	done := make(chan struct{})
 	go func() {
 		defer close(done)
-		// Never unlocked: the thread has changed namespaces and ends with the goroutine.
+		// Never unlocked: the thread changed namespaces and must end with the goroutine.
 		runtime.LockOSThread()
 		if err = unix.Setns(int(target.Fd()), unix.CLONE_NEWNET); err == nil {
 			listener, err = net.Listen("tcp", address)
@@ -173,8 +173,8 @@ func (s *Sandbox) Listen(address string) (listener net.Listener, err error) {
 	return listener, err
 }
 
-// Stop asks the sandbox's program to end, ends it after the grace period, and
-// removes what it leaves. It may be called again.
+// Stop asks the sandbox's program to end, kills it after the grace period, and
+// removes its leftovers. It may be called again.
 func (s *Sandbox) Stop(grace time.Duration) error {
 	s.init.Process.Signal(syscall.SIGTERM)
 	select {
@@ -186,7 +186,8 @@ func (s *Sandbox) Stop(grace time.Duration) error {
 	return s.cgroup.remove()
 }
 
-// RunInit is the sandbox's first process until it becomes the program itself.
+// RunInit is the sandbox's first process. It sets the sandbox up and then
+// becomes the program.
 func RunInit() error {
 	runtime.LockOSThread()
 	in, ready := os.NewFile(3, "config"), os.NewFile(4, "ready")
@@ -231,7 +232,7 @@ func RunInit() error {
 		if err := os.MkdirAll(filepath.Dir(to), 0o755); err != nil {
 			return err
 		}
-		// A link of the Debian files, as resolv.conf may be, must not lead elsewhere.
+		// Debian's resolv.conf may be a link, which must not lead to another file.
 		if err := os.RemoveAll(to); err != nil {
 			return err
 		}
@@ -248,7 +249,7 @@ func RunInit() error {
 	if _, err := ready.WriteString("mounted"); err != nil {
 		return err
 	}
-	// The rest of the config pipe is the word that the network is up.
+	// The rest of the config pipe reports that the network is up.
 	if _, err := io.ReadFull(io.MultiReader(decoder.Buffered(), in), make([]byte, len("\ngo\n"))); err != nil {
 		return errors.New("the starting process is gone")
 	}
@@ -261,8 +262,8 @@ type networkConfig struct {
 	Pid    int
 }
 
-// RunNetwork becomes slirp4netns, out of the same root filesystem, in the
-// machine's network, with a leg in the sandbox's.
+// RunNetwork becomes the slirp4netns of the same root filesystem. It runs in the
+// machine's network and connects the sandbox's network to it.
 func RunNetwork() error {
 	runtime.LockOSThread()
 	var config networkConfig

@@ -1,5 +1,5 @@
-// Package store keeps what is built once: each artifact is a folder named by a
-// digest of all that went into it, and appears whole or not at all.
+// Package store keeps artifacts. Each is a folder named by a digest of its inputs,
+// and is either complete or missing.
 package store
 
 import (
@@ -20,12 +20,11 @@ import (
 // Store is a folder of artifacts.
 type Store struct {
 	Dir string
-	// Say tells the user what is going on, a line at a time.
-	Say func(format string, args ...any)
+	// Report shows the user a line of progress.
+	Report func(format string, args ...any)
 }
 
-// Key digests the inputs of an artifact. A folder is digested by the names,
-// modes and contents of its files.
+// Key digests the inputs of an artifact.
 func Key(inputs ...Input) (string, error) {
 	h := sha256.New()
 	for _, in := range inputs {
@@ -41,7 +40,7 @@ func Key(inputs ...Input) (string, error) {
 // Input is a part of an artifact's key.
 type Input func() ([]byte, error)
 
-// Text is an input that is its own value.
+// Text is an input of plain strings.
 func Text(parts ...string) Input {
 	return func() ([]byte, error) {
 		sum := sha256.Sum256([]byte(strings.Join(parts, "\x00")))
@@ -49,7 +48,8 @@ func Text(parts ...string) Input {
 	}
 }
 
-// Tree is a folder as an input, without the folders named in skip.
+// Tree is a folder as an input: names, contents and executable bits of its files,
+// except in folders named in skip.
 func Tree(dir string, skip ...string) Input {
 	return func() ([]byte, error) {
 		h := sha256.New()
@@ -85,18 +85,18 @@ func Tree(dir string, skip ...string) Input {
 	}
 }
 
-// Path is where the artifact of that kind and key is, or will be.
+// Path is the folder of an artifact, which may not exist yet.
 func (s Store) Path(kind, key string) string { return filepath.Join(s.Dir, kind+"-"+key) }
 
-// Has says whether the artifact is there.
+// Has reports whether an artifact exists.
 func (s Store) Has(kind, key string) bool {
 	_, err := os.Stat(s.Path(kind, key))
 	return err == nil
 }
 
-// Ensure gives the path of the artifact and makes it first where it is missing:
-// once, however many ask at the same time, in this process or another. A make
-// that is killed leaves nothing that could be taken for the artifact.
+// Ensure returns the path of an artifact and makes it if it is missing. Only one
+// of several concurrent callers makes it, across processes too. A killed make
+// leaves nothing that could be mistaken for the artifact.
 func (s Store) Ensure(ctx context.Context, kind, key string, make func(ctx context.Context, dir string) error) (string, error) {
 	path := s.Path(kind, key)
 	if s.Has(kind, key) {
@@ -106,7 +106,7 @@ func (s Store) Ensure(ctx context.Context, kind, key string, make func(ctx conte
 		return "", err
 	}
 	lock, err := Lock(ctx, filepath.Join(s.Dir, "."+kind+"-"+key+".lock"), func() {
-		s.Say("waiting for another daggerw that is making %s", kind)
+		s.Report("waiting for another daggerw that is making %s", kind)
 	})
 	if err != nil {
 		return "", err
@@ -115,15 +115,15 @@ func (s Store) Ensure(ctx context.Context, kind, key string, make func(ctx conte
 	if s.Has(kind, key) {
 		return path, nil
 	}
-	// What earlier, killed makes left: the lock says that nobody is at it. A tool
-	// that outlived its maker may still write there, so the name is never used again.
+	// Remove the leftovers of killed makes; the lock shows that nobody works on them.
+	// A surviving tool may still write to such a folder, so each make gets a new one.
 	left, err := filepath.Glob(filepath.Join(s.Dir, "."+kind+"-"+key+".half-*"))
 	if err != nil {
 		return "", err
 	}
 	for _, old := range left {
 		if err := os.RemoveAll(old); err != nil {
-			s.Say("cannot remove what is left of an earlier try: %v", err)
+			s.Report("cannot remove the leftovers of an earlier try: %v", err)
 		}
 	}
 	half, err := os.MkdirTemp(s.Dir, "."+kind+"-"+key+".half-")
@@ -139,8 +139,8 @@ func (s Store) Ensure(ctx context.Context, kind, key string, make func(ctx conte
 	return path, os.Rename(half, path)
 }
 
-// Lock takes an exclusive lock on a file, which ends with the process at the
-// latest. Waiting is called once if somebody else holds it.
+// Lock takes an exclusive lock on a file. It ends with the process at the latest.
+// It calls waiting once if it has to wait.
 func Lock(ctx context.Context, path string, waiting func()) (*os.File, error) {
 	file, err := os.OpenFile(path, os.O_CREATE|os.O_RDWR, 0o600)
 	if err != nil {
@@ -167,7 +167,7 @@ func Lock(ctx context.Context, path string, waiting func()) (*os.File, error) {
 	}
 }
 
-// TryLock is Lock without the waiting: nil where somebody else holds it.
+// TryLock is Lock without waiting; nil if the lock is taken.
 func TryLock(path string) (*os.File, error) {
 	ctx, cancel := context.WithCancel(context.Background())
 	file, err := Lock(ctx, path, cancel)

@@ -14,8 +14,8 @@ from recipes.routes import CACHE_TAG
 from recipes.schemas import RecipeInput
 from recipes.seed import AUTHOR, seed_recipes
 from recipes.settings import Settings
-from servicekit import migrations
-from servicekit.testing import skip_without_services, temporary_database
+from servicekit import health, migrations
+from servicekit.testing import PATIENT, PATIENT_CHECK_SECONDS, skip_without_services, temporary_database
 
 SECRET = "unit-tests-only-0123456789abcdef"
 PASSWORD = "al dente, always"
@@ -28,6 +28,11 @@ MakeClient = Callable[..., TestClient]
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     skip_without_services(items)
+
+
+@pytest.fixture(autouse=True)
+def _patient_checks(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(health, "CHECK_TIMEOUT_SECONDS", PATIENT_CHECK_SECONDS)
 
 
 @pytest.fixture(scope="session")
@@ -44,6 +49,7 @@ def _settings(**values: object) -> Settings:
         "jwt_secret_key": SECRET,
         # Each test is a client of its own: see `make_client`.
         "trusted_proxies": PROXY,
+        **PATIENT,
     }
     return Settings.model_validate({**defaults, **values})
 

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 from fastapi.testclient import TestClient
 
-from servicekit.testing import Endpoints, Server, get_status, keep_alive_clients, running_server
+from servicekit.testing import Endpoints, Server, get_status, keep_alive_clients, running_server, wait_until
 from tests.conftest import SECRET
 
 pytestmark = pytest.mark.integration
@@ -24,8 +24,8 @@ def start_server(database_url: str, seeded: TestClient, tmp_path: Path) -> Itera
         "DATABASE_URL": database_url,
         "REDIS_URL": os.environ["REDIS_URL"],
         "JWT_SECRET_KEY": SECRET,
-        "DRAIN_SECONDS": "1.5",
-        "KEEP_ALIVE_LINGER_SECONDS": "1",
+        "DRAIN_SECONDS": "6",
+        "KEEP_ALIVE_LINGER_SECONDS": "60",
     }
     with ExitStack() as stack:
 
@@ -46,14 +46,20 @@ def test_sigterm_under_load_loses_no_request(start_server: StartServer) -> None:
             stack.enter_context(keep_alive_clients(endpoints, path, [0.0, 0.02, 0.3, 1.0]))
             for path in ("/api/recipes?q=lemon", "/api/recipes/cacio-e-pepe", "/api/tags")
         ]
-        time.sleep(1)
+
+        def answered(more: int) -> None:
+            enough = [tally.statuses[200] + more for tally in tallies]
+            wait_until(
+                lambda: all(tally.statuses[200] >= least for tally, least in zip(tallies, enough)), 120
+            )
+
+        answered(25)
         leaving.terminate()
-        assert leaving.process.wait(20) == 0
-        time.sleep(1)
+        assert leaving.process.wait(120) == 0
+        answered(25)
     for tally in tallies:
         assert tally.lost == []
         assert set(tally.statuses) == {200}
-        assert tally.statuses[200] > 50
 
 
 GARBAGE = [
@@ -70,7 +76,7 @@ GARBAGE = [
 def test_garbage_on_the_wire(start_server: StartServer) -> None:
     server = start_server()
     for garbage in GARBAGE:
-        with closing(socket.create_connection(("127.0.0.1", server.port), timeout=3)) as connection:
+        with closing(socket.create_connection(("127.0.0.1", server.port), timeout=60)) as connection:
             try:
                 connection.sendall(garbage)
                 connection.shutdown(socket.SHUT_WR)

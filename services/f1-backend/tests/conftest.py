@@ -18,10 +18,10 @@ from f1.history import RaceRecord
 from f1.ingest import demo, run
 from f1.model import artifact, training
 from f1.settings import Settings
-from servicekit import migrations
+from servicekit import health, migrations
 from servicekit.auth import TokenService
 from servicekit.database import Database
-from servicekit.testing import skip_without_services, temporary_database
+from servicekit.testing import PATIENT, PATIENT_CHECK_SECONDS, skip_without_services, temporary_database
 
 SECRET = "unit-tests-only-0123456789abcdef"
 AS_OF = dt.date(2024, 8, 15)
@@ -32,11 +32,17 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     skip_without_services(items)
 
 
+@pytest.fixture(autouse=True)
+def _patient_checks(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(health, "CHECK_TIMEOUT_SECONDS", PATIENT_CHECK_SECONDS)
+
+
 def settings_for(**values: object) -> Settings:
     defaults = {
         "database_url": os.environ.get("DATABASE_URL", "postgresql://nobody@127.0.0.1:1/none"),
         "redis_url": os.environ.get("REDIS_URL", "redis://127.0.0.1:1/0"),
         "jwt_secret_key": SECRET,
+        **PATIENT,
     }
     return Settings.model_validate({**defaults, **values})
 

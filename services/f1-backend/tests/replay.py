@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import json
+import re
 import threading
-import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -81,7 +81,8 @@ def _qualifying(place: int, row: tuple[str, ...]) -> dict[str, Any]:
 
 @dataclass
 class Replay:
-    """What the server knows and how it behaves. `script` is one behaviour a request, then it answers well."""
+    """What the server knows and how it behaves. `script` is one behaviour a request, then it answers well.
+    A "silent" answer, and the rest of an "unfinished" one, does not come before the server ends."""
 
     season: int = 2024
     completed: int = 2
@@ -101,6 +102,7 @@ class Replay:
         }
     )
     url: str = ""
+    over: threading.Event = field(default_factory=threading.Event)
 
     def rows(self, what: str, season: int) -> list[tuple[int, dict[str, Any] | None]]:
         """Every row of a table with the round it belongs to."""
@@ -156,17 +158,17 @@ class _Handler(BaseHTTPRequestHandler):
         if behaviour == "truncated":
             self._send(200, body, claimed=len(body) + 100)
             return
-        if behaviour == "trickle":
-            self.send_response(200)
-            self.send_header("Content-Length", str(len(body)))
-            self.end_headers()
-            for byte in body[:40]:
-                self.wfile.write(bytes([byte]))
-                time.sleep(0.05)
+        if behaviour in {"silent", "unfinished"}:
+            if behaviour == "unfinished":
+                self.send_response(200)
+                self.send_header("Content-Length", str(len(body)))
+                self.end_headers()
+                self.wfile.write(body[:40])
+            self.replay.over.wait()
             self.close_connection = True
             return
-        if behaviour.startswith("slow"):
-            time.sleep(float(behaviour.split()[1]))
+        if not re.fullmatch(r"|html|half|list|\d{3}( \d+)?", behaviour):
+            raise ValueError(f"no such behaviour: {behaviour}")
         bodies = {"html": b"<html>maintenance</html>", "half": body[: len(body) // 2], "list": b"[1]"}
         status = int(behaviour.split()[0]) if behaviour[:3].isdigit() else 200
         retry_after = behaviour.split()[1] if status != 200 and " " in behaviour else None
@@ -205,6 +207,7 @@ def replaying(**values: Any) -> Iterator[Replay]:
     try:
         yield state
     finally:
+        state.over.set()
         server.shutdown()
         thread.join()
         server.server_close()

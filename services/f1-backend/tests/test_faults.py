@@ -1,7 +1,6 @@
 """What must not go wrong in production, with real processes and sockets."""
 
 import json
-import time
 import urllib.request
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -32,8 +31,8 @@ def start(filled_database: str, models: Models, tmp_path: Path) -> Iterator[Call
             "REDIS_URL": settings_for().redis_url.get_secret_value(),
             "JWT_SECRET_KEY": SECRET,
             "MODEL_DIR": str(models.folder),
-            "DRAIN_SECONDS": "1.5",
-            "KEEP_ALIVE_LINGER_SECONDS": "1.5",
+            "DRAIN_SECONDS": "6",
+            "KEEP_ALIVE_LINGER_SECONDS": "60",
             "OMP_NUM_THREADS": "1",
         }
         return running_server(["-m", "f1", "serve"], environment, str(tmp_path / f"{name}.log"))
@@ -63,13 +62,13 @@ def test_sigterm_under_load_loses_nothing(start: Start) -> None:
     with start("one") as one, start("two") as two:
         endpoints = Endpoints([one, two])
         with keep_alive_clients(endpoints, NEXT, THINK_SECONDS) as tally:
-            time.sleep(1)
+            wait_until(lambda: tally.statuses[200] > 50, 120)
             one.terminate()
-            assert one.process.wait(timeout=30) == 0
-            time.sleep(0.5)
+            assert one.process.wait(timeout=120) == 0
+            asked = tally.statuses[200]
+            wait_until(lambda: tally.statuses[200] > asked + 50, 120)
     assert tally.lost == []
     assert set(tally.statuses) == {200}
-    assert tally.statuses[200] > 100
 
 
 def test_refused_models_under_load_change_nothing_and_a_good_one_swaps(start: Start, models: Models) -> None:
@@ -90,7 +89,7 @@ def test_refused_models_under_load_change_nothing_and_a_good_one_swaps(start: St
             assert reload_model(server, "good") == (200, {"previous": models.version, "current": "good"})
             assert served_version(server) == "good"
             asked = sum(tally.statuses.values())
-            wait_until(lambda: sum(tally.statuses.values()) > asked + 20)
+            wait_until(lambda: sum(tally.statuses.values()) > asked + 20, 120)
     assert tally.lost == []
     assert set(tally.statuses) == {200}
 

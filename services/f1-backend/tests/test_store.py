@@ -168,7 +168,7 @@ def test_weather_is_filled_in_and_a_failure_is_recorded(
     database: Database, tmp_path_factory: pytest.TempPathFactory
 ) -> None:
     run.ingest(database, "csv", csvfiles.read(write(tmp_path_factory.mktemp("csv"))))
-    with replaying(script=["404"]) as replay, JsonClient(timeout=1, attempts=1) as http:
+    with replaying(script=["404"]) as replay, JsonClient(timeout=60, attempts=1) as http:
         url = replay.url + "/weather"
         client = WeatherClient(http, settings_for(weather_archive_url=url, weather_forecast_url=url))
         # The first answer fails; the other race has no coordinates.
@@ -192,7 +192,7 @@ def test_weather_is_filled_in_and_a_failure_is_recorded(
 
 
 def test_a_weather_service_that_is_down_is_given_up_on(database: Database) -> None:
-    with replaying(completed=3) as replay, JsonClient(timeout=1, attempts=1) as http:
+    with replaying(completed=3) as replay, JsonClient(timeout=60, attempts=1) as http:
         run.ingest(database, "jolpica", [Jolpica(http, replay.url).season(year) for year in (2023, 2024)])
         replay.always = "500"
         client = WeatherClient(http, settings_for(weather_archive_url=replay.url + "/weather"))

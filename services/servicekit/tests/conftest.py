@@ -5,9 +5,10 @@ import pytest
 from fastapi import APIRouter, FastAPI
 from fastapi.testclient import TestClient
 
+from servicekit import health
 from servicekit.app import create_app
 from servicekit.settings import ServiceSettings
-from servicekit.testing import skip_without_services, temporary_database
+from servicekit.testing import PATIENT, PATIENT_CHECK_SECONDS, skip_without_services, temporary_database
 
 SECRET = "unit-tests-only-0123456789abcdef"
 NOWHERE = "redis://127.0.0.1:1/0"
@@ -27,6 +28,7 @@ def _only_what_tests_set(monkeypatch: pytest.MonkeyPatch) -> None:
     for name in ServiceSettings.model_fields:
         if name not in ("database_url", "redis_url"):
             monkeypatch.delenv(name.upper(), raising=False)
+    monkeypatch.setattr(health, "CHECK_TIMEOUT_SECONDS", PATIENT_CHECK_SECONDS)
 
 
 @pytest.fixture
@@ -38,6 +40,7 @@ def make_settings() -> MakeSettings:
             "database_url": "postgresql://postgres@127.0.0.1:1/none",
             "redis_url": NOWHERE,
             "jwt_secret_key": SECRET,
+            **PATIENT,
         }
         return ServiceSettings.model_validate({**defaults, **values})
 

@@ -40,24 +40,28 @@ def _messages(server: Server) -> list[str]:
 
 
 def test_sigterm_under_load_loses_no_request(start_server: StartServer) -> None:
-    timing = {"DRAIN_SECONDS": "1.5", "KEEP_ALIVE_LINGER_SECONDS": "2"}
+    # Clients on a busy machine may hear of it late.
+    timing = {"DRAIN_SECONDS": "6", "KEEP_ALIVE_LINGER_SECONDS": "60"}
     leaving, staying = start_server(**timing), start_server(**timing)
     endpoints = Endpoints([leaving, staying])
     # From clients that never pause to one that is silent for longer than the drain takes.
-    thinking = [0.0, 0.0, 0.01, 0.05, 0.1, 0.2, 0.7, 2.5]
+    thinking = [0.0, 0.0, 0.01, 0.05, 0.1, 0.2, 0.7, 8.0]
     with ExitStack() as clients:
         fast = clients.enter_context(keep_alive_clients(endpoints, "/fast", thinking))
         slow = clients.enter_context(keep_alive_clients(endpoints, "/slow", [0.0] * 4))
-        time.sleep(1)
+
+        def answered(more_fast: int, more_slow: int) -> None:
+            enough = (fast.statuses[200] + more_fast, slow.statuses[200] + more_slow)
+            wait_until(lambda: fast.statuses[200] >= enough[0] and slow.statuses[200] >= enough[1], 120)
+
+        answered(250, 4)
         leaving.terminate()
-        assert leaving.process.wait(15) == 0
-        time.sleep(1)
+        assert leaving.process.wait(120) == 0
+        answered(250, 4)
     assert fast.lost == []
     assert slow.lost == []
     assert set(fast.statuses) == {200}
     assert set(slow.statuses) == {200}
-    assert fast.statuses[200] > 500
-    assert slow.statuses[200] > 12
     assert "pools closed" in leaving.log()
 
 
@@ -65,36 +69,37 @@ def test_a_kill_under_load_is_noticed_by_the_clients(start_server: StartServer) 
     """The test above would see a lost request."""
     killed, staying = start_server(), start_server()
     with keep_alive_clients(Endpoints([killed, staying]), "/slow", [0.0] * 4) as tally:
-        time.sleep(0.5)
+        wait_until(lambda: tally.statuses[200] > 4, 120)
         killed.process.kill()
-        wait_until(lambda: len(tally.lost) > 0)
+        wait_until(lambda: len(tally.lost) > 0, 120)
 
 
 def test_draining_is_unready_but_serves(start_server: StartServer) -> None:
-    server = start_server(DRAIN_SECONDS="1.5", KEEP_ALIVE_LINGER_SECONDS="0")
+    server = start_server(DRAIN_SECONDS="120", KEEP_ALIVE_LINGER_SECONDS="0")
     assert get_status(server.port, "/health/ready") == 200
     server.terminate()
-    wait_until(lambda: get_status(server.port, "/health/ready") == 503, 1)
+    wait_until(lambda: get_status(server.port, "/health/ready") == 503)
     with closing(http.client.HTTPConnection("127.0.0.1", server.port)) as connection:
         connection.request("GET", "/fast")
         response = connection.getresponse()
         assert (response.status, response.headers["connection"]) == (200, "close")
-    assert server.process.wait(10) == 0
+    server.terminate()
+    assert server.process.wait(60) == 0
     assert get_status(server.port, "/fast") == 0
 
 
 def test_a_connection_that_was_silent_while_draining_may_send_one_more(start_server: StartServer) -> None:
-    server = start_server(DRAIN_SECONDS="0.5", KEEP_ALIVE_LINGER_SECONDS="10")
+    server = start_server(DRAIN_SECONDS="0.5", KEEP_ALIVE_LINGER_SECONDS="120")
     with closing(http.client.HTTPConnection("127.0.0.1", server.port)) as connection:
         connection.request("GET", "/fast")
         connection.getresponse().read()
         server.terminate()
         # Until nothing listens any more, which is after the drain.
-        wait_until(lambda: get_status(server.port, "/health/live") == 0)
+        wait_until(lambda: get_status(server.port, "/health/live") == 0, 60)
         connection.request("GET", "/fast")
         response = connection.getresponse()
         assert (response.status, response.headers["connection"]) == (200, "close")
-    assert server.process.wait(5) == 0
+    assert server.process.wait(60) == 0
 
 
 def test_what_is_in_flight_at_the_end_is_finished(start_server: StartServer) -> None:
@@ -102,20 +107,20 @@ def test_what_is_in_flight_at_the_end_is_finished(start_server: StartServer) -> 
     statuses: list[int] = []
     asking = threading.Thread(target=lambda: statuses.append(get_status(server.port, "/slow")))
     asking.start()
-    time.sleep(0.3)
+    wait_until(lambda: "slow has begun" in server.log())
     server.terminate()
     asking.join()
     assert statuses == [200]
-    assert server.process.wait(10) == 0
+    assert server.process.wait(60) == 0
 
 
 def test_a_second_sigterm_cuts_the_waiting_short(start_server: StartServer) -> None:
-    server = start_server(DRAIN_SECONDS="60", KEEP_ALIVE_LINGER_SECONDS="60")
+    server = start_server(DRAIN_SECONDS="300", KEEP_ALIVE_LINGER_SECONDS="300")
     with closing(socket.create_connection(("127.0.0.1", server.port))):
         server.terminate()
-        wait_until(lambda: get_status(server.port, "/health/ready") == 503, 5)
+        wait_until(lambda: get_status(server.port, "/health/ready") == 503)
         server.terminate()
-        assert server.process.wait(10) == 0
+        assert server.process.wait(60) == 0
     assert "pools closed" in server.log()
 
 
@@ -125,7 +130,7 @@ def test_the_grace_ends(start_server: StartServer) -> None:
         connection.sendall(b"POST /fast HTTP/1.1\r\nHost: x\r\nContent-Length: 10\r\n\r\nnever")
         time.sleep(0.3)
         server.terminate()
-        assert server.process.wait(10) == 0
+        assert server.process.wait(60) == 0
 
 
 SECRETS = {
@@ -178,7 +183,7 @@ def test_logs_are_json_from_start_to_stop(start_server: StartServer) -> None:
     server = start_server(DRAIN_SECONDS="0", KEEP_ALIVE_LINGER_SECONDS="0")
     get_status(server.port, "/fast")
     server.terminate()
-    server.process.wait(10)
+    server.process.wait(60)
     messages = _messages(server)
     assert "GET /fast 200" in messages
     assert messages[-1] == "stopped"

@@ -38,6 +38,25 @@ test("a configuration that does not come is explained", async ({ page }) => {
   await expect(page.getByText(/^\d+ recipes$/)).toBeVisible()
 })
 
+/** Runs in the page: the text that it keeps in IndexedDB under a key. */
+const kept = (key: string) =>
+  new Promise<string>((resolve, reject) => {
+    const opening = indexedDB.open("keyval-store")
+    opening.onerror = () => {
+      reject(new Error("the page keeps nothing"))
+    }
+    // The store is the page's to make.
+    opening.onupgradeneeded = () => opening.transaction?.abort()
+    opening.onsuccess = () => {
+      const database = opening.result
+      const reading = database.transaction("keyval").objectStore("keyval").get(key)
+      reading.onsuccess = () => {
+        database.close()
+        resolve(String(reading.result))
+      }
+    }
+  })
+
 test.describe("offline", () => {
   test.use({ serviceWorkers: "allow" })
 
@@ -53,8 +72,9 @@ test.describe("offline", () => {
     const title = (await card.textContent()) ?? ""
     await card.click()
     await expect(page.getByRole("heading", { level: 1, name: title })).toBeVisible()
-    // Time for the cache to be written: it waits a second, so as not to write with every answer.
-    await page.waitForTimeout(2500)
+    // The cache is written with a delay, so as not to write with every answer.
+    const slug = new URL(page.url()).pathname.split("/").at(-1) ?? ""
+    await expect.poll(() => page.evaluate(kept, "recipes")).toContain(`["recipe","${slug}"]`)
     // The worker that was installed just now controls the page from its next load on, and then keeps the configuration.
     await page.reload()
     await expect(page.getByRole("heading", { level: 1, name: title })).toBeVisible()

@@ -1,19 +1,19 @@
-import { percent, type Sample } from "./sample.js"
+import { percent, type Sample, totals } from "./sample.js"
 import type { AnalysisSettings, Assessment } from "./rules.js"
 
 export interface Comparison {
   verdict: "same" | "worse" | "too little data"
-  /** Two-sided: how likely a difference like this one is between two samples of the same. */
+  /** Two-sided probability of such a difference between two equal versions. */
   p: number
-  /** The shift of Hodges and Lehmann, in the metric's unit: the median of all differences between a value of the canary and one of the baseline. */
+  /** The size of the difference in the metric's unit: for durations the Hodges–Lehmann shift, for rates their difference. */
   effect: number
 }
 
-/** How much of the estimated shift must be beyond doubt: Kayenta's tolerance. */
+/** The share of the measured difference that must be beyond doubt, as in Kayenta. With many points every difference is significant, but not every one matters. */
 const tolerance = 0.25
 
 /**
- * Compares a canary with a fresh baseline by the Mann–Whitney U test, as Kayenta's judge does.
+ * Compares durations of a canary and a baseline by the Mann–Whitney U test, as Kayenta does.
  *
  * With `n` and `m` values, and `t` of them in each group of ties:
  *
@@ -24,12 +24,12 @@ const tolerance = 0.25
  * That is R's `wilcox.test(exact = FALSE, correct = TRUE)` and SciPy's `mannwhitneyu(method="asymptotic")`; see Mann and Whitney, "On a test of
  * whether one of two random variables is stochastically larger than the other" (1947), and Lehmann, "Nonparametrics" (1975), for ties.
  *
- * The effect decides too, as many points make any difference significant: the lower end of the shift's confidence interval must be above a quarter
- * of the shift. The interval is the test turned round, so its lower end is above a shift when the canary, less that shift, still tests as larger.
+ * A difference must also be large enough: the lower end of the shift's confidence interval must be above a quarter of the shift. That holds when the canary's values,
+ * reduced by that quarter, still test as larger.
  *
  * @param options.confidence of the two-sided interval, in percent
- * @param options.points that each side has at least
- * @param options.direction where worse is
+ * @param options.points that each side needs at least
+ * @param options.direction in which a value gets worse
  */
 export function mannWhitney(
   canary: number[],
@@ -41,7 +41,7 @@ export function mannWhitney(
   }: { confidence: number; points: number; direction: "increase" | "decrease" },
 ): Comparison {
   const wrong = [...canary, ...baseline].find((value) => !Number.isFinite(value))
-  if (wrong !== undefined) throw new Error(`a value to judge is a finite number (found ${wrong})`)
+  if (wrong !== undefined) throw new Error(`a value to compare is a finite number (found ${wrong})`)
   if (Math.min(canary.length, baseline.length) < Math.max(1, points)) {
     return { verdict: "too little data", p: 1, effect: 0 }
   }
@@ -55,7 +55,68 @@ export function mannWhitney(
   return { verdict: worse ? "worse" : "same", p: Math.min(1, p), effect }
 }
 
-/** Holds what a candidate did against what a baseline did in the same time: `fail` is worse, `hold` is too little to tell. */
+/** Errors among a number of requests. */
+export interface Rate {
+  errors: number
+  requests: number
+}
+
+/**
+ * Compares the error rates of a canary and a baseline by Fisher's exact test on all their requests.
+ *
+ * A rank test of the rates of single samples would miss errors that come in bursts: when more than half of the samples have none, the median difference is 0.
+ *
+ * The test asks how likely at least as many of all errors fall on the canary when both fail equally often. It is exact for small numbers too. As for durations, a quarter
+ * of the difference may be chance: that part of the canary's errors does not count.
+ *
+ * @param confidence of the two-sided interval, in percent
+ */
+export function compareRates(canary: Rate, baseline: Rate, confidence: number): Comparison {
+  for (const { errors, requests } of [canary, baseline]) {
+    if (!(errors >= 0 && errors <= requests && Number.isFinite(requests))) {
+      throw new Error(
+        `a rate has between 0 and all of its requests as errors (found ${errors} of ${requests})`,
+      )
+    }
+  }
+  if (Math.round(canary.requests) === 0 || Math.round(baseline.requests) === 0) {
+    return { verdict: "too little data", p: 1, effect: 0 }
+  }
+  const effect = canary.errors / canary.requests - baseline.errors / baseline.requests
+  const p = Math.min(1, 2 * (effect > 0 ? excess(canary, baseline) : excess(baseline, canary)))
+  const certain = { ...canary, errors: Math.floor(canary.errors - tolerance * effect * canary.requests) }
+  const worse = effect > 0 && excess(certain, baseline) < (1 - confidence / 100) / 2
+  return { verdict: worse ? "worse" : "same", p, effect: 100 * effect }
+}
+
+/** The probability that at least as many of all errors fall on the first of two equal versions: the upper tail of the hypergeometric distribution. */
+function excess(one: Rate, other: Rate): number {
+  const [n, m] = [Math.round(one.requests), Math.round(other.requests)]
+  const [least, rest] = [Math.round(one.errors), Math.round(other.errors)]
+  const all = least + rest
+  const ways = (total: number, some: number) =>
+    logFactorial(total) - logFactorial(some) - logFactorial(total - some)
+  let probability = 0
+  for (let errors = least; errors <= Math.min(all, n); errors++) {
+    if (all - errors > m) continue
+    const term = Math.exp(ways(n, errors) + ways(m, all - errors) - ways(n + m, all))
+    probability += term
+    // Terms only fall from here on, and no longer count.
+    if (errors > (all * n) / (n + m) && term < probability * 1e-12) break
+  }
+  return probability
+}
+
+/** ln n!, by Stirling's series from 10 on; wrong by less than 1e-10. */
+function logFactorial(n: number): number {
+  if (n < 10)
+    return Math.log(Array.from({ length: n }, (_, at) => at + 1).reduce((product, one) => product * one, 1))
+  const x = n + 1
+  const series = 1 / (12 * x) - 1 / (360 * x ** 3) + 1 / (1260 * x ** 5) - 1 / (1680 * x ** 7)
+  return (x - 0.5) * Math.log(x) - x + Math.log(2 * Math.PI) / 2 + series
+}
+
+/** Compares the samples of a candidate with those of a baseline from the same time: `fail` means worse, `hold` means too little data. */
 export function compareWithBaseline(
   candidate: Sample[],
   baseline: Sample[],
@@ -63,8 +124,12 @@ export function compareWithBaseline(
 ): Assessment {
   const canary = pointsOf(candidate, settings.metric)
   const control = pointsOf(baseline, settings.metric)
-  const { verdict, p, effect } = mannWhitney(canary, control, { ...settings, direction: "increase" })
   const { metric, points, confidence } = settings
+  const ranked = mannWhitney(canary, control, { ...settings, direction: "increase" })
+  const { verdict, p, effect } =
+    metric === "error-rate" && ranked.verdict !== "too little data"
+      ? compareRates(totals(usable(candidate)), totals(usable(baseline)), confidence)
+      : ranked
   if (verdict === "too little data") {
     const reason = `${metric}: ${canary.length} points, and ${control.length} of the baseline; each needs ${points}`
     return { outcome: "hold", reason }
@@ -76,16 +141,18 @@ export function compareWithBaseline(
   return { outcome: verdict === "worse" ? "fail" : "pass", reason }
 }
 
+const usable = (history: Sample[]) =>
+  history.filter(({ missing, requests }) => missing === undefined && requests > 0)
+
 function pointsOf(history: Sample[], metric: "p95" | "p50" | "error-rate"): number[] {
-  return history
-    .filter(({ missing, requests }) => missing === undefined && requests > 0)
+  return usable(history)
     .map((observation) =>
       metric === "error-rate" ? (100 * observation.errors) / observation.requests : observation[metric],
     )
     .filter((value) => value !== undefined)
 }
 
-/** The z of the first sample being larger, moved towards 0 by half a rank; 0 when all values are one. */
+/** The z score of the first sample being larger, with continuity correction; 0 when all values are equal. */
 function score(sample: number[], other: number[]): number {
   const [n, m] = [sample.length, other.length]
   const { sum, ties } = ranks(sample, other)
@@ -124,7 +191,7 @@ const coefficients = [
   -0.82215223, 0.17087277,
 ]
 
-/** How likely a value of the standard normal distribution is above one; wrong by 1.2e-7 of itself at most (Numerical Recipes, `erfcc`). */
+/** The upper tail of the standard normal distribution; relative error at most 1.2e-7 (Numerical Recipes, `erfcc`). */
 function beyond(z: number): number {
   const x = Math.abs(z) / Math.SQRT2
   const t = 1 / (1 + x / 2)

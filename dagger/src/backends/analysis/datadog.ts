@@ -6,6 +6,7 @@ import { percentiles, type Sample, type PodCounts } from "./sample.js"
 import {
   keyOf,
   settle,
+  steadyNow,
   withTimeout,
   type MetricsSource,
   type Timing,
@@ -16,27 +17,27 @@ import {
 export interface DatadogOptions {
   /** Such as `datadoghq.eu`. */
   site: string
-  /** Asked for each time, so that they are kept nowhere. */
+  /** Called for each query, so that no key is kept. */
   keys: () => Promise<{ api: string; application: string }>
-  /** Datadog knows of pods what the cluster told it a while ago; the cluster knows it now. */
+  /** The pods as the cluster sees them now; Datadog hears of them late. */
   pods: (version: MetricsTarget) => Promise<PodCounts>
-  /** What the metrics are called before `http_requests`, such as `f1.`. */
+  /** Prefix of the metrics' names, such as `f1.`. */
   prefix?: string
-  /** The tags by which the metrics of one version are told apart. */
+  /** The tags that select the metrics of one version. */
   tags?: (version: MetricsTarget) => string[]
-  /** How late points may be, in seconds; what is younger is left for the next observation. */
+  /** How late points may arrive, in seconds. Younger points are left for the next sample. */
   delay?: number
   fetch?: typeof fetch
   pause?: Pause
   timing?: Partial<Timing>
 }
 
-/** Seconds of one point; the boundaries of observations are multiples, so that no point counts twice. */
+/** Seconds of one point. Samples begin and end at multiples, so that no point counts twice. */
 const step = 10
-/** The longest wait, in ms, that Datadog may ask for. */
+/** The longest wait, in ms, that a rate limit may impose. */
 const longestWait = 10_000
 
-/** An answer of `GET /api/v1/query`, as far as it is used. */
+/** The fields of an answer of `GET /api/v1/query` that are used. */
 const answerSchema = z.object({
   status: z.string(),
   error: z.string().optional(),
@@ -53,19 +54,19 @@ const answerSchema = z.object({
 type Series = z.output<typeof answerSchema>["series"][number]
 
 /**
- * Asks Datadog for what its Agents gathered from the pods with the OpenMetrics check, in its default form: counters as `.count`, buckets as
- * cumulative `.bucket` with a tag `upper_bound`.
+ * Queries Datadog for metrics that its Agents collected from the pods with the OpenMetrics check in its default form: counters as `.count`, buckets as cumulative
+ * `.bucket` with a tag `upper_bound`.
  *
- * An observation that has no data leaves its time to the next one, so nothing is lost.
+ * A sample without data leaves its time to the next one, so nothing is lost.
  */
 export class Datadog implements MetricsSource {
   readonly name = "datadog"
-  /** When a version was last asked about, in ms, and up to which second its points are counted. */
+  /** For each target: when it was sampled last, in ms, and the second up to which its points are counted. */
   private readonly seen = new Map<string, { at: number; to: number }>()
   private readonly timing: Timing
 
   constructor(private readonly options: DatadogOptions) {
-    this.timing = { now: Date.now, limit: 5_000, ...options.timing }
+    this.timing = { now: steadyNow, limit: 5_000, ...options.timing }
   }
 
   async sample(version: MetricsTarget): Promise<Sample> {
@@ -117,7 +118,7 @@ export class Datadog implements MetricsSource {
       le: Number(tagOf(one, "upper_bound")),
       count: one.count,
     }))
-    // The Agent leaves the bucket of all out: it is the count.
+    // The Agent omits the +Inf bucket, which equals the count.
     const all = sum(of(names.durations))
     const buckets =
       all > 0 ? [...finite.sort((one, other) => one.le - other.le), { le: Infinity, count: all }] : []
@@ -129,7 +130,7 @@ export class Datadog implements MetricsSource {
     }
   }
 
-  /** Asks again when Datadog is busy or broken, or does not answer; not when it refuses. */
+  /** Retries when Datadog is busy, broken or silent; not when it refuses. */
   private async ask(parameters: URLSearchParams): Promise<Series[]> {
     const { site, keys, fetch: request = fetch, pause = sleep } = this.options
     let asked = 0
@@ -161,7 +162,7 @@ type Counts = Pick<Sample, "requests" | "errors" | "p95" | "p50" | "buckets">
 const none: Counts = { requests: 0, errors: 0 }
 
 class Refusal extends Error {
-  /** Another try may have another answer, and soon enough. */
+  /** Whether another try may succeed soon. */
   readonly passes: boolean
 
   constructor(status: number, wait: number) {
@@ -189,7 +190,7 @@ function seriesOf(text: string): Series[] {
   return data.series
 }
 
-/** A point has the time of its beginning, in ms; a gap is null. */
+/** Sums the points of a period. A point is dated by its beginning, in ms; a gap is null. */
 function countOf({ pointlist }: Series, from: number, to: number): number {
   return pointlist
     .filter(([at]) => at >= from * 1000 && at < to * 1000)
@@ -202,7 +203,7 @@ function tagOf({ metric, tag_set }: Series, key: string): string {
   return tag.slice(key.length + 1)
 }
 
-/** Those that Agents give by themselves: the one of the label `app.kubernetes.io/instance` is another for each revision, and for its baseline. */
+/** Tags that Agents add by themselves. That of the label `app.kubernetes.io/instance` differs for each revision and baseline. */
 function usualTags(version: MetricsTarget): string[] {
   const { namespace, service, revision } = version
   const instance = objectNames[podRoleOf(version)](service, revision)
@@ -211,7 +212,7 @@ function usualTags(version: MetricsTarget): string[] {
 
 const sleep: Pause = (milliseconds) => new Promise((resolve) => setTimeout(resolve, milliseconds))
 
-/** What `fetch` throws says why only in its cause. */
+/** The error of `fetch` has its reason in `cause`. */
 function reasonOf(error: unknown): string {
   if (!(error instanceof Error)) return String(error)
   return error.cause === undefined ? error.message : `${error.message}: ${reasonOf(error.cause)}`

@@ -1,35 +1,40 @@
-/** Counts of one instance of a service since it started, without what its operators ask. */
+/** Counters of one process of a service since it started, without the requests of operators. */
 export interface Counters {
   requests: number
   errors: number
-  /** Of the durations, by `le` and cumulative as Prometheus has them; the last `le` is Infinity. None without any duration. */
+  /** Cumulative counts of durations by `le`, as in Prometheus; the last `le` is Infinity. Empty without any duration. */
   buckets: Bucket[]
 }
 
-/** How many took `le` seconds or less. */
+/** The number of requests that took `le` seconds or less. */
 export interface Bucket {
   le: number
   count: number
 }
 
-/** The names that the platform's services give to their metrics, and to the routes that are not for users. */
+/** Names of the services' metrics, and their routes that are not for users. */
 export const requestsMetric = "http_requests"
 export const durationMetric = "http_request_duration_seconds"
 export const operatorRoutes: readonly string[] = ["/health/live", "/health/ready", "/metrics"]
 
-/** An error is one of the server; 499, a client that went away, is none. */
+/** The upper end of the last finite bucket of the services' histogram, in milliseconds. No percentile is ever above it. */
+export const longestDuration = 10_000
+
+/** Only the server's errors count. A client that closed the connection (499) is none. */
 export const isError = (status: number): boolean => status >= 500 && status <= 599
 
 /**
- * Reads a page in Prometheus' text format, or in OpenMetrics'. One without the metrics of requests is one without requests.
+ * Reads a page in Prometheus' text format or in OpenMetrics. A page without metrics of requests means that there were none.
  *
  * @throws Error with the line, when the text is no such page
  */
 export function readExposition(text: string): Counters {
   const counts = new Map<number, number>()
   const reading: Counters = { requests: 0, errors: 0, buckets: [] }
-  for (const [index, line] of text.split(/\r?\n/).entries()) {
-    if (line.trim() === "" || line.startsWith("#")) continue
+  for (const [index, written] of text.split(/\r?\n/).entries()) {
+    // The format allows blanks around a line.
+    const line = written.trim()
+    if (line === "" || line.startsWith("#")) continue
     try {
       const { name, labels, value } = readSample(line)
       if (name === `${requestsMetric}_total`) {
@@ -55,12 +60,12 @@ export function readExposition(text: string): Counters {
 
 interface MetricLine {
   name: string
-  /** As they are written: none that is looked at has anything to escape. */
+  /** Not unescaped: no label that matters here contains an escape. */
   labels: Map<string, string>
   value: number
 }
 
-/** A name, labels, a value; a timestamp and, in OpenMetrics, an exemplar may follow. */
+/** Name, labels, value; then an optional timestamp and, in OpenMetrics, an optional exemplar. */
 const sample =
   /^([a-zA-Z_:][\w:]*)(?:\s*\{((?:[^"}]|"(?:[^"\\]|\\.)*")*)\}\s*|\s+)(\S+)(?:\s+-?\d+(?:\.\d+)?)?(?:\s+#\s.*)?\s*$/
 const pair = /\s*([a-zA-Z_]\w*)\s*=\s*"((?:[^"\\]|\\[\\"n])*)"\s*(?:,\s*|$)/y
@@ -85,7 +90,7 @@ function label(labels: Map<string, string>, name: string): string {
   return value
 }
 
-/** As Go's ParseFloat reads the numbers that exporters write. */
+/** Reads a number as Go's ParseFloat does. */
 function numberOf(text: string, what: string): number {
   const [, sign = "", infinite] = /^([+-]?)(inf(?:inity)?)$/i.exec(text) ?? []
   if (infinite !== undefined) return sign === "-" ? -Infinity : Infinity

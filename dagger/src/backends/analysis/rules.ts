@@ -1,6 +1,7 @@
 import { z } from "zod"
 import { section } from "../../lib/document.js"
 import { duration } from "../../lib/duration.js"
+import { longestDuration } from "./exposition.js"
 import { percent, totals, type Sample } from "./sample.js"
 
 const some = duration.refine((seconds) => seconds > 0, "more than 0s")
@@ -8,9 +9,9 @@ const share = z.number().min(0).lt(100, "below 100: nothing is ever above 100 %"
 
 /** What a rule on requests has in common. */
 const traffic = {
-  /** The least number of requests that say something. */
+  /** Fewer requests than this say too little. */
   requests: z.int().positive().default(20),
-  /** How far back each look goes at least; a third of `for` unless it is said. */
+  /** The shortest time that is measured together; default: a third of `for`. */
   window: some.optional(),
 }
 
@@ -19,7 +20,18 @@ const rule = z
     "metric",
     [
       section({ metric: z.literal("error-rate"), above: share, for: some, ...traffic }),
-      section({ metric: z.literal("p95"), above: z.number().positive(), for: some, ...traffic }),
+      section({
+        metric: z.literal("p95"),
+        above: z
+          .number()
+          .positive()
+          .lt(
+            longestDuration,
+            `below ${longestDuration}: the services' histogram ends there, so the rule could never fire`,
+          ),
+        for: some,
+        ...traffic,
+      }),
       section({ metric: z.literal("failing-pods"), above: share, for: some }),
     ],
     { error: "metric is one of error-rate, p95, failing-pods" },
@@ -33,12 +45,12 @@ const rule = z
 export const analysisSection = section({
   interval: some,
   noDataTimeout: some,
-  rules: z.array(rule).min(1, "at least one rule; a rollout that nothing can stop needs no analysis"),
+  rules: z.array(rule).min(1, "at least one rule, or nothing could stop a rollout"),
   comparison: section({
     metric: z.enum(["p95", "p50", "error-rate"]),
     confidence: z.number().min(50).lt(100),
-    points: z.int().min(8, "at least 8; of fewer the normal approximation says nothing"),
-    /** What a candidate is held against: pods of the stable revision that are as new as its own, or those that have the users. */
+    points: z.int().min(8, "at least 8: with fewer the normal approximation does not hold"),
+    /** fresh: new pods of the stable revision, as old as the candidate's; stable: the pods that serve users. */
     baseline: z.enum(["fresh", "stable"]).default("fresh"),
   }).optional(),
 })
@@ -48,19 +60,19 @@ export type AnalysisSettings = z.output<typeof analysisSection>
 export type Rule = AnalysisSettings["rules"][number]
 
 /**
- * What is known of a version in its step: `fail` and `pass` are final, `wait` and `hold` (there is no data) are not.
+ * The result of an analysis so far. `pass` and `fail` are final; `wait` needs more time, `hold` has no data.
  */
 export interface Assessment {
   outcome: "wait" | "hold" | "pass" | "fail"
   reason: string
 }
 
-/** What a rule says after the last observation. Times in seconds. */
+/** The state of a rule after the last sample. Times in seconds. */
 interface State {
   rule: Rule
-  /** What it measures now; none without data. */
+  /** The measured value; none without data. */
   value?: number
-  /** For how long it has been broken, without a good value between. */
+  /** For how long the rule has been broken without a good value between. */
   broken?: number
   /** For how long there has been no data. */
   silent: number
@@ -69,25 +81,24 @@ interface State {
 }
 
 /**
- * Judges one version by what it did since its step began.
+ * Assesses one version by its samples since the step began.
  *
- * Each rule is measured anew at each observation. The error rate and p95 are those of a window that ends there: a third of the rule's `for`
- * (or its `window`), and as much longer as it takes to have enough requests, but never longer than `for`. A smaller window would let chance decide:
- * of 20 requests to a version that fails every fifth one, one time in five no more than a tenth fail. Failing pods are those of the moment.
+ * Each rule is measured at each sample. Error rate and p95 are measured over a window that ends at the sample. The window is a third of the rule's `for` (or its `window`), and longer
+ * where that has too few requests, up to `for`. A smaller window would leave the result to chance: of 20 requests to a version that fails every fifth one, in one of five cases
+ * at most two fail. Failing pods are counted at the sample.
  *
- * A rule that is broken is pending, and fails once it has been so for all of `for`. One good value ends that; an observation without data
- * (a source that is down, too few requests) does not, nor does it prove it. No data holds, and fails when it has lasted for `noDataTimeout`.
- * A step whose time is over passes only when every rule has data and none is pending, so that a step shorter than `for` does not pass by being short.
+ * A broken rule is pending, and fails when it was broken for all of `for`. One good value ends that; a sample without data does not. Without data the step holds, and
+ * fails after `noDataTimeout`. At its end a step passes only when every rule has data and none is pending, so a step shorter than `for` cannot pass by being short.
  *
- * @param history of one role since the step began, oldest first
- * @param step how long it has lasted and is to last, in milliseconds
+ * @param history samples of one role since the step began, oldest first
+ * @param step how long the step has lasted and how long it is, in milliseconds
  */
 export function assess(
   history: Sample[],
   settings: AnalysisSettings,
   step: { elapsed: number; duration: number },
 ): Assessment {
-  // A source that does not even answer is as silent as one that says so.
+  // A source that gives no sample at all is as silent as one that reports no data.
   if (history.length === 0) return silence("nothing was measured yet", step.elapsed / 1000, settings)
   const states = settings.rules.map((rule) => stateOf(rule, history))
 
@@ -117,7 +128,7 @@ function stateOf(rule: Rule, history: Sample[]): State {
   let since: number | undefined
   let value: number | undefined
   for (const [index, observation] of history.entries()) {
-    // Time is what lies between looks: a clock may be set, and the first look saw what was before the step.
+    // The first sample covers the time before the step.
     if (index > 0) now += observation.seconds
     value = measure(rule, history, index)
     if (value === undefined) continue
@@ -133,21 +144,23 @@ function stateOf(rule: Rule, history: Sample[]): State {
   }
 }
 
-/** What a rule measures at an observation; none where that says too little. */
+/** The value of a rule at a sample; none where there is too little data. */
 function measure(rule: Rule, history: Sample[], index: number): number | undefined {
   const observation = history[index]
   if (rule.metric === "failing-pods") {
-    // Known even when no pod answers, but not when nobody could list them.
+    // Known even when no pod answers, but not when the pods could not be listed.
     const { wanted = 0, failing = 0 } = observation?.pods ?? {}
     return wanted > 0 ? (100 * failing) / wanted : undefined
   }
   if (observation?.missing !== undefined) return undefined
-  const { requests, errors, p95 } = totals(window(rule, history, index))
+  const { requests, errors, p95, longest } = totals(window(rule, history, index))
   if (requests < rule.requests) return undefined
-  return rule.metric === "p95" ? p95 : (100 * errors) / requests
+  if (rule.metric === "error-rate") return (100 * errors) / requests
+  // A percentile is never above the last bucket: such a histogram cannot break the rule, so it proves nothing.
+  return longest !== undefined && longest <= rule.above ? undefined : p95
 }
 
-/** The observations that a rule looks at together, newest first. */
+/** The samples that a rule measures together, newest first. */
 function window(
   {
     for: longest,
@@ -175,8 +188,11 @@ function why(rule: Rule, history: Sample[]): string {
   const missing = history[last]?.missing
   if (missing !== undefined) return missing
   if (rule.metric === "failing-pods") return "no pods are wanted"
-  const { requests } = totals(window(rule, history, last))
-  return requests < rule.requests ? `${requests} of at least ${rule.requests} requests` : "no durations"
+  const { requests, longest } = totals(window(rule, history, last))
+  if (requests < rule.requests) return `${requests} of at least ${rule.requests} requests`
+  return rule.metric === "p95" && longest !== undefined && longest <= rule.above
+    ? `the histogram ends at ${longest} ms and cannot show more than ${rule.above} ms`
+    : "no durations"
 }
 
 const titles = { "error-rate": "error rate", p95: "p95", "failing-pods": "failing pods" }

@@ -2,18 +2,18 @@ import type { Bucket, Counters } from "./exposition.js"
 
 export interface PodReading {
   pod: string
-  /** Another one after a restart. */
+  /** Changes when the process restarts. */
   instance: string
-  /** None when the pod did not answer. */
+  /** Missing when the pod did not answer. */
   reading?: Counters
 }
 
-/** What is there to see of one version at one moment. */
+/** One read of the metrics of all pods of a version. */
 export interface Scrape {
   /** In ms since the epoch. */
   at: number
   pods: PodCounts
-  /** Of the pods that run. */
+  /** One for each running pod. */
   readings: PodReading[]
   /** Why there is no data. */
   missing?: string
@@ -24,11 +24,11 @@ export interface PodCounts {
   failing: number
 }
 
-/** What one version did between two looks. */
+/** What a version did between two scrapes. */
 export interface Sample {
   /** In ms since the epoch. */
   at: number
-  /** Since the previous look; 0 for the first one. */
+  /** Since the previous scrape; 0 for the first one. */
   seconds: number
   requests: number
   errors: number
@@ -36,7 +36,7 @@ export interface Sample {
   p95?: number
   /** In ms; none without requests. */
   p50?: number
-  /** Of these requests, by `le` in seconds and cumulative; with them percentiles of several observations are exact. */
+  /** Durations of these requests, cumulative by `le` in seconds. With them, percentiles of several samples are exact. */
   buckets?: Bucket[]
   pods: PodCounts
   /** Why there is no data. */
@@ -44,14 +44,14 @@ export interface Sample {
 }
 
 /**
- * What happened between two looks at a version. Before the first one anything may have happened: it counts nothing.
+ * Counts what happened between two scrapes. The first scrape counts nothing: its counters may be old.
  *
- * A counter that went down and a pod that is new or restarted count from zero. A pod that was there and did not answer counts from its next
- * answer on; with {@link carryForward} from its last one.
+ * Counters of a new or restarted pod, and counters that went down, count from zero. A pod that did not answer before counts from this answer on; with
+ * {@link carryForward} from its last one.
  */
 export function sampleBetween(before: Scrape | undefined, now: Scrape): Sample {
   const { at, pods, missing } = now
-  // A clock that was set back measures nothing.
+  // A clock that was set back gives no duration.
   const seconds = before ? Math.max(0, (at - before.at) / 1000) : 0
   if (missing !== undefined) return { at, seconds, requests: 0, errors: 0, pods, missing }
   const known = before && (before.missing === undefined || before.readings.length > 0)
@@ -70,7 +70,7 @@ export function sampleBetween(before: Scrape | undefined, now: Scrape): Sample {
   }
 }
 
-/** The look to hold the next one against: a pod that did not answer this time keeps what it said before. */
+/** The scrape to compare the next one with: a pod that did not answer keeps its previous counters. */
 export function carryForward(before: Scrape | undefined, now: Scrape): Scrape {
   const old = before?.readings ?? []
   if (now.missing !== undefined && now.readings.length === 0) return { ...now, readings: old }
@@ -89,7 +89,7 @@ function growth(before: PodReading[], now: PodReading): Counters {
   if (!now.reading) return nothing
   const old = before.find((other) => isSame(now, other))
   if (!old) return now.reading
-  // What it counted while nobody could see it, nobody knows.
+  // Nobody knows what the pod had counted before.
   if (!old.reading) return nothing
   const { requests, errors, buckets } = now.reading
   const counts = new Map(old.reading.buckets.map(({ le, count }) => [le, count]))
@@ -116,12 +116,12 @@ export function percentiles(buckets: Bucket[]): Pick<Sample, "p95" | "p50"> {
 }
 
 /**
- * In seconds, as Prometheus' `histogram_quantile`: linear within a bucket, the first of which begins at 0. What is beyond the last finite
- * `le` is taken to be that `le`, so a percentile never exceeds it.
+ * In seconds, as Prometheus' `histogram_quantile`: linear within a bucket, the first of which begins at 0. A quantile in the last bucket is its lower end, so it
+ * never exceeds the last finite `le`.
  */
 export function quantile(share: number, buckets: Bucket[]): number | undefined {
   let highest = 0
-  // Of several histograms with other bounds the sum may go down, by little.
+  // The sum of histograms with different bounds may go down a little.
   const rising = buckets.map(({ le, count }) => ({ le, count: (highest = Math.max(highest, count)) }))
   const rank = share * highest
   const at = rising.findIndex(({ count }) => count >= rank)
@@ -133,16 +133,31 @@ export function quantile(share: number, buckets: Bucket[]): number | undefined {
   return from + (bucket.le - from) * ((rank - passed) / (bucket.count - passed))
 }
 
-/** What several observations come to together. */
-export function totals(history: Sample[]): { requests: number; errors: number; p95?: number } {
+interface Totals {
+  requests: number
+  errors: number
+  p95?: number
+  /** The upper end of the histogram's last finite bucket, in ms: no p95 is above it. */
+  longest?: number
+}
+
+/** Adds samples up. */
+export function totals(history: Sample[]): Totals {
   const requests = history.reduce((sum, observation) => sum + observation.requests, 0)
   const errors = history.reduce((sum, observation) => sum + observation.errors, 0)
   const timed = history.filter(({ p95 }) => p95 !== undefined)
   if (timed.every(({ buckets }) => buckets !== undefined)) {
-    const { p95 } = percentiles(merge(timed.map(({ buckets = [] }) => buckets)))
-    return { requests, errors, ...(p95 !== undefined && { p95 }) }
+    const merged = merge(timed.map(({ buckets = [] }) => buckets))
+    const { p95 } = percentiles(merged)
+    const longest = merged.filter(({ le }) => le !== Infinity).at(-1)?.le
+    return {
+      requests,
+      errors,
+      ...(p95 !== undefined && { p95 }),
+      ...(longest !== undefined && { longest: longest * 1000 }),
+    }
   }
-  // Percentiles do not add up; without the buckets their mean over the requests is as near as one gets.
+  // Percentiles do not add up. Without buckets their mean, weighted by requests, is the best estimate.
   const weight = timed.reduce((sum, observation) => sum + observation.requests, 0)
   const p95 = timed.reduce((sum, { p95 = 0, requests }) => sum + (p95 * requests) / weight, 0)
   return { requests, errors, ...(weight > 0 && { p95 }) }

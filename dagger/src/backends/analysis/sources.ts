@@ -9,27 +9,27 @@ import {
   type PodCounts,
 } from "./sample.js"
 
-/** What is measured: the pods of one revision in one role. */
+/** The pods of one revision in one role. */
 export interface MetricsTarget {
   namespace: string
   service: string
-  /** That of a baseline is the candidate that is judged against it. */
+  /** For a baseline: the candidate that is compared with it. */
   revision: number
   role: "stable" | "candidate" | "baseline"
 }
 
-/** Where observations come from. */
+/** Where samples come from. */
 export interface MetricsSource {
   name: string
   /**
-   * What a version did since it was last asked about; the first time nothing is known yet.
+   * Measures what a version did since the previous call. The first call only sets the starting point.
    *
-   * Never throws, and comes to an end: what went wrong is in `missing`.
+   * Never throws and always ends; `missing` says what went wrong.
    */
   sample(version: MetricsTarget): Promise<Sample>
 }
 
-/** The pods of a version, and those of them whose containers run. */
+/** The pods of a version, and those whose service container runs. */
 export interface RunningPods extends PodCounts {
   running: { name: string; instance: string }[]
 }
@@ -40,23 +40,24 @@ export interface PodAccess {
   /**
    * The text of a pod's /metrics.
    *
-   * @param signal fires when nobody waits any longer
+   * @param pod its name, with the port where that is known
+   * @param signal fires when the caller has given up
    */
   scrape(namespace: string, pod: string, signal: AbortSignal): Promise<string>
 }
 
-/** In ms. */
+/** Times in milliseconds. */
 export interface Timing {
   now: () => number
-  /** How long one question may take. */
+  /** Time limit of one request. */
   limit: number
 }
 
 /**
- * Asks each pod of a version itself.
+ * Scrapes each pod of a version.
  *
- * A pod that does not answer says nothing, neither good nor bad: whether it fails is for its probes to say. The others stand for the version;
- * when none of them answers, there is no data. What a pod counted while it did not answer is counted when it does again.
+ * A pod that does not answer counts neither as good nor as bad: its probes decide whether it fails. The others stand for the version; if none answers, there is no data.
+ * What a pod counted meanwhile counts when it answers again.
  */
 export class PodMetrics implements MetricsSource {
   readonly name = "pods"
@@ -67,7 +68,7 @@ export class PodMetrics implements MetricsSource {
     private readonly cluster: PodAccess,
     timing: Partial<Timing> = {},
   ) {
-    this.timing = { now: Date.now, limit: 5_000, ...timing }
+    this.timing = { now: steadyNow, limit: 5_000, ...timing }
   }
 
   async sample(version: MetricsTarget): Promise<Sample> {
@@ -102,15 +103,18 @@ export class PodMetrics implements MetricsSource {
   }
 }
 
-/** Whose pods these are: a stable revision's and a candidate's are their own. */
+/** Milliseconds since the epoch by a clock that nobody sets while it runs: samples measure durations. */
+export const steadyNow = (): number => performance.timeOrigin + performance.now()
+
+/** Whether the target's pods belong to a revision or to a baseline. */
 export const podRoleOf = ({ role }: MetricsTarget): PodRole => (role === "baseline" ? role : "revision")
 
-/** Two roles may have the same revision, and other pods of it. */
+/** With the role: a baseline has the number of its candidate, and other pods. */
 export function keyOf({ namespace, service, revision, role }: MetricsTarget): string {
   return `${namespace}/${service}/${revision}/${role}`
 }
 
-/** What a promise came to; never throws. */
+/** The value or the error of a promise; never throws. */
 export async function settle<Value>(promise: Promise<Value>): Promise<{ value: Value } | { error: string }> {
   try {
     return { value: await promise }
@@ -119,7 +123,7 @@ export async function settle<Value>(promise: Promise<Value>): Promise<{ value: V
   }
 }
 
-/** Waits for a task so long and no longer, whether or not it heeds the signal. */
+/** Waits for a task up to a limit, whether or not the task obeys the signal. */
 export async function withTimeout<Value>(
   limit: number,
   task: (signal: AbortSignal) => Promise<Value>,
@@ -129,7 +133,7 @@ export async function withTimeout<Value>(
   const over = new Promise<never>((_, reject) => {
     timer = setTimeout(() => {
       const error = new Error(`no answer within ${limit / 1000} s`)
-      // First: a task that heeds the signal gives an error of its own.
+      // Reject first, because a task that obeys the signal rejects with an error of its own.
       reject(error)
       late.abort(error)
     }, limit)

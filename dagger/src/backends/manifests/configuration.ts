@@ -11,7 +11,18 @@ const label = z
     "a name of at most 63 lower-case letters, digits and hyphens, a letter or digit first and last",
   )
 
-// A whole number is no string to YAML.
+/** Room for the longest suffix of a derived name: the watchdog's Job is `<service>-watch-20261126-101500-x7k2`, and a Job's name has at most 63 characters. */
+const longestService = 63 - "-watch-20261126-101500-x7k2".length
+
+/** A service's name, which becomes part of the names of its objects. */
+export const serviceName = z
+  .string()
+  .regex(
+    new RegExp(`^[a-z]([a-z0-9-]{0,${longestService - 2}}[a-z0-9])?$`),
+    `a lower-case name of at most ${longestService} letters, digits and hyphens, so that names of objects made from it are not too long`,
+  )
+
+// YAML reads a whole number as a number.
 const quantity = (pattern: RegExp, allowed: string) =>
   z
     .union([z.string(), z.number()], { error: allowed })
@@ -21,11 +32,18 @@ const cpu = quantity(/^(\d+m|\d+(\.\d{1,3})?)$/, "an amount of CPU, such as 250m
 const memory = quantity(/^\d+([KMGT]i|[kMGT])$/, "an amount of memory, such as 256Mi or 2Gi")
 
 const factors: Record<string, number> = {
-  ...{ m: 1e-3, k: 1e3, M: 1e6, G: 1e9, T: 1e12 },
-  ...{ Ki: 2 ** 10, Mi: 2 ** 20, Gi: 2 ** 30, Ti: 2 ** 40 },
+  m: 1e-3,
+  k: 1e3,
+  M: 1e6,
+  G: 1e9,
+  T: 1e12,
+  Ki: 2 ** 10,
+  Mi: 2 ** 20,
+  Gi: 2 ** 30,
+  Ti: 2 ** 40,
 }
 
-/** The number that a quantity such as `250m` or `256Mi` stands for. */
+/** The number that a quantity such as `250m` or `256Mi` means. */
 function amountOf(text: string): number {
   const [, number = "", suffix = ""] = /^([\d.]+)(\D*)$/.exec(text) ?? []
   return Number(number) * (factors[suffix] ?? 1)
@@ -62,7 +80,7 @@ const probe = (path: string, period: string, timeout: string, failures: number) 
 const probes = section({
   startup: probe("/health/live", "2s", "3s", 60),
   liveness: probe("/health/live", "10s", "3s", 3),
-  // Its checks of stores give up by themselves after two seconds, and then it can still say so.
+  // The service's own checks of its stores time out after two seconds, so it can still report them.
   readiness: probe("/health/ready", "5s", "3s", 2),
 }).prefault({})
 
@@ -86,10 +104,10 @@ const termination = section({
   })
   .prefault({})
 
-/** What a variable of a service is called. */
+/** The name of a variable of a service. */
 export const variablePattern = /^[A-Z][A-Z0-9_]*$/
 
-/** The variables that other settings here write: one place for each fact. */
+/** Variables that come from other settings, so that each fact is set in one place. */
 export const derivedVariables: Partial<Record<string, string>> = {
   PORT: "port",
   DRAIN_SECONDS: "termination.drain",
@@ -109,14 +127,14 @@ const environment = z
       const fault = (message: string) => {
         context.addIssue({ code: "custom", path: [name], message })
       }
-      if (!variablePattern.test(name)) fault("a variable's name is of capital letters, digits and _")
-      const home = derivedVariables[name]
-      if (home !== undefined) fault(`not to be set here: it comes from ${home}`)
+      if (!variablePattern.test(name)) fault("a variable's name consists of capital letters, digits and _")
+      const source = derivedVariables[name]
+      if (source !== undefined) fault(`must not be set here: it comes from ${source}`)
     }
   })
   .default({})
 
-/** What every pod has: /tmp to write to, and the secrets. */
+/** Volumes that every pod has. */
 const taken = { names: ["tmp", "secrets"], paths: ["/tmp", "/run/secrets"] }
 
 const volume = section({
@@ -199,9 +217,9 @@ export const workloadSection = section({
 /**
  * Durations in seconds.
  *
- * `replicas.cpu` is the share of the requested CPU, in percent, that the autoscaler aims at. `history` is how many revisions are kept beside the one with
- * traffic. `network.from` is who may reach its port beside its own namespace: the router, whatever scrapes metrics, and, where the network plugin holds it to
- * policies, the API server, through which the pipeline asks; `network.to` is what it may reach beside DNS.
+ * `replicas.cpu` is the target of the autoscaler, in percent of the requested CPU. `history` is the number of revisions that are kept beside the one with traffic.
+ * `network.from` lists who may reach the port beside the service's own namespace: the router, scrapers of metrics, and the API server, where the network plugin applies
+ * policies to it, because the pipeline sends its requests through it. `network.to` lists what the service may reach beside DNS.
  */
 export type Workload = z.output<typeof workloadSection>
 export type Peer = Workload["network"]["from"][number]

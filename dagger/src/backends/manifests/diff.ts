@@ -4,25 +4,25 @@ import type { Manifest } from "../../clients/kubernetes/manifest.js"
 
 type Tree = Record<string, unknown>
 
-/** What the API server, or another controller, writes by itself. */
-const noise = {
+/** Fields that the API server or a controller writes. */
+const generated = {
   object: ["status"],
   metadata: ["managedFields", "resourceVersion", "uid", "generation", "creationTimestamp", "selfLink"],
   annotations: [
-    // It holds the whole object, a Secret's values too.
+    // It contains the whole object, and so a Secret's values.
     "kubectl.kubernetes.io/last-applied-configuration",
     "deployment.kubernetes.io/revision",
   ],
-  /** What each new object is given one of. */
+  /** Values that each new object gets. */
   allotted: ["clusterIP", "clusterIPs", "nodePort"],
 }
 
 /**
- * What would change in an object of the cluster.
+ * Compares an object in the cluster with the wanted one.
  *
- * @param live as it is, or nothing
- * @param wanted as it would be: what the API server answered to a dry run, with its defaults filled in
- * @param before for an object of a new revision, its counterpart of the present one, to say what is new about it
+ * @param live the object in the cluster; undefined if there is none
+ * @param wanted the answer of the API server to a dry run, with defaults filled in
+ * @param before for an object of a new revision: the same object of the present revision, to show what is new
  */
 export function diffObject(live: Manifest | undefined, wanted: Manifest, before?: Manifest): Change {
   const object = nameOf(wanted)
@@ -43,31 +43,35 @@ function nameOf({ kind = "", metadata }: Manifest): string {
   return `${kind} ${namespace === undefined ? "" : `${namespace}/`}${name}`
 }
 
-/** An object without noise, and without a Secret's values in sight. */
+/** An object without generated fields, and with hidden values of a Secret. */
 function plain(object: Manifest): Tree {
   const { metadata = {}, ...rest } = JSON.parse(JSON.stringify(object)) as Tree & { metadata?: Tree }
-  const { annotations, ...kept } = without(metadata, noise.metadata)
-  const told = without((annotations ?? {}) as Tree, noise.annotations)
+  const { annotations, ...kept } = without(metadata, generated.metadata)
+  const ownAnnotations = without((annotations ?? {}) as Tree, generated.annotations)
   const bare = {
-    ...without(rest, noise.object),
-    metadata: { ...kept, ...(Object.keys(told).length > 0 && { annotations: told }) },
+    ...without(rest, generated.object),
+    metadata: { ...kept, ...(Object.keys(ownAnnotations).length > 0 && { annotations: ownAnnotations }) },
   }
-  return object.kind === "Secret" ? sealed(bare) : bare
+  return object.kind === "Secret" ? withHiddenValues(bare) : bare
 }
 
-/** A value that can be compared and not seen, whatever prints it. */
-class Sealed {
+/** A value that can be compared but never printed. */
+class Hidden {
   readonly #value: string
   constructor(value: string) {
     this.#value = value
   }
-  equals(other: Sealed): boolean {
+  equals(other: Hidden): boolean {
     return this.#value === other.#value
   }
 }
 
 /** `stringData` is only a way to write `data`. */
-function sealed({ data, stringData, ...rest }: Tree & { data?: unknown; stringData?: unknown }): Tree {
+function withHiddenValues({
+  data,
+  stringData,
+  ...rest
+}: Tree & { data?: unknown; stringData?: unknown }): Tree {
   const encoded = Object.entries((stringData ?? {}) as Record<string, string>).map(([name, text]) => [
     name,
     Buffer.from(text).toString("base64"),
@@ -76,7 +80,7 @@ function sealed({ data, stringData, ...rest }: Tree & { data?: unknown; stringDa
     ...(data as Record<string, string>),
     ...(Object.fromEntries(encoded) as Record<string, string>),
   }
-  const entries = Object.entries(values).map(([name, value]) => [name, new Sealed(value)])
+  const entries = Object.entries(values).map(([name, value]) => [name, new Hidden(value)])
   return { ...rest, data: Object.fromEntries(entries) as Tree }
 }
 
@@ -84,7 +88,7 @@ function without(tree: Tree, names: string[]): Tree {
   return Object.fromEntries(Object.entries(tree).filter(([name]) => !names.includes(name)))
 }
 
-/** An object of the present revision as if it were of the new one: another number, and the names that come of it, are no news. */
+/** An object of the present revision with the names of the new one, so that names that contain the number do not count as changes. */
 function counterpart(before: Manifest, wanted: Manifest): Tree {
   const [old, name] = [before.metadata?.name, wanted.metadata?.name]
   const renamed = JSON.parse(JSON.stringify(before), (_, value: unknown) =>
@@ -100,13 +104,13 @@ function withoutRevision(object: Manifest): Tree {
 function strip(value: unknown): unknown {
   if (Array.isArray(value)) return value.map(strip)
   if (!isTree(value)) return value
-  const own = [labels.revision, ...noise.allotted]
+  const own = [labels.revision, ...generated.allotted]
   const kept = Object.entries(value).filter(([name]) => !own.includes(name))
   return Object.fromEntries(kept.map(([name, part]) => [name, strip(part)]))
 }
 
 const isTree = (value: unknown): value is Tree =>
-  typeof value === "object" && value !== null && !Array.isArray(value) && !(value instanceof Sealed)
+  typeof value === "object" && value !== null && !Array.isArray(value) && !(value instanceof Hidden)
 
 function changes(from: unknown, to: unknown, path: string): string[] {
   if (isTree(from) && isTree(to)) {
@@ -117,17 +121,17 @@ function changes(from: unknown, to: unknown, path: string): string[] {
     const longest = Math.max(from.length, to.length)
     return Array.from({ length: longest }, (_, at) => changes(from[at], to[at], `${path}[${at}]`)).flat()
   }
-  if (from instanceof Sealed || to instanceof Sealed) return sealedChange(from, to, path)
+  if (from instanceof Hidden || to instanceof Hidden) return hiddenChange(from, to, path)
   return JSON.stringify(from) === JSON.stringify(to) ? [] : [`${path}: ${show(from)} → ${show(to)}`]
 }
 
-function sealedChange(from: unknown, to: unknown, path: string): string[] {
-  if (!(from instanceof Sealed)) return [`${path}: added`]
-  if (!(to instanceof Sealed)) return [`${path}: removed`]
+function hiddenChange(from: unknown, to: unknown, path: string): string[] {
+  if (!(from instanceof Hidden)) return [`${path}: added`]
+  if (!(to instanceof Hidden)) return [`${path}: removed`]
   return from.equals(to) ? [] : [`${path}: changed`]
 }
 
-/** Names with dots in them, as of labels, stand in brackets. */
+/** Names with dots, such as those of labels, are in brackets. */
 const join = (path: string, name: string) =>
   /^[\w-]+$/.test(name) ? `${path}${path === "" ? "" : "."}${name}` : `${path}["${name}"]`
 

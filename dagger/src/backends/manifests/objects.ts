@@ -14,7 +14,15 @@ import type {
   V2HorizontalPodAutoscaler,
 } from "@kubernetes/client-node"
 import { derivedVariables, type Peer, variablePattern, type Workload } from "./configuration.js"
-import { annotations, baselineLabels, baselineName, labels, labelsOf, revisionName } from "./labels.js"
+import {
+  annotations,
+  baselineLabels,
+  baselineName,
+  labels,
+  labelsOf,
+  portName,
+  revisionName,
+} from "./labels.js"
 import type { Schema } from "../../platform/schema.js"
 import type { Manifest, Plain } from "../../clients/kubernetes/manifest.js"
 
@@ -24,29 +32,29 @@ export interface RevisionSpec {
   namespace: string
   service: string
   revision: number
-  /** With its digest: `repository@sha256:…`. */
+  /** `repository@sha256:…` */
   image: string
   digest: string
   version: string
-  /** Variables of this environment; they win over those of the workload. */
+  /** Variables of this environment; they override those of the workload. */
   config: Record<string, string>
-  /** By file name. They go into the Secret and nowhere else. */
+  /** By file name. Only the Secret contains them. */
   secrets: Record<string, string>
-  /** The migration that its image brings, and those that older revisions cannot read. */
+  /** The newest migration in the image, and those that older revisions cannot work with. */
   schema?: Schema
-  /** Pods to begin with; the least number, if not said. */
+  /** Initial number of pods; default: the minimum. */
   replicas?: number
-  /** Seconds after which the Deployment says that it does not get on: the rollout's own deadline. */
+  /** Seconds after which the Deployment reports that it makes no progress. */
   progressDeadline?: number
 }
 
-/** The user of the images, and the group of what is mounted into them. */
+/** The user of the images, and the group of the mounted files. */
 const user = 10001
 
 /**
- * Everything that a revision is made of: the ServiceAccount and the NetworkPolicy that it shares with the service's other revisions, and objects of its own.
+ * All objects of a revision: the ServiceAccount and NetworkPolicy, which it shares with the service's other revisions, and its own.
  *
- * @throws Error for a release that cannot be one, with every fault
+ * @throws Error with every fault of the specification
  */
 export function revisionObjects(workload: Workload, release: RevisionSpec): Manifest[] {
   validate(workload, release)
@@ -68,7 +76,7 @@ interface Owner {
   uid: string
 }
 
-/** Hands what belongs to a revision to its Deployment, so that it goes when that goes. What the service shares stays as it is. */
+/** Makes the Deployment the owner of the revision's other objects, so that they are deleted with it. Objects that revisions share do not change. */
 export function withRevisionOwner<Kind extends Manifest>(objects: Kind[], owner: Owner): Kind[] {
   return objects.map((object) => {
     const own = object.metadata?.labels?.[labels.revision] !== undefined && object.kind !== "Deployment"
@@ -76,18 +84,17 @@ export function withRevisionOwner<Kind extends Manifest>(objects: Kind[], owner:
   })
 }
 
-/** Hands an object to a Deployment, so that it goes when that goes. */
+/** Makes a Deployment the owner of an object, so that the object is deleted with it. */
 export function withOwner<Kind extends Manifest>(object: Kind, { name, uid }: Owner): Kind {
   const owner = { apiVersion: "apps/v1", kind: "Deployment", name, uid }
   return { ...object, metadata: { ...object.metadata, ownerReferences: [owner] } }
 }
 
 /**
- * A fresh baseline: pods as the stable revision's are, but for their age, with a Service of their own. Nothing scales them, and nothing that looks for the stable
- * revision's pods finds them.
+ * A fresh baseline: new pods of the stable revision with a Service of their own. No autoscaler scales them, and the stable revision's selectors do not match them.
  *
  * @param stable the Deployment of the stable revision, as it is in the cluster
- * @param baseline.revision the one that is judged against it
+ * @param baseline.revision the revision that is compared with it
  */
 export function baselineObjects(
   { metadata: { annotations: marks = {} } = {}, spec: model }: Plain<V1Deployment>,
@@ -128,14 +135,14 @@ export function baselineObjects(
 const withoutRevision = (all: Record<string, string>): Record<string, string> =>
   Object.fromEntries(Object.entries(all).filter(([name]) => name !== labels.revision))
 
-/** Pods that are spread among those of their revision are spread among themselves. */
+/** Spreads the baseline's pods among themselves instead of among the revision's. */
 function spreadBy(spec: Plain<V1PodSpec>, selector: Record<string, string>): Plain<V1PodSpec> {
   return JSON.parse(JSON.stringify(spec), (key, value: Record<string, string>) =>
     key === "matchLabels" && labels.revision in value ? { ...withoutRevision(value), ...selector } : value,
   ) as Plain<V1PodSpec>
 }
 
-/** The address that clients inside the cluster use: all of it goes to one revision. */
+/** The address for clients inside the cluster. All of its traffic goes to one revision. */
 export function stableService(address: {
   namespace: string
   service: string
@@ -150,23 +157,27 @@ export function stableService(address: {
 interface Gateway {
   name: string
   namespace: string
-  /** One of its listeners; all of them, if not said. */
+  /** Name of a listener; default: all listeners. */
   section?: string
 }
 
-/** Gateway API's HTTPRoute, as far as it is used here. */
+/** A rule of an HTTPRoute; an operator may have added any other field of the Gateway API. */
+export interface RouteRule {
+  backendRefs?: { group: string; kind: string; name: string; port: number; weight?: number }[]
+  filters?: object[]
+  matches?: object[]
+}
+
+/** The parts of the Gateway API's HTTPRoute that the pipeline writes. */
 export interface HttpRoute extends Manifest {
   spec: {
     parentRefs: { group: string; kind: string; name: string; namespace: string; sectionName?: string }[]
     hostnames: string[]
-    rules: {
-      matches: { path: { type: "PathPrefix"; value: string } }[]
-      backendRefs: { group: string; kind: string; name: string; port: number; weight: number }[]
-    }[]
+    rules: RouteRule[]
   }
 }
 
-/** What requests are sent to: a revision, or the fresh baseline that it is judged against. */
+/** The share of traffic of a revision, or of the fresh baseline that it is compared with. */
 export interface TrafficShare {
   revision: number
   baseline?: true
@@ -176,7 +187,7 @@ export interface TrafficShare {
 /** The only paths that a gateway routes: what operators ask for, such as /metrics and /admin, stays inside the cluster. */
 export const publicPath = "/api"
 
-/** Where a service's requests come in, and which share of them each backend gets. */
+/** The route of a service's requests, with each backend's share of them. */
 export function routeObject(route: {
   namespace: string
   service: string
@@ -265,10 +276,10 @@ function validate({ minReady }: Workload, release: RevisionSpec): void {
   if (faults.length > 0) throw new Error(`no revision can be made of this:\n${faults.join("\n")}`)
 }
 
-/** A `+`, as in a version with build metadata, is not for labels; Helm writes it so too. */
+/** Labels must not contain `+`, which versions with build metadata do. Helm replaces it the same way. */
 const labelValue = (version: string) => version.replaceAll("+", "_")
 
-/** Pods of this revision and of no other. */
+/** Selects the pods of this revision only. */
 const selectorOf = ({ service, revision }: { service: string; revision: number }) => ({
   [labels.service]: service,
   [labels.revision]: String(revision),
@@ -307,10 +318,10 @@ function deployment(workload: Workload, release: RevisionSpec): Plain<V1Deployme
     metadata,
     spec: {
       replicas: release.replicas ?? workload.replicas.min,
-      // A pod that was ready for a moment only is not available, and the rollout waits for available ones.
+      // The rollout waits for available pods; a pod that is ready for a moment only is not available.
       minReadySeconds: workload.minReady,
       progressDeadlineSeconds: release.progressDeadline ?? Math.max(600, workload.minReady + 1),
-      // The revisions are the history: this Deployment never gets another pod template.
+      // This Deployment never gets another pod template: each revision has its own.
       revisionHistoryLimit: 0,
       strategy: { type: "RollingUpdate", rollingUpdate: { maxUnavailable: 0, maxSurge: 1 } },
       selector: { matchLabels: selectorOf(release) },
@@ -328,9 +339,9 @@ function podSpec(workload: Workload, release: RevisionSpec): Plain<V1PodSpec> {
   const mounts = volumesOf(workload, name)
   return {
     serviceAccountName: release.service,
-    // The token would be mounted below /run/secrets, and nothing here talks to the cluster.
+    // The service does not use the Kubernetes API, and the token would be mounted below /run/secrets.
     automountServiceAccountToken: false,
-    // The variables that Kubernetes makes of other Services are not the ones that are read.
+    // Kubernetes' variables for other Services could clash with the service's own.
     enableServiceLinks: false,
     ...(pullSecrets.length > 0 && { imagePullSecrets: pullSecrets.map((secret) => ({ name: secret })) }),
     terminationGracePeriodSeconds: termination.grace,
@@ -354,7 +365,7 @@ function podSpec(workload: Workload, release: RevisionSpec): Plain<V1PodSpec> {
       {
         name: release.service,
         image: release.image,
-        ports: [{ name: "http", containerPort: port, protocol: "TCP" }],
+        ports: [{ name: portName, containerPort: port, protocol: "TCP" }],
         envFrom: [{ configMapRef: { name } }],
         resources: {
           requests: { ...resources.requests },
@@ -366,11 +377,11 @@ function podSpec(workload: Workload, release: RevisionSpec): Plain<V1PodSpec> {
         startupProbe: probeObject(probes.startup),
         livenessProbe: probeObject(probes.liveness),
         readinessProbe: probeObject(probes.readiness),
-        // Routers hear a moment late that a pod is leaving: until then it takes requests as ever. The drain of the server comes after.
+        // Routers learn late that a pod terminates, so it takes requests for a while before its server drains.
         ...(termination.preStop > 0 && {
           lifecycle: { preStop: { sleep: { seconds: termination.preStop } } },
         }),
-        // What it said last is then part of its status.
+        // The last lines of the log become part of the pod's status.
         terminationMessagePolicy: "FallbackToLogsOnError",
         securityContext: {
           allowPrivilegeEscalation: false,
@@ -397,7 +408,7 @@ function volumesOf(
     {
       path: "/run/secrets",
       readOnly: true,
-      // Root's, and readable by the group alone, which fsGroup makes the user's.
+      // Owned by root and readable by the group, which fsGroup gives to the user.
       volume: { name: "secrets", secret: { secretName, defaultMode: 0o440 } },
     },
     ...volumes.map(({ name, path, size, claim, readOnly }) => ({
@@ -413,7 +424,7 @@ function volumesOf(
 
 function probeObject({ path, period, timeout, failures }: Workload["probes"]["liveness"]): Plain<V1Probe> {
   return {
-    httpGet: { path, port: "http" },
+    httpGet: { path, port: portName },
     periodSeconds: period,
     timeoutSeconds: timeout,
     failureThreshold: failures,
@@ -438,7 +449,7 @@ function configMap({ environment, port, termination }: Workload, release: Revisi
   }
 }
 
-/** @throws Error for a variable that is also a secret: it would win over the file, and everybody could read it */
+/** @throws Error for a variable that is also a secret: the variable would override the file and be readable for everybody */
 function withoutSecrets(
   { secrets }: RevisionSpec,
   variables: Record<string, string>,
@@ -475,7 +486,7 @@ function serviceObject(
     spec: {
       type: "ClusterIP",
       selector,
-      ports: [{ name: "http", port, targetPort: "http", protocol: "TCP" }],
+      ports: [{ name: portName, port, targetPort: portName, protocol: "TCP" }],
     },
   }
 }
@@ -486,7 +497,7 @@ function disruptionBudget(release: RevisionSpec): Plain<V1PodDisruptionBudget> {
     kind: "PodDisruptionBudget",
     metadata: metadataOf(release),
     spec: {
-      // A least number of pods would keep a node with the only one from ever being drained.
+      // With a minimum number of pods, a node with the only pod could never be drained.
       maxUnavailable: 1,
       unhealthyPodEvictionPolicy: "AlwaysAllow",
       selector: { matchLabels: selectorOf(release) },
@@ -494,7 +505,7 @@ function disruptionBudget(release: RevisionSpec): Plain<V1PodDisruptionBudget> {
   }
 }
 
-/** It leaves a Deployment of 0 pods alone: a revision that was scaled down stays so until it is scaled up. */
+/** An autoscaler ignores a Deployment with 0 pods, so a revision that was scaled down stays so. */
 function autoscaler({ replicas }: Workload, release: RevisionSpec): Plain<V2HorizontalPodAutoscaler> {
   const metadata = metadataOf(release)
   return {
@@ -536,7 +547,7 @@ function networkPolicy({ port, network }: Workload, release: RevisionSpec): Plai
         { from: [{ podSelector: {} }, ...network.from.map(peerObject)], ports: [{ protocol: "TCP", port }] },
       ],
       egress: [
-        // To anywhere: the resolver may be a Service, or a cache at an address of the node.
+        // To any address: the resolver may be a Service or a cache on the node.
         { ports: ["UDP", "TCP"].map((protocol) => ({ protocol, port: 53 })) },
         ...network.to.map(({ ports, ...peer }) => ({
           to: [peerObject(peer)],

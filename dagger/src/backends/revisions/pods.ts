@@ -1,27 +1,23 @@
-import { type PodAccess, type RunningPods, type MetricsTarget, podRoleOf } from "../analysis/sources.js"
+import { podRoleOf, type MetricsTarget, type PodAccess, type RunningPods } from "../analysis/sources.js"
 import type { KubernetesApi } from "../../clients/kubernetes/client.js"
+import { portName } from "../manifests/labels.js"
 import { isReady, type Pod, Revisions } from "./revisions.js"
 
-/** The pods of revisions, asked through the API server: from anywhere that the kubeconfig works. */
+/** Reaches the pods of revisions through the API server: from anywhere that the kubeconfig works. */
 export class ClusterPods implements PodAccess {
   constructor(private readonly cluster: KubernetesApi) {}
 
-  async pods(version: MetricsTarget): Promise<RunningPods> {
-    const { namespace, service, revision } = version
+  async pods(target: MetricsTarget): Promise<RunningPods> {
+    const { namespace, service, revision } = target
     const revisions = new Revisions(this.cluster, namespace, service)
-    const whose = podRoleOf(version)
-    const [found, pods] = await Promise.all([
-      revisions.find(revision, whose),
-      revisions.pods(revision, whose),
-    ])
+    const role = podRoleOf(target)
+    const [found, pods] = await Promise.all([revisions.find(revision, role), revisions.pods(revision, role)])
     const wanted = found?.wanted ?? 0
     return {
       wanted,
-      // A pod that is not there yet, or no longer, serves nobody either.
+      // Pods that do not exist yet, or no longer, count as failing.
       failing: Math.max(0, wanted - pods.filter(isReady).length),
-      running: pods
-        .filter(runs)
-        .map((pod) => ({ name: pod.metadata?.name ?? "", instance: instanceOf(pod) })),
+      running: pods.filter(runs).map((pod) => ({ name: addressOf(pod), instance: instanceOf(pod) })),
     }
   }
 
@@ -32,13 +28,34 @@ export class ClusterPods implements PodAccess {
   }
 }
 
-function runs({ status }: Pod): boolean {
-  const containers = status?.containerStatuses ?? []
-  return containers.length > 0 && containers.every(({ state }) => state?.running !== undefined)
+/** The service's own container, by its named port: a mesh or an agent may have injected others before it. */
+function serviceContainer({ spec }: Pod) {
+  const containers = spec?.containers ?? []
+  return containers.find(({ ports = [] }) => ports.some(({ name }) => name === portName)) ?? containers[0]
 }
 
-/** Another one after a restart of a container, whose counters begin at zero, and for another pod of the same name. */
-function instanceOf({ metadata, status }: Pod): string {
-  const restarts = (status?.containerStatuses ?? []).map(({ restartCount }) => restartCount)
-  return [metadata?.uid ?? "", ...restarts].join("/")
+/** The service container's status; that of every container where the pod does not say which one it is. */
+function statuses(pod: Pod) {
+  const all = pod.status?.containerStatuses ?? []
+  const own = all.filter(({ name }) => name === serviceContainer(pod)?.name)
+  return own.length > 0 ? own : all
+}
+
+/** With the port, or the API server would ask the first container of the pod. */
+function addressOf(pod: Pod): string {
+  const port = serviceContainer(pod)?.ports?.find(({ name }) => name === portName)?.containerPort
+  const name = pod.metadata?.name ?? ""
+  return port === undefined ? name : `${name}:${port}`
+}
+
+const runs = (pod: Pod): boolean =>
+  statuses(pod).length > 0 && statuses(pod).every(({ state }) => state?.running !== undefined)
+
+/**
+ * Names the process whose counters a pod shows. It changes when the service's container restarts, because counters then begin at zero; a restart of a sidecar changes
+ * nothing, or all requests so far would count twice.
+ */
+function instanceOf(pod: Pod): string {
+  const restarts = statuses(pod).map(({ restartCount }) => restartCount)
+  return [pod.metadata?.uid ?? "", ...restarts].join("/")
 }

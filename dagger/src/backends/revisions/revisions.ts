@@ -3,50 +3,55 @@ import { annotations, labels, objectNames, type PodRole } from "../manifests/lab
 import { baselineObjects, withOwner, withRevisionOwner } from "../manifests/objects.js"
 import type { Plain } from "../../clients/kubernetes/manifest.js"
 import type { Schema } from "../../platform/schema.js"
+import { tail } from "../../lib/text.js"
 import { ApiError, type KubernetesApi, type KubernetesObject } from "../../clients/kubernetes/client.js"
 
 type Deployment = Plain<V1Deployment>
 type Autoscaler = Plain<V2HorizontalPodAutoscaler>
 export type Pod = Plain<V1Pod>
 
-/** A revision of a service that the cluster keeps. */
+/** A revision of a service in the cluster. */
 export interface Revision {
   number: number
   image: string
   digest: string
   version: string
-  /** What it was made from, secrets aside: equal fingerprints are equal revisions. */
+  /** Equal fingerprints are equal revisions, but for the values of secrets. */
   fingerprint: string
   /** Whether it was proven; none while its rollout is under way. */
   outcome?: "promoted" | "aborted"
+  /** The revision that it replaced when it was promoted. */
+  replaced?: number | "none"
   createdAt: string
   wanted: number
   /** Pods that have been ready for long enough. */
   ready: number
+  /** Why the API server refuses its pods. */
+  rejected?: string
   schema?: Schema
   /** The Secrets that its image is pulled with. */
   pullSecrets: string[]
 }
 
-/** How far a revision has come. */
+/** How many pods of a revision work, and why others do not. */
 export interface Readiness {
   wanted: number
   /** Pods that have been ready for long enough. */
   ready: number
-  /** Pods that take requests at this moment. */
+  /** Pods that take requests now. */
   serving: number
-  /** Why a pod of it will never be ready. */
+  /** Why one of its pods will never be ready. */
   failure?: string
-  /** Why a pod of it has no node. */
+  /** Why one of its pods is not ready yet: it has no node, no image, or a quota refuses it. */
   pending?: string
 }
 
-/** Never changed once they are there: what they hold is part of the revision. */
+/** Kinds that never change: their contents are part of the revision. */
 const immutable = ["ConfigMap", "Secret"]
-/** They belong to the service and outlive every revision. */
+/** Kinds that belong to the service and outlive every revision. */
 const shared = ["ServiceAccount", "NetworkPolicy"]
 
-/** The revisions of a service: each a Deployment with what belongs to it. */
+/** The revisions of a service: each is a Deployment with the objects that it owns. */
 export class Revisions {
   constructor(
     private readonly cluster: KubernetesApi,
@@ -54,12 +59,12 @@ export class Revisions {
     readonly service: string,
   ) {}
 
-  /** All that the cluster keeps, newest first. */
+  /** Every revision in the cluster, newest first. */
   async all(): Promise<Revision[]> {
     return this.list("revision")
   }
 
-  /** The fresh baselines that there are, each as what runs there, under the number of the revision that is judged against it. */
+  /** The fresh baselines in the cluster, under the numbers of the revisions that are compared with them. */
   async baselines(): Promise<Revision[]> {
     return this.list("baseline")
   }
@@ -76,27 +81,26 @@ export class Revisions {
   }
 
   /**
-   * Puts a revision's objects into the cluster; what is there already stays, and so does the number of its pods. What belongs to it goes with its Deployment when
-   * that is deleted.
+   * Creates a revision's objects. Existing ones stay, and so does the number of pods. The Deployment owns the others, so that they are deleted with it.
    *
-   * @throws Error when the revision is there with other contents
+   * @throws Error when the revision exists with other contents
    */
   async ensure(objects: KubernetesObject[], fingerprint: string): Promise<void> {
     const deployment = objects.find(({ kind }) => kind === "Deployment")
     if (deployment?.metadata?.labels?.[labels.revision] === undefined) {
-      throw new Error("a revision without a Deployment")
+      throw new Error("a revision needs a Deployment")
     }
     const { metadata } = deployment
     const live = await this.cluster.read(deployment)
     const known = live?.metadata?.annotations?.[annotations.fingerprint]
     if (live && known !== fingerprint) {
-      throw new Error(`Deployment ${metadata.name ?? ""} is there with other contents`)
+      throw new Error(`Deployment ${metadata.name ?? ""} exists with other contents`)
     }
-    const marks = { ...metadata.annotations, [annotations.fingerprint]: fingerprint }
-    const marked = { ...deployment, metadata: { ...metadata, annotations: marks } }
+    const noted = { ...metadata.annotations, [annotations.fingerprint]: fingerprint }
+    const marked = { ...deployment, metadata: { ...metadata, annotations: noted } }
     const common = objects.filter(({ kind = "" }) => shared.includes(kind))
     await Promise.all(common.map((thing) => this.cluster.apply(thing)))
-    // Without pods at first: what they mount is to be there before them, and is to belong to the Deployment.
+    // No pods yet: what they mount must exist before them, and needs the Deployment as its owner.
     const owner = live ?? (await this.cluster.apply(withReplicas(marked, 0)))
     const rest = objects.filter(({ kind = "" }) => kind !== "Deployment" && !shared.includes(kind))
     await Promise.all(withRevisionOwner(rest, ownerOf(owner)).map((thing) => this.ensureObject(thing)))
@@ -115,10 +119,10 @@ export class Revisions {
       if (!(error instanceof ApiError && error.status === 409)) throw error
       const name = `${thing.kind ?? ""} ${thing.metadata?.name ?? ""}`
       const live = await this.cluster.read(thing)
-      if (!sameData(thing, live)) throw new Error(`${name} is there with other contents`, { cause: error })
+      if (!sameData(thing, live)) throw new Error(`${name} exists with other contents`, { cause: error })
       const owner = (object: KubernetesObject | undefined) => object?.metadata?.ownerReferences?.[0]?.uid
       if (owner(live) !== owner(thing)) {
-        // Made anew under a number that was free again: the cluster is about to collect it.
+        // It belongs to a deleted Deployment of the same name, and is about to be garbage-collected.
         throw new Error(`${name} belongs to a Deployment that is gone: try again in a minute`, {
           cause: error,
         })
@@ -126,14 +130,14 @@ export class Revisions {
     }
   }
 
-  /** Whether an object of the cluster holds these very data. Nothing of them is shown. */
+  /** Whether the object in the cluster holds the same data. Does not show them. */
   async holdsData(thing: KubernetesObject & { stringData?: Record<string, string> }): Promise<boolean> {
     return sameData(thing, await this.cluster.read(thing))
   }
 
   /**
-   * Sees to it that a revision's fresh baseline is there, with at least so many pods. It is made of the stable revision as the cluster has it, and goes with the
-   * revision that is judged against it. Where one of the two is gone there is none, which {@link readiness} says.
+   * Creates a revision's fresh baseline if there is none, and scales it up to this number of pods. It is a copy of the stable revision, and is deleted with the
+   * revision that is compared with it. Without one of the two it does nothing, and {@link readiness} reports that.
    */
   async ensureBaseline(
     number: number,
@@ -153,7 +157,7 @@ export class Revisions {
     if (revisionOf(made, "baseline").wanted < of.replicas) await this.scale(number, of.replicas, "baseline")
   }
 
-  /** Takes every fresh baseline away, whoever left it. */
+  /** Deletes every fresh baseline. */
   async removeBaselines(): Promise<void> {
     const left = await this.baselines()
     await Promise.all(left.map(({ number }) => this.cluster.delete(this.deployment(number, "baseline"))))
@@ -164,10 +168,10 @@ export class Revisions {
   }
 
   /**
-   * Sees to it that a revision has at least so many pods, and that its autoscaler takes none of them away before {@link releaseReplicas}: a revision that is about to get
-   * traffic, or to get it back, has nothing to do yet.
+   * Gives a revision at least this number of pods, and keeps its autoscaler from removing any before {@link releaseReplicas}. The autoscaler would remove idle
+   * pods of a revision that is about to get traffic.
    *
-   * @returns how many: no more than its autoscaler may make, and no fewer than it would
+   * @returns the number of pods, within the limits of the autoscaler
    */
   async holdReplicas(number: number, replicas: number): Promise<number> {
     const [revision, found] = await Promise.all([
@@ -189,7 +193,7 @@ export class Revisions {
     return held
   }
 
-  /** Gives a revision's autoscaler its own least number back. */
+  /** Gives the autoscaler its own minimum back. */
   async releaseReplicas(number: number): Promise<void> {
     const autoscaler = await this.cluster.read(this.autoscaler(number))
     const least = autoscaler?.metadata?.annotations?.[annotations.least]
@@ -200,10 +204,23 @@ export class Revisions {
     })
   }
 
-  /** Says on the revision itself what came of it. */
-  async recordOutcome(number: number, outcome: "promoted" | "aborted"): Promise<void> {
+  /**
+   * Notes the outcome of its rollout on a revision.
+   *
+   * @param replaced the revision that had all traffic before; without it, what was noted before stays
+   */
+  async recordOutcome(
+    number: number,
+    outcome: "promoted" | "aborted",
+    replaced?: number | "none",
+  ): Promise<void> {
     await this.cluster.merge(this.deployment(number), {
-      metadata: { annotations: { [annotations.outcome]: outcome } },
+      metadata: {
+        annotations: {
+          [annotations.outcome]: outcome,
+          ...(replaced !== undefined && { [annotations.replaced]: String(replaced) }),
+        },
+      },
     })
   }
 
@@ -211,7 +228,7 @@ export class Revisions {
     await this.cluster.delete(this.deployment(number))
   }
 
-  /** The pods of a revision that are neither on their way out nor over, as an evicted one is. */
+  /** The pods of a revision, without those that terminate or have ended, such as evicted ones. */
   async pods(number: number, whose: PodRole = "revision"): Promise<Pod[]> {
     const selector = `${labels.service}=${this.service},${labels[whose]}=${number}`
     const pods = (await this.cluster.list("v1", "Pod", this.namespace, selector)) as Pod[]
@@ -231,18 +248,19 @@ export class Revisions {
     if (ready >= wanted) return { wanted, ready, serving: ready }
     const pods = await this.pods(number, whose)
     const serving = pods.filter(isReady).length
-    const trouble = pods.map(troubleOf).find((found) => found !== undefined)
-    if (!trouble) {
-      const waiting = pods.map(unscheduled).find((found) => found !== undefined)
-      return { wanted, ready, serving, ...(waiting !== undefined && { pending: waiting }) }
+    const failure = pods.map(failureOf).find((reason) => reason !== undefined)
+    if (failure) {
+      const log = failure.crashed ? await this.lastLines(failure.pod) : ""
+      return { wanted, ready, serving, failure: `${failure.pod}: ${failure.reason}${log}` }
     }
-    const said = trouble.crashed ? await this.lastWords(trouble.pod) : ""
-    return { wanted, ready, serving, failure: `${trouble.pod}: ${trouble.reason}${said}` }
+    const pending = pods.map(pendingReason).find((reason) => reason !== undefined) ?? found.rejected
+    return { wanted, ready, serving, ...(pending !== undefined && { pending }) }
   }
 
-  private async lastWords(pod: string): Promise<string> {
+  private async lastLines(pod: string): Promise<string> {
     try {
-      return `; it said:\n${(await this.cluster.logs(this.namespace, pod, { previous: true })).trim()}`
+      const log = await this.cluster.logs(this.namespace, pod, { previous: true })
+      return `; its log ends with:\n${tail(log.trim(), 10, 150)}`
     } catch (error) {
       return `; its log cannot be read: ${(error as Error).message}`
     }
@@ -284,46 +302,48 @@ function sameData(
 
 function revisionOf(thing: KubernetesObject, whose: PodRole): Revision {
   const { metadata, spec, status } = thing as Deployment
-  const marks = metadata?.annotations ?? {}
-  const outcome = marks[annotations.outcome]
-  const head = marks[annotations.schemaHead]
+  const notes = metadata?.annotations ?? {}
+  const outcome = notes[annotations.outcome]
+  // Quotas and admission webhooks refuse pods; only the Deployment says so.
+  const rejected = status?.conditions?.find(
+    ({ type, status: holds }) => type === "ReplicaFailure" && holds === "True",
+  )
+  const head = notes[annotations.schemaHead]
+  const replaced = notes[annotations.replaced]
   return {
     number: Number(metadata?.labels?.[labels[whose]]),
     image: spec?.template.spec?.containers[0]?.image ?? "",
-    digest: marks[annotations.digest] ?? "",
+    digest: notes[annotations.digest] ?? "",
     version: metadata?.labels?.[labels.version] ?? "",
-    fingerprint: marks[annotations.fingerprint] ?? "",
+    fingerprint: notes[annotations.fingerprint] ?? "",
     ...(outcome === "promoted" || outcome === "aborted" ? { outcome } : {}),
+    ...(replaced !== undefined && { replaced: replaced === "none" ? replaced : Number(replaced) }),
     createdAt: String(metadata?.creationTimestamp ?? ""),
+    ...(rejected?.message !== undefined && { rejected: rejected.message }),
     pullSecrets: (spec?.template.spec?.imagePullSecrets ?? []).flatMap(({ name }) => name ?? []),
     wanted: spec?.replicas ?? 0,
-    // Available pods have been ready for a while; a count of an older generation says nothing of this one.
+    // Available pods have been ready for `minReady`. A count of an older generation does not count.
     ready: status?.observedGeneration === metadata?.generation ? (status?.availableReplicas ?? 0) : 0,
     ...(head !== undefined && {
-      schema: { head, breaking: (marks[annotations.schemaBreaking] ?? "").split(",").filter(Boolean) },
+      schema: { head, breaking: (notes[annotations.schemaBreaking] ?? "").split(",").filter(Boolean) },
     }),
   }
 }
 
-const hopeless = [
-  "ImagePullBackOff",
-  "InvalidImageName",
-  "CreateContainerConfigError",
-  "CreateContainerError",
-  "RunContainerError",
-]
+/** A pod that waits for one of these reasons never starts, however long one waits. */
+const permanent = ["InvalidImageName", "CreateContainerConfigError"]
 /** A container that ends this often while it starts will not come up. */
-const restarts = 2
+const maxRestarts = 2
 
-/** Why a pod will not become ready, whatever one waits. */
-function troubleOf({ metadata, status }: Pod): { pod: string; reason: string; crashed: boolean } | undefined {
+/** Why a pod will never be ready. */
+function failureOf({ metadata, status }: Pod): { pod: string; reason: string; crashed: boolean } | undefined {
   const pod = metadata?.name ?? ""
   for (const container of status?.containerStatuses ?? []) {
     const waiting = container.state?.waiting
-    if (waiting?.reason !== undefined && hopeless.includes(waiting.reason)) {
-      return { pod, reason: `${waiting.reason}: ${waiting.message ?? "no more is said"}`, crashed: false }
+    if (waiting?.reason !== undefined && permanent.includes(waiting.reason)) {
+      return { pod, reason: waitingText(waiting), crashed: false }
     }
-    if (container.restartCount >= restarts && !container.ready) {
+    if (container.restartCount >= maxRestarts && !container.ready) {
       const { exitCode, reason } = container.lastState?.terminated ?? {}
       const how =
         reason === "OOMKilled" ? "was killed for its memory" : `ended with exit code ${exitCode ?? "?"}`
@@ -333,11 +353,21 @@ function troubleOf({ metadata, status }: Pod): { pod: string; reason: string; cr
   return undefined
 }
 
-function unscheduled({ metadata, status }: Pod): string | undefined {
-  const condition = status?.conditions?.find(({ type }) => type === "PodScheduled")
-  return condition?.status === "False"
-    ? `${metadata?.name ?? ""}: ${condition.message ?? "it has no node"}`
-    : undefined
+const waitingText = ({ reason = "", message }: { reason?: string; message?: string }) =>
+  `${reason}: ${message ?? "no message"}`
+
+/** What a pod waits for: a node, or an image that a registry may give at the next try. */
+function pendingReason({ metadata, status }: Pod): string | undefined {
+  const pod = metadata?.name ?? ""
+  const unscheduled = status?.conditions?.find(({ type }) => type === "PodScheduled")
+  if (unscheduled?.status === "False") return `${pod}: ${unscheduled.message ?? "it has no node"}`
+  const usual = ["ContainerCreating", "PodInitializing"]
+  for (const { state } of status?.containerStatuses ?? []) {
+    const reason = state?.waiting?.reason
+    if (state?.waiting && reason !== undefined && !usual.includes(reason))
+      return `${pod}: ${waitingText(state.waiting)}`
+  }
+  return undefined
 }
 
 /** Whether a pod takes requests. */

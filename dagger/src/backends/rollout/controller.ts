@@ -1,28 +1,30 @@
 import { type Clock, monotonic } from "../../lib/clock.js"
+import { ApiError, type KubernetesApi, UnreachableError } from "../../clients/kubernetes/client.js"
 import { compareWithBaseline } from "../analysis/comparison.js"
 import { type AnalysisSettings, assess, type Assessment } from "../analysis/rules.js"
 import { type Sample, summary } from "../analysis/sample.js"
 import type { MetricsSource, MetricsTarget } from "../analysis/sources.js"
-import { type KubernetesApi, UnreachableError } from "../../clients/kubernetes/client.js"
-import type { Revision, Revisions } from "../revisions/revisions.js"
 import type { PodRole } from "../manifests/labels.js"
+import type { Readiness, Revision, Revisions } from "../revisions/revisions.js"
 import type { RolloutSettings } from "./configuration.js"
-import type { Lease } from "./lease.js"
+import { type Lease, LeaseHeld } from "./lease.js"
+import { previousRevision } from "../revisions/previous.js"
 import { type RolloutRecord, settledRevision, Superseded } from "./record.js"
 import {
   abort,
-  nextState,
   analysisDuration,
-  trafficSplit,
-  shareTitle,
-  type RolloutSnapshot,
+  isExposed,
   isOver,
   needsBaseline,
+  nextState,
   type Rollout,
+  type RolloutSnapshot,
+  shareTitle,
+  trafficSplit,
 } from "./rollout.js"
-import { removeWatchdog, ensureWatchdog } from "./watchdog.js"
+import { ensureWatchdog, removeWatchdog, type WatchdogStatus } from "./watchdog.js"
 
-/** What a rollout is driven with. */
+/** Everything that a {@link Controller} works with. */
 export interface RolloutContext {
   cluster: KubernetesApi
   lease: Pick<Lease, "holder" | "check">
@@ -31,78 +33,115 @@ export interface RolloutContext {
   settings: RolloutSettings
   analysis: AnalysisSettings
   source: MetricsSource
-  /** Asks a revision, at its preview address, whether it and all that it needs are well. */
+  /** Asks a revision, at its preview address, whether it and everything it needs work. */
   smokeTest: (revision: number) => Promise<{ ok: boolean; reason: string }>
-  /** Sends requests to a revision's preview address, or to that of its baseline, so that there is something to analyse before it has users. */
-  probe: (revision: number, whose: PodRole) => Promise<void>
-  /** Points the Service that the cluster's own clients use to a revision; it may be done again. */
+  /** Sends requests to the preview address of a revision or its baseline, so that there is something to analyse before it has users. */
+  probe: (revision: number, role: PodRole) => Promise<void>
+  /** Points the Service that the cluster's own clients use to a revision. Called more than once. */
   routeInternalTraffic: (revision: number) => Promise<void>
-  /** The program of the dead-man's switch. */
+  /** The source of the watchdog's program. */
   watchdogProgram: string
   /** How many revisions are kept beside the one that has traffic. */
   history: number
+  /** Receives lines for people. */
   log: (line: string) => void
-  /** Told of each state that the rollout comes to while this command drives it, whoever brought it there. */
+  /** Called for each state that the rollout enters while this command works on it, whoever wrote that state. */
   onStateChange?: (rollout: Rollout) => Promise<void>
   clock?: Clock
 }
 
-/** Milliseconds between two looks. */
+/** Milliseconds between two looks at the cluster. */
 const tick = 1000
-/** Milliseconds between two lines about one and the same state. */
-const quiet = 10_000
+/** Milliseconds between two lines about the same state. */
+const reportInterval = 10_000
+/** How often a turn may fail in a row for a reason that may pass, such as one lost request. */
+const maxFailures = 3
 
 /** Takes a rollout from its state in the cluster to its end, whoever began it. */
 export class Controller {
   private seen = ""
-  private smoked?: { ok: boolean; reason: string }
-  private history: Sample[] = []
-  private baseline: Sample[] = []
-  private sampled = -Infinity
-  private spoke = -Infinity
+  private smokeTest?: { ok: boolean; reason: string }
+  private candidateSamples: Sample[] = []
+  private baselineSamples: Sample[] = []
+  private sampledAt = -Infinity
+  private reportedAt = -Infinity
+  /** When this command saw the rollout enter its phase or step. API servers' clocks jump and differ from each other; this one does not. */
+  private enteredAt = 0
+  private failures = 0
   /** How many pods the candidate needs for more traffic. */
-  private needed = 0
-  /** How many the stable revision had when the state began. */
-  private present = 0
+  private neededPods = 0
+  /** The most pods that the stable revision had during the rollout. */
+  private stablePods = 0
   private readonly clock: Clock
 
-  constructor(private readonly means: RolloutContext) {
-    this.clock = means.clock ?? monotonic
+  constructor(private readonly context: RolloutContext) {
+    this.clock = context.clock ?? monotonic
   }
 
   /**
-   * @returns the rollout, promoted or aborted, with the cluster tidied up after it
-   * @throws Superseded when another command has taken over, Held when the lease is lost, UnreachableError when there is no API server for longer than a revision may
-   * take to become ready
+   * Drives the rollout.
+   *
+   * @returns the rollout, promoted or aborted, after the cluster was cleaned up
+   * @throws Superseded when another command has taken over, LeaseHeld when the lease is lost, UnreachableError when no API server answers for `progressDeadline`, and
+   * whatever keeps it from taking the rollout back
    */
   async run(): Promise<Rollout> {
-    const { log: say, settings } = this.means
-    for (let heard = this.clock.now(); ;) {
+    const { log, settings } = this.context
+    for (let answeredAt = this.clock.now(); ;) {
       try {
         const end = await this.turn()
+        this.failures = 0
         if (end) return end
-        heard = this.clock.now()
+        answeredAt = this.clock.now()
       } catch (error) {
-        if (!(error instanceof UnreachableError)) throw error
-        if (this.clock.now() - heard >= settings.progressDeadline * 1000) throw error
-        say(`${error.message}; looking again`)
-        await this.clock.pause(tick)
+        if (error instanceof UnreachableError) {
+          if (this.clock.now() - answeredAt >= settings.progressDeadline * 1000) throw error
+          log(`${error.message}; trying again`)
+          await this.clock.pause(tick)
+        } else {
+          answeredAt = this.clock.now()
+          await this.recover(error)
+        }
       }
     }
   }
 
-  /** One look, and what follows from it. */
+  /** Tries again after an error that may pass. After any other error it takes the rollout back first: an unproven revision must not keep users. */
+  private async recover(error: unknown): Promise<void> {
+    if (error instanceof Superseded || error instanceof LeaseHeld) throw error
+    const { cluster, log, record } = this.context
+    const message = error instanceof Error ? error.message : String(error)
+    if (!isRefusal(error) && ++this.failures < maxFailures) {
+      log(`${message}; trying again`)
+      await this.clock.pause(tick)
+      return
+    }
+    const rollout = await record.read().catch(() => undefined)
+    if (!rollout || isOver(rollout) || ["settling", "aborting"].includes(rollout.phase)) throw error
+    if (rollout.controller !== this.context.lease.holder) throw error
+    log(`${message}; the rollout is taken back`)
+    try {
+      await record.write(abort(rollout, message, cluster.now()))
+    } catch (other) {
+      if (other instanceof Superseded) return
+      // Nothing more can be done from here; the first error is the cause.
+      throw error
+    }
+    this.failures = 0
+  }
+
+  /** Looks at the cluster once and acts on it. */
   private async turn(): Promise<Rollout | undefined> {
-    const { cluster, settings } = this.means
-    const rollout = await this.mine()
+    const { cluster, settings } = this.context
+    const rollout = await this.readOwn()
     if (isOver(rollout)) {
-      await cleanUp(rollout, this.means)
+      await cleanUp(rollout, this.context)
       return rollout
     }
-    const look = await this.look(rollout)
-    const next = nextState(rollout, look, settings, cluster.now())
+    const snapshot = await this.observe(rollout)
+    const next = nextState(rollout, snapshot, settings, cluster.now())
     if (next === rollout) {
-      this.report(rollout, look)
+      this.report(rollout, snapshot)
       await this.clock.pause(tick)
     } else {
       await this.write(next)
@@ -110,189 +149,238 @@ export class Controller {
     return undefined
   }
 
-  /** The state in the cluster: an operator, or the watch, may have changed it. */
-  private async mine(): Promise<Rollout> {
-    const { lease, record } = this.means
+  private get elapsed(): number {
+    return this.clock.now() - this.enteredAt
+  }
+
+  /** Reads the state from the cluster: an operator or the watchdog may have changed it. */
+  private async readOwn(): Promise<Rollout> {
+    const { lease, record } = this.context
     lease.check()
     const rollout = await record.read()
     if (!rollout) throw new Superseded("the rollout is gone: its HTTPRoute was deleted")
     if (rollout.controller !== lease.holder) {
       const { controller } = rollout
-      throw new Superseded(controller === "" ? "its state was taken away" : `${controller} has taken over`)
+      throw new Superseded(controller === "" ? "its state was removed" : `${controller} has taken over`)
     }
     const state = `${rollout.id} ${rollout.phase} ${rollout.step} ${rollout.since}`
-    if (state !== this.seen) await this.arrive(rollout, state)
+    if (state !== this.seen) await this.enter(rollout, state)
     return rollout
   }
 
-  /** What goes with a state. It is done when the state is seen, not when it is written: the command that wrote it may have died since. */
-  private async arrive(rollout: Rollout, state: string): Promise<void> {
-    const { routeInternalTraffic: point, log: say, onStateChange: entered, settings, revisions } = this.means
+  /** Does what belongs to a new state. This happens when the state is read, because the command that wrote it may have died since. */
+  private async enter(rollout: Rollout, state: string): Promise<void> {
+    const { log, onStateChange, revisions, routeInternalTraffic, settings } = this.context
     const { phase, stable, revision } = rollout
     const back = phase === "aborting" || phase === "aborted"
-    const forth = phase === "settling" || phase === "promoted"
-    const home = back ? stable : forth ? revision : undefined
-    if (home !== undefined) await point(home)
+    const proven = phase === "settling" || phase === "promoted"
+    const target = back ? stable : proven ? revision : undefined
+    if (target !== undefined) await routeInternalTraffic(target)
     if (!isOver(rollout)) {
-      // It may have to take all traffic back at any time, however little it has to do now.
+      // All traffic may have to go back at any time, so an idle stable revision must not shrink.
       const found = stable === undefined ? undefined : await revisions.find(stable)
-      this.present = Math.max(this.present, found?.wanted ?? 0)
-      if (found) await revisions.holdReplicas(found.number, this.present)
-      if (!back && !forth) this.needed = await revisions.holdReplicas(revision, this.present)
+      this.stablePods = Math.max(this.stablePods, found?.wanted ?? 0)
+      if (found) await revisions.holdReplicas(found.number, this.stablePods)
+      if (!back && !proven) this.neededPods = await revisions.holdReplicas(revision, this.stablePods)
     }
-    await this.refresh(rollout)
+    await this.refreshBaseline(rollout)
     const first = this.seen === ""
     this.seen = state
-    this.history = []
-    this.baseline = []
-    this.sampled = -Infinity
-    delete this.smoked
-    say(describe(rollout, settings))
-    if (!first) await entered?.(rollout)
+    this.enteredAt = this.clock.now()
+    this.candidateSamples = []
+    this.baselineSamples = []
+    this.sampledAt = -Infinity
+    delete this.smokeTest
+    log(stateLine(rollout, settings))
+    if (!first) await onStateChange?.(rollout)
   }
 
-  /** Both sides of the comparison have equally many pods, so that a pod of either has the same work. */
-  private async refresh(rollout: Rollout): Promise<void> {
-    const { record, revisions } = this.means
+  /** Candidate and baseline have equally many pods, so that each pod has the same work. */
+  private async refreshBaseline(rollout: Rollout): Promise<void> {
+    const { record, revisions } = this.context
     const { revision, stable } = rollout
     if (stable === undefined || !needsBaseline(rollout)) return
     const { port } = record.routeSettings
-    await revisions.ensureBaseline(revision, { stable, replicas: this.needed, port })
+    await revisions.ensureBaseline(revision, { stable, replicas: this.neededPods, port })
   }
 
   private async write(next: Rollout): Promise<void> {
     try {
-      await this.means.record.write(next)
+      await this.context.record.write(next)
     } catch (error) {
-      // What was decided was decided from an old state: it looks again.
+      // The decision was made from an old state; the next turn reads the new one.
       if (!(error instanceof Superseded)) throw error
     }
   }
 
-  /** Gathers what the phase needs for a decision. */
-  private async look(rollout: Rollout): Promise<RolloutSnapshot> {
-    const { revisions, smokeTest: smoke } = this.means
+  /** Gathers everything that the phase needs for a decision. */
+  private async observe(rollout: Rollout): Promise<RolloutSnapshot> {
+    const { record, revisions, smokeTest } = this.context
     const { phase, stable, revision } = rollout
-    if (phase === "aborting") return { candidate: { wanted: 0, ready: 0, serving: 0 }, watchdogReady: false }
+    const common = {
+      elapsed: this.elapsed,
+      route: record.status(),
+      watchdog: { ready: false, reason: "it is not needed in this phase" },
+    }
+    if (phase === "aborting") return { ...common, candidate: { wanted: 0, ready: 0, serving: 0 } }
     const candidate = await revisions.readiness(revision)
-    if (phase === "settling") return { candidate, watchdogReady: false }
+    if (phase === "settling") return { ...common, candidate }
     const baseline = needsBaseline(rollout) ? await revisions.readiness(revision, "baseline") : undefined
     if (phase === "preparing") {
       return {
-        candidate: { ...candidate, wanted: Math.max(candidate.wanted, this.needed) },
-        watchdogReady: false,
+        ...common,
+        candidate: { ...candidate, wanted: Math.max(candidate.wanted, this.neededPods) },
         ...(baseline && { baseline }),
       }
     }
-    const home = stable === undefined ? undefined : await revisions.find(stable)
-    if (home && home.wanted < this.present) await revisions.holdReplicas(home.number, this.present)
-    if (home && home.wanted > this.needed) {
-      this.needed = await revisions.holdReplicas(revision, home.wanted)
-      await this.refresh(rollout)
+    const found = stable === undefined ? undefined : await revisions.find(stable)
+    if (found && found.wanted < this.stablePods) await revisions.holdReplicas(found.number, this.stablePods)
+    if (found && found.wanted > this.neededPods) {
+      this.neededPods = await revisions.holdReplicas(revision, found.wanted)
+      await this.refreshBaseline(rollout)
     }
-    if (phase === "verifying") this.smoked ??= await smoke(revision)
-    const [guarded, assessment] = await Promise.all([this.guard(rollout, home), this.analyse(rollout)])
+    if (phase === "verifying") this.smokeTest ??= await smokeTest(revision)
+    const [watchdog, assessment] = await Promise.all([
+      this.ensureWatchdog(rollout, found),
+      this.analyse(rollout),
+    ])
     return {
-      candidate: { ...candidate, wanted: this.needed },
-      watchdogReady: guarded,
+      ...common,
+      candidate: { ...candidate, wanted: this.neededPods },
+      watchdog,
       ...(baseline && { baseline }),
-      ...(this.smoked && { smokeTest: this.smoked }),
+      ...(this.smokeTest && { smokeTest: this.smokeTest }),
       ...(assessment && { assessment }),
     }
   }
 
-  /** Nothing is taken back where there is nothing to go back to, or where the revision was proven before. */
-  private async guard(rollout: Rollout, stable: Revision | undefined): Promise<boolean> {
-    const { cluster, record, settings, watchdogProgram: watch } = this.means
-    if (!stable || rollout.kind === "rollback") return true
+  private async ensureWatchdog(rollout: Rollout, stable: Revision | undefined): Promise<WatchdogStatus> {
+    const { cluster, record, revisions, settings, watchdogProgram: program } = this.context
+    if (!stable || rollout.kind === "rollback")
+      return { ready: true, reason: "there is nothing to go back to" }
     const { unattended } = settings
-    const why = `unattended for ${unattended} s: the watch in the cluster took traffic back`
-    return ensureWatchdog(cluster, rollout, {
-      ...{ namespace: record.routeSettings.namespace, image: stable.image, pullSecrets: stable.pullSecrets },
-      ...{ program: watch, unattended, safePatch: record.patchOf(abort(rollout, why, cluster.now())) },
+    const why = `unattended for ${unattended} s: the watchdog in the cluster took traffic back`
+    const candidate = await revisions.find(rollout.revision)
+    const status = await ensureWatchdog(cluster, rollout, {
+      namespace: record.routeSettings.namespace,
+      image: candidate?.image ?? stable.image,
+      pullSecrets: candidate?.pullSecrets ?? stable.pullSecrets,
+      program,
+      unattended,
+      safePatch: record.patchOf(abort(rollout, why, cluster.now())),
     })
+    if (status.ready || rollout.phase !== "verifying") return status
+    // A hotfix must get through while the stable revision is down: going back to it would help nobody.
+    const { serving } = await revisions.readiness(stable.number)
+    return serving === 0 ? { ready: true, reason: "the stable revision is down" } : status
   }
 
   private async analyse(rollout: Rollout): Promise<Assessment | undefined> {
-    const { analysis, cluster, probe, settings } = this.means
+    const { analysis, probe, settings } = this.context
     const duration = analysisDuration(rollout, settings)
     if (duration === 0) return undefined
     const { revision, stable, baseline } = rollout
     if (rollout.phase === "verifying") {
-      // What warms the one warms the other.
+      // The same requests warm up both.
       await Promise.all([probe(revision, "revision"), baseline && probe(revision, "baseline")])
     }
     // Side by side: only while both have users.
     const comparison = rollout.phase === "shifting" && stable !== undefined && analysis.comparison
-    if (this.clock.now() - this.sampled >= analysis.interval * 1000) {
-      this.sampled = this.clock.now()
+    if (this.clock.now() - this.sampledAt >= analysis.interval * 1000) {
+      this.sampledAt = this.clock.now()
       await Promise.all([
-        this.sample(this.history, revision, "candidate"),
+        this.sample(this.candidateSamples, revision, "candidate"),
         comparison &&
           (baseline
-            ? this.sample(this.baseline, revision, "baseline")
-            : this.sample(this.baseline, stable, "stable")),
+            ? this.sample(this.baselineSamples, revision, "baseline")
+            : this.sample(this.baselineSamples, stable, "stable")),
       ])
     }
-    const found = assess(this.history, analysis, { elapsed: cluster.now() - rollout.since, duration })
-    // Once a step, at its end: who asks often enough finds a difference.
-    if (found.outcome !== "pass" || !comparison) return found
-    const compared = compareWithBaseline(this.history, this.baseline, comparison)
+    const assessment = assess(this.candidateSamples, analysis, { elapsed: this.elapsed, duration })
+    // Once a step, at its end: repeated tests find a difference by chance.
+    if (assessment.outcome !== "pass" || !comparison) return assessment
+    const compared = compareWithBaseline(this.candidateSamples, this.baselineSamples, comparison)
     return compared.outcome === "fail"
       ? compared
-      : { ...found, reason: `${found.reason}; ${compared.reason}` }
+      : { ...assessment, reason: `${assessment.reason}; ${compared.reason}` }
   }
 
-  private async sample(history: Sample[], revision: number, role: MetricsTarget["role"]): Promise<void> {
-    const { namespace, service } = this.means.record.routeSettings
-    history.push(await this.means.source.sample({ namespace, service, revision, role }))
+  private async sample(samples: Sample[], revision: number, role: MetricsTarget["role"]): Promise<void> {
+    const { namespace, service } = this.context.record.routeSettings
+    samples.push(await this.context.source.sample({ namespace, service, revision, role }))
   }
 
-  private report(rollout: Rollout, { candidate, baseline, assessment }: RolloutSnapshot): void {
-    if (this.clock.now() - this.spoke < quiet) return
-    this.spoke = this.clock.now()
-    const { log: say, cluster } = this.means
-    const seconds = Math.round((cluster.now() - rollout.since) / 1000)
-    const count = ({ wanted, ready, pending: waiting }: RolloutSnapshot["candidate"], whose = "") =>
-      `${ready} of ${wanted} pods${whose} are ready${waiting === undefined ? "" : ` (${waiting})`}`
-    const counts = ({ ready, wanted }: RolloutSnapshot["candidate"]) =>
-      rollout.phase === "preparing" || (!isOver(rollout) && ready < wanted)
-    const news = [
-      ...(counts(candidate) ? [count(candidate)] : []),
-      ...(baseline && counts(baseline) ? [count(baseline, " of its baseline")] : []),
-      ...(assessment ? [summary(this.history), assessment.reason] : []),
+  private report(rollout: Rollout, { candidate, baseline, assessment, ...snapshot }: RolloutSnapshot): void {
+    if (this.clock.now() - this.reportedAt < reportInterval) return
+    this.reportedAt = this.clock.now()
+    const { phase } = rollout
+    const count = ({ wanted, ready, pending }: Readiness, whose = "") =>
+      `${ready} of ${wanted} pods${whose} are ready${pending === undefined ? "" : ` (${pending})`}`
+    const incomplete = ({ ready, wanted }: Readiness) =>
+      phase === "preparing" || (!isOver(rollout) && ready < wanted)
+    const waiting = [
+      ...(phase === "verifying" && !snapshot.watchdog.ready
+        ? [`the watchdog: ${snapshot.watchdog.reason}`]
+        : []),
+      ...((phase === "verifying" || isExposed(rollout)) && !snapshot.route.accepted
+        ? [snapshot.route.reason]
+        : []),
     ]
-    say([`${head(rollout)} for ${seconds} s`, news.join("; ")].filter((part) => part !== "").join(": "))
+    const news = [
+      ...(incomplete(candidate) ? [count(candidate)] : []),
+      ...(baseline && incomplete(baseline) ? [count(baseline, " of its baseline")] : []),
+      ...waiting,
+      ...(assessment ? [summary(this.candidateSamples), assessment.reason] : []),
+    ]
+    const seconds = Math.round(this.elapsed / 1000)
+    this.context.log([`${title(rollout)} for ${seconds} s`, news.join("; ")].filter(Boolean).join(": "))
   }
 }
 
-/** What is left to do when a rollout is over; it may be done again. */
+/** Whether the API server, or a webhook of it, will refuse the same request again. */
+const isRefusal = (error: unknown): boolean =>
+  error instanceof ApiError &&
+  error.status >= 400 &&
+  error.status < 500 &&
+  ![404, 408, 409, 429].includes(error.status)
+
+/** Removes what a finished rollout no longer needs. Safe to call again. */
 export async function cleanUp(
   rollout: Rollout,
   { cluster, revisions, history }: Pick<RolloutContext, "cluster" | "revisions" | "history">,
 ): Promise<void> {
   const stable = settledRevision(rollout)
   await removeWatchdog(cluster, rollout, revisions.namespace)
-  // Nobody has been sent there since before the delay.
+  // They got no traffic during the whole delay before.
   await revisions.removeBaselines()
   if (await revisions.find(rollout.revision)) {
-    if (rollout.phase === "promoted") await revisions.recordOutcome(rollout.revision, "promoted")
-    else if (rollout.kind === "deploy") await revisions.recordOutcome(rollout.revision, "aborted")
+    const deployed = rollout.kind === "deploy"
+    if (rollout.phase === "promoted") {
+      // A rollback does not change what the revision itself replaced.
+      await revisions.recordOutcome(
+        rollout.revision,
+        "promoted",
+        deployed ? (rollout.stable ?? "none") : undefined,
+      )
+    } else if (deployed) await revisions.recordOutcome(rollout.revision, "aborted")
   }
   if (stable !== undefined) await revisions.releaseReplicas(stable)
-  const others = (await revisions.all()).filter(({ number }) => number !== stable)
+  const all = await revisions.all()
+  const others = all.filter(({ number }) => number !== stable)
   await Promise.all(others.filter(({ wanted }) => wanted > 0).map(({ number }) => revisions.scale(number, 0)))
-  // A row of failures must not use up the one that there is to go back to.
-  const proven = others.filter(({ outcome }) => outcome === "promoted").slice(0, 1)
-  const kept = [...new Set([...proven, ...others])].slice(0, history)
-  const gone = others.filter((revision) => !kept.includes(revision))
-  await Promise.all(gone.map(({ number }) => revisions.remove(number)))
+  // A series of failures must not push out the revision that a rollback goes to.
+  const previous = stable === undefined ? undefined : previousRevision(all, stable)
+  const newestProven = others.find(({ outcome }) => outcome === "promoted")
+  const first = previous ?? newestProven
+  const kept = [...new Set([...(first ? [first] : []), ...others])].slice(0, history)
+  const obsolete = others.filter((revision) => !kept.includes(revision))
+  await Promise.all(obsolete.map(({ number }) => revisions.remove(number)))
 }
 
 /**
- * Takes a rollout that is under way back, whoever works on it: its command, if it lives, sees it and goes on from there.
+ * Asks for a rollout to be taken back, whichever command works on it. That command, if it is alive, sees the new state and carries it out.
  *
- * @returns the rollout as it was written
+ * @returns the rollout as it was written; undefined when there is none under way
  */
 export async function requestAbort(
   record: RolloutRecord,
@@ -313,13 +401,13 @@ export async function requestAbort(
   }
 }
 
-function head({ service, revision, phase }: Rollout): string {
+function title({ service, revision, phase }: Rollout): string {
   return `${service} ${revision}: ${phase}`
 }
 
-function describe(rollout: Rollout, settings: RolloutSettings): string {
+function stateLine(rollout: Rollout, settings: RolloutSettings): string {
   const shares = trafficSplit(rollout, settings)
-    .map((backend) => `${backend.weight} % on ${shareTitle(backend)}`)
+    .map((share) => `${share.weight} % on ${shareTitle(share)}`)
     .join(", ")
-  return `${head(rollout)}: ${rollout.message}${shares === "" ? "" : ` (${shares})`}`
+  return `${title(rollout)}: ${rollout.message}${shares === "" ? "" : ` (${shares})`}`
 }

@@ -2,7 +2,7 @@ import { randomBytes } from "node:crypto"
 import { type Clock, monotonic } from "../../lib/clock.js"
 import { ApiError, type KubernetesApi, type KubernetesObject } from "../../clients/kubernetes/client.js"
 
-/** Seconds without a sign of life after which a lease is anybody's; and between signs. */
+/** Seconds without a renewal after which another command may take the lease. */
 export const leaseSeconds = 15
 const renewSeconds = 4
 
@@ -19,20 +19,19 @@ interface LeaseSpec {
   leaseTransitions?: number
 }
 
-/** What a lease needs beside the cluster. */
 export interface LeaseOptions {
   clock?: Clock
-  /** Told, in one line, of a renewal that failed. */
+  /** Receives one line for each renewal that failed. */
   report?: (line: string) => void
 }
 
 /**
  * The right to work on a service's rollout, as a Lease in the cluster: one command at a time.
  *
- * Nobody compares clocks: a lease is free when it has not been renewed for its duration by the watch of the one that wants it, as client-go's leader election does.
+ * No two clocks are compared. As in client-go's leader election, a command may take a lease that it has not seen renewed for the lease's duration.
  *
- * Unlike there, a holder that cannot renew goes on: an API server that restarts is no reason to stop, and what it writes is refused as soon as another command has
- * written. It stops once it hears that the lease is another's.
+ * Unlike there, a holder that cannot renew continues: a restart of the API server is no reason to stop, and its writes are refused once another command has written.
+ * It stops when it sees that another command holds the lease.
  */
 export class Lease {
   private lost?: string
@@ -41,7 +40,7 @@ export class Lease {
   private constructor(
     private readonly cluster: KubernetesApi,
     private readonly address: KubernetesObject,
-    /** Who, for people, and which of their commands. */
+    /** The person and a random part for this command. */
     readonly holder: string,
     private readonly clock: Clock,
     private readonly report: (line: string) => void,
@@ -91,10 +90,10 @@ export class Lease {
     }
   }
 
-  /** The lease as it is once its holder has shown that it lives; nothing, if it does not for a lease's duration. */
+  /** Waits for the holder to renew the lease; undefined if it does not within the lease's duration. */
   private async signOfLife(found: LeaseSpec): Promise<LeaseSpec | undefined> {
-    const patience = (found.leaseDurationSeconds ?? leaseSeconds) * 1000
-    for (const until = this.clock.now() + patience; this.clock.now() < until;) {
+    const limit = (found.leaseDurationSeconds ?? leaseSeconds) * 1000
+    for (const until = this.clock.now() + limit; this.clock.now() < until;) {
       await this.clock.pause(1000)
       const now = (await this.cluster.read(this.address))?.spec as LeaseSpec | undefined
       if (!now?.holderIdentity) return undefined
@@ -125,7 +124,7 @@ export class Lease {
     if (live && !this.ended) await this.write(live, { renewTime: this.stamp() })
   }
 
-  /** The lease, if it is still this command's. */
+  /** The lease, if this command still holds it. */
   private async held(): Promise<KubernetesObject | undefined> {
     const live = await this.cluster.read(this.address)
     const holder = (live?.spec as LeaseSpec | undefined)?.holderIdentity ?? ""
@@ -135,12 +134,12 @@ export class Lease {
     return undefined
   }
 
-  /** Stops renewing, and leaves the lease as a killed command would. */
+  /** Stops renewing without giving the lease back, as a killed command does. */
   abandon(): void {
     this.ended = true
   }
 
-  /** Leaves the lease to whoever comes; one that is another's stays as it is. */
+  /** Gives the lease back. Does nothing when another command holds it. */
   async release(): Promise<void> {
     this.abandon()
     while (this.lost === undefined) {
@@ -149,7 +148,7 @@ export class Lease {
     }
   }
 
-  /** @returns whether it was still as it was read */
+  /** @returns false when the lease has changed since it was read */
   private write(live: KubernetesObject, spec: LeaseSpec): Promise<boolean> {
     const { resourceVersion } = live.metadata ?? {}
     return unlessConflict(this.cluster.merge(this.address, { metadata: { resourceVersion }, spec }))
@@ -172,7 +171,7 @@ export class Lease {
 
 export const leaseName = (service: string): string => `${service}-rollout`
 
-/** Whether a write came before those of others. */
+/** Whether a write succeeded; false when another one came first. */
 async function unlessConflict(write: Promise<unknown>): Promise<boolean> {
   try {
     await write

@@ -1,5 +1,6 @@
 import type { File } from "@dagger.io/dagger"
 import { parseCoverage, shortfall } from "../report/coverage.js"
+import { percent } from "../../lib/text.js"
 import type { Service } from "../../platform/catalog.js"
 import { type Gate, GateFailure } from "../runner/gate.js"
 
@@ -23,7 +24,7 @@ export function coverageGate({ name, coverage }: Service, tests: string, report:
       if (missing) throw new GateFailure(missing)
       const { lines, branches } = measured.totals
       return {
-        detail: `${lines.percent.toFixed(1)} % of lines, ${branches.percent.toFixed(1)} % of branches`,
+        detail: `${percent(lines.percent)} of lines, ${percent(branches.percent)} of branches`,
       }
     },
   }

@@ -1,7 +1,11 @@
+import { reportProgress, reportStart } from "../../lib/progress.js"
+import { duration, oneLine } from "../../lib/text.js"
 import type { Service } from "../../platform/catalog.js"
 import type { Gate } from "../runner/gate.js"
+import { lastLine } from "../runner/command.js"
 import { type CompletedGate, runGate, skippedGate } from "../runner/run.js"
 import { schedule, type SchedulePolicy } from "../runner/schedule.js"
+import type { Verdict } from "../runner/verdict.js"
 import { browserGate } from "./browser.js"
 import { imageGates } from "./image.js"
 import { loadGate, type LoadProfile } from "./load.js"
@@ -18,7 +22,7 @@ export interface GateOptions extends SecurityOptions {
 
 /** Every gate. The slowest come first, because they decide how long a run takes. */
 export function allGates(subjects: Subjects, { load, ...security }: GateOptions = {}): Gate[] {
-  const { source, platform } = subjects
+  const { platform } = subjects
   const services = Object.values(platform.catalog)
   const deployable = services.filter((service) => service.deployable)
   return [
@@ -30,14 +34,27 @@ export function allGates(subjects: Subjects, { load, ...security }: GateOptions 
     ),
     ...deployable.filter((service) => !isBackend(service)).map((service) => browserGate(platform, service)),
     ...(load ? deployable.filter(isBackend).map((service) => loadGate(platform, service, load)) : []),
-    ...moduleGates(source),
+    ...moduleGates(subjects),
     ...securityGates(subjects, security),
   ]
 }
 
 const isBackend = ({ backend }: Service) => backend === undefined
 
-/** Runs gates, in parallel as far as the policy allows. */
+/** Runs gates, in parallel as far as the policy allows, and reports each as it starts and ends. */
 export function runAll(gates: Gate[], policy: SchedulePolicy): Promise<CompletedGate[]> {
-  return schedule(gates, runGate, skippedGate, policy)
+  const run = async (gate: Gate) => {
+    reportStart(gate.name)
+    const completed = await runGate(gate)
+    reportProgress(progressLine(completed.verdict))
+    return completed
+  }
+  return schedule(gates, run, skippedGate, policy)
+}
+
+/** For example `api:test passed in 12.3 s`, or `web:lint failed in 2.0 s: 3 problems`. */
+export function progressLine({ gate, outcome, seconds, cached, detail, output }: Verdict): string {
+  const time = outcome === "skipped" ? "" : ` in ${duration(seconds)}`
+  const reason = outcome === "passed" ? "" : oneLine(detail || lastLine(output), 160)
+  return `${gate} ${outcome}${time}${cached ? " (remembered)" : ""}${reason === "" ? "" : `: ${reason}`}`
 }

@@ -4,13 +4,22 @@ import { images } from "../../platform/base-images.js"
 import { commandGate, lastLine } from "../runner/command.js"
 import type { Gate } from "../runner/gate.js"
 import { pypiTool } from "./pypi.js"
+import type { Subjects } from "./subjects.js"
 import { testCount } from "./react.js"
 
-const manifests = ["package*.json", ".npmrc", "dagger/package*.json", "dagger/.npmrc"]
+const packages = ["package*.json", ".npmrc", "dagger/package*.json", "dagger/.npmrc"]
 const code = ["**/*.ts", "**/*.mts", "**/*.js", "**/*.mjs", "**/tsconfig.json"]
 const text = [...code, "**/*.json", "**/*.md", "**/*.yaml", "**/*.yml", ".prettier*", ".gitignore"]
-const units = ["dagger", "scripts", "dagger.json", "vitest.config.ts"]
-const imports = ["dagger/src", "**/tsconfig.json", ".dependency-cruiser.mjs"]
+const units = ["dagger", "scripts", "dagger.json", "vitest.config.ts", ".prettierrc"]
+/** What the check objects are generated from, beside the module. */
+const recipes = ["services/*/Dockerfile", "services/*/package.json"]
+const imports = [
+  "dagger/src",
+  "**/tsconfig.json",
+  ".dependency-cruiser.mjs",
+  "docs/architecture.md",
+  "scripts/architecture.mjs",
+]
 const shellScripts = ["daggerw", ".ci/run"]
 const workflows = [".github"]
 const services = ["services"]
@@ -18,11 +27,11 @@ const services = ["services"]
 /** Seconds that a tool may take. */
 const limit = 900
 
-/** The gates of the pipeline's own source. Those that npm runs use the scripts that developers type. */
-export function moduleGates(source: Directory): Gate[] {
+/** The gates of the pipeline's own source, and of the manifests that it applies. Those that npm runs use the scripts that developers type. */
+export function moduleGates({ source, manifests: rendered }: Pick<Subjects, "source" | "manifests">): Gate[] {
   // Only the result of filter has a content hash of its own. With it, a gate runs again for a change in its own files only.
   const only = (include: string[]) => source.filter({ include, exclude: services })
-  const npm = workbench(only(manifests))
+  const npm = workbench(only(packages))
   const npmGate = (
     name: string,
     subject: string,
@@ -45,7 +54,9 @@ export function moduleGates(source: Directory): Gate[] {
     npmGate("unit", "the module's decisions", units, {
       detail: testCount,
       // The watchdog of a rollout is a Python program, and the changes since a ref come from git.
-      container: installed(npm, "python3", "git").withFile(sharedMetrics, source.file(sharedMetrics)),
+      container: installed(npm, "python3", "git")
+        .withFile(sharedMetrics, source.file(sharedMetrics))
+        .withDirectory(".", source.filter({ include: recipes })),
     }),
     commandGate({
       name: "module:shell",
@@ -61,8 +72,41 @@ export function moduleGates(source: Directory): Gate[] {
       command: ["sh", "-ec", lintWorkflows],
       limit,
     }),
+    commandGate({
+      name: "module:manifests",
+      subject: "manifests of deploy and access for every environment, kubeconform",
+      container: async () => withManifests(withKubeconform(source), await rendered()),
+      command: ["sh", "-ec", validateManifests],
+      limit,
+    }),
   ]
 }
+
+const schemasFolder = "/schemas"
+/** The version whose schemas the package of the lock file has. */
+const kubernetesVersion = "1.34.0"
+
+/** kubeconform, with schemas that need no network. */
+function withKubeconform(source: Directory): Container {
+  const gatewayApi = "dagger/config/kubernetes/gateway-api.yaml"
+  const script = "dagger/config/kubeconform/schemas.py"
+  return pypiTool(source, "kubeconform")
+    .withFile("/usr/local/bin/kubeconform", dag.container().from(images.kubeconform).file("/kubeconform"))
+    .withDirectory("/tool", source.filter({ include: [gatewayApi, script] }))
+    .withExec(["python", `/tool/${script}`, kubernetesVersion, `/tool/${gatewayApi}`, schemasFolder])
+}
+
+function withManifests(container: Container, manifests: Record<string, string>): Container {
+  return Object.entries(manifests).reduce(
+    (described, [file, text]) => described.withNewFile(`manifests/${file}`, text),
+    container,
+  )
+}
+
+// A kind without a schema is an error, and so is a file without an object.
+const validateManifests = `
+[ "$(ls manifests | wc -l)" -gt 0 ] || { echo "there are no manifests"; exit 1; }
+kubeconform -strict -summary -schema-location '${schemasFolder}/{{.ResourceKind}}{{.KindSuffix}}.json' manifests`
 
 // --offline: the pinned version alone decides, and no token is needed.
 const lintWorkflows = `

@@ -51,7 +51,7 @@ const vitest = ["npm", "test", "--", ...measures.map((measure) => `--coverage.th
 
 /** Vitest's line of totals. */
 export function testCount(output: string): string {
-  return /^\s*Tests\s+(.*)$/m.exec(output)?.[1]?.trim() ?? ""
+  return /^[^\S\n]*Tests[^\S\n]+(.*)$/m.exec(output)?.[1]?.trim() ?? ""
 }
 
 /** Node with the locked packages of all web apps, which share one lock file. */

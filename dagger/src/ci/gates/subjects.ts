@@ -9,4 +9,6 @@ export interface Subjects {
   /** Every file of the checkout. */
   worktree: Pick<Worktree, "files">
   platform: Platform
+  /** The manifests that deploys and administrators apply, as YAML by file name. */
+  manifests: () => Promise<Record<string, string>>
 }

@@ -1,9 +1,9 @@
 import { type Finding } from "./failures.js"
 import { severities, type Severity } from "./severity.js"
 import type { Alert } from "./sarif.js"
-import { clip, count, oneLine } from "../../lib/text.js"
+import { clip, count, isolated, oneLine } from "../../lib/text.js"
 
-/** GitHub shows this many of each kind a step, and drops the rest without a word. */
+/** GitHub shows this many annotations of each kind per step, and drops the rest silently. */
 const most = 10
 
 const kinds: Record<Severity, "error" | "warning" | undefined> = {
@@ -11,11 +11,11 @@ const kinds: Record<Severity, "error" | "warning" | undefined> = {
   high: "error",
   medium: "warning",
   low: "warning",
-  // Not worth one of the few places.
+  // GitHub shows few annotations: a note is not worth one.
   note: undefined,
 }
 
-/** What a scanner found, as a finding of its gate. */
+/** Turns a scanner's alert into a finding of its gate. */
 export function alertFinding(
   gate: string,
   { tool, rule, severity, file, line, message }: Alert,
@@ -31,7 +31,7 @@ export function alertFinding(
   }
 }
 
-/** GitHub's workflow commands for the most severe findings, and a notice that says how many more there are; a line each. */
+/** GitHub's workflow commands for the most severe findings, one per line, and a notice with the number of the others. */
 export function annotations(findings: Finding[]): string[] {
   const sorted = [...findings].sort((a, b) => severities.indexOf(a.severity) - severities.indexOf(b.severity))
   const of = (kind: "error" | "warning") => sorted.filter(({ severity }) => kinds[severity] === kind)
@@ -59,7 +59,7 @@ function annotation(kind: "error" | "warning", { file, line, title, message, aga
     file === undefined ? {} : { file, ...(line !== undefined && line > 0 && { line: String(line) }) }
   return command(
     kind,
-    { ...where, title: oneLine(title, 200) },
+    { ...where, title: isolated(oneLine(title, 200)) },
     `${clip(message, 2000)}\nRun again: ${again}`,
   )
 }
@@ -69,7 +69,7 @@ function command(name: string, properties: Record<string, string>, message: stri
   return `::${name} ${listed.join(",")}::${data(message)}`
 }
 
-/** As the runner's own toolkit escapes them; a line break in a message would begin another command. */
+/** Escapes as GitHub's toolkit does: a line break in a message would begin another command. */
 function data(text: string): string {
   return text.replaceAll("%", "%25").replaceAll("\r", "%0D").replaceAll("\n", "%0A")
 }

@@ -1,44 +1,44 @@
 import type { Verdict } from "../runner/verdict.js"
 
-/** What a gate left behind, by what tools call it; paths are relative to its own folder. */
+/** The reports that a gate left. Paths are relative to its reports folder. */
 export interface Artifacts {
-  /** Where in the repository the gate ran, as `services/api`: what the paths in its reports are relative to. */
+  /** The folder of the repository that the gate ran in, such as `services/api`. Paths in its reports are relative to it. */
   folder?: string
-  /** JUnit's XML. */
+  /** JUnit XML. */
   junit?: string
-  /** Cobertura's XML. */
+  /** Cobertura XML. */
   coverage?: string
-  /** What coverage is held against, in percent. */
+  /** The coverage that is required, in percent. */
   thresholds?: Thresholds
-  /** SARIF logs, one a tool. */
+  /** SARIF logs, one per tool. */
   sarif?: string[]
-  /** Pictures of what went wrong in a browser. */
+  /** Screenshots of failed browser tests. */
   pictures?: string[]
 }
 
-/** The least share that tests must reach, in percent. */
+/** The coverage that is required, in percent. */
 export interface Thresholds {
   lines: number
   branches: number
 }
 
-/** One gate of a run, with its evidence. */
+/** One gate of a run, with its artifacts. */
 export interface GateResult {
   verdict: Verdict
   artifacts: Artifacts
-  /** When it began, in seconds after the run did. */
+  /** Seconds from the start of the run to the start of this gate. */
   after?: number
 }
 
-/** A whole run. */
+/** A run of gates. */
 export interface Run {
   gates: GateResult[]
   /** When it began. */
   started: Date
-  /** From its first step to its last. */
+  /** Seconds that the whole run took. */
   seconds: number
-  /** The commit that was looked at, where it is known. */
+  /** The commit that was checked, if known. */
   revision?: string
-  /** Why these gates and no others, where they are not all. */
+  /** Why only these gates ran. */
   because?: string
 }

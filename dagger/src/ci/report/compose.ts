@@ -9,7 +9,7 @@ import { summaryMarkdown, toSummary } from "./summary.js"
 import { plain } from "../../lib/text.js"
 
 /**
- * Every file of the report folder but the pictures: those, the caller puts under `reportFiles.pictures(gate)`.
+ * Writes every file of the report folder except the pictures, which the caller puts under `reportFiles.pictures(gate)`.
  *
  * @param again how a gate, or just one test of it, is run again
  */

@@ -1,13 +1,13 @@
 import type { Thresholds } from "./artifacts.js"
 import { inRepository } from "./paths.js"
 import { count, percent } from "../../lib/text.js"
-import { children, type Element, number, parseXml, UnreadableReport } from "../../lib/xml.js"
+import { children, type Element, parseXml, UnreadableReport } from "../../lib/xml.js"
 
-/** How much of something tests reached. */
+/** How many of the lines or branches tests reached. */
 export interface Share {
   covered: number
   valid: number
-  /** 100 where there is nothing to cover: `valid` tells. */
+  /** 100 if `valid` is 0. */
   percent: number
 }
 
@@ -18,14 +18,16 @@ export interface LineCoverage {
 }
 
 export interface FileCoverage {
-  /** In the repository where that is known, else as the tool wrote it. */
+  /** A path in the repository if known, else as the tool wrote it. */
   file: string
   lines: Share
   branches: Share
-  /** Ranges of lines that no test reached, first and last. */
+  /** First and last line of each range that no test reached. */
   missed: [number, number][]
-  /** Lines that were reached, but not all ways on from them. */
+  /** Lines that were reached with some of their branches missed. */
   partial: number[]
+  /** The tool's percentage of branches, if it counts missed branches that are on none of the file's lines. */
+  branchRate?: number
   measured: LineCoverage[]
 }
 
@@ -38,23 +40,27 @@ export interface Coverage {
  * Reads Cobertura XML as coverage.py and istanbul write it.
  *
  * @param folder where in the repository the tool ran
- * @throws UnreadableReport where it is cut off, or no Cobertura report
+ * @throws UnreadableReport for a report that is cut off, contradicts itself or is not Cobertura
  */
 export function parseCoverage(xml: string, folder = ""): Coverage {
   const root = parseXml(xml)
   if (root.name !== "coverage")
     throw new UnreadableReport(`is no Cobertura report: its root is <${root.name}>`)
+  if (children(root, "project").length > 0)
+    throw new UnreadableReport("is no Cobertura report, but one of Clover: it has a <project>")
   const sources = children(root, "sources").flatMap((list) => children(list, "source"))
-  // Of several sources, nothing says which one a file is below.
+  // With several sources, the report does not say which one a file belongs to.
   const source = sources.length === 1 ? (sources[0]?.text.trim() ?? "") : ""
-  const files = classes(root).map((element) => file(element, source, folder))
+  // coverage.py writes a branch rate of 0 for every file if it did not measure branches.
+  const withBranches = Number(root.attributes["branches-valid"] ?? 0) > 0
+  const files = classes(root).map((element) => file(element, source, folder, withBranches))
   return { totals: totals(root, files), files: [...files].sort((a, b) => (a.file < b.file ? -1 : 1)) }
 }
 
 /**
- * What is missing to the thresholds, and in which files most of it; undefined where nothing is.
+ * Describes what is missing to reach the thresholds, and the files with most of it; undefined if they are reached.
  *
- * A report without a line is a shortfall: no data is not a pass.
+ * A report without lines is a shortfall: no data is not a pass.
  */
 export function shortfall(coverage: Coverage, thresholds: Thresholds): string | undefined {
   if (coverage.totals.lines.valid === 0) return "Coverage was measured on no line at all."
@@ -71,10 +77,12 @@ export function shortfall(coverage: Coverage, thresholds: Thresholds): string | 
   const worst = coverage.files
     .map((file) => ({
       ...file,
-      gaps: short.reduce((sum, kind) => sum + file[kind].valid - file[kind].covered, 0),
+      gaps:
+        short.reduce((sum, kind) => sum + file[kind].valid - file[kind].covered, 0) +
+        // The report does not say how many branches these are.
+        (short.includes("branches") && file.branchRate !== undefined ? 1 : 0),
     }))
     .filter(({ gaps }) => gaps > 0)
-
     .sort((a, b) => b.gaps - a.gaps)
   const shown = worst.slice(0, 10).map((file) => `  ${file.file}: ${gaps(file)}`)
   const rest = worst.length - shown.length
@@ -86,13 +94,13 @@ export function shortfall(coverage: Coverage, thresholds: Thresholds): string | 
   ].join("\n")
 }
 
-/** The share that a threshold asks for is not reached; in whole numbers, so that nothing is rounded. */
+/** Whether a share is below its threshold. Compares whole numbers, so that nothing is rounded. */
 export function isShort({ covered, valid }: Share, threshold: number): boolean {
   return covered * 100 < threshold * valid
 }
 
-/** What was missed in a file, as "lines 3-5, 9; ways on from line 2". */
-export function gaps({ missed, partial }: FileCoverage, most = 12): string {
+/** The missed parts of a file, such as "lines 3-5, 9; branches on line 2". */
+export function gaps({ missed, partial, branchRate }: FileCoverage, most = 12): string {
   const some = (items: string[]) =>
     items.length > most
       ? `${items.slice(0, most).join(", ")} and ${items.length - most} more`
@@ -101,25 +109,27 @@ export function gaps({ missed, partial }: FileCoverage, most = 12): string {
   const parts = [
     ranges.length > 0 &&
       `line${missed.length === 1 && ranges[0]?.includes("-") === false ? "" : "s"} ${some(ranges)}`,
-    partial.length > 0 && `ways on from line${partial.length === 1 ? "" : "s"} ${some(partial.map(String))}`,
+    partial.length > 0 && `branches on line${partial.length === 1 ? "" : "s"} ${some(partial.map(String))}`,
+    branchRate !== undefined && `${percent(branchRate)} of branches, some on no line with a statement`,
   ]
   return parts.filter((part) => part !== false).join("; ")
 }
 
-/** The same in lcov's format, which editors read. */
+/** Writes coverage in lcov's format, which editors read. */
 export function toLcov({ files }: Coverage): string {
   return files
     .map(({ file, lines, branches, measured }) => {
-      const ways = measured.flatMap(({ line, hits, branches }) =>
+      const branchLines = measured.flatMap(({ line, hits, branches }) =>
         Array.from(
           { length: branches?.valid ?? 0 },
-          (_, way) => `BRDA:${line},0,${way},${hits === 0 ? "-" : way < (branches?.covered ?? 0) ? 1 : 0}`,
+          (_, number) =>
+            `BRDA:${line},0,${number},${hits === 0 ? "-" : number < (branches?.covered ?? 0) ? 1 : 0}`,
         ),
       )
       return [
         "TN:",
         `SF:${file}`,
-        ...ways,
+        ...branchLines,
         ...(branches.valid > 0 ? [`BRF:${branches.valid}`, `BRH:${branches.covered}`] : []),
         ...measured.map(({ line, hits }) => `DA:${line},${hits}`),
         `LF:${lines.valid}`,
@@ -134,19 +144,24 @@ function classes(element: Element): Element[] {
   return element.children.flatMap((child) => (child.name === "class" ? [child] : classes(child)))
 }
 
-function file(element: Element, source: string, folder: string): FileCoverage {
+function file(element: Element, source: string, folder: string, withBranches: boolean): FileCoverage {
   const name = element.attributes.filename ?? element.attributes.name ?? "(a file without a name)"
   const path = source !== "" && !name.startsWith("/") ? `${source}/${name}` : name
-  // Lines of methods are those of the class once more.
+  // The lines of methods are in the list of the class too.
   const measured = children(element, "lines")
     .flatMap((list) => children(list, "line"))
     .map(lineCoverage)
-  const ways = measured.map(({ branches }) => branches ?? { covered: 0, valid: 0 })
-  const sum = (kind: "covered" | "valid") => ways.reduce((total, way) => total + way[kind], 0)
+  const counts = measured.map(({ branches }) => branches ?? { covered: 0, valid: 0 })
+  const sum = (kind: "covered" | "valid") => counts.reduce((total, count) => total + count[kind], 0)
+  const branches = share(sum("covered"), sum("valid"))
+  const rate = 100 * Number(element.attributes["branch-rate"] ?? Number.NaN)
+  // Tools round their rates.
+  const unplaced = withBranches && rate >= 0 && rate < branches.percent - 0.1
   return {
     file: inRepository(path, folder) ?? inRepository(name, folder) ?? name,
     lines: share(measured.filter(({ hits }) => hits > 0).length, measured.length),
-    branches: share(sum("covered"), sum("valid")),
+    branches,
+    ...(unplaced && { branchRate: rate }),
     missed: ranges(measured),
     partial: measured
       .filter(({ hits, branches }) => hits > 0 && branches !== undefined && branches.covered < branches.valid)
@@ -157,14 +172,15 @@ function file(element: Element, source: string, folder: string): FileCoverage {
 
 function lineCoverage({ attributes }: Element): LineCoverage {
   const [, covered, valid] = /\((\d+)\/(\d+)\)/.exec(attributes["condition-coverage"] ?? "") ?? []
+  const line = whole(attributes.number, "a line's number")
   return {
-    line: number(attributes.number),
-    hits: number(attributes.hits),
-    ...(covered !== undefined && { branches: { covered: Number(covered), valid: Number(valid) } }),
+    line,
+    hits: whole(attributes.hits, `the hits of line ${line}`),
+    ...(covered !== undefined && { branches: part(whole(covered, "covered"), whole(valid, "valid")) }),
   }
 }
 
-/** Missed lines with no reached one between them are one range. */
+/** Joins missed lines into ranges that contain no reached line. */
 function ranges(measured: LineCoverage[]): [number, number][] {
   const found: [number, number][] = []
   let open: [number, number] | undefined
@@ -176,11 +192,13 @@ function ranges(measured: LineCoverage[]): [number, number][] {
   return found
 }
 
-/** The tool's own totals; where it wrote none, the sum of its files. */
+/** The tool's totals, or the sums over its files if it wrote none. */
 function totals({ attributes }: Element, files: FileCoverage[]): Coverage["totals"] {
   const total = (kind: "lines" | "branches") => {
     const valid = attributes[`${kind}-valid`]
-    if (valid !== undefined) return share(number(attributes[`${kind}-covered`]), number(valid))
+    if (valid !== undefined) {
+      return share(whole(attributes[`${kind}-covered`], `${kind}-covered`), whole(valid, `${kind}-valid`))
+    }
     const sum = (what: "covered" | "valid") => files.reduce((all, file) => all + file[kind][what], 0)
     return share(sum("covered"), sum("valid"))
   }
@@ -188,5 +206,19 @@ function totals({ attributes }: Element, files: FileCoverage[]): Coverage["total
 }
 
 function share(covered: number, valid: number): Share {
-  return { covered, valid, percent: valid === 0 ? 100 : (covered / valid) * 100 }
+  return { ...part(covered, valid), percent: valid === 0 ? 100 : (covered / valid) * 100 }
+}
+
+function part(covered: number, valid: number): { covered: number; valid: number } {
+  if (covered > valid) throw new UnreadableReport(`cannot be right: it has ${covered} covered of ${valid}`)
+  return { covered, valid }
+}
+
+/** Reads a count strictly: a bad number must not count as nothing to cover. */
+function whole(text: string | undefined, what: string): number {
+  const value = text === undefined || text.trim() === "" ? Number.NaN : Number(text)
+  if (Number.isSafeInteger(value) && value >= 0) return value
+  throw new UnreadableReport(
+    `cannot be right: ${what} is ${text === undefined ? "missing" : JSON.stringify(text)}`,
+  )
 }

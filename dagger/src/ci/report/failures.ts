@@ -1,23 +1,23 @@
 import { checkCommand } from "../runner/summary.js"
 import type { Severity } from "./severity.js"
 import { inWords, type Counts, type TestCase } from "./junit.js"
-import { clip, count, oneLine, plain } from "../../lib/text.js"
+import { clip, count, isolated, oneLine, plain } from "../../lib/text.js"
 
-/** What a person has to look at, and where. */
+/** A failed test, gate or scan that a person has to look at. */
 export interface Finding {
   severity: Severity
   file?: string
   line?: number
   title: string
   message: string
-  /** The command that shows just this again. */
+  /** The command that runs just this again. */
   again: string
 }
 
-/** The command that runs a gate again, or just one test of it where the pipeline can. */
+/** Gives the command that runs a gate again, or just one of its tests if the gate can do that. */
 export type Again = (gate: string, test?: TestCase) => string
 
-/** The gate as a check. */
+/** Runs the whole gate again, as a check. */
 export const checkAgain: Again = (gate) => checkCommand(gate)
 
 /** The failing tests of a gate. */
@@ -32,13 +32,13 @@ export function findings(gate: string, cases: TestCase[], runAgain = checkAgain)
   }))
 }
 
-/** How many lines of one failed test are worth reading in a terminal, and how many a line may take. */
+/** Limits for one failed test in a terminal: lines, and characters per line. */
 const shown = { assertion: 10, width: 160 }
 
 /**
- * The failing part of a gate's tests: what a person needs to see in the terminal to begin, and no more lines than there are to spare.
+ * Describes the failed tests of a gate for the terminal, within a number of lines.
  *
- * The first failures stand in full, the rest on a line each; the last line has the counts.
+ * The first failures are shown in full, the others in one line each. The last line has the counts.
  */
 export function failingPart(
   gate: string,
@@ -49,10 +49,10 @@ export function failingPart(
   const tests = failed(cases)
   const last = `${inWords(counts)}.`.replace(/^./, (letter) => letter.toUpperCase())
   const commands = tests.map((test) => runAgain(gate, test))
-  // One command for all is said once.
+  // A command that all tests share is shown once.
   const common =
     new Set(commands).size === 1 ? commands.slice(0, 1).map((command) => `again: ${command}`) : []
-  // More than there are lines cannot be shown.
+  // There is no room for more blocks than lines.
   const blocks = tests
     .slice(0, limit)
     .map((test, at) => [
@@ -60,18 +60,18 @@ export function failingPart(
       ...assertion(test, shown.assertion).map((line) => `    ${line}`),
       ...(common.length > 0 ? [] : [`    again: ${commands[at] ?? ""}`]),
     ])
-  const brief = tests.map((test) => clip(`${heading(test)}: ${oneLine(test.message)}`, shown.width))
+  const brief = tests.map((test) => clip(`${heading(test)}: ${isolated(oneLine(test.message))}`, shown.width))
   const room = Math.max(0, limit - 1 - common.length)
   const lines = [...fit(blocks, brief, room), ...common, last]
   return lines.slice(-Math.max(1, limit)).join("\n")
 }
 
-/** As many blocks as there is room for; of the others one line, and of those that do not fit their number. */
+/** Fits blocks into the room: full blocks first, then one line per test, then the number of the rest. */
 function fit(blocks: string[][], brief: string[], room: number): string[] {
   const lines: string[] = []
   let full = 0
   for (const block of blocks) {
-    // Of what follows, a few are to be named in any case.
+    // Keep room to name a few of the other tests.
     const others = Math.min(brief.length - full - 1, 6)
     if (lines.length + block.length + others > room) break
     lines.push(...block)
@@ -92,21 +92,24 @@ function heading(test: TestCase): string {
   const place = [test.file ?? test.suite, test.line]
     .filter((part) => part !== undefined && part !== "")
     .join(":")
-  return clip(`✗ ${place === "" ? "" : `${place}  `}${oneLine(test.name)}`, shown.width)
+  return clip(`✗ ${place === "" ? "" : `${isolated(place)}  `}${isolated(oneLine(test.name))}`, shown.width)
 }
 
 /**
- * The part of a failure's text that says what was expected and what was there instead.
+ * Picks the lines of a failure that show what was expected and what was there instead.
  *
  * @param limit how many lines at most
  */
 export function assertion({ detail, message }: TestCase, limit: number): string[] {
-  const lines = plain(detail).split("\n")
+  // Longer lines are never shown in full, and patterns are slow on them.
+  const lines = plain(detail)
+    .split("\n")
+    .map((line) => line.slice(0, 1000))
   const chosen = pytest(lines) ?? playwright(lines) ?? vitest(lines)
   const kept = chosen.filter((line, at) => line.trim() !== "" || (at > 0 && chosen[at - 1]?.trim() !== ""))
   while (kept.length > 0 && kept.at(-1)?.trim() === "") kept.pop()
   if (kept.length === 0) return message === "" ? [] : [oneLine(message, shown.width)]
-  // What expected and received have in common is the first to go.
+  // Lines that expected and received share are dropped first.
   const differing = kept.length > limit ? kept.filter((line) => !line.startsWith("  ")) : kept
   const cut =
     differing.length > limit
@@ -115,7 +118,7 @@ export function assertion({ detail, message }: TestCase, limit: number): string[
   return cut.map((line) => clip(line, shown.width))
 }
 
-/** The lines that pytest marks: what was run last, and why it failed. */
+/** The lines that pytest marks: the last statement (>) and the error (E). */
 function pytest(lines: string[]): string[] | undefined {
   const errors = lines.flatMap((line, at) => (/^E {3}.*\S/.test(line) ? [at] : []))
   const first = errors[0]
@@ -127,7 +130,7 @@ function pytest(lines: string[]): string[] | undefined {
   return [...(ran === undefined ? [] : [ran]), ...errors.flatMap((at) => lines[at] ?? [])]
 }
 
-/** The first try, without the log of its waiting; of the code, the line at which it stood. */
+/** The first attempt without its call log, and the line of code that failed. */
 function playwright(lines: string[]): string[] | undefined {
   const begin = lines.findIndex((line) => /^\s*\[[^\]]*\] › /.test(line))
   if (begin < 0) return undefined
@@ -142,9 +145,9 @@ function playwright(lines: string[]): string[] | undefined {
   return [...(log < 0 ? words : words.slice(0, log)).map((line) => line.replace(/^ {4}/, "")), ...code]
 }
 
-/** All but what Vitest puts below: the stack, and the error once more. */
+/** Everything above the stack that Vitest prints. */
 function vitest(lines: string[]): string[] {
-  const ends = lines.findIndex((line) => /^\s*(⎯{5,}|❯ |at \S+ ?\(?.*:\d+)/.test(line))
+  const ends = lines.findIndex((line) => /^\s*(⎯{5,}|❯ |at \S.*:\d)/.test(line))
   return ends < 0 ? lines : lines.slice(0, ends)
 }
 

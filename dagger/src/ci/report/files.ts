@@ -1,6 +1,6 @@
 import { fileName } from "./paths.js"
 
-/** Where things stand in the report folder. */
+/** The paths in the report folder. */
 export const reportFiles = {
   summary: "summary.md",
   json: "summary.json",
@@ -10,9 +10,9 @@ export const reportFiles = {
   coverage: (gate: string) => `coverage/${fileName(gate)}.xml`,
   lcov: (gate: string) => `coverage/${fileName(gate)}.lcov`,
   log: (gate: string) => `logs/${fileName(gate)}.txt`,
-  /** What cannot be read is kept, where no reader of reports stumbles over it. */
+  /** Unreadable reports are kept apart, so that no other program tries to read them. */
   unreadable: (gate: string, kind: string) => `unreadable/${fileName(gate)}.${kind}.txt`,
   sarif: (number: number) => `sarif/${number}.sarif`,
-  /** A folder; the names in it are those of the gate's evidence. */
+  /** The folder of a gate's pictures, with their paths as the gate left them. */
   pictures: (gate: string) => `pictures/${fileName(gate)}`,
 }

@@ -1,41 +1,41 @@
-import { inRepository } from "./paths.js"
+import { inRepository, isLine } from "./paths.js"
 import { oneLine, plain } from "../../lib/text.js"
 import { children, type Element, number, parseXml, UnreadableReport } from "../../lib/xml.js"
 
 export type TestOutcome = "passed" | "failed" | "skipped"
 
 export interface TestCase {
-  /** What it belongs to: a module of tests, or a file. */
+  /** The module or file of the test. */
   suite: string
   name: string
-  /** In the repository, where its tool says so. */
+  /** The test's file in the repository, if known. */
   file?: string
-  /** Where it failed. */
+  /** The line that failed, or at which the test begins. */
   line?: number
   seconds: number
   outcome: TestOutcome
-  /** It broke before or after what it tests, as a fixture does. */
+  /** A fixture or the module failed, not the test itself. */
   broken: boolean
-  /** It passed, but not at its first try. */
+  /** It passed after a retry. */
   flaky: boolean
-  /** In one line: why it failed, or was skipped. */
+  /** One line: why it failed or was skipped. */
   message: string
-  /** What its tool has to say of the failure. */
+  /** The tool's text about the failure. */
   detail: string
-  /** The arguments with which its tool runs just this, in its folder. */
+  /** The arguments that make the tool run just this test, in its folder. */
   select: string[]
-  /** Files that it left, as pictures of a browser. */
+  /** Files that the test left, such as screenshots. */
   attachments: string[]
 }
 
-/** As the tools count: a test that failed, and whose clean-up failed as well, is one failure and one error. */
+/** Counts as tools do: a failed test whose clean-up failed too is one failure and one error. */
 export interface Counts {
   tests: number
   passed: number
   failed: number
   errors: number
   skipped: number
-  /** Of those that passed. */
+  /** Part of `passed`. */
   flaky: number
 }
 
@@ -48,14 +48,14 @@ export interface TestReport {
  * Reads JUnit XML as pytest, Vitest and Playwright write it.
  *
  * @param folder where in the repository the tool ran
- * @throws UnreadableReport where it is cut off, or no JUnit report
+ * @throws UnreadableReport for a report that is cut off or is not JUnit
  */
 export function parseJunit(xml: string, folder = ""): TestReport {
   const root = parseXml(xml)
   if (!["testsuites", "testsuite"].includes(root.name)) {
     throw new UnreadableReport(`is no JUnit report: its root is <${root.name}>`)
   }
-  // Playwright alone gives its root an id, and its suites the project for a host.
+  // Only Playwright writes an id at the root. It writes the project as the suite's hostname.
   const browser = root.name === "testsuites" && root.attributes.id !== undefined
   const found = suites(root).flatMap((suite) => {
     const project = browser ? (suite.attributes.hostname ?? "") : ""
@@ -64,6 +64,7 @@ export function parseJunit(xml: string, folder = ""): TestReport {
       test: testCase(node, suite, folder, browser, project),
     }))
   })
+  if (browser) placeInFolder(found.map(({ node, test }) => ({ spec: node.attributes.classname ?? "", test })))
   const withChild = (name: string) => found.filter(({ node }) => children(node, name).length > 0).length
   const cases = merged(found.map(({ test }) => test))
   const ended = (outcome: TestOutcome) => cases.filter((test) => test.outcome === outcome).length
@@ -80,7 +81,7 @@ export function parseJunit(xml: string, folder = ""): TestReport {
   }
 }
 
-/** The counts in words, as "2 failed, 1 error, 4 skipped, 12 passed of 19 tests". */
+/** Writes counts as "2 failed, 1 error, 4 skipped, 12 passed of 19 tests". */
 export function inWords({ tests, passed, failed, errors, skipped, flaky }: Counts): string {
   if (tests === 0) return "no test ran"
   const parts = [
@@ -112,8 +113,8 @@ function testCase(
   const attachments = attached(node)
   const outcome = failures.length > 0 ? "failed" : skip ? "skipped" : "passed"
   const label = project === "" || written.startsWith(`[${project}]`) ? written : `[${project}] ${written}`
-  const own = node.attributes.file ?? fileOf(classname, written)
-  const place = locate(detail, own, folder) ?? stated(node, folder) ?? module(own, folder)
+  const own = node.attributes.file ?? fileOf(classname, written, detail)
+  const place = placeOf(node, detail, own, folder, browser)
   return {
     suite: oneLine(classname === "" ? (suite.attributes.name ?? "") : classname),
     name: oneLine(label === "" ? "(a test without a name)" : label, 500),
@@ -124,12 +125,12 @@ function testCase(
     flaky: outcome === "passed" && (retried(node) || failedOnce(node, attachments)),
     message: oneLine(message, 500),
     detail,
-    select: browser ? browserSelect(classname, written, detail) : select(classname, written, own),
+    select: browser ? browserSelect(classname, written, detail, project) : select(classname, written, own),
     attachments,
   }
 }
 
-/** The message, where it is not the beginning of the text. */
+/** The text of a failure, or its message if it has no text. */
 function textOf({ attributes, text }: Element): string {
   return text.trim() === "" ? (attributes.message ?? "") : text.replace(/^\s*\n/, "").trimEnd()
 }
@@ -138,7 +139,7 @@ function retried(node: Element): boolean {
   return node.children.some(({ name }) => name === "flakyFailure" || name === "flakyError")
 }
 
-/** Playwright that was not asked to tell of retries still leaves the picture of the failed try. */
+/** Without its option for retries, Playwright still leaves the screenshot of the failed attempt. */
 function failedOnce(node: Element, attachments: string[]): boolean {
   const properties = children(node, "properties").flatMap((list) => children(list, "property"))
   const meantToFail = properties.some(({ attributes }) => attributes.name === "fail")
@@ -149,86 +150,137 @@ function attached(node: Element): string[] {
   const tries = [node, ...node.children.filter(({ name }) => /^(flaky|rerun)/.test(name))]
   const printed = tries.flatMap((element) => children(element, "system-out")).map(({ text }) => text)
   return printed.flatMap((text) =>
-    [...text.matchAll(/\[\[ATTACHMENT\|(.+?)\]\]/g)].map(([, path = ""]) => path),
+    [...text.matchAll(/\[\[ATTACHMENT\|(.{1,1000}?)\]\]/g)].map(([, path = ""]) => path),
   )
 }
 
 const script = /\.[cm]?[jt]sx?$/
 
-/** The file of a test: JavaScript's tools name it as the class, pytest names the module. */
-function fileOf(classname: string, name: string): string | undefined {
+/** The file of a test. JavaScript tools write it as the class name, pytest writes the module. */
+function fileOf(classname: string, name: string, detail: string): string | undefined {
   if (script.test(classname)) return classname
-  // A module that could not be collected is a test without a class.
-  const steps = (classname === "" ? name : classname).split(".")
+  // pytest writes a module that it could not collect as a test without a class.
+  const dotted = classname === "" ? name : classname
+  // Folders may have dots in their names: a path in the traceback is safer than the class name.
+  const traced = frames(detail).find(({ path }) => path.endsWith(".py") && isModule(path, dotted))
+  if (traced) return traced.path
+  const steps = dotted.split(".")
   const classes = steps.findIndex((step, at) => at > 0 && /^[A-Z]/.test(step))
   const modules = classes < 0 ? steps : steps.slice(0, classes)
-  return modules.every((step) => /^\w+$/.test(step)) && /^(test_.*|.*_test)$/.test(modules.at(-1) ?? "")
+  return modules.every((step) => /^[^\W\d]\w*$/u.test(step)) &&
+    /^(test_.*|.*_test)$/.test(modules.at(-1) ?? "")
     ? `${modules.join("/")}.py`
     : undefined
 }
 
-type Place = Pick<TestCase, "file" | "line">
+/** The name of a Python file's module, as pytest writes it. */
+const moduleOf = (path: string) => path.replace(/\.py$/, "").replaceAll("/", ".")
+
+function isModule(path: string, dotted: string): boolean {
+  return `${dotted}.`.startsWith(`${moduleOf(path)}.`)
+}
+
+/** A stack frame in a failure's text. */
+interface Frame {
+  /** As the tool wrote it, possibly behind the name of a function. */
+  path: string
+  line: number
+}
+
+/** Characters. Longer lines are data, not frames. */
+const longestLine = 1000
 
 /** `❯ points src/points.ts:2:27`, `at /services/web/e2e/race.spec.ts:4:136`, `tests/test_elo.py:13: AssertionError`. */
-const places = [
-  /^\s*❯ (?:.* )?(\S+?):(\d+):\d+$/gm,
-  /^\s+at (?:.*\()?(\S+?):(\d+):\d+\)?$/gm,
-  /^(\S[^:\n]*?):(\d+): /gm,
-]
-
-/** Where it failed: in its own file rather than in what it calls, and never in a library. */
-function locate(detail: string, own: string | undefined, folder: string): Place | undefined {
-  const found = places.flatMap((pattern) =>
-    [...detail.matchAll(pattern)].flatMap(([, path = "", line]) => {
-      const file = inRepository(path, folder)
-      return file === undefined
-        ? []
-        : [{ file, line: Number(line), own: own !== undefined && isSame(path, own) }]
-    }),
-  )
-  const best = found.find((place) => place.own) ?? found[0]
-  return best && { file: best.file, line: best.line }
+function frames(detail: string): Frame[] {
+  return detail.split("\n").flatMap((text) => {
+    if (text.length > longestLine) return []
+    const script = /:(\d+):\d+\)?$/.exec(text)
+    const begin = /^\s*(?:❯|at) /.exec(text)
+    if (script && begin) return [{ path: text.slice(begin[0].length, script.index), line: Number(script[1]) }]
+    const python = /^(\S[^:]*\.py):(\d+): /.exec(text)
+    return python ? [{ path: python[1] ?? "", line: Number(python[2]) }] : []
+  })
 }
 
-/** Playwright names a file below its own folder of tests. */
+/**
+ * Where a test failed: its own file, and the line there if one is known.
+ *
+ * Other paths in the text are ignored: they may be words that look like a path, such as `localhost:8000`.
+ */
+function placeOf(
+  { attributes }: Element,
+  detail: string,
+  own: string | undefined,
+  folder: string,
+  browser: boolean,
+): Pick<TestCase, "file" | "line"> {
+  if (own === undefined) return {}
+  const frame = frames(detail).find(({ path }) => isSame(path, own))
+  // Playwright's stack has the full path, its class name only the path below the folder of tests.
+  const written = frame && browser ? frame.path.replace(/^.*? \(/, "") : own
+  const file = browser && !frame ? undefined : inRepository(written, folder)
+  if (file === undefined) return {}
+  // pytest counts the lines of its attributes from 0.
+  const stated =
+    attributes.line === undefined ? undefined : Number(attributes.line) + (own.endsWith(".py") ? 1 : 0)
+  const line = [frame?.line, stated].find(isLine)
+  return { file, ...(line !== undefined && { line }) }
+}
+
+/** Whether a frame is in the test's own file. A folder or a function's name may precede it. */
 function isSame(path: string, own: string): boolean {
-  return path === own || path.endsWith(`/${own}`)
+  return path === own || ["/", " ", "("].some((before) => path.endsWith(`${before}${own}`))
 }
 
-/** What older tools write as attributes. */
-function stated({ attributes }: Element, folder: string): Place | undefined {
-  const file = attributes.file === undefined ? undefined : inRepository(attributes.file, folder)
-  const line = number(attributes.line)
-  return file === undefined ? undefined : { file, ...(line > 0 && { line }) }
+/** Playwright writes files relative to its folder of tests. A stack of any test shows that folder, which then holds for all. */
+function placeInFolder(found: { spec: string; test: TestCase }[]): void {
+  const folders = found.flatMap(({ spec, test: { file } }) =>
+    spec !== "" && file?.endsWith(`/${spec}`) ? [file.slice(0, -spec.length)] : [],
+  )
+  const [folder, ...others] = new Set(folders)
+  if (folder === undefined || others.length > 0) return
+  for (const { spec, test } of found) {
+    if (test.file !== undefined || spec === "") continue
+    test.file = `${folder}${spec}`
+    const line = browserPlace(test.detail)?.line
+    if (line !== undefined) test.line = line
+  }
 }
 
-function module(own: string | undefined, folder: string): Place | undefined {
-  // A file without a folder is below one that Playwright alone knows.
-  const file = own?.includes("/") ? inRepository(own, folder) : undefined
-  return file === undefined ? undefined : { file }
+/** `[desktop] › auth/sign-in.spec.ts:2:1 › signs in` */
+function browserPlace(detail: string): { spec: string; line: number } | undefined {
+  for (const text of detail.split("\n")) {
+    const [, spec = "", line] = /^\s*\[[^\]]*\] › (\S.*?):(\d+):\d+ › /.exec(text.slice(0, longestLine)) ?? []
+    if (spec !== "" && isLine(Number(line))) return { spec, line: Number(line) }
+  }
+  return undefined
 }
 
-/** Playwright takes where a test stands, or what it is called. */
-function browserSelect(file: string, name: string, detail: string): string[] {
-  const place = /^\s*\[[^\]]*\] › (\S+?:\d+):\d+ › /m.exec(detail)?.[1]
-  return place === undefined ? [file, "-g", pattern(name.replaceAll(" › ", " "))] : [place]
+/** Playwright selects by file and line, or by name. Both are patterns; the dot of a file name needs no escape. */
+function browserSelect(file: string, name: string, detail: string, project: string): string[] {
+  const place = browserPlace(detail)
+  const only = project === "" ? [] : [`--project=${project}`]
+  const path = (text: string) => text.replace(/[*+?^${}()|[\]\\]/g, "\\$&")
+  if (place) return [`${path(place.spec)}:${place.line}`, ...only]
+  return [path(file), "-g", pattern(name.replaceAll(" › ", " ")), ...only]
 }
 
 function select(classname: string, name: string, own: string | undefined): string[] {
   if (own === undefined) return []
   if (!own.endsWith(".py")) {
     if (name === own) return [own]
-    return [own, "-t", `^${pattern(name.replaceAll(" > ", " "))}$`]
+    // Vitest 5 matches against the names of suites and test, joined by " > " as in the report.
+    return [own, "-t", `^${pattern(name).replaceAll("\n", "\\s")}$`]
   }
-  const steps = classname.split(".").slice(own.split("/").length)
-  return [classname === "" ? own : [own, ...steps, name].join("::")]
+  const classes = isModule(own, classname) ? classname.slice(moduleOf(own).length + 1).split(".") : []
+  return [classname === "" ? own : [own, ...classes.filter(Boolean), name].join("::")]
 }
 
 function pattern(text: string): string {
   return text.replace(/[.*+?^${}()|[\]\\]/g, "\\$&")
 }
 
-/** pytest writes a test twice whose clean-up failed after it had: it is one test, with both texts. */
+/** pytest writes a test twice if it and its clean-up failed: merge both into one test with both texts. */
 function merged(cases: TestCase[]): TestCase[] {
   const all: TestCase[] = []
   for (const test of cases) {

@@ -11,7 +11,7 @@ import { tests } from "./page/tests.js"
 import { timeline } from "./page/timeline.js"
 import { oneLine } from "../../lib/text.js"
 
-/** The report as one page: no other file is needed but the pictures, and nothing is fetched. */
+/** The report as one HTML page. It needs the pictures and no other file, and fetches nothing. */
 export function page(report: Report): string {
   const sections = [
     section("failures", "What did not pass", failures(report)),

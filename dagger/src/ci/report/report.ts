@@ -9,15 +9,15 @@ import { type Merged, mergeSarif, type Scan } from "./sarif.js"
 import { tail } from "../../lib/text.js"
 import { UnreadableReport } from "../../lib/xml.js"
 
-/** Reports that cannot be read. */
+/** A report of a tool that cannot be read. */
 export interface Problem {
   gate: string
-  /** What of the gate's artifacts: "JUnit report". */
+  /** Which of the gate's artifacts, such as "JUnit report". */
   file: string
   message: string
 }
 
-/** A gate, with what its artifacts says. */
+/** A gate's verdict with the contents of its artifacts. */
 export interface GateReport {
   verdict: Verdict
   after?: number
@@ -31,23 +31,23 @@ export interface GateReport {
   failing: string
 }
 
-/** All that a report tells, in whatever form. */
+/** The contents of a report, from which every format is written. */
 export interface Report {
   started: Date
   seconds: number
   revision?: string
   because?: string
-  /** "skipped" when no gate ran: that is no pass. */
+  /** "skipped" if no gate ran, which is not a pass. */
   outcome: Outcome
   conclusion: string
   gates: GateReport[]
   problems: Problem[]
   sarif: Merged
-  /** How to run things again. */
+  /** Gives the command that runs a gate or test again. */
   again: Again
 }
 
-/** Reads all artifacts of a run. What cannot be read becomes a problem, and takes nothing else with it. */
+/** Reads all artifacts of a run. An unreadable one becomes a problem and does not affect the others. */
 export function readReport(run: Run, again: Again = checkAgain): Report {
   const problems: Problem[] = []
   const sarif = mergeSarif(
@@ -71,7 +71,7 @@ export function readReport(run: Run, again: Again = checkAgain): Report {
   }
 }
 
-/** How a whole run ended: a gate that failed says more than one that could not run. */
+/** The outcome of a whole run. "failed" goes before "could not run". */
 export function outcomeOf(verdicts: Verdict[]): Outcome {
   if (allPassed(verdicts)) return "passed"
   const worst = (["failed", "could not run"] as const).find((outcome) =>
@@ -114,7 +114,7 @@ function read(
   }
 }
 
-/** Tests that failed say it best; else the end of the output does. */
+/** The failed tests, or the end of the output if there are none. */
 function failing(verdict: Verdict, tests: TestReport | undefined, again: Again): string {
   if (verdict.outcome !== "failed" && verdict.outcome !== "could not run") return ""
   if (verdict.outcome === "failed" && tests?.cases.some(({ outcome }) => outcome === "failed")) {
@@ -123,7 +123,7 @@ function failing(verdict: Verdict, tests: TestReport | undefined, again: Again):
   return tail(verdict.output === "" ? verdict.detail : verdict.output, 40)
 }
 
-/** The tests of all gates, counted together. */
+/** Counts the tests of all gates. */
 export function allTests({ gates }: Report): Counts {
   const counts = gates.flatMap(({ tests }) => tests?.counts ?? [])
   const sum = (kind: keyof Counts) => counts.reduce((total, count) => total + count[kind], 0)
@@ -137,13 +137,13 @@ export function allTests({ gates }: Report): Counts {
   }
 }
 
-/** A test, and the gate that ran it. */
+/** A test with the gate that ran it. */
 export interface Placed {
   gate: string
   test: TestCase
 }
 
-/** Seconds; below, nobody waits. */
+/** Seconds. Faster tests are not listed as slow. */
 const noticeable = 0.01
 
 export function slowest(report: Report, limit: number): Placed[] {
@@ -161,7 +161,7 @@ function testsOf({ gates }: Report): Placed[] {
   return gates.flatMap(({ verdict: { gate }, tests }) => (tests?.cases ?? []).map((test) => ({ gate, test })))
 }
 
-/** The gates that took longest, of those whose command ran now. */
+/** The slowest gates that were not cached. */
 export function slowestGates({ gates }: Report, limit: number): Verdict[] {
   return gates
     .map(({ verdict }) => verdict)
@@ -170,7 +170,7 @@ export function slowestGates({ gates }: Report, limit: number): Verdict[] {
     .slice(0, limit)
 }
 
-/** What a person has to look at: failing tests, gates that failed without one, and what scanners found. */
+/** All findings: failed tests, gates that failed without a failed test, and alerts of scanners. */
 export function allFindings({ gates, again }: Report): Finding[] {
   return gates.flatMap((reading) => {
     const { verdict, tests, scans } = reading

@@ -1,9 +1,9 @@
 import { z } from "zod"
-import { inRepository } from "./paths.js"
+import { inRepository, isLine } from "./paths.js"
 import { type Severity, severities } from "./severity.js"
 import { oneLine, plain } from "../../lib/text.js"
 
-// The one schema of SARIF 2.1.0. It is strict where a wrong form would hide a finding, and open where nothing here decides by a field.
+// The schema of SARIF 2.1.0, for gates and reports. It is strict where a wrong form could hide a finding, and ignores the rest.
 const message = z.looseObject({
   text: z.string().optional(),
   markdown: z.string().optional(),
@@ -79,7 +79,7 @@ export type SarifLocation = z.output<typeof location>
 /**
  * Reads a SARIF log.
  *
- * @throws Error that says why the log cannot be read: it must not pass for one without findings
+ * @throws Error with the reason: an unreadable log must not pass for one without findings
  */
 export function readLog(text: string): SarifLog {
   let parsed: unknown
@@ -95,12 +95,12 @@ export function readLog(text: string): SarifLog {
   throw new Error(`its log is not SARIF: ${where}${issue?.message ?? ""}`)
 }
 
-/** Tools write null for a property that they have no value for. In a list it stays: there it would shift what an index means. */
+/** Tools write null for a missing value. In a list null stays, because removing it would shift indexes. */
 function withoutNull(this: unknown, _key: string, value: unknown): unknown {
   return value === null && !Array.isArray(this) ? undefined : value
 }
 
-/** Why a run's result cannot be relied on, a line for each reason; undefined for a tool that looked at everything. */
+/** Why a run is incomplete, one reason per line; undefined if the tool scanned everything. */
 export function whyIncomplete({ invocations = [], results }: SarifRun): string | undefined {
   const notifications = invocations.flatMap((one) => [
     ...(one.toolExecutionNotifications ?? []),
@@ -132,7 +132,7 @@ export function rulesOf({ tool }: SarifRun): SarifRule[] {
   return [tool.driver, ...(tool.extensions ?? [])].flatMap(({ rules }) => rules ?? [])
 }
 
-/** Finds the rule of a result, by name or by index, in the tool itself or in one of its extensions. */
+/** Finds the rule of a result by id or index, in the tool or one of its extensions. */
 export function ruleFinder(run: SarifRun): (result: SarifResult) => SarifRule | undefined {
   const { driver, extensions = [] } = run.tool
   const byId = new Map([...rulesOf(run)].reverse().map((rule) => [rule.id, rule]))
@@ -154,12 +154,12 @@ export function ruleFinder(run: SarifRun): (result: SarifResult) => SarifRule | 
   }
 }
 
-/** The id of a result's rule; empty where the tool names none. */
+/** The id of a result's rule; empty if the tool names none. */
 export function ruleIdOf(result: SarifResult, rule: SarifRule | undefined): string {
   return result.ruleId ?? result.rule?.id ?? rule?.id ?? ""
 }
 
-/** Tools write a score, also as text, or a word. */
+/** Some tools write a word instead of a score. */
 const scores: Record<string, number | undefined> = {
   critical: 9.5,
   high: 8,
@@ -168,7 +168,7 @@ const scores: Record<string, number | undefined> = {
   low: 2,
 }
 
-/** The score from 0 to 10 that a rule gives its findings; undefined where what it says is neither a score nor a severity. */
+/** The score of a rule, from 0 to 10; undefined if it has neither a score nor the name of a severity. */
 export function scoreOf(rule: SarifRule | undefined): number | undefined {
   const written = rule?.properties?.["security-severity"]
   if (typeof written !== "string" && typeof written !== "number") return undefined
@@ -193,12 +193,12 @@ const levels: Record<string, Level | undefined> = {
   none: "none",
 }
 
-/** A level as SARIF has it; undefined for a word that is none. */
+/** The SARIF level for a word that tools use; undefined for any other. */
 export function levelOf(word: string | undefined): Level | undefined {
   return word === undefined ? undefined : levels[word.trim().toLowerCase()]
 }
 
-/** The severity of a result: its rule's score before its level; a tool that says neither means a warning. */
+/** The severity of a result, by the rule's score or else by the level. The default level is a warning. */
 export function severityOf(result: SarifResult, rule: SarifRule | undefined): Severity {
   const score = scoreOf(rule) ?? 0
   if (score >= 9) return "critical"
@@ -209,12 +209,12 @@ export function severityOf(result: SarifResult, rule: SarifRule | undefined): Se
   return ({ error: "high", warning: "medium", note: "low", none: "note" } as const)[level]
 }
 
-/** Puts results in order, the most severe first. */
+/** Sorts results, the most severe first. */
 export function bySeverity<Ranked extends { severity: Severity }>(ranked: Ranked[]): Ranked[] {
   return [...ranked].sort((a, b) => severities.indexOf(a.severity) - severities.indexOf(b.severity))
 }
 
-/** Kinds that say that nothing is wrong. Any other result counts, as one that a person has to review. */
+/** Kinds of results that report no problem. All other kinds count as findings, also those that a person has to review. */
 const harmless = ["pass", "notapplicable", "informational"]
 
 export function isFinding({ kind }: SarifResult): boolean {
@@ -225,7 +225,7 @@ export function isSuppressed({ suppressions = [] }: SarifResult): boolean {
   return suppressions.some(({ status }) => status === undefined || status === "accepted")
 }
 
-/** What a result says, with the rule's words where it only names a message. */
+/** The text of a result. A result may name a message of its rule instead of having one. */
 export function messageOf({ message }: SarifResult, rule: SarifRule | undefined): string {
   const named = message.id === undefined ? undefined : rule?.messageStrings?.[message.id]?.text
   const filled = named?.replace(/\{(\d+)\}/g, (whole, at: string) => message.arguments?.[Number(at)] ?? whole)
@@ -235,7 +235,7 @@ export function messageOf({ message }: SarifResult, rule: SarifRule | undefined)
   return plain(text ?? "").trim()
 }
 
-/** The file that a result is in, and the line; nothing for what is not in a file, as a layer of an image. */
+/** The file and line of a result; empty if it is not in a file, such as an image layer. */
 export function placeOf(
   { locations = [] }: SarifResult,
   run: SarifRun,
@@ -250,16 +250,11 @@ export function placeOf(
   return {}
 }
 
-/** Lines and columns begin at 1. */
-export function isLine(value: unknown): value is number {
-  return typeof value === "number" && Number.isSafeInteger(value) && value >= 1
-}
-
-/** Addresses of what is no file of a repository. */
+/** URIs that are not files of the repository. */
 const elsewhere = /^(?!file:)[a-z][a-z0-9+.-]+:(?=\/\/|:)|^(data|mailto|oci|pkg|urn):/i
 
 /**
- * The file of an artifact location: a path in the repository, with every character as it is in the file's name.
+ * The file of an artifact location, as a decoded path in the repository.
  *
  * @param folder where in the repository the tool ran
  */
@@ -275,7 +270,7 @@ export function fileOf(
   return inRepository(path, folder) ?? (path.replace(/^\/+/, "") || undefined)
 }
 
-/** A URI with the base that it is relative to. A base may have a base. */
+/** Resolves a URI against its base, which may have a base itself. */
 function based(uri: string, base: string | undefined, { originalUriBaseIds = {} }: SarifRun): string {
   let whole = uri
   const seen = new Set<string>()
@@ -290,7 +285,7 @@ function based(uri: string, base: string | undefined, { originalUriBaseIds = {} 
   return whole
 }
 
-/** Decodes what is encoded well, once, and leaves the rest: some tools write a path as it is. */
+/** Decodes valid escapes once and keeps the rest, because some tools write plain paths. */
 function decoded(uri: string): string {
   return uri.replace(/(?:%[0-9a-f]{2})+/gi, (escapes) => {
     try {
@@ -301,7 +296,7 @@ function decoded(uri: string): string {
   })
 }
 
-/** A path of the repository as a URI reference. */
+/** Encodes a path of the repository as a URI reference. */
 export function encoded(path: string): string {
   return path
     .split("/")
@@ -309,7 +304,7 @@ export function encoded(path: string): string {
     .join("/")
 }
 
-/** The name of a tool, for people. */
+/** The name of a run's tool. */
 export function toolOf({ tool }: SarifRun): string {
   return oneLine(tool.driver.name, 80)
 }

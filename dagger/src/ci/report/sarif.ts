@@ -2,7 +2,6 @@ import {
   bySeverity,
   encoded,
   isFinding,
-  isLine,
   isSuppressed,
   levelOf,
   messageOf,
@@ -21,10 +20,11 @@ import {
   fileOf,
   whyIncomplete,
 } from "./sarif-log.js"
+import { isLine } from "./paths.js"
 import { type Severity, severities } from "./severity.js"
 import { clip, count, oneLine } from "../../lib/text.js"
 
-/** GitHub's limits for one upload: it refuses one above them, and shows the first `shownResults` of a run. Bytes are those before compression. */
+/** GitHub's limits for an upload. It refuses a larger one, and shows the first `shownResults` of a run. Bytes are counted before compression. */
 export const githubLimits = {
   runs: 20,
   results: 25_000,
@@ -43,7 +43,7 @@ export interface Log {
   text: string
 }
 
-/** Something that a scanner found. */
+/** A result of a scanner. */
 export interface Alert {
   tool: string
   rule: string
@@ -58,33 +58,33 @@ export interface Alert {
 export interface Scan {
   gate: string
   tool: string
-  /** GitHub keeps the alerts of one category apart from those of others. */
+  /** GitHub keeps the alerts of each category apart. */
   category: string
-  /** Why its result cannot be relied on: the tool did not finish, or its log cannot be read. */
+  /** Why the result is incomplete: the tool did not finish, or its log cannot be read. */
   failure?: string
   counts: Record<Severity, number>
-  /** Accepted in its own configuration, with a reason. */
+  /** Results that were accepted with a reason. */
   suppressed: number
-  /** Left out of the upload, for GitHub's limits. */
+  /** Results left out of the upload because of GitHub's limits. */
   dropped: number
-  /** What else was changed for GitHub, a sentence each. */
+  /** Other changes that GitHub's rules require, one sentence each. */
   changes: string[]
   /** The worst first. */
   alerts: Alert[]
 }
 
 export interface Merged {
-  /** SARIF logs that are one upload together: one log, or none where no tool ran. */
+  /** The SARIF log to upload; none if no tool ran. */
   files: string[]
   scans: Scan[]
 }
 
 /**
- * Puts the logs of all tools into one log that GitHub accepts.
+ * Merges the logs of all tools into one log that GitHub accepts.
  *
- * A folder of logs is one upload, so the limits hold for all tools together. Runs of one tool become one run where there are too many;
- * where results must be dropped, it is the least severe. A notification in the run says what was changed.
- * A tool that failed, and a log that cannot be read, stay as a run that was not successful.
+ * GitHub combines the logs of a folder into one upload, so its limits apply to all tools together. If there are too many runs, those of
+ * one tool are merged. The least severe results are dropped first. A notification in the run says what was changed.
+ * A tool that failed or whose log cannot be read becomes a run that was not successful.
  */
 export function mergeSarif(logs: Log[], limits = githubLimits): Merged {
   const parts = logs.flatMap((log) => runsOf(log).map((run) => partOf(log, run)))
@@ -99,12 +99,12 @@ export function mergeSarif(logs: Log[], limits = githubLimits): Merged {
   }
 }
 
-/** A result as it is uploaded. */
+/** A result in the making. */
 interface Ranked {
   result: SarifResult
   rule: SarifRule | undefined
   severity: Severity
-  /** As JSON; empty where it is left out. */
+  /** The JSON to upload; empty if the result is dropped. */
   written: string
 }
 
@@ -118,20 +118,20 @@ interface Part {
   ranked: Ranked[]
   dropped: number
   changes: Changes
-  /** Goes before the ids of its rules where several tools share a run. */
+  /** Precedes rule ids if several tools share a run. */
   prefix: string
 }
 
 type Limits = typeof githubLimits
 
-/** How many results something had to be changed in, by what it is. */
+/** The number of results for each kind of change. */
 type Changes = Map<string, number>
 
 function runsOf({ gate, text }: Log): SarifRun[] {
   try {
     return readLog(text).runs
   } catch (error) {
-    // A tool that left nothing to read is not a tool that found nothing.
+    // An unreadable log does not mean that nothing was found.
     const reason = error instanceof Error ? error.message : String(error)
     const toolExecutionNotifications = [{ level: "error", message: { text: reason } }]
     return [
@@ -200,7 +200,7 @@ function scanOf(part: Part, category: string): Scan {
   }
 }
 
-/** How much of a tool's rules an upload has room for. */
+/** How much of the rules is uploaded. */
 type Detail = "all" | "used" | "short" | "none"
 
 /** Parts that become one run of the upload. */
@@ -241,7 +241,7 @@ function unique(name: string, taken: Set<string>): string {
   return category
 }
 
-/** Decides which results an upload has room for, the most severe of all tools first. */
+/** Decides which results fit, the most severe of all tools first. */
 function fit(groups: Group[], limits: Limits): void {
   const parts = groups.flatMap((group) => group.parts)
   for (const part of parts) for (const one of part.ranked) one.written = writeResult(one, part, limits)
@@ -256,7 +256,7 @@ function fit(groups: Group[], limits: Limits): void {
     const around = bytes(wrap(groups.map((group) => writeRun(group, limits, false))))
     return limits.bytes - around - noteBytes * parts.length - results
   }
-  // Rules that no result names must not cost results; words about the others may, for without its rule a result has no severity.
+  // Unused rules are dropped before any result. Used rules are kept, because they hold the severity.
   let left = room("all", needed) < 0 ? room("used", 0) : room("all", 0)
   if (left < 0) left = room("short", 0)
   if (left < 0) left = room("none", 0)
@@ -274,7 +274,7 @@ function fit(groups: Group[], limits: Limits): void {
   }
 }
 
-/** Bytes for the notifications that say how many results of a tool were left out or are not shown. */
+/** Bytes reserved per tool for notifications about dropped results. */
 const noteBytes = 400
 
 const wrap = (runs: string[]) =>
@@ -306,7 +306,7 @@ function writeRules(parts: Part[], detail: Detail, limits: Limits): object[] {
   if (detail === "none") return []
   for (const { ranked, run, prefix } of parts) {
     const used = new Map(ranked.flatMap(({ rule }) => (rule ? [[rule.id, rule]] : [])))
-    // Those that results name come first, so that they are within the limit.
+    // Used rules come first, so that the limit does not drop them.
     for (const rule of [...used.values(), ...(detail === "all" ? rulesOf(run) : [])]) {
       const id = prefix + rule.id
       if (written.size < limits.rules && !written.has(id))
@@ -337,7 +337,7 @@ function writeRule(rule: SarifRule, detail: Detail, limits: Limits): object {
   }
 }
 
-/** The texts of a rule that are texts. */
+/** The valid texts of a rule. */
 function texts(rule: Record<string, unknown>, names: string[]): object {
   const written = names.flatMap((name) => {
     const { text, markdown } = bag(rule[name])
@@ -368,13 +368,13 @@ function writeInvocation(part: Part, kept: number, rules: Detail, limits: Limits
   }
 }
 
-/** Results without a file are put on one that every checkout has, because GitHub refuses them otherwise. */
+/** GitHub refuses results without a file: they are put on one that every checkout has. */
 const placeless = "dagger.json"
 
 /** Characters of a text; GitHub shows fewer. */
 const longestText = 20_000
 
-/** Bytes of a result with all that its tool knows of it; a larger one is reduced to what GitHub needs. */
+/** Bytes. A larger result is reduced to what GitHub needs. */
 const largest = 200_000
 
 function writeResult({ result, rule }: Ranked, part: Part, limits: Limits): string {
@@ -425,7 +425,7 @@ function threadFlows(flow: unknown, part: Part): object[] {
     .filter(({ locations }) => locations.length > 0)
 }
 
-/** A location in a file of the repository; none for any other. */
+/** Writes a location in a file of the repository, and no other. */
 function writeLocation(location: SarifLocation, { run, folder }: Part, changes?: Changes): object[] {
   const { artifactLocation, region = {} } = location.physicalLocation ?? {}
   const file = fileOf(artifactLocation, run, folder)
@@ -470,7 +470,7 @@ function note(changes: Changes, what: string): void {
   changes.set(what, (changes.get(what) ?? 0) + 1)
 }
 
-/** Sentences; more of them than these say nothing more. */
+/** The most sentences about changes per tool. */
 const mostChanges = 20
 
 function sentences(changes: Changes): string[] {

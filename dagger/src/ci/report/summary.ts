@@ -4,8 +4,9 @@ import { gaps } from "./coverage.js"
 import { allTests, type Report, flaky, type GateReport, slowest, slowestGates } from "./report.js"
 import { reportFiles } from "./files.js"
 import { inWords } from "./junit.js"
+import { isLine } from "./paths.js"
 import { severities } from "./severity.js"
-import { clip, count, duration, moment, oneLine, percent, plain, tail } from "../../lib/text.js"
+import { clip, count, duration, isolated, moment, oneLine, percent, plain, tail } from "../../lib/text.js"
 
 const outcome = z.enum(["passed", "failed", "could not run", "skipped"])
 const whole = z.int().min(0)
@@ -16,12 +17,12 @@ const counts = z.object({
   failed: whole,
   errors: whole,
   skipped: whole,
-  flaky: whole.describe("Of those that passed: not at the first try."),
+  flaky: whole.describe("Part of passed: passed after a retry."),
 })
 const share = z.object({
   covered: whole,
   valid: whole,
-  percent: z.number().min(0).max(100).describe("100 where there is nothing to cover."),
+  percent: z.number().min(0).max(100).describe("100 if there is nothing to cover."),
 })
 const coverage = z.object({
   lines: share,
@@ -37,7 +38,7 @@ const test = z.object({
   seconds,
 })
 
-/** The form of summary.json. A field may be added under the same version; a changed or removed one is a new version. */
+/** The schema of summary.json. Adding a field keeps the version; changing or removing one needs a new version. */
 export const summarySchema = z
   .object({
     schemaVersion: z.literal(1),
@@ -46,18 +47,20 @@ export const summarySchema = z
     started: z.iso.datetime(),
     seconds,
     revision: z.string().optional(),
-    because: z.string().optional().describe("Why these gates and no others."),
+    because: z.string().optional().describe("Why only these gates ran."),
     gates: z.array(
       z.object({
         gate: z.string(),
-        on: z.string().describe("What it looked at."),
+        on: z.string().describe("What it checks."),
         outcome,
-        seconds: seconds.describe("How long its command took, when it ran."),
-        after: z.number().optional().describe("When it began, in seconds after the run did."),
+        seconds: seconds.describe("Seconds that its command took."),
+        after: z.number().optional().describe("Seconds from the start of the run to the start of this gate."),
         cached: z.boolean(),
-        retries: z.array(z.string()).describe("Trouble of the infrastructure that was met with another try."),
+        retries: z
+          .array(z.string())
+          .describe("Infrastructure failures after which the gate was tried again."),
         detail: z.string(),
-        output: z.string().describe("The end of what it printed; the whole is in logs/."),
+        output: z.string().describe("The end of its output; logs/ has all of it."),
         failing: z.string().describe("Why it did not pass, in at most 40 lines."),
         again: z.string().describe("The command that runs it again."),
         tests: counts.optional(),
@@ -75,7 +78,7 @@ export const summarySchema = z
       z.object({
         gate: z.string(),
         tool: z.string(),
-        failure: z.string().optional().describe("Why its result says nothing."),
+        failure: z.string().optional().describe("Why its result is incomplete."),
         counts: z.object({ critical: whole, high: whole, medium: whole, low: whole, note: whole }),
         suppressed: whole,
         dropped: whole.describe("Left out of the SARIF file, for GitHub's limits."),
@@ -84,15 +87,15 @@ export const summarySchema = z
     ),
     problems: z
       .array(z.object({ gate: z.string(), file: z.string(), message: z.string() }))
-      .describe("Reports that cannot be read."),
+      .describe("Reports of tools that cannot be read."),
   })
-  .describe("What a run of Pitwall's gates came to.")
+  .describe("The result of a run of Pitwall's gates.")
 
 export type Summary = z.output<typeof summarySchema>
 
 /** The JSON Schema (draft 2020-12) of summary.json. */
 export function summaryJsonSchema(): object {
-  // As it is read: fields that this version does not know are let be.
+  // The schema for reading: unknown fields are allowed.
   return z.toJSONSchema(summarySchema, { io: "input" })
 }
 
@@ -108,17 +111,15 @@ export function toSummary(report: Report): Summary {
     suite: test.suite,
     name: test.name,
     ...(test.file !== undefined && { file: test.file }),
-    ...(test.line !== undefined && { line: test.line }),
-    seconds: Math.max(0, test.seconds),
+    ...(isLine(test.line) && { line: test.line }),
+    seconds: atLeastZero(test.seconds),
   })
   return {
     schemaVersion: 1,
     outcome: report.outcome,
     conclusion: report.conclusion,
-    started: Number.isNaN(report.started.getTime())
-      ? new Date(0).toISOString()
-      : report.started.toISOString(),
-    seconds: Math.max(0, report.seconds),
+    started: (Number.isNaN(report.started.getTime()) ? new Date(0) : report.started).toISOString(),
+    seconds: atLeastZero(report.seconds),
     ...(report.revision !== undefined && { revision: report.revision }),
     ...(report.because !== undefined && { because: report.because }),
     gates: report.gates.map(gateSummary),
@@ -149,6 +150,11 @@ export function toSummary(report: Report): Summary {
   }
 }
 
+/** JSON cannot hold NaN or Infinity. */
+function atLeastZero(value: number): number {
+  return Number.isFinite(value) ? Math.max(0, value) : 0
+}
+
 function gateSummary({
   verdict,
   after,
@@ -164,8 +170,8 @@ function gateSummary({
     gate,
     on: subject,
     outcome,
-    seconds: Math.max(0, seconds),
-    ...(after !== undefined && { after }),
+    seconds: atLeastZero(seconds),
+    ...(after !== undefined && Number.isFinite(after) && { after }),
     cached,
     retries,
     detail,
@@ -181,7 +187,7 @@ function gateSummary({
 /**
  * Reads a summary.json back.
  *
- * @throws Error that names what is wrong with it, where it is not one
+ * @throws Error that lists what is wrong with it
  */
 export function readSummary(json: string): Summary {
   let parsed: unknown
@@ -203,7 +209,7 @@ export function readSummary(json: string): Summary {
   throw new Error(`summary.json is not a summary of Pitwall:\n${faults.slice(0, 20).join("\n")}`)
 }
 
-/** The verdicts of a summary: what the terminal's gate table is made from. */
+/** The verdicts in a summary, for the gate table in the terminal. */
 export function verdictsOf({ gates }: Summary): Verdict[] {
   return gates.map(({ gate, on, outcome, seconds, cached, retries, detail, output, failing }) => ({
     gate,
@@ -217,7 +223,7 @@ export function verdictsOf({ gates }: Summary): Verdict[] {
   }))
 }
 
-/** Signs beside the words, for eyes that look for them. */
+/** Symbols beside the outcomes. */
 export const signs: Record<Verdict["outcome"], string> = {
   passed: "✅",
   failed: "❌",
@@ -225,29 +231,45 @@ export const signs: Record<Verdict["outcome"], string> = {
   skipped: "⏭️",
 }
 
-/** GitHub refuses a job summary above 1 MiB. */
+/** Bytes: GitHub refuses a job summary above 1 MiB. */
 const largest = 900_000
 
-/** summary.md, which is GitHub's job summary as well: the verdict first, then what to do about it. */
+/** Bytes per section, so that a large one does not displace others. Failures get the rest of the room. */
+const largestSection = 60_000
+
+/** Writes summary.md, which is GitHub's job summary too: the verdict first, then the failures. */
 export function summaryMarkdown(report: Report): string {
-  const sections = [
-    `# ${signs[report.outcome]} ${escape(report.conclusion)}`,
-    about(report),
-    gateTable(report),
-    failures(report),
+  const before = [`# ${signs[report.outcome]} ${escape(report.conclusion)}`, about(report), gateTable(report)]
+  const after = [
     problems(report),
     flakyTests(report),
     retries(report),
     slow(report),
     coverageTable(report),
     security(report),
-  ].filter((section) => section !== "")
-  let size = 0
-  const kept = sections.filter((section) => (size += Buffer.byteLength(section) + 2) <= largest)
-  const left = sections.length - kept.length
-  const note = left > 0 ? [`_${count(left, "section")} left out for its size: see index.html._`] : []
-  return `${[...kept, ...note].join("\n\n")}\n`
+  ]
+  const [first, last] = [before, after].map((sections) =>
+    sections.filter((section) => section !== "").map((section) => cut(section, largestSection)),
+  )
+  const others = [...(first ?? []), ...(last ?? [])]
+  const room = largest - others.reduce((sum, section) => sum + bytes(section) + 2, 0)
+  return `${[...(first ?? []), ...failures(report, room), ...(last ?? [])].join("\n\n")}\n`
 }
+
+/** Cuts a section of tables and lists at a line, and notes how many lines are left out. */
+function cut(section: string, most: number): string {
+  if (bytes(section) <= most) return section
+  const lines = section.split("\n")
+  const kept: string[] = []
+  let size = 0
+  for (const line of lines) {
+    if ((size += bytes(line) + 1) > most) break
+    kept.push(line)
+  }
+  return `${kept.join("\n")}\n\n_${count(lines.length - kept.length, "line")} left out for their size: see index.html._`
+}
+
+const bytes = (text: string) => Buffer.byteLength(text)
 
 function about({ started, seconds, revision, because }: Report): string {
   const facts = [
@@ -271,15 +293,22 @@ function gateTable({ gates }: Report): string {
   return rows.length === 0 ? "" : table(["gate", "outcome", "time", "cached", "detail", "run again"], rows)
 }
 
-function failures({ gates }: Report): string {
+/** The gates that did not pass. Those that do not fit are counted. */
+function failures({ gates }: Report, room: number): string[] {
   const failed = gates.filter(({ failing }) => failing !== "")
-  if (failed.length === 0) return ""
-  const parts = failed.map(({ verdict, failing, again }) =>
-    [`### ${escape(verdict.gate)}: ${verdict.outcome}`, `Run again: ${code(again)}`, fenced(failing)].join(
-      "\n\n",
-    ),
-  )
-  return ["## What did not pass", ...parts].join("\n\n")
+  if (failed.length === 0) return []
+  const blocks: string[] = []
+  let size = 200
+  for (const { verdict, failing, again } of failed) {
+    const head = [`### ${escape(verdict.gate)}: ${verdict.outcome}`, `Run again: ${code(again)}`]
+    const block = [...head, fenced(failing)].join("\n\n")
+    if (size + bytes(block) + 2 > room) continue
+    size += bytes(block) + 2
+    blocks.push(block)
+  }
+  const left = failed.length - blocks.length
+  const note = left > 0 ? [`_${count(left, "more gate")} left out for their size: see index.html._`] : []
+  return ["## What did not pass", ...blocks, ...note]
 }
 
 function problems({ problems }: Report): string {
@@ -302,7 +331,7 @@ function retries({ gates }: Report): string {
   )
   return lines.length === 0
     ? ""
-    : ["## Trouble of the infrastructure", lines.slice(0, 100).join("\n")].join("\n\n")
+    : ["## Retries after infrastructure failures", lines.slice(0, 100).join("\n")].join("\n\n")
 }
 
 function slow(report: Report): string {
@@ -364,15 +393,15 @@ function table(head: string[], rows: string[][]): string {
   return [line(head), line(head.map(() => "---")), ...rows.map(line)].join("\n")
 }
 
-/** Text in a sentence or a cell, as it stands. */
+/** Escapes text for a sentence or table cell of Markdown. */
 function escape(text: string): string {
   return (
-    oneLine(text, 2000)
+    isolated(oneLine(text, 2000))
       .replace(/[\\`*_[\]|~#]/g, "\\$&")
       .replaceAll("&", "&amp;")
       .replaceAll("<", "&lt;")
       .replaceAll(">", "&gt;")
-      // Nobody is called, and no other ticket mentioned, by the name of a test.
+      // A test's name must not mention a GitHub user.
       .replaceAll("@", "&#64;")
   )
 }
@@ -381,7 +410,7 @@ function code(text: string): string {
   return `\`${oneLine(text, 500).replaceAll("`", "'").replaceAll("|", "\\|")}\``
 }
 
-/** A fence that is longer than any in the text. */
+/** A code block whose fence is longer than any in the text. */
 function fenced(text: string): string {
   const longest = Math.max(2, ...[...text.matchAll(/`+/g)].map(([run]) => run.length))
   const fence = "`".repeat(longest + 1)

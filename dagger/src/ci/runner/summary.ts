@@ -55,9 +55,9 @@ export function conclusion(verdicts: Verdict[]): string {
   if (verdicts.length === 0) return "No gate ran."
   if (allPassed(verdicts)) {
     const passed = names("passed").length
-    return skipped.length === 0
-      ? `Passed: all ${passed} gates.`
-      : `Passed: ${passed} gates. Skipped: ${skipped.join(", ")}.`
+    const count = passed === 1 ? "1 gate" : `${passed} gates`
+    if (skipped.length > 0) return `Passed: ${count}. Skipped: ${skipped.join(", ")}.`
+    return passed === 1 ? "Passed: 1 gate." : `Passed: all ${passed} gates.`
   }
   const sentences = []
   if (failed.length > 0) sentences.push(`Failed: ${failed.join(", ")} (of ${verdicts.length} gates).`)

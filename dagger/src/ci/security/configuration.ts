@@ -5,7 +5,7 @@ import { parsePackage } from "./package-url.js"
 
 export const securityFile = "dagger/config/security.yaml"
 
-/** Days that a finding may be ignored for at most: whoever wants longer has to look at it again. */
+/** The most days that a finding may be ignored for. After that, somebody has to look at it again. */
 const longest = 180
 const day = 86_400_000
 
@@ -44,9 +44,9 @@ const schema = section({
 })
 
 export type SecurityConfiguration = z.output<typeof schema>
-/** A finding that is accepted for a time. */
+/** Accepts a finding until a date. */
 export type Ignore = z.output<typeof ignore>
-/** Which licences may be in what is delivered. */
+/** Which licences delivered packages may have. */
 export type LicencePolicy = SecurityConfiguration["licences"]
 
 /**
@@ -71,7 +71,7 @@ export function readSecurity(text: string, now: Date): SecurityConfiguration {
 }
 
 /**
- * Fails on what an ignore names and does not exist.
+ * Checks that the gates that ignores name exist.
  *
  * @param gates the gates that ignores can be for
  */

@@ -11,7 +11,7 @@ import { z } from "zod"
 import { oneLine, plain } from "../../lib/text.js"
 import { scanner } from "./scanner.js"
 
-/** A day, after which there is a newer database even where an old one does not say so. */
+/** Milliseconds. A newer database is looked for at least this often. */
 const day = 86_400_000
 
 const schema = z.looseObject({
@@ -20,15 +20,15 @@ const schema = z.looseObject({
   DownloadedAt: z.iso.datetime({ offset: true }),
 })
 
-/** What stands beside a vulnerability database. */
+/** The metadata file of a vulnerability database. */
 export interface Metadata {
-  /** When it was made, as it says itself: this tells one database from another. */
+  /** When the database was made. It identifies the database. */
   made: string
   next: Date
   downloaded: Date
 }
 
-/** Reads what stands beside a database; undefined for what is not there or cannot be read, as after a download that was cut off. */
+/** Reads the metadata of a database; undefined if it is missing or unreadable, as after an interrupted download. */
 export function readMetadata(text: string): Metadata | undefined {
   let parsed: unknown
   try {
@@ -42,12 +42,12 @@ export function readMetadata(text: string): Metadata | undefined {
   return { made: UpdatedAt, next: new Date(NextUpdate), downloaded: new Date(DownloadedAt) }
 }
 
-/** Whether a newer database is to be looked for. */
+/** Whether it is time to look for a newer database. */
 export function due(kept: Metadata | undefined, now: Date): boolean {
   return !kept || now >= kept.next || now.getTime() - kept.downloaded.getTime() >= day
 }
 
-/** Why a database is of no use any more, if it is not. */
+/** Why a database is too old; undefined if it is not. */
 export function outdated({ made }: Metadata, oldest: number, now: Date): string | undefined {
   const age = Math.floor((now.getTime() - Date.parse(made)) / day)
   return age > oldest ? `the one of ${made.slice(0, 10)} is ${age} days old, of ${oldest} at most` : undefined
@@ -57,26 +57,26 @@ export function outdated({ made }: Metadata, oldest: number, now: Date): string 
 export interface Source {
   /** Its OCI reference, as `ghcr.io/aquasecurity/trivy-db:2`. */
   reference: string
-  /** A registry beside the pipeline, which the reference names as `registry.local`. */
+  /** A registry that the reference names as `registry.local`. */
   registry?: Service
-  /** Days that a database may be old. */
+  /** The most days that a database may be old. */
   oldest: number
 }
 
-/** A vulnerability database in its folder, or why there is none. */
+/** The folder of a vulnerability database, or why none is usable. */
 export type Database = { folder: Directory; made: string } | { missing: string }
 
 /**
- * The vulnerability database: the one that is kept, or a newer one where it is time to look.
+ * Gives the cached vulnerability database, after an update if one is due.
  *
- * What is kept is named by its source and no other, and a gate gets it as it was at one moment: equal databases are equal inputs.
+ * Each source has its own cache. Gates get a copy, so that an equal database is an equal input and their result stays cached.
  */
 export async function vulnerabilityDatabase(
   { reference, registry, oldest }: Source,
   now: Date,
 ): Promise<Database> {
   const client = keeper(reference)
-  // Two runs at once ask for themselves; nothing of this may be remembered.
+  // The state of the cache must be read anew in every run.
   const anew = (registry ? client.withServiceBinding("registry.local", registry) : client).withEnvVariable(
     "ASKED",
     randomUUID(),
@@ -101,7 +101,7 @@ export async function vulnerabilityDatabase(
 
 const cache = "/var/cache/vulnerabilities"
 
-/** Downloads beside the database that is kept, which stays as it is until there is a whole new one. */
+/** Downloads beside the cached database, and replaces that only after the download is complete. */
 const download = `
 rm -rf ${cache}/new
 timeout 600 trivy image --quiet --cache-dir ${cache}/new --download-db-only --db-repository "$1" >&2
@@ -109,12 +109,12 @@ rm -rf ${cache}/db
 mv ${cache}/new/db ${cache}/db
 cat ${cache}/db/metadata.json`
 
-/** The copy is remembered under the time that the database was made; if another run has put a newer one in its place, there is nothing to take. */
+/** Copies the database that was made at the given time; fails if another run replaced it meanwhile. */
 const take = `
 grep -qF "$1" ${cache}/db/metadata.json || { echo "another run has just fetched a newer database; run again" >&2; exit 1; }
 cp -r ${cache}/db /database`
 
-/** Trivy, with what is kept of one source. */
+/** Trivy with the cache of one source. */
 function keeper(reference: string): Container {
   const name = createHash("sha256").update(reference).digest("hex").slice(0, 16)
   return scanner().withMountedCache(cache, dag.cacheVolume(`vulnerabilities-${name}`), {
@@ -123,9 +123,9 @@ function keeper(reference: string): Container {
 }
 
 /**
- * Why a download failed, by what Trivy printed.
+ * Finds in Trivy's output why a download failed.
  *
- * Its last line is the cause, unless that only says that every source failed: then the line of each source names it.
+ * The last error is the cause, unless it only says that every source failed: then the error of each source is.
  */
 export function reasonOf(output: string): string {
   const lines = plain(output)
@@ -141,7 +141,7 @@ export function reasonOf(output: string): string {
     .join("; ")
 }
 
-/** In a chain of errors the cause stands last. */
+/** Cuts the beginning: in a chain of errors the cause comes last. */
 function clipStart(text: string, width: number): string {
   return text.length <= width ? text : `…${text.slice(1 - width).replace(/^[\udc00-\udfff]/, "")}`
 }

@@ -4,13 +4,13 @@ import { oneLine } from "../../lib/text.js"
 import type { Ignore } from "./configuration.js"
 import { samePackage } from "./package-url.js"
 
-/** The ignores of one gate, as of a day. */
+/** The ignores of one gate on a day. */
 export interface Ignores {
   active: Ignore[]
   expired: Ignore[]
 }
 
-/** What an ignore can be held against. */
+/** The properties of a finding that ignores match. */
 export interface Ignorable {
   id: string
   file?: string
@@ -18,7 +18,7 @@ export interface Ignorable {
   package?: string
 }
 
-/** The ignores of a gate: an ignore holds to the end of its last day, in UTC. */
+/** The ignores of a gate. An ignore ends with its last day, in UTC. */
 export function ignoresOf(ignores: Ignore[], gate: string, now: Date): Ignores {
   const today = now.toISOString().slice(0, 10)
   const own = ignores.filter(({ gates }) => gates.includes(gate))
@@ -28,7 +28,7 @@ export function ignoresOf(ignores: Ignore[], gate: string, now: Date): Ignores {
   }
 }
 
-/** Ignores in Trivy's format. Those that have expired are not among them, so what Trivy is asked changes with the day that one expires on. */
+/** Writes active ignores in Trivy's format. The text changes only on a day that one expires, so results stay cached until then. */
 export function trivyIgnores(active: Ignore[]): string {
   const entries = active.map(({ id, package: purl, path, reason }) => ({
     id,
@@ -39,7 +39,7 @@ export function trivyIgnores(active: Ignore[]): string {
   return stringify({ vulnerabilities: entries, misconfigurations: entries, secrets: entries })
 }
 
-/** The ignore that a finding falls under, if there is one. */
+/** The first ignore that matches a finding. */
 export function ignoredBy(found: Ignorable, active: Ignore[]): Ignore | undefined {
   return active.find(
     ({ id, package: purl, path }) =>
@@ -49,7 +49,7 @@ export function ignoredBy(found: Ignorable, active: Ignore[]): Ignore | undefine
   )
 }
 
-/** What there is to say of ignores beside what they hide: that one has expired, or that there is nothing for it to hide. */
+/** Remarks about ignores that have expired or match nothing. */
 export function remarks({ active, expired }: Ignores, used: Set<Ignore>): string[] {
   return [
     ...expired.map(
@@ -62,9 +62,9 @@ export function remarks({ active, expired }: Ignores, used: Set<Ignore>): string
 }
 
 /**
- * Whether a path matches a glob pattern of `*`, `**`, `?`, `[abc]` and `{a,b}`, as Trivy reads them; `\` takes the next character as it is.
+ * Whether a path matches a glob pattern of `*`, `**`, `?`, `[abc]` and `{a,b}`, as in Trivy. `\` escapes a character.
  *
- * Parentheses are those of a file's name, as in `app/(shop)/page.tsx`.
+ * Parentheses are literal, as in `app/(shop)/page.tsx`.
  */
 export function matches(pattern: string, path: string): boolean {
   const literal = pattern.replace(/(?<!\\)[()]/g, "\\$&")

@@ -6,14 +6,14 @@ import type { ScanResult, ScannerFinding } from "./policy.js"
 import type { Licensed } from "./trivy.js"
 import { count } from "../../lib/text.js"
 
-/** What a policy says of a licence; "undecided" of one that it does not name. */
+/** The policy's answer for a licence: "undecided" if it does not list it. */
 export type Standing = "allowed" | "undecided" | "forbidden"
 const standings: Standing[] = ["allowed", "undecided", "forbidden"]
 
 /**
- * Holds the licences of packages against a policy.
+ * Checks the licences of packages against the policy.
  *
- * @throws Error where there is no package: something is always delivered, so the scanner saw nothing
+ * @throws Error if there is no package: packages are always delivered, so the scanner missed them
  */
 export function examineLicences(packages: Licensed[], policy: LicencePolicy, active: Ignore[]): ScanResult {
   if (packages.length === 0) throw new Error("Trivy saw no package at all")
@@ -51,7 +51,7 @@ function advice(standing: Standing, expression: string): string {
     : 'its licence is neither allowed nor forbidden: decide under "licences"'
 }
 
-/** Several licences that a package lists all apply. Where one may choose, a person clarifies it. */
+/** If a package lists several licences, all apply. If there is a choice, a person records it under `clarified`. */
 function expressionOf({ package: purl, licences }: Licensed, { clarified }: LicencePolicy): string {
   const clear = clarified.find((one) => purl !== undefined && samePackage(one.package, purl))
   if (clear) return clear.licence
@@ -59,16 +59,16 @@ function expressionOf({ package: purl, licences }: Licensed, { clarified }: Lice
   return more.length === 0 ? only : licences.map((licence) => `(${licence})`).join(" AND ")
 }
 
-/** What a policy says of an SPDX expression: the best of alternatives, the worst of licences that all apply. */
+/** The policy's answer for an SPDX expression: the best of an OR, the worst of an AND. */
 export function standingOf(expression: string, policy: Lists): Standing {
   const parsed = parseExpression(expression)
-  // "Apache License 2.0" is not an expression: a policy may list it as a name.
+  // "Apache License 2.0" is not an SPDX expression, but the policy may list it by name.
   return parsed ? standing(parsed, policy) : ofOne(expression, policy)
 }
 
 type Lists = Pick<LicencePolicy, "allowed" | "forbidden">
 
-/** Characters. The parser takes quadratic time, and no expression that a person wrote is longer. */
+/** Characters. The parser takes quadratic time; real expressions are shorter. */
 const longest = 2000
 
 function parseExpression(expression: string): Info | undefined {
@@ -87,7 +87,7 @@ function standing(node: Info, policy: Lists): Standing {
     )
     return standings[node.conjunction === "or" ? Math.min(...both) : Math.max(...both)] ?? "undecided"
   }
-  // An exception only ever allows more, so it is not looked at.
+  // An exception only allows more than its licence, so the licence decides.
   if (!node.plus) return ofOne(node.license, policy)
   const orLater = ofOne(`${node.license}+`, policy)
   return orLater === "undecided" ? ofOne(node.license, policy) : orLater

@@ -1,9 +1,9 @@
 import { PackageURL } from "packageurl-js"
 
 /**
- * Whether two package URLs name the same package. What `wanted` leaves open (version, qualifiers) matches anything.
+ * Whether two package URLs name the same package. A version or qualifier that `wanted` omits matches any.
  *
- * @param found as a scanner wrote it; one that is not a package URL matches nothing
+ * @param found as the scanner wrote it; text that is not a package URL matches nothing
  */
 export function samePackage(wanted: string, found: string): boolean {
   const [one, other] = [parsePackage(wanted), parsePackage(found)]
@@ -17,7 +17,7 @@ export function samePackage(wanted: string, found: string): boolean {
   )
 }
 
-/** A package URL in its parts, normalised as its type asks for; undefined for anything else. */
+/** Parses and normalises a package URL; undefined for any other text. */
 export function parsePackage(url: string): PackageURL | undefined {
   try {
     return PackageURL.fromString(url)

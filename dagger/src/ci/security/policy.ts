@@ -3,7 +3,7 @@ import { count, oneLine } from "../../lib/text.js"
 import { securityFile, type Ignore } from "./configuration.js"
 import { remarks, type Ignores } from "./ignores.js"
 
-/** What a scanner found. */
+/** A finding of a scanner. */
 export interface ScannerFinding {
   id: string
   severity: Severity
@@ -12,29 +12,29 @@ export interface ScannerFinding {
   line?: number
   /** A package URL. */
   package?: string
-  /** What is wrong with which version, and what would be right. */
+  /** The package's name and version, and the version with a fix. */
   version?: string
 }
 
-/** What a scanner came to. */
+/** The result of a scan. */
 export interface ScanResult {
   found: ScannerFinding[]
-  /** Findings that ignores hid. */
+  /** The number of findings that ignores matched. */
   ignored: number
   used: Set<Ignore>
-  /** What was looked at, in the tool's own count. */
+  /** What the tool scanned, in its own counts. */
   looked: string[]
 }
 
-/** Findings decided on. */
+/** What the policy decides about findings. */
 export interface PolicyDecision {
-  /** One line for the table. */
+  /** One line for the gate table. */
   detail: string
-  /** Why the change may not go on; empty if it may. */
+  /** Why the gate fails; empty if it passes. */
   fault: string
 }
 
-/** Decides by severity whether a change may go on with what a scanner found in it. */
+/** Decides by severity whether a gate passes with the findings of its scanner. */
 export function applyPolicy(
   { found, ignored, used, looked }: ScanResult,
   block: Severity[],
@@ -60,10 +60,10 @@ export function applyPolicy(
   return { detail, fault }
 }
 
-/** How many findings are worth a line each; the others are in the report. */
+/** The most findings that are listed; the others are in the report. */
 const shown = 30
 
-/** How many there are of each severity, from the worst; "no findings" if there are none. */
+/** Counts findings by severity, the worst first; "no findings" if there are none. */
 export function countsOf(found: ScannerFinding[]): string {
   const counts = severities.flatMap((severity) => {
     const number = found.filter((one) => one.severity === severity).length

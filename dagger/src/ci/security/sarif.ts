@@ -13,7 +13,7 @@ import type { Ignore } from "./configuration.js"
 import { ignoredBy } from "./ignores.js"
 import type { ScanResult, ScannerFinding } from "./policy.js"
 
-/** A SARIF log with its ignored results marked so, and what it comes to. */
+/** A SARIF log whose ignored results are marked as accepted, and its findings. */
 export interface Read {
   text: string
   examined: Omit<ScanResult, "looked">
@@ -22,12 +22,12 @@ export interface Read {
 /**
  * Reads the SARIF log of a tool and marks what is ignored as accepted.
  *
- * @throws Error where the log cannot be read, or the tool could not look at everything: that is not "nothing found"
+ * @throws Error if the log cannot be read or the tool did not scan everything, which is not "nothing found"
  */
 export function readSarif(gate: string, text: string, active: Ignore[]): Read {
   const log = readLog(text)
   const incomplete = log.runs.flatMap((run) => whyIncomplete(run) ?? [])
-  if (incomplete.length > 0) throw new Error(`not everything could be looked at:\n${incomplete.join("\n")}`)
+  if (incomplete.length > 0) throw new Error(`the scan is incomplete:\n${incomplete.join("\n")}`)
   const used = new Set<Ignore>()
   for (const run of log.runs) {
     const findRule = ruleFinder(run)
@@ -59,7 +59,7 @@ export function readSarif(gate: string, text: string, active: Ignore[]): Read {
   return { text: marked, examined: { found, ignored, used } }
 }
 
-/** A SARIF log of what was found by a policy of our own. */
+/** Writes findings of Pitwall's own policy as a SARIF log. */
 export function writeSarif(tool: string, found: ScannerFinding[]): string {
   const rules = [...new Set(found.map(({ id }) => id))].map((id) => ({ id }))
   const results = found.map(({ id, severity, title, file, version }) => ({
@@ -79,7 +79,7 @@ export function writeSarif(tool: string, found: ScannerFinding[]): string {
   })
 }
 
-/** Semgrep puts the folder of its rules before their names, with dots. */
+/** Semgrep puts the folder of a rule before its name, with dots. */
 function withoutFolder(id: string): string {
   return id.slice(id.lastIndexOf(".") + 1)
 }

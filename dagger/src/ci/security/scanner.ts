@@ -2,9 +2,9 @@ import { type Container, dag } from "@dagger.io/dagger"
 import { images } from "../../platform/base-images.js"
 
 /**
- * Trivy, in an image with a shell, coreutils and certificates, whatever its own image is made of.
+ * Trivy in an image with a shell, coreutils and certificates, which its own image may lack.
  *
- * It asks nobody anything: what it is to know, it is given.
+ * It never uses the network: databases and checks are mounted.
  */
 export function scanner(): Container {
   return dag

@@ -64,7 +64,7 @@ const report = z.looseObject({ Results: z.array(result).nullish() })
 
 type Result = z.output<typeof result>
 
-/** A package, and the licences that it says it is under. */
+/** A package with the licences that it declares. */
 export interface Licensed {
   name: string
   package?: string
@@ -72,13 +72,13 @@ export interface Licensed {
   licences: string[]
 }
 
-/** Reads Trivy's JSON. Throws on what is not, rather than to see nothing in it. */
+/** Reads Trivy's JSON. Throws on any other text, because it must not pass for a scan without findings. */
 export function readTrivy(json: string): Result[] {
   return report.parse(JSON.parse(json)).Results ?? []
 }
 
 /**
- * What Trivy found, with what its ignore file hid.
+ * Reads Trivy's findings, and counts those that its ignore file hid.
  *
  * @param looked what it looked at
  */
@@ -93,7 +93,7 @@ export function examine(results: Result[], active: Ignore[], looked: string[]): 
   return { found: results.flatMap(foundIn), ignored: modified.length, used: new Set(used), looked }
 }
 
-/** The number of packages, and of the files that they stand in: a scanner that saw none says so. */
+/** Counts packages and the lock files that list them. */
 export function packagesIn(results: Result[]): string {
   const holding = results.filter(({ Packages }) => Packages && Packages.length > 0)
   const number = holding.reduce((sum, { Packages }) => sum + (Packages?.length ?? 0), 0)
@@ -101,9 +101,9 @@ export function packagesIn(results: Result[]): string {
 }
 
 /**
- * The packages of an image: those of its operating system, and those of languages.
+ * Counts an image's packages: those of its operating system and those of languages.
  *
- * @throws Error where Trivy saw none: every image that is delivered has packages
+ * @throws Error if Trivy saw none: every delivered image has packages
  */
 export function packagesOfImage(results: Result[]): string {
   const number = (kind: string) =>
@@ -115,9 +115,9 @@ export function packagesOfImage(results: Result[]): string {
 }
 
 /**
- * The number of checks that were made, and of the files that they were made on.
+ * Counts the checks that Trivy made and the files that it checked.
  *
- * @throws Error where there was none: no data is not a pass
+ * @throws Error if there was none: no data is not a pass
  */
 export function checksIn(results: Result[]): string {
   const checked = results.filter(({ MisconfSummary }) => MisconfSummary)
@@ -129,13 +129,13 @@ export function checksIn(results: Result[]): string {
   return `${count(number, "check")} of ${count(checked.length, "file")}`
 }
 
-/** Files that Trivy was to read and says nothing of. A file without a finding is among its results; one that it did not know how to read is not. */
+/** The files that are missing in Trivy's results, where files without findings are listed too: Trivy could not read them. */
 export function unread(results: Result[], files: string[]): string[] {
   const read = new Set(results.map(({ Target }) => Target))
   return files.filter((file) => !read.has(file))
 }
 
-/** The packages that stand in files of their own, with the licences that Trivy made out. */
+/** The packages with their own metadata file, and the licences that Trivy found for each. */
 export function licensed(results: Result[]): Licensed[] {
   const named = results.flatMap(({ Licenses }) => Licenses ?? [])
   return results
@@ -173,7 +173,7 @@ function foundIn(result: Result): ScannerFinding[] {
       file: result.Target,
       ...(one.CauseMetadata?.StartLine && { line: one.CauseMetadata.StartLine }),
     })),
-    // How grave a secret is thought to be depends on its kind; that it is out does not.
+    // Any leaked secret is critical, whatever severity its kind has.
     ...(result.Secrets ?? []).map((one) => ({
       id: one.RuleID,
       severity: "critical" as const,
@@ -184,7 +184,7 @@ function foundIn(result: Result): ScannerFinding[] {
   ]
 }
 
-/** What Trivy does not know the severity of is worth a note, and blocks where notes do. */
+/** An unknown severity becomes a note. */
 function severityOf(name: string): Severity {
   return severities.find((severity) => severity === name.toLowerCase()) ?? "note"
 }

@@ -1,21 +1,21 @@
 import { DateTime } from "luxon"
 import { weekdays, type GuardPolicy } from "./configuration.js"
 
-/** Something that keeps deploys from beginning at a moment, and will pass with time. */
+/** A reason why the calendar does not allow a deploy at a moment. */
 export interface Closure {
   guard: "hours" | "holiday" | "freeze"
-  /** In words, made only when asked for: a search meets many closures. */
+  /** Built on demand, because a search for an opening meets many closures. */
   reason: () => string
-  /** It holds until then at least, in ms since the epoch. */
+  /** The earliest end of the closure, in ms since the epoch. */
   next: number
 }
 
-/** How far ahead an opening is looked for. */
+/** How many days ahead to search for an opening. */
 export const horizonDays = 366
 const day = 86_400_000
 const minute = 60_000
 
-/** What the calendar has against a deploy that begins at a moment. */
+/** Every reason why the calendar does not allow a deploy at a moment. */
 export function closures({ timezone, hours, holidays, freezes }: GuardPolicy, at: number): Closure[] {
   const local = DateTime.fromMillis(at, { zone: timezone, locale: "en" })
   const today = local.toFormat("yyyy-MM-dd")
@@ -32,7 +32,7 @@ export function closures({ timezone, hours, holidays, freezes }: GuardPolicy, at
     found.push({ guard: "hours", reason, next: start > local ? leap(local, start) : tomorrow })
   }
   for (const { date, name } of holidays) {
-    // A yearly one is the end of a date.
+    // A yearly holiday is written as MM-DD.
     if (!today.endsWith(date)) continue
     const reason = () => `${local.toFormat("cccc")} ${today} is a holiday in ${timezone}: ${name}`
     found.push({ guard: "holiday", reason, next: tomorrow })
@@ -48,7 +48,7 @@ export function closures({ timezone, hours, holidays, freezes }: GuardPolicy, at
   return found
 }
 
-/** The first moment from one on that the calendar has nothing against, in ms since the epoch; none within {@link horizonDays} is none. */
+/** The next moment at which the calendar allows a deploy, in ms since the epoch; undefined if there is none within {@link horizonDays}. */
 export function nextOpening(policy: GuardPolicy, from: number): number | undefined {
   let at = from
   while (at <= from + horizonDays * day) {
@@ -59,31 +59,31 @@ export function nextOpening(policy: GuardPolicy, from: number): number | undefin
   return undefined
 }
 
-/** A moment as people in a zone read it: `Friday 2026-11-27 17:12 CET`. */
+/** A moment in local time, such as `Friday 2026-11-27 17:12 CET`. */
 export function localTime(at: number, timezone: string): string {
   const local = DateTime.fromMillis(at, { zone: timezone, locale: "en" })
   return `${local.toFormat("cccc yyyy-MM-dd HH:mm")} ${zoneName(local)}`
 }
 
-/** Each English knows the short names of its own part of the world alone; where nobody has one, it is the offset. */
+/** The short name of the zone. Each English locale knows only the zones of its own region; a zone that none knows is shown by its offset. */
 function zoneName(local: DateTime): string {
   const names = ["en-US", "en-GB", "en-AU"].map((locale) => local.setLocale(locale).offsetNameShort)
   return names.find((name) => name && !/^GMT./.test(name)) ?? local.toFormat("'UTC'ZZ")
 }
 
-/** Goes by what a clock on the wall shows, so a message never contradicts it. */
+/** Compares local times, so that the result agrees with the message. */
 function within({ days, from, to }: NonNullable<GuardPolicy["hours"]>, local: DateTime): boolean {
   const time = local.hour * 60 + local.minute
   const isDay = (weekday: number) => days.some((name) => name === weekdays[weekday - 1])
   if (from < to) return isDay(local.weekday) && from <= time && time < to
-  // Over midnight: the day is the one that the hours began on.
+  // Hours over midnight belong to the day on which they begin.
   return (
     (isDay(local.weekday) && from <= time) ||
     (isDay(local.weekday === 1 ? 7 : local.weekday - 1) && time < to)
   )
 }
 
-/** To a moment of the same or the next day; where clocks change before it, minute by minute, as times may be skipped or come twice. */
+/** A moment of the same or the next day. Before a clock change it advances minute by minute, because local times may be skipped or repeated. */
 function leap(from: DateTime, to: DateTime): number {
   return from.offset === to.offset ? to.toMillis() : (Math.floor(from.toMillis() / minute) + 1) * minute
 }

@@ -8,7 +8,7 @@ export const weekdays = ["mon", "tue", "wed", "thu", "fri", "sat", "sun"] as con
 
 const timezone = z
   .string()
-  // An offset is a zone to newer engines, and knows no summer time.
+  // Newer JavaScript engines accept an offset as a zone, but an offset has no summer time.
   .refine(
     (name) => /^[a-z]/i.test(name) && IANAZone.isValidZone(name),
     "a time zone of the IANA database, such as Europe/Rome",
@@ -34,7 +34,7 @@ const hours = section({
 })
 
 const date = z.string().refine(
-  // A leap year, so that 02-29 can be a holiday.
+  // In a leap year, so that 02-29 can be a holiday.
   (text) => z.iso.date().safeParse(/^\d\d-\d\d$/.test(text) ? `2024-${text}` : text).success,
   "a date, such as 2026-12-25, or 12-25 for every year",
 )
@@ -64,7 +64,7 @@ const schema = section({
   signature: z.enum(["required", "none"]).default("none"),
 })
 
-/** What has to hold before a deploy to an environment may begin; see `dagger/config/deploy.yaml`. */
+/** Conditions for a deploy to an environment; see `dagger/config/deploy.yaml`. */
 export const guardsSection = schema.transform((raw, context) => {
   const fault = (path: (string | number)[], message: string) => {
     context.addIssue({ code: "custom", path, message })
@@ -95,13 +95,14 @@ export type GuardPolicy = z.output<typeof guardsSection>
 
 const hasOffset = (text: string) => /(Z|[+-]\d\d:\d\d)$/.test(text)
 
-/** The ms since the epoch of a moment, or what would be one. */
+/** A moment in ms since the epoch, or a message that says what is allowed. */
 function instantOf(text: string, zone: string): number | string {
   const moment = DateTime.fromISO(text, { zone })
   if (!moment.isValid) return `a time that there is: ${moment.invalidExplanation ?? "this one is not"}`
   if (!hasOffset(text)) {
     const remedy = `write it with its offset, such as ${text}+01:00`
-    if (moment.toFormat("HH:mm") !== text.slice(11, 16))
+    // ISO 8601 allows 24:00 for the end of a day.
+    if (moment.toFormat("HH:mm") !== text.slice(11, 16).replace("24:00", "00:00"))
       return `a time that there is: clocks in ${zone} skip this one; ${remedy}`
     if (moment.getPossibleOffsets().length > 1)
       return `a time that there is once: clocks in ${zone} show this one twice; ${remedy}`

@@ -2,10 +2,10 @@ import { oneLine } from "../../lib/text.js"
 import { localTime, closures, horizonDays, nextOpening } from "./calendar.js"
 import type { GuardPolicy } from "./configuration.js"
 
-/** Whether the revision to deploy can work with a database as it is. */
+/** Whether the new revision can work with the database as it is. */
 export type Compatibility = { compatible: true } | { compatible: false | "unknown"; reason: string }
 
-/** Somebody's word that these very images may go to production. Moments are in ms since the epoch. */
+/** An approval of these images for production. Times are in ms since the epoch. */
 export interface Approval {
   id: string
   by: string
@@ -16,26 +16,26 @@ export interface Approval {
   note?: string
 }
 
-/** All that guards decide by. */
+/** Everything that the guards evaluate. */
 export interface GuardInput {
   /** In ms since the epoch. */
   now: number
-  /** Who deploys, as the cluster knows them. */
+  /** The deployer, as the API server authenticates them. */
   deployer: string
-  /** Who wrote the change. */
+  /** The author of the change. */
   author: string
-  /** What is to be deployed: service to image digest. */
+  /** The images to deploy: service to digest. */
   digests: Record<string, string>
-  /** What a green `ci` has looked at. */
+  /** The images that passed `ci`. */
   checked: { digests: string[]; at: number } | undefined
   approvals: Approval[]
-  /** By service; one without a database is not here. */
+  /** By service; services without a database are missing. */
   database: Record<string, Compatibility>
-  /** Image digests with a signature that was verified. */
+  /** Digests of images with a verified signature. */
   signed?: string[]
 }
 
-/** Why a deploy may not begin. */
+/** A guard's reason why a deploy may not begin. */
 export interface Refusal {
   guard: "hours" | "holiday" | "freeze" | "approval" | "checks" | "signature" | "database"
   reason: string
@@ -44,11 +44,14 @@ export interface Refusal {
   overridable: boolean
 }
 
-/** Clocks of two machines may differ by this much. */
+/** Allowed difference between the clocks of two machines. */
 const skew = 5 * 60_000
-const substance = { characters: 10, different: 5 }
+/** The least length of a reason to override guards, in letters and digits of an alphabet, and how many must differ. */
+const leastReason = { letters: 10, different: 5 }
+/** A character of these scripts is a syllable or a word. */
+const dense = /[\p{Script=Han}\p{Script=Hangul}\p{Script=Hiragana}\p{Script=Katakana}]/u
 
-/** Everything that is against a deploy that begins now; nothing is a yes. */
+/** Evaluates every guard; no refusal means that the deploy may begin. */
 export function evaluateGuards(policy: GuardPolicy, facts: GuardInput): Refusal[] {
   check(facts)
   return [
@@ -61,18 +64,19 @@ export function evaluateGuards(policy: GuardPolicy, facts: GuardInput): Refusal[
 }
 
 /**
- * Sets aside what may be set aside, for a reason that is to be recorded.
+ * Overrides the guards that may be overridden.
  *
- * @throws Error when the reason is none that others can judge
+ * @throws Error when the reason is too short for others to judge it
  */
 export function applyOverride(
   refusals: Refusal[],
   reason: string,
 ): { overridden: Refusal[]; standing: Refusal[] } {
   const characters = reason.toLowerCase().match(/[\p{L}\p{N}]/gu) ?? []
-  if (characters.length < substance.characters || new Set(characters).size < substance.different) {
+  const letters = characters.reduce((sum, character) => sum + (dense.test(character) ? 2 : 1), 0)
+  if (letters < leastReason.letters || new Set(characters).size < leastReason.different) {
     throw new Error(
-      `"${oneLine(reason)}" is no reason to override a guard; allowed: one that others can judge, of at least ${substance.characters} letters and digits, such as "fixes the failing login, agreed with Ada"`,
+      `"${oneLine(reason)}" is no reason to override a guard; allowed: one that others can judge, of at least ${leastReason.letters} letters and digits, such as "fixes the failing login, agreed with Ada"`,
     )
   }
   return {
@@ -81,7 +85,7 @@ export function applyOverride(
   }
 }
 
-/** The approval that a deploy may begin with, where one is needed and there is one. */
+/** The approval that covers the deploy; undefined if none is needed or none covers it. */
 export function approvalFor(facts: GuardInput, policy: GuardPolicy): Approval | undefined {
   check(facts)
   const rules = policy.approval
@@ -89,7 +93,7 @@ export function approvalFor(facts: GuardInput, policy: GuardPolicy): Approval | 
   return facts.approvals.find((given) => objection(given, facts, rules, policy.timezone) === undefined)
 }
 
-/** Without these, every answer below would be a yes by accident. */
+/** Refuses input with which every guard would pass by accident. */
 function check({ now, digests }: GuardInput): void {
   if (!Number.isFinite(now)) throw new Error(`the time of a deploy is ${now}; allowed: ms since the epoch`)
   if (Object.keys(digests).length === 0) throw new Error("a deploy of nothing; allowed: at least one service")
@@ -127,7 +131,7 @@ function approval(policy: GuardPolicy, facts: GuardInput): Refusal[] {
   return [{ guard: "approval", reason: [needed, ...given].join("; "), overridable: true }]
 }
 
-/** Why an approval does not count; nothing when it does. */
+/** Why an approval does not count; undefined when it does. */
 function objection(
   given: Approval,
   { now, author, deployer, digests }: GuardInput,
@@ -139,7 +143,7 @@ function objection(
   if (samePerson(given.by, author)) return "they wrote the change"
   if (samePerson(given.by, deployer)) return "they deploy the change"
   if (approvers && !approvers.some((name) => samePerson(name, given.by))) return "they are no approver"
-  // A policy that has become stricter holds for what was given before, too.
+  // A policy that became stricter applies to earlier approvals too.
   const end = Math.min(given.expires, given.at + validFor * 1000)
   if (!Number.isFinite(end)) return "its time cannot be read"
   if (now >= end) return `it expired at ${localTime(end, timezone)}`
@@ -164,7 +168,7 @@ function signature({ digests, signed }: GuardInput): Refusal[] {
   return [{ guard: "signature", reason: `no verified signature of ${images(missing)}`, overridable: true }]
 }
 
-/** No policy and no reason makes a revision read what it cannot; somebody may know that it can where nothing here does. */
+/** A known incompatibility cannot be overridden; an unknown one can, because somebody may know better. */
 function database(facts: GuardInput): Refusal[] {
   return Object.entries(facts.database).flatMap(([service, found]): Refusal[] => {
     if (found.compatible === true) return []

@@ -8,21 +8,21 @@ import type {
 } from "@kubernetes/client-node"
 import type { Manifest, Plain } from "../../clients/kubernetes/manifest.js"
 
-/** The Gateway that routes attach to, and where it listens on the node. */
+/** The Gateway that routes attach to, and its port on the node. */
 export const gateway = { namespace: "router", name: "router", section: "http", port: 8080 } as const
 
 const { namespace, name, section, port } = gateway
-/** Of its Deployment and of its ServiceAccount. */
+/** Names its Deployment and its ServiceAccount. */
 export const routerName = { namespace, name }
 const metadata = { name, namespace, labels: { "app.kubernetes.io/name": "traefik" } }
-/** Tells whether it is alive; away from the port that routes are served on. */
+/** Port of the health check, so that routes cannot shadow it. */
 const pingPort = 8081
 const group = "gateway.networking.k8s.io"
 
 /**
- * A Traefik on the node's own network that serves what routes of any namespace say, and the Gateway that they attach to.
+ * Traefik on the node's network, for routes of all namespaces, and the Gateway that they attach to.
  *
- * @param image of Traefik, as the node is to pull it
+ * @param image reference of Traefik for the node
  */
 export function routerObjects(image: string): Manifest[] {
   return [
@@ -60,7 +60,7 @@ function deployment(image: string): Plain<V1Deployment> {
     metadata,
     spec: {
       replicas: 1,
-      // Two cannot listen on the same port of the node.
+      // Two pods cannot listen on the same port of the node.
       strategy: { type: "Recreate" },
       selector: { matchLabels: labels },
       template: {
@@ -85,7 +85,7 @@ function deployment(image: string): Plain<V1Deployment> {
                 "--ping=true",
                 "--ping.entryPoint=ping",
                 "--providers.kubernetesGateway=true",
-                // A pod that goes away is not asked any more at once, and a weight counts at once.
+                // Ended pods and new weights must take effect at once.
                 "--providers.providersThrottleDuration=100ms",
                 "--global.checkNewVersion=false",
                 "--global.sendAnonymousUsage=false",
@@ -108,7 +108,7 @@ function deployment(image: string): Plain<V1Deployment> {
   }
 }
 
-/** Where clients inside the cluster find it. */
+/** For clients inside the cluster. */
 function service(): Plain<V1Service> {
   return {
     apiVersion: "v1",

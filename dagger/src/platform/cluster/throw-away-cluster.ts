@@ -1,55 +1,54 @@
-import { setTimeout as pause } from "node:timers/promises"
 import { dag, type Container, type File, type Secret, type Service } from "@dagger.io/dagger"
 import { stringify } from "yaml"
 import { images } from "../base-images.js"
 import { KubernetesClient, type KubernetesObject } from "../../clients/kubernetes/client.js"
 import { ThrowAwayRegistry } from "./throw-away-registry.js"
+import { monotonic } from "../../lib/clock.js"
 import { gateway, routerObjects } from "./router.js"
 
-/** What a cluster is started with. */
 export interface ThrowAwayClusterOptions {
-  /** Its own, also as the name of its node: equal services are one and the same to the engine, and two users must not share a cluster. */
+  /** Unique name, also of its node: the engine runs equal services once, and two users must not share a cluster. */
   name: string
-  /** The kinds of the Gateway API, as YAML: `dagger/config/kubernetes/gateway-api.yaml`. */
+  /** `dagger/config/kubernetes/gateway-api.yaml`. */
   gatewayApi: File
-  /** Where its pods' images come from. One may serve many clusters. */
+  /** The registry of its pods' images. Clusters may share one. */
   registry: ThrowAwayRegistry
-  /** Opens it to all; by default one that its name tells, which will do as long as only this run can reach it. */
+  /** Token with all rights. The default follows from the name, which is enough while only this run can reach the cluster. */
   token?: string
   /** Further flags of `k3s server`. */
   flags?: string[]
-  /** How it is reached, where not from a function of a module. */
+  /** Resolves its endpoints; needed outside a function of a module. */
   resolveEndpoint?: ResolveEndpoint
 }
 
-/** Gives the address of a port of a running service, from where this code runs: `host:port`. */
+/** Returns the address of a port of a running service for this process: `host:port`. */
 export type ResolveEndpoint = (service: Service, port: number) => Promise<string>
 
-/** From a function of a module. */
+/** Works in a function of a module. */
 const fromModule: ResolveEndpoint = (service, port) => service.endpoint({ port })
 
 export const apiPort = 6443
 
-/** Seconds that a cluster has to come up. */
-const patience = 180
+/** Seconds until a started cluster must be ready. */
+const startupLimit = 180
 const state = "/var/lib/rancher/k3s"
 const tokens = "/etc/rancher/k3s/tokens.csv"
 
-/** A Kubernetes of one node as a Service, with DNS and a router for weighted traffic. It lives for one run, and nothing of it is left behind. */
+/** A Kubernetes cluster of one node with DNS and a router for weighted traffic. It lives for one run and leaves nothing behind. */
 export class ThrowAwayCluster {
   private constructor(
     readonly name: string,
-    /** Listens on `apiPort` and on the port of its gateway. */
+    /** Listens on {@link apiPort} and the port of the gateway. */
     readonly service: Service,
     readonly registry: ThrowAwayRegistry,
-    private readonly reach: ResolveEndpoint,
+    private readonly resolveEndpoint: ResolveEndpoint,
     private readonly token: string,
   ) {}
 
   /**
-   * Starts a cluster, and waits until its node takes pods, names resolve and the router routes.
+   * Starts a cluster, and waits until its node accepts pods, DNS answers and the router is ready. Images are pulled before the limit begins.
    *
-   * @throws Error that says what of it is missing after three minutes
+   * @throws Error with what is missing three minutes after the start
    */
   static async start({
     name,
@@ -61,7 +60,7 @@ export class ThrowAwayCluster {
   }: ThrowAwayClusterOptions): Promise<ThrowAwayCluster> {
     if (!/^[a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?$/.test(name)) {
       throw new Error(
-        `a cluster cannot be called ${JSON.stringify(name)}: allowed are lower-case letters, digits and "-" between them, 63 at most`,
+        `${JSON.stringify(name)} is not the name of a cluster; allowed: at most 63 lower-case letters and digits, with "-" between them`,
       )
     }
     const router = await registry.publish(dag.container().from(images.traefik), "traefik")
@@ -69,12 +68,12 @@ export class ThrowAwayCluster {
       useEntrypoint: true,
       args: ["server", `--node-name=${name}`, ...serverFlags, ...flags],
       insecureRootCapabilities: true,
-      // It makes room for pods among the control groups only as the first process.
+      // k3s sets up control groups for pods only as the first process.
       noInit: true,
     })
     const cluster = new ThrowAwayCluster(name, await node.start(), registry, reach, token)
     try {
-      await cluster.ready()
+      await cluster.waitUntilReady()
     } catch (error) {
       await cluster.stop()
       throw error
@@ -85,37 +84,37 @@ export class ThrowAwayCluster {
   /**
    * A kubeconfig with all rights.
    *
-   * @param server from where it is used; if not given, from here. It is `https://ALIAS:6443` from a container that the service is bound to
+   * @param server address of the API server; this process's by default, `https://ALIAS:6443` in a container that the service is bound to
    */
   async kubeconfig(server?: string): Promise<string> {
     return kubeconfigOf(this.name, server ?? `https://${await this.api()}`, this.token)
   }
 
-  /** The same for a container or a function that takes a Secret. */
+  /** The kubeconfig as a Secret. */
   async secret(server?: string): Promise<Secret> {
     return dag.setSecret(`kubeconfig-${this.name}`, await this.kubeconfig(server))
   }
 
-  /** Where the API server is reached from here: `host:port`. */
+  /** Address of the API server for this process: `host:port`. */
   api(): Promise<string> {
-    return this.reach(this.service, apiPort)
+    return this.resolveEndpoint(this.service, apiPort)
   }
 
-  /** Where the router is reached from here. */
+  /** URL of the router for this process. */
   async router(): Promise<string> {
-    return `http://${await this.reach(this.service, gateway.port)}`
+    return `http://${await this.resolveEndpoint(this.service, gateway.port)}`
   }
 
-  /** Ends it and all that runs in it. The registry, which may have other users, stays. */
+  /** Stops the cluster. The registry may have other users and keeps running. */
   async stop(): Promise<void> {
     await this.service.stop({ kill: true })
   }
 
-  private async ready(): Promise<void> {
+  private async waitUntilReady(): Promise<void> {
     const kubernetes = await KubernetesClient.connect(await this.kubeconfig())
-    const deadline = Date.now() + patience * 1_000
+    const deadline = monotonic.now() + startupLimit * 1_000
     for (;;) {
-      const missing = whatIsMissing({
+      const missing = missingParts({
         nodes: await kubernetes.list("v1", "Node", ""),
         dns: await kubernetes.list(
           "discovery.k8s.io/v1",
@@ -130,24 +129,26 @@ export class ThrowAwayCluster {
         }),
       })
       if (missing.length === 0) return
-      if (Date.now() > deadline) {
-        throw new Error(`the cluster ${this.name} is not up after ${patience} s: ${missing.join("; ")}`)
+      if (monotonic.now() > deadline) {
+        throw new Error(
+          `the cluster ${this.name} is not ready after ${startupLimit} s: ${missing.join("; ")}`,
+        )
       }
-      await pause(250)
+      await monotonic.pause(250)
     }
   }
 }
 
-// What k3s brings along and the pipeline does not use, or brings itself.
+// Parts of k3s that the pipeline does not use, or installs itself.
 const serverFlags = [
   "--disable=traefik,servicelb,metrics-server,local-storage",
   "--disable-network-policy",
-  // One node needs no tunnel, and not every machine's kernel has one.
+  // One node needs no tunnel, and not every kernel has one.
   "--flannel-backend=host-gw",
   `--kube-apiserver-arg=token-auth-file=${tokens}`,
-  // The node takes pods as soon as it is ready, and not up to five seconds later.
+  // Otherwise the node accepts pods up to five seconds after it is ready.
   "--kube-controller-manager-arg=node-monitor-period=1s",
-  // Its dozens of controllers all ask at its start, and would wait for each other at 20 requests a second.
+  // At the default of 20 requests a second, the controllers would wait for each other at the start.
   "--kube-controller-manager-arg=kube-api-qps=500",
   "--kube-controller-manager-arg=kube-api-burst=500",
 ]
@@ -167,25 +168,25 @@ function nodeContainer(wanted: { name: string; token: string; gatewayApi: File; 
     dag
       .container()
       .from(images.k3s)
-      // In memory: containerd's layers cannot lie on those of a container, and nothing is to stay. A mount hides what is below it, so these are narrow.
+      // In memory, because containerd cannot stack its layers on those of a container. Each mount hides what is below it, so they are narrow.
       .withMountedTemp(`${state}/agent/containerd`)
       .withMountedTemp(`${state}/server/db`)
       .withMountedTemp("/var/lib/kubelet")
       .withDirectory(`${state}/server/manifests`, manifests)
       .withMountedSecret(tokens, dag.setSecret(`tokens-${name}`, `${token},admin,admin,"system:masters"\n`))
       .withExposedPort(apiPort)
-      // It listens once the node has pulled it, which `ready` waits for.
+      // The router listens only after the node has pulled it; `waitUntilReady` waits for that.
       .withExposedPort(gateway.port, { experimentalSkipHealthcheck: true })
   )
 }
 
-// Of a cluster that lives for one run and that only this run can reach: no secret.
+// It protects nothing: the cluster lives for one run, and only this run can reach it.
 const tokenOf = (name: string) => `throw-away-token-of-${name}`
 
 /**
- * The kubeconfig of a cluster that goes by this name. Its certificate is made at its start, so it is known by its address alone.
+ * Writes the kubeconfig of a cluster. The cluster creates its certificate at the start, so the certificate is not checked.
  *
- * @param token whose rights it has; if not given, that of a cluster that got none of its own
+ * @param token by default that of a cluster without a token of its own
  */
 export function kubeconfigOf(name: string, server: string, token = tokenOf(name)): string {
   return stringify({
@@ -204,40 +205,40 @@ interface Condition {
   message?: string
 }
 
-/** Why a cluster is not up yet; nothing, if it is. */
-export function whatIsMissing(seen: {
+/** Lists why a cluster is not ready; empty if it is. */
+export function missingParts(state: {
   nodes: KubernetesObject[]
   dns: KubernetesObject[]
   gateway: KubernetesObject | undefined
 }): string[] {
-  const trouble = [
-    nodeTrouble(seen.nodes),
-    seen.dns.some(
+  const missing = [
+    nodeProblem(state.nodes),
+    state.dns.some(
       ({ endpoints = [] }: KubernetesObject & { endpoints?: { conditions: { ready?: boolean } }[] }) =>
         endpoints.some(({ conditions }) => conditions.ready),
     )
       ? undefined
       : "DNS: no server is ready",
-    conditionTrouble("router", seen.gateway, "Programmed"),
+    conditionProblem("router", state.gateway, "Programmed"),
   ]
-  return trouble.filter((reason) => reason !== undefined)
+  return missing.filter((reason) => reason !== undefined)
 }
 
-function nodeTrouble([node]: KubernetesObject[]): string | undefined {
+function nodeProblem([node]: KubernetesObject[]): string | undefined {
   const taints = (node?.spec?.taints ?? []) as { key: string }[]
   return (
-    conditionTrouble("node", node, "Ready") ??
-    (taints.length > 0 ? `node: it has the taint ${taints.map(({ key }) => key).join(", ")}` : undefined)
+    conditionProblem("node", node, "Ready") ??
+    (taints.length > 0 ? `node: has the taint ${taints.map(({ key }) => key).join(", ")}` : undefined)
   )
 }
 
-function conditionTrouble(
+function conditionProblem(
   what: string,
-  thing: KubernetesObject | undefined,
+  object: KubernetesObject | undefined,
   type: string,
 ): string | undefined {
-  if (!thing) return `${what}: there is none`
-  const conditions = (thing.status?.conditions ?? []) as Condition[]
+  if (!object) return `${what}: missing`
+  const conditions = (object.status?.conditions ?? []) as Condition[]
   const condition = conditions.find((one) => one.type === type)
   if (condition?.status === "True") return undefined
   const message = condition?.message ?? ""

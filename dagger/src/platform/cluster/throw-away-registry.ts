@@ -2,20 +2,20 @@ import { dag, type Container, type Service } from "@dagger.io/dagger"
 import { images } from "../base-images.js"
 
 export const registryPort = 5000
-/** The engine pushes without TLS to a registry of this name, and to no other. */
+/** The only name for which the engine pushes without TLS. */
 const pushAddress = `localhost:${registryPort}`
-/** What nodes pull from, and what their mirror of it is called beside them. */
+/** The name in references of pods, and the host that the nodes' mirror of it runs on. */
 const pullAddress = "registry.local"
 const alias = "registry"
 
-/** A registry that lives for one run: the pipeline publishes into it, and the nodes of clusters pull from it by digest. */
+/** A registry that lives for one run. The pipeline pushes to it, and nodes of throw-away clusters pull from it by digest. */
 export class ThrowAwayRegistry {
   private constructor(
     /** Listens on {@link registryPort}. */
     readonly service: Service,
   ) {}
 
-  /** @param owner who uses it: equal services are one and the same to the engine */
+  /** @param owner who uses it: the engine runs equal services once */
   static async start(owner: string): Promise<ThrowAwayRegistry> {
     const service = dag
       .container()
@@ -28,14 +28,14 @@ export class ThrowAwayRegistry {
 
   /**
    * @param repository such as `api`
-   * @returns what a pod names to run it: `registry.local/api@sha256:…`
+   * @returns the reference for pods: `registry.local/api@sha256:…`
    */
   async publish(image: Container, repository: string): Promise<string> {
     const published = await image.publish(`${pushAddress}/${repository}`, { registryService: this.service })
     return published.replace(pushAddress, pullAddress)
   }
 
-  /** Makes a node of k3s pull from it. */
+  /** Makes a k3s node pull from this registry. */
   serve(node: Container): Container {
     return node
       .withServiceBinding(alias, this.service)
@@ -47,7 +47,7 @@ export class ThrowAwayRegistry {
   }
 }
 
-// Every JSON document is one of YAML. Whoever publishes under the engine's name for it deploys by that name.
+// JSON is valid YAML. The push address is mirrored too, for images that were published outside this class.
 const endpoint = [`http://${alias}:${registryPort}`]
 const mirrors = JSON.stringify({
   mirrors: { [pullAddress]: { endpoint }, [pushAddress]: { endpoint } },

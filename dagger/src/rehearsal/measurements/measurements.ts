@@ -1,4 +1,4 @@
-import type { RolloutSnapshot } from "./snapshot.js"
+import type { PhaseChange } from "./phase-change.js"
 
 /** One request of the load and its result. */
 export interface Request {
@@ -17,7 +17,7 @@ export interface Recording {
   requests: Request[]
   /** Requests that were due but not sent, because the load generator could not keep up. */
   unsent: number
-  snapshots: RolloutSnapshot[]
+  changes: PhaseChange[]
   /** The mark of the candidate's image. */
   mark: string
   /** When the command started, and when it (or its last repetition) ended: milliseconds since the epoch. */
@@ -54,7 +54,7 @@ const settling = 1_000
 const failed = ({ status }: Request) => status < 200 || status > 299
 
 /** Computes the measurements of a rehearsal. */
-export function measure({ requests, unsent, snapshots, mark, began, ended }: Recording): Measurements {
+export function measure({ requests, unsent, changes, mark, began, ended }: Recording): Measurements {
   const byCandidate = (request: Request) => request.mark === mark
   // A slow answer of the stable revision does not count: it only shows that this machine was busy.
   const affected = requests.filter(
@@ -62,8 +62,8 @@ export function measure({ requests, unsent, snapshots, mark, began, ended }: Rec
   )
   const times = affected.map(({ at }) => at).sort((one, other) => one - other)
   const lost = requests.find((request) => failed(request) && !byCandidate(request))
-  const promoted = snapshots.find(({ phase }) => phase === "promoted")
-  const last = snapshots.at(-1)?.phase ?? "not begun"
+  const promoted = changes.find(({ phase }) => phase === "promoted")
+  const last = changes.at(-1)?.phase ?? "not begun"
   return {
     // In both phases the stable revision has all traffic again.
     outcome: last === "aborting" ? "aborted" : last,
@@ -82,7 +82,7 @@ export function measure({ requests, unsent, snapshots, mark, began, ended }: Rec
     ),
     ...(promoted && { secondsToPromoted: (promoted.at - began) / 1000 }),
     ...(times.length > 0 && { secondsHurt: ((times.at(-1) ?? 0) - (times[0] ?? 0)) / 1000 }),
-    shares: sharesOf(requests, snapshots, mark),
+    shares: sharesOf(requests, changes, mark),
   }
 }
 
@@ -92,9 +92,9 @@ function percentile(requests: Request[], share: number): number {
 }
 
 /** Measures the candidate's share in each step with shared traffic. Unanswered requests carry no mark, so they do not count. */
-function sharesOf(requests: Request[], snapshots: RolloutSnapshot[], mark: string): Measurements["shares"] {
-  return snapshots.flatMap(({ at, phase, weight }, index) => {
-    const next = snapshots[index + 1]
+function sharesOf(requests: Request[], changes: PhaseChange[], mark: string): Measurements["shares"] {
+  return changes.flatMap(({ at, phase, weight }, index) => {
+    const next = changes[index + 1]
     if (phase !== "shifting" || !next) return []
     const answered = requests.filter(
       (request) => request.at >= at + settling && request.at < next.at && request.status !== 0,

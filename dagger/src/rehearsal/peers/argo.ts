@@ -5,14 +5,14 @@ import type { KubernetesApi, KubernetesObject } from "../../clients/kubernetes/c
 import { revisionName } from "../../backends/manifests/labels.js"
 import { allRights, define, install } from "./controller.js"
 import {
-  furnish,
-  type Ground,
+  createPods,
+  type PeerContext,
   host,
   isRunning,
   namespace,
   type Peer,
   revision,
-  type State,
+  type PeerState,
   until,
 } from "./peer.js"
 import { installPrometheus, prometheusAddress, queriesOf } from "./prometheus.js"
@@ -22,8 +22,8 @@ const apiVersion = `${group}/v1alpha1`
 const traefik = { group: "traefik.io", apiVersion: "traefik.io/v1alpha1" }
 const hash = "canary-hash"
 
-/** What of a Rollout's status says how it stands. */
-interface Status {
+/** The fields of a Rollout's status that tell its state. */
+interface RolloutStatus {
   observedGeneration?: string
   phase?: string
   abort?: boolean
@@ -31,7 +31,7 @@ interface Status {
   currentPodHash?: string
 }
 
-/** A canary of Argo Rollouts: its weights by Traefik, its analysis by Prometheus, with the steps and rules that ours has. */
+/** A canary of Argo Rollouts with our steps and rules: traffic by Traefik, analysis by Prometheus. */
 export class ArgoRollout implements Peer {
   private constructor(
     readonly service: string,
@@ -40,22 +40,26 @@ export class ArgoRollout implements Peer {
     private readonly weights: KubernetesObject,
   ) {}
 
-  static async begin(ground: Ground): Promise<ArgoRollout> {
-    await installArgo(ground)
-    const { admin, analysis, environment, placement } = ground
-    const { service, workload } = placement
-    const { rollout: settings } = environment
-    const { spec } = await furnish(ground)
+  static async start(context: PeerContext): Promise<ArgoRollout> {
+    await installArgo(context)
+    const { admin, analysis, environment, settings } = context
+    const { service, workload } = settings
+    const { rollout: rolloutSettings } = environment
+    const { spec } = await createPods(context)
     if (!spec) throw new Error(`${service} has no pods`)
     const named = (name: string) => ({ namespace, name })
     const [stable, canary] = [`${service}-stable`, `${service}-canary`]
     const { port } = workload
     const services: KubernetesObject[] = [stable, canary].map((name) => ({
-      ...{ apiVersion: "v1", kind: "Service", metadata: named(name) },
+      apiVersion: "v1",
+      kind: "Service",
+      metadata: named(name),
       spec: { selector: spec.selector.matchLabels, ports: [{ name: "http", port, targetPort: "http" }] },
     }))
     const weights: KubernetesObject = {
-      ...{ apiVersion: traefik.apiVersion, kind: "TraefikService", metadata: named(service) },
+      apiVersion: traefik.apiVersion,
+      kind: "TraefikService",
+      metadata: named(service),
       spec: {
         weighted: {
           services: [
@@ -66,25 +70,30 @@ export class ArgoRollout implements Peer {
       },
     }
     const route: KubernetesObject = {
-      ...{ apiVersion: traefik.apiVersion, kind: "IngressRoute", metadata: named(service) },
+      apiVersion: traefik.apiVersion,
+      kind: "IngressRoute",
+      metadata: named(service),
       spec: {
         entryPoints: [gateway.section],
         routes: [
           {
-            ...{ kind: "Rule", match: `Host(\`${host}\`)` },
+            kind: "Rule",
+            match: `Host(\`${host}\`)`,
             services: [{ kind: "TraefikService", name: service }],
           },
         ],
       },
     }
     const template: KubernetesObject = {
-      ...{ apiVersion, kind: "AnalysisTemplate", metadata: named(service) },
+      apiVersion,
+      kind: "AnalysisTemplate",
+      metadata: named(service),
       spec: {
         args: [{ name: hash }],
         metrics: queriesOf(analysis.rules, `hash="{{args.${hash}}}"`).map(({ rule, query }) => ({
           name: rule.metric,
           interval: `${analysis.interval}s`,
-          // As many bad values as there are looks in the time for which a rule has to be broken.
+          // As many bad values as there are checks in the time for which a rule must be broken.
           failureLimit: Math.ceil(rule.for / analysis.interval) - 1,
           successCondition: `len(result) == 0 || isNaN(result[0]) || result[0] <= ${rule.above}`,
           provider: { prometheus: { address: prometheusAddress, query } },
@@ -92,27 +101,30 @@ export class ArgoRollout implements Peer {
       },
     }
     const rollout: KubernetesObject = {
-      ...{ apiVersion, kind: "Rollout", metadata: named(revisionName(service, revision)) },
+      apiVersion,
+      kind: "Rollout",
+      metadata: named(revisionName(service, revision)),
       spec: {
         replicas: spec.replicas,
         minReadySeconds: spec.minReadySeconds,
         progressDeadlineSeconds: spec.progressDeadlineSeconds,
-        // Without it a revision that does not come up stays where it is.
+        // Otherwise a revision that never becomes ready would stay.
         progressDeadlineAbort: true,
         selector: spec.selector,
         template: spec.template,
         strategy: {
           canary: {
-            ...{ stableService: stable, canaryService: canary },
+            stableService: stable,
+            canaryService: canary,
             trafficRouting: { traefik: { weightedTraefikServiceName: service } },
-            scaleDownDelaySeconds: settings.scaleDownDelay,
-            abortScaleDownDelaySeconds: settings.abortDelay,
+            scaleDownDelaySeconds: rolloutSettings.scaleDownDelay,
+            abortScaleDownDelaySeconds: rolloutSettings.abortDelay,
             analysis: {
               templates: [{ templateName: service }],
               startingStep: 1,
               args: [{ name: hash, valueFrom: { podTemplateHashValue: "Latest" } }],
             },
-            steps: settings.steps.flatMap(({ weight, for: seconds }) => [
+            steps: rolloutSettings.steps.flatMap(({ weight, for: seconds }) => [
               { setWeight: weight },
               { pause: { duration: `${seconds}s` } },
             ]),
@@ -126,30 +138,33 @@ export class ArgoRollout implements Peer {
     return peer
   }
 
-  async state(): Promise<State> {
+  async state(): Promise<PeerState> {
     const [live, shared] = await Promise.all([this.admin.read(this.running), this.admin.read(this.weights)])
     const spec = shared?.spec as { weighted: { services: { weight: number }[] } } | undefined
     const weight = spec?.weighted.services[1]?.weight ?? 0
-    const { observedGeneration, phase, abort, stableRS, currentPodHash } = (live?.status ?? {}) as Status
+    const { observedGeneration, phase, abort, stableRS, currentPodHash } = (live?.status ??
+      {}) as RolloutStatus
     const seen = observedGeneration === String(live?.metadata?.generation)
     if (seen && phase === "Healthy" && stableRS === currentPodHash) {
       return { phase: "promoted", weight: 100, over: true }
     }
-    // All traffic is back then.
+    // Only now has the stable revision all traffic again.
     if (seen && abort === true && weight === 0) return { phase: "aborted", weight, over: true }
     return { phase: weight === 0 || weight === 100 ? "preparing" : "shifting", weight, over: false }
   }
 }
 
-/** The controller, its metrics, and what makes the router read Traefik's own kinds, which is how Argo Rollouts tells it weights. */
-async function installArgo({ admin, publish }: Ground): Promise<void> {
+/** Installs the controller and Prometheus, and makes the router read Traefik's own kinds, in which Argo Rollouts sets weights. */
+async function installArgo({ admin, publish }: PeerContext): Promise<void> {
   const name = "argo-rollouts"
   const [image, prometheus] = await Promise.all([
     publish(dag.container().from(images.argoRollouts), name),
     publish(dag.container().from(images.prometheus), "prometheus"),
   ])
   await define(admin, {
-    ...{ group, version: "v1alpha1", stated: ["Rollout"] },
+    group,
+    version: "v1alpha1",
+    stated: ["Rollout"],
     names: {
       AnalysisRun: "analysisruns",
       AnalysisTemplate: "analysistemplates",
@@ -159,7 +174,9 @@ async function installArgo({ admin, publish }: Ground): Promise<void> {
     },
   })
   await define(admin, {
-    ...{ group: traefik.group, version: "v1alpha1", stated: [] },
+    group: traefik.group,
+    version: "v1alpha1",
+    stated: [],
     names: {
       IngressRoute: "ingressroutes",
       IngressRouteTCP: "ingressroutetcps",
@@ -176,7 +193,8 @@ async function installArgo({ admin, publish }: Ground): Promise<void> {
   await readTraefikKinds(admin)
   await installPrometheus(admin, prometheus)
   await install(admin, {
-    ...{ name, image },
+    name,
+    image,
     args: [`--traefik-api-group=${traefik.group}`, `--traefik-api-version=${traefik.apiVersion}`],
     ready: { path: "/metrics", port: 8090 },
   })

@@ -8,25 +8,25 @@ import type { KubernetesApi, KubernetesObject } from "../../clients/kubernetes/c
 import type { Plain } from "../../clients/kubernetes/manifest.js"
 import { isRunning, until } from "./peer.js"
 
-/** A program that works in the cluster, with all rights there: the cluster lives for one run. */
+/** A program in the cluster. It gets all rights, because the cluster lives for one run. */
 export interface Controller {
-  /** Its own, and that of its namespace. */
+  /** Also the name of its namespace. */
   name: string
   image: string
   args: string[]
-  /** Where it says that it is ready. */
+  /** Its readiness probe. */
   ready: { path: string; port: number }
-  /** Files of its configuration, by name; they are below {@link configuration}. */
+  /** Configuration files by name, mounted in {@link configuration}. */
   files?: Record<string, string>
-  /** Objects beside it. */
+  /** Further objects. */
   objects?: KubernetesObject[]
 }
 
 export const configuration = "/configuration"
-/** A folder that it may write to. */
-export const scratch = "/tmp"
+/** A writable folder. */
+export const temporary = "/tmp"
 
-/** Puts a program into the cluster, and waits until it is ready. It may be there already. */
+/** Installs a program, unless it is installed, and waits until it is ready. */
 export async function install(admin: KubernetesApi, controller: Controller): Promise<void> {
   const { name, files = {}, objects = [] } = controller
   const deployment = deploymentOf(controller)
@@ -43,7 +43,7 @@ export async function install(admin: KubernetesApi, controller: Controller): Pro
   await until(`${name} is ready`, () => isRunning(admin, deployment))
 }
 
-/** All rights on the cluster, for a ServiceAccount. */
+/** Grants a ServiceAccount all rights on the cluster. */
 export const allRights = (account: { name: string; namespace: string }): KubernetesObject =>
   ({
     apiVersion: "rbac.authorization.k8s.io/v1",
@@ -68,17 +68,19 @@ function deploymentOf({ name, image, args, ready }: Controller): Plain<V1Deploym
           serviceAccountName: name,
           containers: [
             {
-              ...{ name, image, args },
+              name,
+              image,
+              args,
               readinessProbe: { httpGet: ready, periodSeconds: 1 },
               volumeMounts: [
                 { name: "configuration", mountPath: configuration },
-                { name: "scratch", mountPath: scratch },
+                { name: "temporary", mountPath: temporary },
               ],
             },
           ],
           volumes: [
             { name: "configuration", configMap: { name } },
-            { name: "scratch", emptyDir: {} },
+            { name: "temporary", emptyDir: {} },
           ],
         },
       },
@@ -90,9 +92,9 @@ function deploymentOf({ name, image, args, ready }: Controller): Plain<V1Deploym
 export type Kinds = Record<string, string>
 
 /**
- * Makes kinds known to the cluster. Without their schemas: nobody but their controller reads what is written here.
+ * Defines kinds. They need no schemas, because only their controller reads them.
  *
- * @param stated the kinds whose status is changed at an address of its own
+ * @param stated kinds with a status subresource
  */
 export async function define(
   admin: KubernetesApi,
@@ -109,7 +111,9 @@ export async function define(
         names: { kind, plural, singular: kind.toLowerCase(), listKind: `${kind}List` },
         versions: [
           {
-            ...{ name: version, served: true, storage: true },
+            name: version,
+            served: true,
+            storage: true,
             ...(stated.includes(kind) && { subresources: { status: {} } }),
             schema: { openAPIV3Schema: { type: "object", "x-kubernetes-preserve-unknown-fields": true } },
           },
@@ -118,7 +122,7 @@ export async function define(
     } satisfies KubernetesObject
   })
   for (const definition of definitions) await admin.apply(definition)
-  await until(`${group} is known`, async () => {
+  await until(`${group} is defined`, async () => {
     const all = await Promise.all(definitions.map((definition) => admin.read(definition)))
     return all.every((live) => {
       const conditions = (live?.status?.conditions ?? []) as { type: string; status: string }[]

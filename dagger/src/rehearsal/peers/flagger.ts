@@ -3,18 +3,27 @@ import { images } from "../../platform/base-images.js"
 import type { KubernetesApi, KubernetesObject } from "../../clients/kubernetes/client.js"
 import { revisionName } from "../../backends/manifests/labels.js"
 import { define, install } from "./controller.js"
-import { furnish, type Ground, host, namespace, type Peer, revision, type State, until } from "./peer.js"
+import {
+  createPods,
+  type PeerContext,
+  host,
+  namespace,
+  type Peer,
+  revision,
+  type PeerState,
+  until,
+} from "./peer.js"
 import { installPrometheus, prometheusAddress, queriesOf } from "./prometheus.js"
 
 const group = "flagger.app"
 const apiVersion = `${group}/v1beta1`
 
-/** Seconds between two steps of Flagger; it takes less for as much. */
-const least = 10
+/** Seconds between two steps: the least that Flagger accepts. */
+const shortestInterval = 10
 
-/** A canary of Flagger: its weights by the Gateway API, its analysis by Prometheus, with the weights and rules that ours has. Each of its looks is a step. */
+/** A canary of Flagger with our weights and rules: traffic by the Gateway API, analysis by Prometheus. Each of its checks is a step. */
 export class FlaggerCanary implements Peer {
-  /** Flagger runs what has traffic as a copy of what it was given. */
+  /** Flagger serves traffic from a copy of the Deployment. */
   readonly service: string
 
   private constructor(
@@ -26,31 +35,40 @@ export class FlaggerCanary implements Peer {
     this.service = `${service}-primary`
   }
 
-  static async begin(ground: Ground): Promise<FlaggerCanary> {
-    await installFlagger(ground)
-    const { admin, analysis, environment, placement } = ground
-    const { service, workload } = placement
+  static async start(context: PeerContext): Promise<FlaggerCanary> {
+    await installFlagger(context)
+    const { admin, analysis, environment, settings } = context
+    const { service, workload } = settings
     const { gateway, rollout } = environment
-    const deployment = await furnish(ground)
+    const deployment = await createPods(context)
     const named = (name: string) => ({ namespace, name })
     const queries = queriesOf(analysis.rules, 'pod=~"{{ target }}-[0-9a-z]+-[0-9a-z]+"')
     const templates: KubernetesObject[] = queries.map(({ rule: { metric }, query }) => ({
-      ...{ apiVersion, kind: "MetricTemplate", metadata: named(metric) },
+      apiVersion,
+      kind: "MetricTemplate",
+      metadata: named(metric),
       spec: { provider: { type: "prometheus", address: prometheusAddress }, query },
     }))
-    const interval = Math.max(least, ...rollout.steps.map(({ for: seconds }) => seconds))
+    const interval = Math.max(shortestInterval, ...rollout.steps.map(({ for: seconds }) => seconds))
     const canary: KubernetesObject = {
-      ...{ apiVersion, kind: "Canary", metadata: named(service) },
+      apiVersion,
+      kind: "Canary",
+      metadata: named(service),
       spec: {
         targetRef: { apiVersion: "apps/v1", kind: "Deployment", name: revisionName(service, revision) },
         progressDeadlineSeconds: rollout.progressDeadline,
         service: {
-          ...{ name: service, port: workload.port, targetPort: "http", hosts: [host] },
-          // As the API server gives it back: Flagger begins a step anew where it finds a difference.
+          name: service,
+          port: workload.port,
+          targetPort: "http",
+          hosts: [host],
+          // With all fields that the API server returns: Flagger repeats a step when it finds a difference.
           gatewayRefs: [
             {
-              ...{ group: "gateway.networking.k8s.io", kind: "Gateway" },
-              ...{ name: gateway.name, namespace: gateway.namespace },
+              group: "gateway.networking.k8s.io",
+              kind: "Gateway",
+              name: gateway.name,
+              namespace: gateway.namespace,
             },
           ],
         },
@@ -73,7 +91,7 @@ export class FlaggerCanary implements Peer {
     return peer
   }
 
-  async state(): Promise<State> {
+  async state(): Promise<PeerState> {
     const { phase, canaryWeight: weight = 0 } = await this.status()
     if (phase === "Succeeded") return { phase: "promoted", weight: 100, over: true }
     if (phase === "Failed") return { phase: "aborted", weight: 0, over: true }
@@ -85,19 +103,22 @@ export class FlaggerCanary implements Peer {
   }
 }
 
-async function installFlagger({ admin, publish }: Ground): Promise<void> {
+async function installFlagger({ admin, publish }: PeerContext): Promise<void> {
   const name = "flagger"
   const [image, prometheus] = await Promise.all([
     publish(dag.container().from(images.flagger), name),
     publish(dag.container().from(images.prometheus), "prometheus"),
   ])
   await define(admin, {
-    ...{ group, version: "v1beta1", stated: ["Canary"] },
+    group,
+    version: "v1beta1",
+    stated: ["Canary"],
     names: { AlertProvider: "alertproviders", Canary: "canaries", MetricTemplate: "metrictemplates" },
   })
   await installPrometheus(admin, prometheus)
   await install(admin, {
-    ...{ name, image },
+    name,
+    image,
     args: [`--metrics-server=${prometheusAddress}`, "--mesh-provider=gatewayapi:v1", "--log-level=info"],
     ready: { path: "/healthz", port: 8080 },
   })

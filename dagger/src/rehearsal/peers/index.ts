@@ -1,25 +1,25 @@
 import { ArgoRollout } from "./argo.js"
 import { FlaggerCanary } from "./flagger.js"
 import { KubectlRollout } from "./kubectl.js"
-import type { Ground, Peer } from "./peer.js"
+import type { PeerContext, Peer } from "./peer.js"
 
-/** What a rehearsal can be compared with. */
+/** The tools that a rehearsal can be compared with. */
 const peers = {
-  kubectl: (ground: Ground) => KubectlRollout.begin(ground),
-  "argo-rollouts": (ground: Ground) => ArgoRollout.begin(ground),
-  flagger: (ground: Ground) => FlaggerCanary.begin(ground),
+  kubectl: (context: PeerContext) => KubectlRollout.start(context),
+  "argo-rollouts": (context: PeerContext) => ArgoRollout.start(context),
+  flagger: (context: PeerContext) => FlaggerCanary.start(context),
 }
 
 export type PeerName = keyof typeof peers
 
 export const peerNames = Object.keys(peers) as PeerName[]
 
-/** @throws Error for a name that is none */
+/** @throws Error for an unknown name */
 export function peerOf(name: string): PeerName {
   const known = peerNames.find((one) => one === name)
-  if (!known) throw new Error(`"${name}" is not compared with; allowed: ${peerNames.join(", ")}`)
+  if (!known) throw new Error(`there is no peer "${name}"; allowed: ${peerNames.join(", ")}`)
   return known
 }
 
-/** Brings the first revision of a service to all traffic by a peer. */
-export const begin = (name: PeerName, ground: Ground): Promise<Peer> => peers[name](ground)
+/** Deploys the first revision of a service by a peer. */
+export const startPeer = (name: PeerName, context: PeerContext): Promise<Peer> => peers[name](context)

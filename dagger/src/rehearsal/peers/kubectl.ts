@@ -1,19 +1,19 @@
 import type { KubernetesApi, KubernetesObject } from "../../clients/kubernetes/client.js"
 import { routeObject } from "../../backends/manifests/objects.js"
 import {
-  type Deployed,
-  furnish,
-  type Ground,
+  type DeploymentState,
+  createPods,
+  type PeerContext,
   host,
   isComplete,
   namespace,
   type Peer,
   revision,
-  type State,
+  type PeerState,
   until,
 } from "./peer.js"
 
-/** A Deployment whose image is changed, as `kubectl set image` does, and waited for, as `kubectl rollout status` does. */
+/** Changes the image of a Deployment as `kubectl set image` does, and waits as `kubectl rollout status` does. */
 export class KubectlRollout implements Peer {
   private constructor(
     readonly service: string,
@@ -21,16 +21,20 @@ export class KubectlRollout implements Peer {
     readonly running: KubernetesObject,
   ) {}
 
-  static async begin(ground: Ground): Promise<KubectlRollout> {
-    const { admin, environment, placement } = ground
-    const { service, workload } = placement
-    const deployment = await furnish(ground)
+  static async start(context: PeerContext): Promise<KubectlRollout> {
+    const { admin, environment, settings } = context
+    const { service, workload } = settings
+    const deployment = await createPods(context)
     const backends = [{ revision, weight: 100 }]
     await admin.apply(deployment)
     await admin.apply(
       routeObject({
-        ...{ namespace, service, gateway: environment.gateway, port: workload.port },
-        ...{ hostnames: [host], backends },
+        namespace,
+        service,
+        gateway: environment.gateway,
+        port: workload.port,
+        hostnames: [host],
+        backends,
       }),
     )
     const peer = new KubectlRollout(service, admin, deployment)
@@ -38,9 +42,9 @@ export class KubectlRollout implements Peer {
     return peer
   }
 
-  /** A Deployment that gives up stays as it is. */
-  async state(): Promise<State> {
-    const live = (await this.admin.read(this.running)) as Deployed
+  /** A Deployment that exceeds its deadline stays as it is. */
+  async state(): Promise<PeerState> {
+    const live = (await this.admin.read(this.running)) as DeploymentState
     if (isComplete(live)) return { phase: "promoted", weight: 100, over: true }
     const { metadata, status } = live
     const late = status?.conditions?.some(({ reason }) => reason === "ProgressDeadlineExceeded") ?? false

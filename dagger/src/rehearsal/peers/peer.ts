@@ -8,75 +8,86 @@ import { digestOf } from "../../delivery/release.js"
 import type { KubernetesApi, KubernetesObject } from "../../clients/kubernetes/client.js"
 import { revisionObjects } from "../../backends/manifests/objects.js"
 import type { Plain } from "../../clients/kubernetes/manifest.js"
-import { appendChange, type RolloutSnapshot } from "../measurements/snapshot.js"
+import { appendChange, type PhaseChange } from "../measurements/phase-change.js"
 
-/** Something else that brings an image to all traffic: the same pods, behind the same router. */
+/** Another tool that deploys an image: with the same pods behind the same router. */
 export interface Peer {
-  /** By what its pods that have traffic are found. */
+  /** Label by which the pods with traffic are found. */
   readonly service: string
-  /** What has the image: another one there is a rollout. */
+  /** The object that names the image. Changing the image starts a rollout. */
   readonly running: KubernetesObject
-  state(): Promise<State>
+  state(): Promise<PeerState>
 }
 
-/** What a peer works on. */
-export interface Ground {
+/** What a peer deploys, and where. */
+export interface PeerContext {
   /** All rights on the cluster. */
   admin: KubernetesApi
   environment: Environment
-  placement: BackendSettings
+  settings: BackendSettings
   analysis: AnalysisSettings
-  /** Of the revision that has all traffic at first. */
+  /** Image of the first revision. */
   image: string
   secrets: Record<string, string>
-  /** Puts an image where pods get it; gives back what they name. */
+  /** Publishes an image for pods, and returns the reference. */
   publish: (image: Container, repository: string) => Promise<string>
 }
 
-/** Where its pods are, the host that their requests are for, and the number by which they are found. */
+/** Namespace, host name and revision label of a peer's pods. */
 export const namespace = "peer"
 export const host = "peer.example.com"
 export const revision = 1
-const home: KubernetesObject = { apiVersion: "v1", kind: "Namespace", metadata: { name: namespace } }
+const namespaceObject: KubernetesObject = {
+  apiVersion: "v1",
+  kind: "Namespace",
+  metadata: { name: namespace },
+}
 
-/** Seconds that pods have to end, and that something of the cluster has to come up. */
-const patience = 120
+/** Seconds until pods must have ended, and until parts of the cluster must be up. */
+const clusterLimit = 120
 /** Seconds that a rollout may take. */
-const longest = 900
-/** Milliseconds between two looks. */
-const look = 300
+const rolloutLimit = 900
+/** Milliseconds between two reads. */
+const interval = 300
 
-/** Makes all that the pods need, and gives back the Deployment that is to run them. */
-export async function furnish(ground: Ground): Promise<Plain<V1Deployment>> {
-  const { admin, environment, image, secrets } = ground
-  const { service, workload, variables: config } = ground.placement
+/** Creates everything that the pods need, and returns the Deployment for them. */
+export async function createPods(context: PeerContext): Promise<Plain<V1Deployment>> {
+  const { admin, environment, image, secrets } = context
+  const { service, workload, variables: config } = context.settings
   const digest = digestOf(image)
   const objects = revisionObjects(workload, {
-    ...{ namespace, service, revision, image, digest, config, secrets },
-    ...{ environment: environment.name, version: "peer" },
+    namespace,
+    service,
+    revision,
+    image,
+    digest,
+    config,
+    secrets,
+    environment: environment.name,
+    version: "peer",
     progressDeadline: environment.rollout.progressDeadline,
   })
   const deployment = objects.find(({ kind }) => kind === "Deployment")
   if (!deployment) throw new Error(`${service} has no Deployment`)
-  await admin.apply(home)
-  // Each of them scales in its own way.
-  const own = ["Deployment", "HorizontalPodAutoscaler"]
-  for (const object of objects) if (!own.includes(object.kind ?? "")) await admin.apply(object)
+  await admin.apply(namespaceObject)
+  // Each peer creates and scales its pods in its own way.
+  const ofPeer = ["Deployment", "HorizontalPodAutoscaler"]
+  for (const object of objects) if (!ofPeer.includes(object.kind ?? "")) await admin.apply(object)
   return deployment
 }
 
-/** Changes the image and waits for what comes of it; what was seen meanwhile. */
-export async function change(
+/** Changes the image, waits for the end of the rollout and returns its phases. */
+export async function rollOut(
   admin: KubernetesApi,
   peer: Peer,
   image: string,
   variables: Record<string, string>,
-): Promise<RolloutSnapshot[]> {
+): Promise<PhaseChange[]> {
   await admin.apply(candidate(peer.running, image, variables))
   return watch(() => peer.state())
 }
 
-/** The same pods of another image. */
+/** The same pods with another image. */
 export function candidate(
   running: KubernetesObject,
   image: string,
@@ -89,35 +100,35 @@ export function candidate(
   return { ...running, spec: { ...running.spec, template: changed } }
 }
 
-/** Returns when it is gone: the next one has the same names. */
+/** Deletes all pods, and waits until they are gone: the next peer uses the same names. */
 export async function remove(admin: KubernetesApi): Promise<void> {
-  await admin.delete(home)
-  for (let left = patience; await admin.read(home); left--) {
-    if (left === 0) throw new Error(`the namespace ${namespace} is not gone after ${patience} s`)
+  await admin.delete(namespaceObject)
+  for (let left = clusterLimit; await admin.read(namespaceObject); left--) {
+    if (left === 0) throw new Error(`the namespace ${namespace} is not gone after ${clusterLimit} s`)
     await monotonic.pause(1000)
   }
 }
 
-/** How a peer's rollout stands, and whether it is at its end. */
-export type State = Omit<RolloutSnapshot, "at"> & { over: boolean }
+/** The state of a peer's rollout, and whether it has ended. */
+export type PeerState = Omit<PhaseChange, "at"> & { over: boolean }
 
 /**
- * Looks at a rollout until it is at its end.
+ * Watches a rollout until its end.
  *
- * @param every milliseconds between two looks
+ * @param every milliseconds between two reads
  * @param limit milliseconds that it may take
- * @throws Error with how far it has come, when it is not at its end by then
+ * @throws Error with its state if it has not ended by then
  */
 export async function watch(
-  state: () => Promise<State>,
-  every = look,
-  limit = longest * 1000,
-): Promise<RolloutSnapshot[]> {
-  const snapshots: RolloutSnapshot[] = []
+  state: () => Promise<PeerState>,
+  every = interval,
+  limit = rolloutLimit * 1000,
+): Promise<PhaseChange[]> {
+  const changes: PhaseChange[] = []
   for (const began = monotonic.now(); ;) {
     const { over, ...seen } = await state()
-    appendChange(snapshots, seen)
-    if (over) return snapshots
+    appendChange(changes, seen)
+    if (over) return changes
     if (monotonic.now() - began >= limit) {
       throw new Error(`not over after ${limit / 1000} s: ${seen.phase}, ${seen.weight} % of requests`)
     }
@@ -126,32 +137,33 @@ export async function watch(
 }
 
 /**
- * Waits for something of the cluster.
+ * Waits until a condition of the cluster holds.
  *
- * @throws Error with what is awaited, when it has not come in time
+ * @param what the condition, for the error
+ * @throws Error if it does not hold in time
  */
 export async function until(what: string, holds: () => Promise<boolean>): Promise<void> {
-  for (let left = (patience * 1000) / look; !(await holds()); left--) {
-    if (left <= 0) throw new Error(`${what}: not within ${patience} s`)
-    await monotonic.pause(look)
+  for (let left = (clusterLimit * 1000) / interval; !(await holds()); left--) {
+    if (left <= 0) throw new Error(`${what}: not within ${clusterLimit} s`)
+    await monotonic.pause(interval)
   }
 }
 
-/** Whether a Deployment is there, with all its pods. */
+/** Whether a Deployment exists and all its pods are available. */
 export async function isRunning(admin: KubernetesApi, deployment: KubernetesObject): Promise<boolean> {
   const live = await admin.read(deployment)
   return live !== undefined && isComplete(live)
 }
 
-/** A Deployment, as far as it says whether it is at its end. */
-export interface Deployed {
+/** The fields of a Deployment that tell whether its rollout has ended. */
+export interface DeploymentState {
   metadata?: { generation?: number }
   spec?: { replicas?: number }
   status?: Plain<V1Deployment>["status"]
 }
 
-/** All pods are new and available. */
-export function isComplete({ metadata, spec, status }: Deployed): boolean {
+/** Whether all pods are new and available. */
+export function isComplete({ metadata, spec, status }: DeploymentState): boolean {
   const { observedGeneration, replicas, updatedReplicas, availableReplicas } = status ?? {}
   return (
     observedGeneration === metadata?.generation &&

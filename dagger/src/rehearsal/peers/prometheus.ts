@@ -2,23 +2,24 @@ import { stringify } from "yaml"
 import { durationMetric, operatorRoutes, requestsMetric } from "../../backends/analysis/exposition.js"
 import type { Rule } from "../../backends/analysis/rules.js"
 import type { KubernetesApi } from "../../clients/kubernetes/client.js"
-import { configuration, install, scratch } from "./controller.js"
+import { configuration, install, temporary } from "./controller.js"
 import { namespace } from "./peer.js"
 
 const name = "prometheus"
 const port = 9090
-/** Seconds between two looks at a pod. */
+/** Seconds between two scrapes of a pod. */
 const interval = 1
 
 export const prometheusAddress = `http://${name}.${name}:${port}`
 
-/** What peers take their metrics from: a Prometheus that looks at their pods. */
+/** Installs a Prometheus that scrapes the pods of peers. */
 export async function installPrometheus(admin: KubernetesApi, image: string): Promise<void> {
   await install(admin, {
-    ...{ name, image },
+    name,
+    image,
     args: [
       `--config.file=${configuration}/prometheus.yml`,
-      `--storage.tsdb.path=${scratch}`,
+      `--storage.tsdb.path=${temporary}`,
       `--web.listen-address=:${port}`,
     ],
     ready: { path: "/-/ready", port },
@@ -32,7 +33,8 @@ export async function installPrometheus(admin: KubernetesApi, image: string): Pr
             relabel_configs: [
               {
                 source_labels: ["__meta_kubernetes_pod_annotation_prometheus_io_scrape"],
-                ...{ action: "keep", regex: "true" },
+                action: "keep",
+                regex: "true",
               },
               { source_labels: ["__meta_kubernetes_pod_name"], target_label: "pod" },
               {
@@ -46,14 +48,16 @@ export async function installPrometheus(admin: KubernetesApi, image: string): Pr
     },
     objects: [
       {
-        ...{ apiVersion: "v1", kind: "Service", metadata: { name, namespace: name } },
+        apiVersion: "v1",
+        kind: "Service",
+        metadata: { name, namespace: name },
         spec: { selector: { "app.kubernetes.io/name": name }, ports: [{ port }] },
       },
     ],
   })
 }
 
-/** What rules on requests ask for; see {@link queryOf}. */
+/** The queries of all rules on requests; see {@link queryOf}. */
 export function queriesOf(rules: Rule[], pods: string): { rule: Rule; query: string }[] {
   return rules.flatMap((rule) => {
     const query = queryOf(rule, pods)
@@ -62,10 +66,10 @@ export function queriesOf(rules: Rule[], pods: string): { rule: Rule; query: str
 }
 
 /**
- * The query for what a rule measures, in its own unit: percent, or milliseconds.
+ * Writes the query of a rule, in the unit of the rule: percent or milliseconds.
  *
- * @param pods a selector of their series, such as `hash="5d8f"`
- * @returns nothing for a rule that is not about requests
+ * @param pods selector of the pods' series, such as `hash="5d8f"`
+ * @returns undefined for a rule that is not about requests
  */
 export function queryOf(rule: Rule, pods: string): string | undefined {
   if (rule.metric === "failing-pods") return undefined
@@ -77,6 +81,6 @@ export function queryOf(rule: Rule, pods: string): string | undefined {
   }
   const all = rate(`${requestsMetric}_total`, users)
   const errors = rate(`${requestsMetric}_total`, `${users},status=~"5.."`)
-  // Without any error there is no such series, and that is no lack of data.
+  // A series of errors only exists after the first error; its absence means zero.
   return `100 * (sum(${errors}) or vector(0)) / sum(${all})`
 }

@@ -1,5 +1,5 @@
 import { describe, expect, it } from "vitest"
-import { compareWithBaseline, mannWhitney } from "../../../src/backends/analysis/comparison.js"
+import { compareRates, compareWithBaseline, mannWhitney } from "../../../src/backends/analysis/comparison.js"
 import type { Sample } from "../../../src/backends/analysis/sample.js"
 
 const canary = Array.from({ length: 60 }, (_, index) => (index * 37) % 101)
@@ -9,7 +9,7 @@ const few = (count: number, kinds: number, from = 0) =>
   Array.from({ length: count }, (_, index) => (index % kinds) + from)
 const usual = { confidence: 98, points: 50, direction: "increase" } as const
 
-describe("judge", () => {
+describe("mannWhitney", () => {
   // From SciPy 1.17.1:
   //   python -c 'from scipy.stats import mannwhitneyu as u; import numpy as np
   //   a=[(i*37)%101 for i in range(60)]; b=[(i*53)%97 for i in range(50)]; s=lambda d: [x+d for x in a]
@@ -60,7 +60,7 @@ describe("judge", () => {
   })
 })
 
-describe("judge, with as few points as a short step has", () => {
+describe("mannWhitney, with as few points as a short step has", () => {
   /** Median durations of a service that takes about 6 ms, now and then a lot more, as on a machine that has other work too. */
   function service(seed: number) {
     let state = seed
@@ -102,7 +102,44 @@ describe("judge, with as few points as a short step has", () => {
   })
 })
 
-describe("compare", () => {
+describe("compareRates", () => {
+  // By exact fractions:
+  //   python -c 'from math import comb
+  //   def tail(a, n, b, m): return sum(comb(n, k) * comb(m, a + b - k) for k in range(a, min(a + b, n) + 1) if a + b - k <= m) / comb(n + m, a + b)
+  //   print(2 * tail(18, 80, 0, 80), 2 * tail(3, 100, 1, 100), 2 * tail(600, 10000, 500, 10000), 2 * tail(5, 50, 1, 50))'
+  it.each([
+    ["errors against none", [18, 80], [0, 80], 2.600294571428613e-6, "worse"],
+    ["a few errors by chance", [3, 100], [1, 100], 0.621202458995485, "same"],
+    ["many requests", [600, 10_000], [500, 10_000], 0.0021237755293462652, "same"],
+    ["fewer errors", [1, 50], [5, 50], 0.2044015850309936, "same"],
+    ["equal rates", [50, 100], [50, 100], 1, "same"],
+  ] as const)("knows %s", (_, [errors, requests], [others, of], p, verdict) => {
+    const found = compareRates({ errors, requests }, { errors: others, requests: of }, 98)
+    expect(found.verdict).toBe(verdict)
+    expect(found.p).toBeCloseTo(p, 8)
+    expect(found.effect).toBeCloseTo(100 * (errors / requests - others / of), 9)
+  })
+
+  it("raises hardly more false alarms than its confidence allows, and misses hardly any real difference", () => {
+    let seed = 7
+    const chance = () => (seed = (seed * 48_271) % 2_147_483_647) / 2_147_483_647
+    const errors = (rate: number) => Array.from({ length: 500 }, chance).filter((one) => one < rate).length
+    const alarms = (rate: number) =>
+      Array.from({ length: 1000 }, () =>
+        compareRates({ errors: errors(rate), requests: 500 }, { errors: errors(0.02), requests: 500 }, 98),
+      ).filter(({ verdict }) => verdict === "worse").length
+    expect(alarms(0.02)).toBeLessThanOrEqual(20)
+    expect(alarms(0.1)).toBeGreaterThanOrEqual(980)
+  })
+
+  it("refuses impossible counts", () => {
+    expect(() => compareRates({ errors: 3, requests: 2 }, { errors: 0, requests: 2 }, 98)).toThrow(
+      "found 3 of 2",
+    )
+  })
+})
+
+describe("compareWithBaseline", () => {
   const history = (values: number[]): Sample[] =>
     values.map((p95) => ({
       ...{ at: 0, seconds: 10, requests: 100, errors: 50, p95: 1000 + p95, p50: 10 },
@@ -126,6 +163,24 @@ describe("compare", () => {
       compareWithBaseline(history(shifted(40)), history(baseline), { ...settings, metric: "error-rate" })
         .outcome,
     ).toBe("pass")
+  })
+
+  it("fails errors that come in bursts, which the median of samples does not show", () => {
+    const samples = (errors: (at: number) => number): Sample[] =>
+      history(baseline).map((sample, at) => ({ ...sample, requests: 10, errors: errors(at) }))
+    const bursts = samples((at) => (at % 4 === 0 ? 9 : 0))
+    const rates = { ...settings, metric: "error-rate" } as const
+    expect(
+      compareWithBaseline(
+        bursts,
+        samples(() => 0),
+        rates,
+      ),
+    ).toMatchObject({
+      outcome: "fail",
+      reason: expect.stringMatching(/^error-rate is 23.4 % above the baseline's \(p \d/) as string,
+    })
+    expect(compareWithBaseline(bursts, bursts, rates).outcome).toBe("pass")
   })
 
   it("holds without enough points; looks without data or requests are none", () => {

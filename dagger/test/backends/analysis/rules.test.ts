@@ -236,6 +236,20 @@ describe("assess", () => {
       expect(outcomes(flaky, sharp)).not.toContain("fail")
     })
 
+    it("takes a histogram that ends below the rule for no data", () => {
+      const buckets = [
+        { le: 1, count: 0 },
+        { le: Infinity, count: 100 },
+      ]
+      const slow = tick({ requests: 100, p95: 1000, buckets })
+      expect(assess(times(8, slow), platform, { elapsed: 60_000, duration: 60_000 })).toMatchObject({
+        outcome: "hold",
+        reason: expect.stringContaining(
+          "p95: the histogram ends at 1000 ms and cannot show more than 2000 ms",
+        ) as string,
+      })
+    })
+
     it("takes p95 of all its requests", () => {
       const at = (le: number, count: number) =>
         [1, 2, 4, Infinity].map((bound) => ({ le: bound, count: bound >= le ? count : 0 }))
@@ -300,7 +314,7 @@ describe("the section analysis", () => {
     ["{ interval: 10s, noDataTimeout: 5m, rules: [] }", "rules: at least one rule"],
     [
       rule("metric: error-rate, above: 10, for: soon"),
-      `rules.0.for: "soon" is no duration; it is a number and a unit`,
+      `rules.0.for: "soon" is not a duration; allowed: numbers with a unit`,
     ],
     [rule("metric: error-rate, above: 10, for: 0s"), "rules.0.for: more than 0s"],
     [rule("metric: error-rate, above: 100, for: 3m"), "rules.0.above: below 100"],
@@ -309,6 +323,10 @@ describe("the section analysis", () => {
     [
       rule("metric: failing-pods, above: 50, for: 5m, requests: 20"),
       "no such key: requests; allowed: metric, above, for",
+    ],
+    [
+      rule("metric: p95, above: 10000, for: 5m"),
+      "rules.0.above: below 10000: the services' histogram ends there, so the rule could never fire",
     ],
     [rule("metric: p95, above: 2000, for: 5m, window: 6m"), "rules.0.window: at most as long as for"],
     [rule("metric: p95, above: 2000, for: 5m, requests: 0"), "rules.0.requests"],

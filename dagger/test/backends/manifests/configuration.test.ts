@@ -93,13 +93,13 @@ describe("workloadSection", () => {
       "a variable in lower case",
       /REDIS_URL/,
       "redis_url",
-      "environment.redis_url: a variable's name is of capital letters, digits and _",
+      "environment.redis_url: a variable's name consists of capital letters, digits and _",
     ],
     [
       "a variable with another home",
       /REDIS_URL:/,
       "DRAIN_SECONDS:",
-      "deploy.yaml:5: environment.DRAIN_SECONDS: not to be set here: it comes from termination.drain",
+      "deploy.yaml:5: environment.DRAIN_SECONDS: must not be set here: it comes from termination.drain",
     ],
     [
       "a list for a variable",

@@ -515,7 +515,7 @@ describe("routeObject", () => {
 
   it("names Services that there are", () => {
     const service = the("Service", objects)
-    const backend = route.spec.rules[0]?.backendRefs[1]
+    const backend = route.spec.rules[0]?.backendRefs?.[1]
     expect([backend?.name, backend?.port]).toEqual([service.metadata?.name, service.spec?.ports?.[0]?.port])
   })
 })

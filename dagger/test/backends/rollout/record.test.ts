@@ -11,6 +11,7 @@ import {
 import { abort, phases } from "../../../src/backends/rollout/rollout.js"
 import { FakeClock } from "../../lib/fake-clock.js"
 import { FakeCluster } from "../../clients/kubernetes/fake.js"
+import { ApiError, type KubernetesObject } from "../../../src/clients/kubernetes/client.js"
 import { rollout, settings } from "./fixtures.js"
 
 const entrance: RouteSettings = {
@@ -80,6 +81,99 @@ describe("RolloutRecord", () => {
     expect(await record().read()).toMatchObject({ phase: "verifying" })
     await one.write(rollout({ phase: "shifting" }))
     expect(await record().read()).toMatchObject({ phase: "shifting" })
+  })
+
+  it.each(["create", "merge"] as const)(
+    "recognises its own write when the answer to %s was lost",
+    async (verb) => {
+      const { cluster } = begin()
+      if (verb === "merge") await new RolloutRecord(cluster.client(), entrance, settings()).write(rollout())
+      const client = cluster.client()
+      const send = client[verb] as (...asked: unknown[]) => Promise<KubernetesObject>
+      Object.assign(client, {
+        [verb]: async (...asked: unknown[]) => {
+          await send(...asked)
+          return send(...asked)
+        },
+      })
+      const record = new RolloutRecord(client, entrance, settings())
+      await record.read()
+      await record.write(rollout({ phase: "verifying" }))
+      expect(await record.read()).toMatchObject({ phase: "verifying" })
+    },
+  )
+
+  it("keeps what an operator added to the route, and follows the settings otherwise", async () => {
+    const { cluster, record, route } = begin()
+    const filters = [{ type: "ResponseHeaderModifier" }]
+    await record().write(rollout())
+    const [rule] = route().spec?.rules as object[]
+    const own = [
+      { ...rule, timeouts: { request: "30s" } },
+      { filters: [{ type: "RequestRedirect" }] },
+      { matches: [], backendRefs: [{ name: "legacy", weight: 1 }], filters },
+    ]
+    const parents = route().spec?.parentRefs as object[]
+    const mesh = { group: "", kind: "Service", name: "mesh" }
+    cluster.merge(route(), {
+      spec: { rules: own, hostnames: ["f1.example", "added.example"], parentRefs: [...parents, mesh] },
+    })
+    const changed = {
+      ...entrance,
+      hostnames: ["new.example"],
+      gateway: { ...entrance.gateway, section: "https" },
+    }
+    const next = new RolloutRecord(cluster.client(), changed, settings())
+    await next.read()
+    await next.write(rollout({ phase: "shifting" }))
+    const { hostnames, parentRefs, rules } = route().spec as Record<string, object[]>
+    expect(hostnames).toEqual(["new.example", "added.example"])
+    expect(parentRefs).toMatchObject([{ name: "public", sectionName: "https" }, { name: "mesh" }])
+    expect(rules).toMatchObject([
+      {
+        timeouts: { request: "30s" },
+        backendRefs: [
+          { name: "f1-backend-1", weight: 90 },
+          { name: "f1-backend-2", weight: 10 },
+        ],
+      },
+      { filters: [{ type: "RequestRedirect" }] },
+      own[2],
+    ])
+    expect(next.traffic()).toEqual([
+      { revision: 1, weight: 90 },
+      { revision: 2, weight: 10 },
+    ])
+  })
+
+  it("shortens its message where other annotations leave no room for it", async () => {
+    const { cluster, weights } = begin()
+    await new RolloutRecord(cluster.client(), entrance, settings()).write(rollout({ phase: "promoting" }))
+    const client = cluster.client()
+    const { merge } = client
+    client.merge = (thing, patch) =>
+      JSON.stringify(patch).length > 2000
+        ? Promise.reject(new ApiError(422, "Invalid", "metadata.annotations: Too long"))
+        : merge(thing, patch)
+    const record = new RolloutRecord(client, entrance, settings())
+    await record.read()
+    await record.write(rollout({ phase: "aborting", message: "x".repeat(1900) }))
+    expect(weights()).toEqual({ "f1-backend-1": 100 })
+    expect((await record.read())?.message).toBe(`${"x".repeat(99)}…`)
+  })
+
+  it("shows the traffic that there is, not the one that its state stands for", async () => {
+    const { cluster, record, route } = begin()
+    await record().write(rollout({ phase: "shifting" }))
+    const [{ backendRefs }] = route().spec?.rules as [{ backendRefs: object[] }]
+    const byHand = backendRefs.map((ref, at) => ({ ...ref, weight: at === 0 ? 1 : 3 }))
+    cluster.merge(route(), { spec: { rules: [{ backendRefs: byHand }] } })
+    const reader = record()
+    await reader.read()
+    expect(reader.traffic()).toEqual([
+      { revision: 1, weight: 25 },
+      { revision: 2, weight: 75 },
+    ])
   })
 
   it("lets one of two begin", async () => {
@@ -182,7 +276,7 @@ describe("RolloutRecord", () => {
 
 describe("fromAnnotations", () => {
   it.each([
-    ["no JSON", "{", /take it away to begin anew with the traffic as it is/],
+    ["no JSON", "{", /remove it to begin anew with the traffic as it is/],
     ["another version's", JSON.stringify({ id: "r1" }), /service: Invalid input/],
     [
       "a phase that there is not",

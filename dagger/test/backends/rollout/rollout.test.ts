@@ -16,6 +16,7 @@ import {
   type Rollout,
   takeOver,
 } from "../../../src/backends/rollout/rollout.js"
+import type { RolloutSettings } from "../../../src/backends/rollout/configuration.js"
 import { analysis, rollout, settings } from "./fixtures.js"
 
 const began = 1_000_000
@@ -25,16 +26,21 @@ const none = { wanted: 3, ready: 0, serving: 0 }
 const says = (outcome: Assessment["outcome"]): Assessment => ({ outcome, reason: `it is ${outcome}` })
 const well: RolloutSnapshot = {
   candidate: up,
-  watchdogReady: true,
+  watchdog: { ready: true, reason: "" },
+  route: { accepted: true, reason: "" },
+  elapsed: 0,
   smokeTest: { ok: true, reason: "it is well" },
   assessment: says("pass"),
 }
+/** The next state, `now - since` after this command saw the present one. */
+const decide = (state: Rollout, facts: RolloutSnapshot, plan: RolloutSettings, now: number): Rollout =>
+  nextState(state, { ...facts, elapsed: now - state.since }, plan, now)
 const next = (
   change: Partial<Rollout>,
   facts: Partial<RolloutSnapshot> = {},
   seconds = 1,
   plan = settings(),
-): Rollout => nextState(rollout(change), { ...well, ...facts }, plan, after(seconds))
+): Rollout => decide(rollout(change), { ...well, ...facts }, plan, after(seconds))
 
 /** The first rollout of a service. */
 function firstOf(state: Rollout): Rollout {
@@ -70,15 +76,20 @@ const candidates: RolloutSnapshot["candidate"][] = [
 ]
 const everyFacts: RolloutSnapshot[] = candidates.flatMap((candidate) =>
   [
-    { watchdogReady: true },
-    { watchdogReady: false },
-    ...candidates.map((baseline) => ({ watchdogReady: true, baseline })),
+    {},
+    { watchdog: { ready: false, reason: "no token" } },
+    { route: { accepted: false, reason: "NotAllowedByListeners" } },
+    ...candidates.map((baseline) => ({ baseline })),
   ].flatMap((rest) =>
     [undefined, { ok: true, reason: "well" }, { ok: false, reason: "its database is down" }].flatMap(
       (smoke) =>
         [undefined, says("wait"), says("hold"), says("pass"), says("fail")].map((assessment) => ({
-          ...{ candidate, ...rest },
-          ...(smoke && { smoke }),
+          ...well,
+          assessment: undefined,
+          smokeTest: undefined,
+          candidate,
+          ...rest,
+          ...(smoke && { smokeTest: smoke }),
           ...(assessment && { assessment }),
         })),
     ),
@@ -128,15 +139,23 @@ describe("advance", () => {
       ...(["stops at a failing smoke test", { phase: "verifying" }] as const),
       ...([{ smokeTest: { ok: false, reason: "no database" } }, 1, "aborting", 0, "no database"] as const),
     ],
-    ["needs the watch", { phase: "verifying" }, { watchdogReady: false }, 59, "verifying", 0, "asked for"],
     [
-      ...(["does not wait for the watch for ever", { phase: "verifying" }] as const),
+      "needs the watch",
+      { phase: "verifying" },
+      { watchdog: { ready: false, reason: "no token" } },
+      59,
+      "verifying",
+      0,
+      "asked for",
+    ],
+    [
+      ...(["does not wait for the watchdog for ever", { phase: "verifying" }] as const),
       ...([
-        { watchdogReady: false },
+        { watchdog: { ready: false, reason: "no token" } },
         60,
         "aborting",
         0,
-        "the watch that would take traffic back did not start",
+        "the watchdog that would take traffic back is not ready: no token",
       ] as const),
     ],
     ["takes the first step", { phase: "verifying" }, {}, 1, "shifting", 0, "it is pass; 10 % of traffic"],
@@ -269,21 +288,21 @@ describe("advance", () => {
   )
 
   it("gives a first revision, and one that was proven, all traffic without steps", () => {
-    expect(nextState(firstOf(rollout({ phase: "verifying" })), well, settings(), after(1)).phase).toBe(
+    expect(decide(firstOf(rollout({ phase: "verifying" })), well, settings(), after(1)).phase).toBe(
       "promoting",
     )
-    const { candidate, watchdogReady: watchdogReady } = well
-    const unmeasured = { candidate, watchdogReady }
+    const { candidate, watchdog, route, elapsed } = well
+    const unmeasured = { candidate, watchdog, route, elapsed }
     expect(next({ phase: "verifying", kind: "rollback" }).phase).toBe("promoting")
     expect(
-      nextState(rollout({ phase: "promoting", kind: "rollback" }), unmeasured, settings(), after(1)).phase,
+      decide(rollout({ phase: "promoting", kind: "rollback" }), unmeasured, settings(), after(1)).phase,
     ).toBe("settling")
   })
 
   it("does not wait for users of a first revision", () => {
-    const { candidate, watchdogReady: watchdogReady } = well
+    const { candidate, watchdog, route, elapsed } = well
     const first = firstOf(rollout({ phase: "promoting" }))
-    expect(nextState(first, { candidate, watchdogReady: watchdogReady }, settings(), after(1)).phase).toBe(
+    expect(decide(first, { candidate, watchdog, route, elapsed }, settings(), after(1)).phase).toBe(
       "settling",
     )
     expect(analysisDuration(first, settings())).toBe(0)
@@ -291,11 +310,11 @@ describe("advance", () => {
   })
 
   it("has a rollback wait for pods and for a smoke test", () => {
-    const { candidate, watchdogReady: watchdogReady } = well
-    const untested = { candidate, watchdogReady }
+    const { candidate, watchdog, route, elapsed } = well
+    const untested = { candidate, watchdog, route, elapsed }
     const back = rollout({ phase: "verifying", kind: "rollback" })
-    expect(nextState(back, untested, settings(), after(1))).toBe(back)
-    expect(nextState(back, { ...well, candidate: { ...up, ready: 2 } }, settings(), after(1))).toBe(back)
+    expect(decide(back, untested, settings(), after(1))).toBe(back)
+    expect(decide(back, { ...well, candidate: { ...up, ready: 2 } }, settings(), after(1))).toBe(back)
   })
 
   it("does not promote a canary whose steps were taken out of the configuration", () => {
@@ -308,7 +327,7 @@ describe("advance", () => {
 
   it("leaves a state as it is while there is nothing to decide", () => {
     const waiting = rollout({ phase: "shifting" })
-    expect(nextState(waiting, { ...well, assessment: says("wait") }, settings(), after(1))).toBe(waiting)
+    expect(decide(waiting, { ...well, assessment: says("wait") }, settings(), after(1))).toBe(waiting)
   })
 
   it.each(named)(
@@ -326,7 +345,7 @@ describe("advance", () => {
       }
       const wrong = everyFacts.flatMap((facts) =>
         [0, 1, 10, 1000].flatMap((seconds) => {
-          const now = nextState(state, facts, settings(), after(seconds))
+          const now = decide(state, facts, settings(), after(seconds))
           const allowed = [state.phase, "aborting", ...forward[state.phase]].includes(now.phase)
           const same = now.id === state.id && now.revision === state.revision && now.stable === state.stable
           const onward = now !== state && now.phase !== "aborting"
@@ -347,7 +366,7 @@ describe("advance", () => {
     const seen = zones.map((shift) =>
       phases.map((phase) => {
         const state = rollout({ phase, since: began + shift })
-        const { since, ...now } = nextState(state, well, settings(), after(5) + shift)
+        const { since, ...now } = decide(state, well, settings(), after(5) + shift)
         return { ...now, since: since - shift }
       }),
     )
@@ -422,7 +441,7 @@ describe("abort", () => {
     expect(back).toMatchObject({ phase: "aborting", since: after(9), message: "an operator asked" })
     const home = state.stable === undefined ? [] : [{ revision: state.stable, weight: 100 }]
     expect(trafficSplit(back, settings())).toEqual(home)
-    const over = nextState(back, well, settings(), after(9 + 3))
+    const over = decide(back, well, settings(), after(9 + 3))
     expect(over.phase).toBe("aborted")
     expect(trafficSplit(over, settings())).toEqual(home)
   })
@@ -440,6 +459,6 @@ describe("takeOver", () => {
   it("does not let pods be late that nobody waited for", () => {
     const taken = takeOver(rollout({ phase: "preparing" }), "grace (2)", after(3600))
     const facts = { ...well, candidate: { ...up, ready: 1 } }
-    expect(nextState(taken, facts, settings(), after(3601))).toBe(taken)
+    expect(decide(taken, facts, settings(), after(3601))).toBe(taken)
   })
 })

@@ -31,7 +31,7 @@ const entrance: RouteSettings = {
   hostnames: [],
   gateway: { name: "public", namespace: "router" },
 }
-const message = "unattended for 30 s: the watch in the cluster took traffic back"
+const message = "unattended for 30 s: the watchdog in the cluster took traffic back"
 const lease = { metadata: { namespace: "f1-staging", name: "f1-backend-rollout" } }
 const leaseObject: KubernetesObject = { apiVersion: "coordination.k8s.io/v1", kind: "Lease", ...lease }
 const moment = "Mon, 02 Mar 2026 12:00:00 GMT"
@@ -45,7 +45,10 @@ def sleep(seconds): now[0] += seconds
 time.sleep = sleep
 ssl.create_default_context = lambda cafile: {"/var/run/secrets/kubernetes.io/serviceaccount/ca.crt": None}[cafile]
 files = {"/var/run/secrets/kubernetes.io/serviceaccount/token": "token-1\\n"}
-builtins.open = lambda path, encoding: io.StringIO(files[path])
+def fake_open(path, mode="r", encoding=None):
+    if path not in files: raise FileNotFoundError(path)
+    return io.StringIO(files[path])
+builtins.open = fake_open
 urlopen = urllib.request.urlopen
 def plain(request, timeout, context):
     request.full_url = request.full_url.replace("https://", "http://", 1)
@@ -68,19 +71,26 @@ async function watch(
   phase: Rollout["phase"],
   /** What happens at each look at the route, from 1; what it returns is answered instead. */
   happens: (look: number, cluster: FakeCluster) => number | undefined = () => undefined,
+  {
+    args = [],
+    refused,
+    token = true,
+    unattended = 30,
+  }: { args?: string[]; refused?: RegExp; token?: boolean; unattended?: number } = {},
 ) {
   const cluster = new FakeCluster(new FakeClock())
   const record = new RolloutRecord(cluster.client(), entrance, settings())
   // The watch is set before there are users; the rollout has gone on since.
   const verifying = rollout({ phase: "verifying" })
   await record.write(verifying)
-  const job = watchdogJob(verifying, watchOf(record, verifying))
+  const job = watchdogJob(verifying, { ...watchOf(record, verifying), unattended })
   await record.write(rollout({ phase, step: 1, message: "gone on" }))
   cluster.put({ ...leaseObject, spec: { holderIdentity: "ada (1)", renewTime: "1" } })
 
   const patches: { type: string | undefined; authorization: string | undefined }[] = []
   let looks = 0
   const answer = (request: IncomingMessage, text: string): [number, unknown] => {
+    if (refused?.test(`${request.method ?? ""} ${request.url ?? ""}`)) return [403, {}]
     const isRoute = request.url?.includes("/httproutes/") === true
     if (request.method === "GET") {
       const told = isRoute ? happens(++looks, cluster) : undefined
@@ -91,6 +101,7 @@ async function watch(
       return found ? [200, found] : [404, {}]
     }
     const { "content-type": type, authorization } = request.headers
+    if (request.url?.endsWith("?dryRun=All")) return [200, cluster.get("HTTPRoute", "f1-backend")]
     patches.push({ type, authorization })
     try {
       const route = cluster.get("HTTPRoute", "f1-backend") ?? {}
@@ -111,15 +122,20 @@ async function watch(
   await new Promise<void>((resolve) => server.listen(0, "127.0.0.1", resolve))
 
   const [container] = job.spec?.template.spec?.containers ?? []
-  const [python = "", flag = "", source = ""] = container?.command ?? []
+  const [python = "", ...flags] = container?.command ?? []
+  const source = flags.pop() ?? ""
   const environment = Object.fromEntries((container?.env ?? []).map(({ name, value }) => [name, value]))
-  const child = spawn(python, [flag, pod + source], {
-    env: {
-      ...{ PATH: process.env.PATH, ...environment },
-      KUBERNETES_SERVICE_HOST: "127.0.0.1",
-      KUBERNETES_SERVICE_PORT: String((server.address() as AddressInfo).port),
+  const child = spawn(
+    python,
+    [...flags, (token ? pod : pod.replace(/^files = .*$/m, "files = {}")) + source, ...args],
+    {
+      env: {
+        ...{ PATH: process.env.PATH, ...environment },
+        KUBERNETES_SERVICE_HOST: "127.0.0.1",
+        KUBERNETES_SERVICE_PORT: String((server.address() as AddressInfo).port),
+      },
     },
-  })
+  )
   let output = ""
   for (const stream of [child.stdout, child.stderr]) {
     stream.on("data", (part: Buffer) => (output += part.toString()))
@@ -130,10 +146,12 @@ async function watch(
   })
   const { spec } = cluster.get("HTTPRoute", "f1-backend") ?? {}
   const { rules = [] } = (spec ?? {}) as {
-    rules?: { backendRefs: { name: string; weight: number }[] }[]
+    rules?: { backendRefs?: { name: string; weight: number }[] }[]
   }
-  const traffic = rules.flatMap(({ backendRefs }) => backendRefs.map(({ name, weight }) => [name, weight]))
-  return { code, output, looks, patches, traffic, state: await record.read() }
+  const traffic = rules.flatMap(({ backendRefs = [] }) =>
+    backendRefs.map(({ name, weight }) => [name, weight]),
+  )
+  return { code, output, looks, patches, rules, traffic, state: await record.read() }
 }
 
 const renewed = (cluster: FakeCluster, look: number) => {
@@ -148,7 +166,7 @@ const enter = (cluster: FakeCluster, phase: Rollout["phase"]) => {
 }
 
 // Each starts a Python of its own.
-describe("the watch in the cluster", { timeout: 30_000 }, () => {
+describe("the watchdog in the cluster", { timeout: 30_000 }, () => {
   it.each(["shifting", "promoting"] as const)(
     "takes traffic of a rollout that is %s back when nobody attends it",
     async (phase) => {
@@ -162,7 +180,7 @@ describe("the watch in the cluster", { timeout: 30_000 }, () => {
     },
   )
 
-  it("lets a rollout be that is attended, and goes home when it is proven", async () => {
+  it("leaves a rollout alone that is attended, and ends when it is proven", async () => {
     const { code, looks, patches } = await watch("promoting", (look, cluster) => {
       if (look % 20 === 0) renewed(cluster, look)
       if (look === 90) enter(cluster, "settling")
@@ -171,7 +189,7 @@ describe("the watch in the cluster", { timeout: 30_000 }, () => {
     expect({ code, looks, patches }).toEqual({ code: 0, looks: 90, patches: [] })
   })
 
-  it("lets a rollout be that has no users yet", async () => {
+  it("leaves a rollout alone that has no users yet", async () => {
     const { code, looks, patches } = await watch("verifying", (look) => (look === 100 ? 404 : undefined))
     expect({ code, looks, patches }).toEqual({ code: 0, looks: 100, patches: [] })
   })
@@ -192,18 +210,52 @@ describe("the watch in the cluster", { timeout: 30_000 }, () => {
       return undefined
     })
     expect({ code, patches, looks }).toEqual({ code: 0, patches: [], looks: 100 })
-    expect(output).toContain("looking again: HTTP Error 503")
+    expect(output).toContain("trying again: HTTP Error 503")
   })
 
-  it("looks again when somebody has written meanwhile", async () => {
+  it("tries again when somebody has written meanwhile", async () => {
     const { code, output, patches, looks, state } = await watch("shifting", (look, cluster) => {
       // Once it has been answered, and before its patch.
       if (look === 31) setImmediate(enter, cluster, "settling")
       return undefined
     })
     expect({ code, looks, patches: patches.length }).toEqual({ code: 0, looks: 32, patches: 1 })
-    expect(output).toContain("looking again: HTTP Error 409")
+    expect(output).toContain("trying again: HTTP Error 409")
     expect(state).toMatchObject({ phase: "settling" })
+  })
+
+  it("ends with an error when it can see nothing, so that its Job does not look alive", async () => {
+    const { code, output, looks } = await watch("shifting", (look) => (look > 10 ? 403 : undefined))
+    expect({ code, looks }).toEqual({ code: 1, looks: 130 })
+    expect(output).toContain("it cannot act: 120 tries failed, the last one with: HTTP Error 403")
+  })
+
+  it("never takes a lease for abandoned that its holder may still renew", async () => {
+    const { patches, looks } = await watch(
+      "shifting",
+      (look, cluster) => {
+        if (look % 14 === 0) renewed(cluster, look)
+        if (look === 60) enter(cluster, "settling")
+        return undefined
+      },
+      { unattended: 5 },
+    )
+    expect({ patches, looks }).toEqual({ patches: [], looks: 60 })
+  })
+
+  it("keeps what an operator added to the route", async () => {
+    const { rules } = await watch("shifting", (look, cluster) => {
+      if (look !== 1) return undefined
+      const route = cluster.get("HTTPRoute", "f1-backend") ?? {}
+      const [rule = {}] = (route.spec as { rules: object[] }).rules
+      const docs = { filters: [{ type: "RequestRedirect" }] }
+      cluster.merge(route, { spec: { rules: [{ ...rule, timeouts: { request: "30s" } }, docs] } })
+      return undefined
+    })
+    expect(rules).toMatchObject([
+      { timeouts: { request: "30s" }, backendRefs: [{ name: "f1-backend-1", weight: 100 }] },
+      { filters: [{ type: "RequestRedirect" }] },
+    ])
   })
 
   it("has nothing to do with another rollout", async () => {
@@ -217,7 +269,30 @@ describe("the watch in the cluster", { timeout: 30_000 }, () => {
   })
 })
 
-describe("watchJob", () => {
+describe("the watchdog's check, which makes its pod ready", { timeout: 30_000 }, () => {
+  const check = (options: { refused?: RegExp; token?: boolean } = {}) =>
+    watch("verifying", () => undefined, { ...options, args: ["check"] })
+
+  it("tries everything that taking traffic back needs, and changes nothing", async () => {
+    const { code, output, looks, patches, state } = await check()
+    expect({ code, output, looks, patches }).toEqual({ code: 0, output: "", looks: 1, patches: [] })
+    expect(state).toMatchObject({ phase: "verifying", message: "gone on" })
+  })
+
+  it.each([
+    ["the route cannot be read", { refused: /^GET .*httproutes/ }, "HTTP Error 403"],
+    ["the lease cannot be read", { refused: /^GET .*leases/ }, "HTTP Error 403"],
+    ["the route cannot be changed", { refused: /^PATCH/ }, "HTTP Error 403"],
+    ["there is no token", { token: false }, "/token"],
+  ])("fails where %s", async (_, options, message) => {
+    const { code, output } = await check(options)
+    expect(code).toBe(1)
+    expect(output).toContain("it could not take traffic back")
+    expect(output).toContain(message)
+  })
+})
+
+describe("watchdogJob", () => {
   const cluster = new FakeCluster(new FakeClock())
   const record = new RolloutRecord(cluster.client(), entrance, settings())
   const state = rollout({ phase: "verifying" })
@@ -227,15 +302,15 @@ describe("watchJob", () => {
     expect(parse(dumpYaml(loadYaml<V1Job>(stringify(job))))).toEqual(JSON.parse(JSON.stringify(job)))
   })
 
-  it("is set once, is on duty when its pod is, and is set again when it has gone home", async () => {
+  it("is created once, is ready when its pod is, and is replaced when it has ended", async () => {
     const client = cluster.client()
     const set = () => ensureWatchdog(client, state, watchOf(record, state))
-    expect(await set()).toBe(true)
-    expect(await set()).toBe(true)
+    expect(await set()).toMatchObject({ ready: true })
+    expect(await set()).toMatchObject({ ready: true })
     const uid = cluster.all("Job")[0]?.metadata?.uid
     cluster.merge(job, { status: { ready: 0, conditions: [{ type: "Failed", status: "True" }] } })
-    expect(await set()).toBe(false)
-    expect(await set()).toBe(true)
+    expect(await set()).toEqual({ ready: false, reason: "it ended: Failed" })
+    expect(await set()).toMatchObject({ ready: true })
     expect(cluster.all("Job")[0]?.metadata?.uid).not.toBe(uid)
     await removeWatchdog(client, state, "f1-staging")
     await removeWatchdog(client, state, "f1-staging")

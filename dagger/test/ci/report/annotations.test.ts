@@ -48,7 +48,7 @@ describe("annotations", () => {
     )
   })
 
-  it("has nothing to say of nothing", () => {
+  it("is empty without findings", () => {
     expect(annotations([])).toEqual([])
   })
 })

@@ -26,7 +26,7 @@ describe("parseCoverage", () => {
     const { totals, files } = browser()
     expect(totals.lines).toMatchObject({ covered: 4, valid: 9 })
     expect(totals.branches).toMatchObject({ covered: 5, valid: 11 })
-    expect(files.map((file) => gaps(file))).toEqual(["lines 9, 13; ways on from line 7", "lines 1-3"])
+    expect(files.map((file) => gaps(file))).toEqual(["lines 9, 13; branches on line 7", "lines 1-3"])
     expect(files[0]?.file).toBe("services/web/src/points.ts")
   })
 
@@ -34,7 +34,7 @@ describe("parseCoverage", () => {
     expect(parseCoverage(lines([1, 0, 0, 1])).totals.lines).toEqual({ covered: 2, valid: 4, percent: 50 })
   })
 
-  it("has nothing wrong with a file that has no lines", () => {
+  it("accepts a file without lines", () => {
     expect(python().files[0]).toMatchObject({ lines: { covered: 0, valid: 0, percent: 100 }, missed: [] })
   })
 
@@ -42,7 +42,15 @@ describe("parseCoverage", () => {
     ["", "is empty"],
     [sample("coverage-py.xml").slice(0, 900), "is cut off after line"],
     ["<testsuites/>", "is no Cobertura report"],
-  ])("refuses what is none", (xml, message) => {
+    ['<coverage clover="3.2.0"><project><metrics statements="3"/></project></coverage>', "one of Clover"],
+    ['<coverage lines-valid="3" lines-covered="4"/>', "cannot be right: it has 4 covered of 3"],
+    ['<coverage lines-valid="many" lines-covered="4"/>', 'lines-valid is "many"'],
+    ['<coverage lines-valid="3"/>', "lines-covered is missing"],
+    ['<coverage lines-valid="3" lines-covered="-1"/>', 'lines-covered is "-1"'],
+    ['<coverage branches-valid="" branches-covered="1"/>', 'branches-valid is ""'],
+    [lines([1]).replace('hits="1"', 'hits="1.5"'), 'the hits of line 1 is "1.5"'],
+    [lines([1]).replace('hits="1"', 'hits="1" condition-coverage="150% (3/2)"'), "3 covered of 2"],
+  ])("refuses anything else", (xml, message) => {
     expect(() => parseCoverage(xml)).toThrow(message)
   })
 })
@@ -58,7 +66,7 @@ describe("shortfall", () => {
         "94.1 % of lines (16 of 17), at least 95 % needed: 1 line to go.",
         "90.0 % of branches (9 of 10), at least 91 % needed: 1 branch to go.",
         "Most is missing in:",
-        "  services/api/app/store.py: line 3; ways on from line 2",
+        "  services/api/app/store.py: line 3; branches on line 2",
       ].join("\n"),
     )
   })
@@ -78,6 +86,27 @@ describe("shortfall", () => {
 
   it("asks for no branches where there are none", () => {
     expect(shortfall(parseCoverage(lines([1])), { lines: 100, branches: 100 })).toBeUndefined()
+  })
+})
+
+describe("branches on lines without statements", () => {
+  it("are missed in the file that its tool says so of", () => {
+    const coverage = parseCoverage(sample("coverage-branches-off-lines.xml"), "services/web")
+    expect(shortfall(coverage, { lines: 80, branches: 80 })?.split("\n").at(-1)).toBe(
+      "  services/web/cov/pit.ts: 50.0 % of branches, some on no line with a statement",
+    )
+  })
+
+  it("are missed altogether where the rate is 0, unless no branches were measured", () => {
+    const of = (total: number) =>
+      parseCoverage(
+        `<coverage lines-valid="1" lines-covered="1" branches-valid="${total}" branches-covered="0"><packages><package><classes>
+          <class filename="a.ts" branch-rate="0"><lines><line number="1" hits="1"/></lines></class>
+          <class filename="b.ts" branch-rate="1"><lines><line number="1" hits="1"/></lines></class>
+        </classes></package></packages></coverage>`,
+      ).files.map((file) => gaps(file))
+    expect(of(4)).toEqual(["0.0 % of branches, some on no line with a statement", ""])
+    expect(of(0)).toEqual(["", ""])
   })
 })
 

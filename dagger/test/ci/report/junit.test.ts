@@ -1,6 +1,7 @@
 import { describe, expect, it } from "vitest"
+import { failingPart } from "../../../src/ci/report/failures.js"
 import { inWords, parseJunit } from "../../../src/ci/report/junit.js"
-import { manyTests, sample } from "./fixtures.js"
+import { manyTests, sample, timeOf } from "./fixtures.js"
 
 const declared = (xml: string, what: string) =>
   [...xml.matchAll(/<testsuite [^>]*>/g)].reduce(
@@ -36,7 +37,7 @@ describe("parseJunit", () => {
     })
   })
 
-  it("tells a broken fixture and a module that cannot be imported from a failed test", () => {
+  it("distinguishes a broken fixture and a failed import from a failed test", () => {
     const { cases } = parseJunit(sample("pytest.xml"), "services/api")
     const broken = cases.filter(({ broken }) => broken).map(({ name, file, line }) => [name, file, line])
     expect(broken).toEqual([
@@ -60,7 +61,7 @@ describe("parseJunit", () => {
     expect(cases.find(({ name }) => name === "points > throws on zero")).toMatchObject({
       file: "services/web/src/points.test.ts",
       line: 7,
-      select: ["src/points.test.ts", "-t", "^points throws on zero$"],
+      select: ["src/points.test.ts", "-t", "^points > throws on zero$"],
     })
     expect(cases[0]).toMatchObject({
       file: "services/web/src/broken.test.ts",
@@ -80,7 +81,7 @@ describe("parseJunit", () => {
       name: "[chromium] race page › shows the winner",
       file: "services/f1-frontend/e2e/race.spec.ts",
       line: 4,
-      select: ["race.spec.ts:4"],
+      select: ["race.spec.ts:4", "--project=chromium"],
     })
     expect(cases[1]?.attachments).toContain(
       "test-results/race-race-page-shows-the-winner-chromium-retry1/test-failed-1.png",
@@ -142,6 +143,176 @@ describe("parseJunit", () => {
 
   it("reads ten thousand tests", () => {
     expect(parseJunit(manyTests(10_000, 5_000)).counts).toMatchObject({ tests: 10_000, failed: 5_000 })
+  })
+})
+
+/** A report of one test. */
+const one = (attributes: string, inner: string, root = "") =>
+  `<testsuites ${root}><testsuite name="s" hostname="desktop"><testcase ${attributes}>${inner}</testcase></testsuite></testsuites>`
+const test = (xml: string, folder = "services/api") => parseJunit(xml, folder).cases[0]
+
+describe("where a test failed", () => {
+  const def = 'classname="tests.test_a" name="t" file="tests/test_a.py" line="47"'
+
+  it("is a line of its own file, which pytest counts from 0 in attributes", () => {
+    expect(test(one(def, '<failure message="Failed: no">no</failure>'))).toMatchObject({
+      file: "services/api/tests/test_a.py",
+      line: 48,
+    })
+    expect(test(one(def, "<failure>tests/test_a.py:50: AssertionError</failure>"))?.line).toBe(50)
+  })
+
+  it.each([
+    "cannot reach\nlocalhost:8000: connection refused",
+    "config.yaml:12: bad key",
+    "app/elo.py:7: ValueError",
+    "Dockerfile:3: unknown instruction",
+    "  at handler (app/server.js:3:9)",
+    "❯ points src/points.ts:2:27",
+    "12:30: the race begins",
+    "http://localhost:8000/tests/test_b.py:3: gone",
+  ])("is not what words of the failure look like: %j", (text) => {
+    expect(test(one(def, `<failure>${text}</failure>`))).toMatchObject({
+      file: "services/api/tests/test_a.py",
+      line: 48,
+    })
+  })
+
+  it.each(["1.5", "-1", "99999999999999999999", "x", ""])(
+    "has no line where a tool writes %j for one",
+    (line) => {
+      const xml = one(
+        `classname="a.test.ts" name="t" file="src/a.test.ts" line="${line}"`,
+        "<failure>x</failure>",
+      )
+      expect(test(xml, "services/web")).toMatchObject({ file: "services/web/src/a.test.ts" })
+      expect(test(xml, "services/web")).not.toHaveProperty("line")
+    },
+  )
+
+  it.each([
+    ["src/my dir/a.test.ts", "❯ points src/my dir/a.test.ts:2:27"],
+    ["src/a.b/c.test.ts", "❯ src/a.b/c.test.ts:2:27"],
+    ["src/(shop)/a.test.ts", "    at fn (src/(shop)/a.test.ts:2:27)"],
+    ["src/[slug]/a+b.test.ts", "    at src/[slug]/a+b.test.ts:2:27"],
+  ])("is found whatever the path has in it: %s", (file, frame) => {
+    const xml = one(`classname="${file}" name="t"`, `<failure>Error: x\n${frame}</failure>`)
+    expect(test(xml, "services/web")).toMatchObject({ file: `services/web/${file}`, line: 2 })
+  })
+
+  it("is right for what pytest 9.2 writes", () => {
+    const { cases } = parseJunit(sample("pytest-odd-names.xml"), "services/api")
+    const place = (name: string) => {
+      const { file, line, select } = cases.find((one) => one.name === name) ?? {}
+      return [file?.replace("services/api/", ""), line, select?.[0]]
+    }
+    expect(place("test_url_message")).toEqual([
+      "tests/test_odd.py",
+      52,
+      "tests/test_odd.py::test_url_message",
+    ])
+    expect(place("test_strict")).toEqual(["tests/test_odd.py", 7, "tests/test_odd.py::test_strict"])
+    expect(place("test_deep")).toEqual([
+      "tests/test_odd.py",
+      31,
+      "tests/test_odd.py::TestOuter::TestInner::test_deep",
+    ])
+    expect(place("test_param[a::b]")).toEqual([
+      "tests/test_odd.py",
+      25,
+      "tests/test_odd.py::test_param[a::b]",
+    ])
+    expect(place("test_in_dotted_folder")).toEqual([
+      "tests/v1.2/test_dots.py",
+      2,
+      "tests/v1.2/test_dots.py::test_in_dotted_folder",
+    ])
+  })
+
+  it("is known of a folder with dots from the traceback alone", () => {
+    const detail = "def test_x():\n>       assert 0\n\ntests/v1.2/test_dots.py:2: AssertionError"
+    expect(
+      test(one('classname="tests.v1.2.test_dots" name="test_x"', `<failure>${detail}</failure>`)),
+    ).toMatchObject({
+      file: "services/api/tests/v1.2/test_dots.py",
+      line: 2,
+      select: ["tests/v1.2/test_dots.py::test_x"],
+    })
+    // Without one, a folder is not made up.
+    expect(test(one('classname="tests.v1.2.test_dots" name="test_x"', ""))).not.toHaveProperty("file")
+  })
+
+  it("is no file for a nested spec that timed out, where no stack names its folder", () => {
+    const heading = "[desktop] › auth/sign-in.spec.ts:2:1 › signs in\n\n    Test timeout of 700ms exceeded."
+    const xml = one('name="signs in" classname="auth/sign-in.spec.ts"', `<error>${heading}</error>`, 'id=""')
+    expect(test(xml, "services/web")).not.toHaveProperty("file")
+  })
+
+  it("is the folder of tests that the stack of another test names", () => {
+    const xml = sample("playwright-nested.xml").replaceAll("/app/e2e/", "/services/web/e2e/")
+    const { cases } = parseJunit(xml, "services/web")
+    expect(cases.map(({ name, file, line }) => [name, file, line]).slice(0, 2)).toEqual([
+      ["[desktop] signs in", "services/web/e2e/auth/sign-in.spec.ts", 2],
+      [
+        "[desktop] with › an odd name › costs (5 $) | a+b [x] @phone",
+        "services/web/e2e/auth/sign-in.spec.ts",
+        3,
+      ],
+    ])
+    expect(cases.find(({ name }) => name === "[desktop] hangs")).toMatchObject({
+      file: "services/web/e2e/top.spec.ts",
+      select: ["top.spec.ts:2", "--project=desktop"],
+    })
+  })
+})
+
+describe("the selection that runs a test of Vitest again", () => {
+  const names = [
+    "standings > adds points",
+    "a > b > c",
+    "costs (5 $) | a+b [x]",
+    "a.b",
+    "ends with > ",
+    "* ?",
+    "ü",
+  ]
+
+  it.each(names)("is %j and no other", (name) => {
+    const written = name.replaceAll(">", "&gt;")
+    const select = test(one(`classname="src/a.test.ts" name="${written}"`, ""), "services/web")?.select ?? []
+    const pattern = new RegExp(select[2] ?? "")
+    expect(select.slice(0, 2)).toEqual(["src/a.test.ts", "-t"])
+    expect(
+      [...names, "axb", "standings adds points", `${name} x`, `x ${name}`].filter((one) => pattern.test(one)),
+    ).toEqual([name])
+  })
+})
+
+describe("time grows with the size of a report", () => {
+  const big = 300_000
+  const failure = (text: string, root = "") =>
+    one('classname="src/a.test.ts" name="t"', `<failure>${text}</failure>`, root)
+  it.each<[string, string]>([
+    ["line breaks", failure(`x${"\n".repeat(big)}y`)],
+    ["blanks", failure(`x${" ".repeat(big)}y`)],
+    ["a long line that begins as a place", failure(`    at ${"a:1:".repeat(big / 4)}`)],
+    ["a long line that begins as a frame", failure(`❯ ${"a ".repeat(big / 2)}`)],
+    ["a long line with digits", failure(`a.py:${"1".repeat(big)}`)],
+    ["brackets of a browser", failure("[".repeat(big), 'id=""')],
+    ["lines of brackets", failure("[\n".repeat(big / 2), 'id=""')],
+    [
+      "attachments without an end",
+      one('name="t"', `<system-out>${"[[ATTACHMENT|".repeat(big / 13)}</system-out>`),
+    ],
+    ["colours without an end", failure("#x1B[0;".repeat(big / 7))],
+    ["entities", failure("&amp;&#10;".repeat(big / 10))],
+    ["E of pytest", failure(`E   ${" ".repeat(big)}`)],
+  ])("%s", (_, xml) => {
+    const took = timeOf(() => {
+      const report = parseJunit(xml, "services/web")
+      failingPart("web:test", report)
+    })
+    expect(took).toBeLessThan(5000)
   })
 })
 

@@ -96,7 +96,14 @@ describe("page", () => {
     expect([...attributes].filter((name) => name.startsWith("on"))).toEqual([])
   })
 
-  it("tells of evidence that cannot be read, and goes on", () => {
+  it("isolates names that are written from right to left", () => {
+    const junit = `<testsuite><testcase classname="a.test.ts" name="מבחן"><failure message="لا">x</failure></testcase></testsuite>`
+    const text = render(gateResult("web:test", "failed", { junit }))
+    expect(text).toContain("\u2068מבחן\u2069")
+    expect(text.replace(/\u2068[^\u2069]*\u2069/g, "")).not.toMatch(/[\u0590-\u06ff]/)
+  })
+
+  it("names reports that cannot be read, and shows the rest", () => {
     const text = render(
       gateResult("web:test", "passed", {
         junit: "<testsuites><testsuite>",
@@ -150,7 +157,7 @@ describe("style", () => {
     ),
   )
 
-  it.each([0, 1])("has text that is told from what is behind it (palette %i)", (at) => {
+  it.each([0, 1])("has enough contrast (palette %i)", (at) => {
     const palette = { ...palettes[0], ...palettes[at] }
     const pairs = [
       ...["ink", "soft", "good", "bad", "odd", "link"].flatMap((text) => [

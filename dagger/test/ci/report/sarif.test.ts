@@ -238,7 +238,7 @@ describe("mergeSarif", () => {
     expect(read(files[0]).runs[0]?.results[0]?.ruleId).toBe("rule-7")
   })
 
-  it("makes no file of nothing", () => {
+  it("writes no file without logs", () => {
     expect(mergeSarif([])).toEqual({ files: [], scans: [] })
   })
 })

@@ -69,7 +69,7 @@ describe("summaryMarkdown", () => {
     expect(markdown(...gates)).toMatch(line)
   })
 
-  it("lets no name or output out of its place", () => {
+  it("escapes every name and output", () => {
     const text = markdown(
       gateResult(hostile, "failed", {}, { subject: hostile, detail: hostile, output: hostile }),
     )
@@ -137,7 +137,7 @@ describe("summary.json", () => {
     [`{"schemaVersion":2}`, "summary.json has schemaVersion 2; this Pitwall reads version 1"],
     [json.replace('"failed"', '"fine"'), "outcome: "],
     [json.replace('"gates":', '"gate":'), "gates: "],
-  ])("refuses what is none", (text, message) => {
+  ])("refuses anything else", (text, message) => {
     expect(() => readSummary(text)).toThrow(message)
   })
 })

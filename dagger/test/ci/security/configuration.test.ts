@@ -66,7 +66,7 @@ describe("readSecurity", () => {
 })
 
 describe("checkGates", () => {
-  it("refuses an ignore for a gate that is not", () => {
+  it("refuses an ignore for an unknown gate", () => {
     const configuration = readSecurity(but({}), now)
     expect(() => {
       checkGates(configuration, ["security:secrets"])

@@ -109,7 +109,7 @@ describe("matches", () => {
 })
 
 describe("remarks", () => {
-  it("tells of what has expired and of what there is nothing for", () => {
+  it("names ignores that have expired or match nothing", () => {
     const [used, unused] = [ignore(), ignore({ id: "CVE-2026-2" })]
     const expired = ignore({ id: "CVE-2026-3", expires: "2026-01-01" })
     expect(remarks({ active: [used, unused], expired: [expired] }, new Set([used]))).toEqual([

@@ -62,7 +62,7 @@ describe("examineLicences", () => {
     { name: "two", file: "e", package: "pkg:pypi/two@1", licences: ["MIT", "GPL-2.0-only"] },
   ]
 
-  it("finds what is forbidden and what nobody has decided on, and takes a clarified licence for the package's own", () => {
+  it("finds forbidden and undecided licences, and uses clarified ones", () => {
     const { found, looked } = examineLicences(packages, policy, [])
     expect(found.map(({ version, id, severity }) => [version, id, severity])).toEqual([
       ["copyleft", "GPL-2.0-only", "critical"],
@@ -72,14 +72,17 @@ describe("examineLicences", () => {
     expect(looked).toEqual(["5 packages"])
   })
 
-  it("does not take nothing for a pass", () => {
+  it("does not pass without packages", () => {
     expect(() => examineLicences([], policy, [])).toThrow("Trivy saw no package at all")
   })
 
-  it("leaves out what is ignored for a time", () => {
+  it("leaves out ignored findings", () => {
     const ignore: Ignore = {
-      ...{ id: "GPL-2.0-only", gates: ["security:licences"], package: "pkg:pypi/copyleft" },
-      ...{ reason: "replaced in the next release", expires: "2026-12-31" },
+      id: "GPL-2.0-only",
+      gates: ["security:licences"],
+      package: "pkg:pypi/copyleft",
+      reason: "replaced in the next release",
+      expires: "2026-12-31",
     }
     const { found, ignored, used } = examineLicences(packages, policy, [ignore])
     expect(found.map(({ version }) => version)).toEqual(["silent", "two"])

@@ -5,7 +5,10 @@ import { countsOf, applyPolicy, type ScanResult } from "../../../src/ci/security
 const found = (...severities: Severity[]) =>
   severities.map((severity, at) => ({ id: `CVE-${at}`, severity, title: "a flaw", file: "a.txt", line: 3 }))
 const examined = (more: Partial<ScanResult>): ScanResult => ({
-  ...{ found: [], ignored: 0, used: new Set(), looked: ["7 packages"] },
+  found: [],
+  ignored: 0,
+  used: new Set(),
+  looked: ["7 packages"],
   ...more,
 })
 const none = { active: [], expired: [] }
@@ -52,7 +55,7 @@ describe("applyPolicy", () => {
 })
 
 describe("countsOf", () => {
-  it("counts what is not rated as well", () => {
+  it("counts findings without a rating too", () => {
     expect(countsOf(found("note", "critical"))).toBe("1 critical, 1 note")
   })
 })

@@ -22,8 +22,11 @@ const log = (results: object[], invocation: object = { executionSuccessful: true
     ],
   })
 const ignore: Ignore = {
-  ...{ id: "sql", gates: ["security:sast"], path: "tests/**" },
-  ...{ reason: "only constants of the test", expires: "2026-12-31" },
+  id: "sql",
+  gates: ["security:sast"],
+  path: "tests/**",
+  reason: "only constants of the test",
+  expires: "2026-12-31",
 }
 
 describe("readSarif", () => {
@@ -34,7 +37,7 @@ describe("readSarif", () => {
     ])
   })
 
-  it("marks what is ignored as accepted, with the reason, and counts what its source accepts", () => {
+  it("marks ignored results as accepted, with the reason, and counts those accepted in the source", () => {
     const text = log([
       result("rules.python.sql", "tests/a.py"),
       result("rules.python.sql", "src/a.py", "error", { suppressions: [{ kind: "inSource" }] }),
@@ -54,7 +57,7 @@ describe("readSarif", () => {
       }
       expect(() =>
         readSarif("security:bandit", log([], { executionSuccessful: true, [kind]: [notification] }), []),
-      ).toThrow("not everything could be looked at:\nsrc/bad.py: syntax error")
+      ).toThrow("the scan is incomplete:\nsrc/bad.py: syntax error")
     },
   )
 
@@ -206,7 +209,7 @@ describe("readSarif", () => {
     expect(readSarif("security:snyk", text, [{ ...ignore, id, path: "a" }]).examined.ignored).toBe(1)
   })
 
-  it("refuses what is no log", () => {
+  it("refuses anything but a log", () => {
     expect(() => readSarif("security:sast", "", [])).toThrow()
     expect(() => readSarif("security:sast", '{"runs":[]}', [])).toThrow()
   })

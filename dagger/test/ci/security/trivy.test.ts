@@ -71,7 +71,10 @@ const report = JSON.stringify({
   ],
 })
 const ignore = (id: string, reason: string): Ignore => ({
-  ...{ id, reason, gates: ["security:dependencies"], expires: "2026-12-31" },
+  id,
+  reason,
+  gates: ["security:dependencies"],
+  expires: "2026-12-31",
 })
 
 describe("examine", () => {
@@ -80,7 +83,7 @@ describe("examine", () => {
   const idle = ignore("CVE-2026-77777", "not reachable from outside")
   const { found, ignored, used } = examine(results, [wanted, idle], [])
 
-  it("reads vulnerabilities with what would be right, and what is not rated as a note", () => {
+  it("reads vulnerabilities with the fixed version, and an unknown severity as a note", () => {
     expect(found.slice(0, 2)).toEqual([
       {
         id: "CVE-2026-90002",
@@ -113,7 +116,7 @@ describe("examine", () => {
     ])
   })
 
-  it("knows which ignores there was something for", () => {
+  it("knows which ignores matched", () => {
     expect(ignored).toBe(1)
     expect(used).toEqual(new Set([wanted]))
   })
@@ -141,7 +144,7 @@ describe("what was looked at", () => {
 })
 
 describe("readTrivy", () => {
-  it("takes a report without results for one, and anything else for none", () => {
+  it("accepts a report without results, and refuses anything else", () => {
     expect(readTrivy('{"SchemaVersion":2}')).toEqual([])
     expect(() => readTrivy('{"Results":[{"Vulnerabilities":"none"}]}')).toThrow()
     expect(() => readTrivy("")).toThrow()

@@ -8,7 +8,7 @@ import { labels } from "../../../src/backends/manifests/labels.js"
 import type { FakeClock } from "../../lib/fake-clock.js"
 
 type Tree = Record<string, unknown>
-/** What becomes of a revision's pods. */
+/** How the pods of a revision behave. */
 export type Health = "well" | "crashing" | "never ready"
 
 interface FakePod {
@@ -17,19 +17,19 @@ interface FakePod {
   born: number
 }
 
-/** Milliseconds that a pod takes until it is available. */
+/** Milliseconds until a pod is available. */
 export const startup = 3_000
-/** When the API server's clock began. */
+/** The API server's time at the start. */
 const epoch = Date.parse("2026-03-02T10:00:00Z")
 
-/** An API server with the controllers that matter here: resource versions, merge patches, owners, and Deployments whose pods take a moment. */
+/** An API server with resource versions, merge patches, owner references, and Deployments whose pods start after a moment. */
 export class FakeCluster {
   private readonly objects = new Map<string, KubernetesObject>()
   private readonly pods = new Map<string, FakePod[]>()
   private counter = 0
-  /** By revision, or by the name of a Deployment that is none; those not named are well. */
+  /** By revision, or by name for other Deployments; `well` by default. */
   readonly health = new Map<number | string, Health>()
-  /** Is told of each object that was written. */
+  /** Called with each object that was written. */
   watchers: ((thing: KubernetesObject) => void)[] = []
   /** No API server answers. */
   down = false
@@ -56,10 +56,10 @@ export class FakeCluster {
   }
 
   /**
-   * What one command asks with.
+   * The client of one command.
    *
-   * @param options.dies at which of its requests it is killed, before (or, with `after`, right after) it is done: none of its requests comes back from then on
-   * @param options.may throws for what it has no right to
+   * @param options.dies number of the request at which the command is killed: before the server handles it, or after with `after`. No request is answered from then on
+   * @param options.may throws for requests without permission
    */
   client({
     dies = Infinity,
@@ -208,6 +208,8 @@ export class FakeCluster {
 
   private present(thing: KubernetesObject): KubernetesObject {
     const { metadata } = thing
+    if (thing.kind === "HTTPRoute")
+      return { ...thing, status: { ...this.routeStatus(thing), ...thing.status } }
     if (thing.kind === "Job") return { ...thing, status: { ready: 1, ...thing.status } }
     if (thing.kind !== "Deployment") return thing
     return {
@@ -217,6 +219,18 @@ export class FakeCluster {
         availableReplicas: this.serving(metadata?.name ?? ""),
       },
     }
+  }
+
+  /** As a Gateway reports it: every HTTPRoute is accepted at once, unless a test says otherwise. */
+  private routeStatus({ metadata, spec }: KubernetesObject): Tree {
+    const { parentRefs = [] } = (spec ?? {}) as { parentRefs?: Tree[] }
+    const conditions = ["Accepted", "ResolvedRefs"].map((type) => ({
+      type,
+      status: "True",
+      reason: type,
+      observedGeneration: metadata?.generation,
+    }))
+    return { parents: parentRefs.map((parentRef) => ({ parentRef, conditions })) }
   }
 
   private podObjects(): KubernetesObject[] {

@@ -57,6 +57,19 @@ describe("guardsSection", () => {
     expect(freezes).toEqual([{ from: at("2026-09-04T00:00Z"), to: at("2026-09-04T04:00Z"), reason: "x" }])
   })
 
+  it("takes 24:00 for the end of a day", () => {
+    const { freezes } = policy(
+      "timezone: Europe/Rome\nfreezes: [{ from: 2026-09-04T00:00, to: 2026-09-04T24:00, reason: x }, { from: 2026-10-24T24:00, to: 2026-10-25T24:00:00+01:00, reason: y }]",
+    )
+    expect(freezes).toEqual([
+      { from: at("2026-09-03T22:00Z"), to: at("2026-09-04T22:00Z"), reason: "x" },
+      { from: at("2026-10-24T22:00Z"), to: at("2026-10-25T23:00Z"), reason: "y" },
+    ])
+    expect(() =>
+      policy("timezone: Europe/Rome\nfreezes: [{ from: 2026-09-04T24:01, to: 2026-09-05T00:00, reason: x }]"),
+    ).toThrow(/freezes\.0\.from: a time that there is/)
+  })
+
   it("takes a whole day", () => {
     const { hours } = policy(`{ timezone: UTC, hours: { days: [sat], from: "00:00", to: "24:00" } }`)
     expect(hours).toEqual({ days: ["sat"], from: 0, to: 1440 })
@@ -122,7 +135,7 @@ describe("guardsSection", () => {
       /freezes\.0\.to: a time that there is once: clocks in Europe\/Rome show this one twice/,
     ],
     ["an approval that is over at once", but(/24h/, "0s"), /approval\.validFor: longer than 0s/],
-    ["days as a duration", but(/24h/, "1d"), /approval\.validFor: "1d" is no duration/],
+    ["days as a duration", but(/24h/, "1d"), /approval\.validFor: "1d" is not a duration/],
     ["no approvers", but(/\[Ada, Grace\]/, "[]"), /approval\.approvers: at least one name/],
     ["checks that are a boolean", but(/checks: required/, "checks: true"), /checks: .*"required"\|"none"/],
     ["a guard that is none", `${whole}moon: full`, /no such key: moon; allowed: timezone, hours, holidays/],

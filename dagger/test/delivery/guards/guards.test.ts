@@ -260,17 +260,27 @@ describe("override", () => {
     expect(iso(overridden[0]?.until)).toBe("2026-11-30T08:00Z")
   })
 
-  it("takes a reason in any script", () => {
-    expect(applyOverride(all, "ログイン障害を修正する").standing).toHaveLength(1)
-  })
-
-  it.each(["", "   ", "urgent", "..............", "aaaaaaaaaaaaaaaa", "- - - - - - - - x", "asasasasasas"])(
-    "does not for %j",
+  it.each(["ログイン障害を修正する", "紧急修复支付故障", "긴급 결제 오류 수정", "แก้ไขปัญหาการเข้าสู่ระบบ"])(
+    "takes a reason in any script: %s",
     (reason) => {
-      expect(() => applyOverride(all, reason)).toThrow(
-        /is no reason to override a guard; allowed: one that others can judge, of at least 10/,
-      )
-      expect(() => applyOverride([], reason)).toThrow(/is no reason/)
+      expect(applyOverride(all, reason).standing).toHaveLength(1)
     },
   )
+
+  it.each([
+    "",
+    "   ",
+    "urgent",
+    "..............",
+    "aaaaaaaaaaaaaaaa",
+    "- - - - - - - - x",
+    "asasasasasas",
+    "修复",
+    "修复修复修复",
+  ])("does not for %j", (reason) => {
+    expect(() => applyOverride(all, reason)).toThrow(
+      /is no reason to override a guard; allowed: one that others can judge, of at least 10/,
+    )
+    expect(() => applyOverride([], reason)).toThrow(/is no reason/)
+  })
 })

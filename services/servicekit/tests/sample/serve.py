@@ -1,5 +1,5 @@
-"""A service to stop: answers at once at /fast, after a second at /slow. With LEAK it logs its secrets, as a
-driver might, and crashes: while it starts, or at /crash."""
+"""A service to stop: answers at once at /fast, after a second at /slow, which it says in its log. With LEAK it logs
+its secrets, as a driver might, and crashes: while it starts, or at /crash."""
 
 import logging
 import os
@@ -24,6 +24,7 @@ def fast() -> str:
 
 @router.get("/slow")
 def slow() -> str:
+    print("slow has begun", flush=True)
     time.sleep(1)
     return "slow"
 

@@ -16,7 +16,7 @@ export function badge(outcome: Outcome): Html {
   >`
 }
 
-/** Where the page tells more of a gate that did not pass. */
+/** The id of the part of the page about a gate that did not pass. */
 export function anchor(gate: string): string {
   return `gate-${gate.replace(/[^A-Za-z0-9-]+/g, "-")}`
 }

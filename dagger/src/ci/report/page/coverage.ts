@@ -15,7 +15,7 @@ export function coverage({ gates }: Report): Html | undefined {
   return html`<div class="wide">
       <table class="cards">
         <caption>
-          What tests reached; the mark is the least that is allowed
+          Coverage of tests; the mark is the threshold
         </caption>
         <thead>
           <tr>
@@ -54,7 +54,10 @@ function shareCell(label: string, share: Share, threshold?: number): Html {
 
 function fileTable(gate: string, files: FileCoverage[], thresholds: Thresholds | undefined): Html {
   const wanting = files
-    .filter(({ lines, branches }) => lines.covered < lines.valid || branches.covered < branches.valid)
+    .filter(
+      ({ lines, branches, branchRate }) =>
+        lines.covered < lines.valid || branches.covered < branches.valid || branchRate !== undefined,
+    )
     .sort((a, b) => a.lines.percent + a.branches.percent - b.lines.percent - b.branches.percent)
   const shown = wanting.slice(0, most.files)
   const whole = files.length - wanting.length

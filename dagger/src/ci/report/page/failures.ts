@@ -7,7 +7,7 @@ import { clip, count, duration, plain } from "../../../lib/text.js"
 import { html, type Html } from "./html.js"
 import { anchor, badge, tones } from "./badges.js"
 
-/** How much a page can hold and still be read. */
+/** Limits that keep the page readable. */
 const most = { failures: 50, lines: 400, named: 500, pictures: 100 }
 
 export function failures(report: Report): Html | undefined {
@@ -55,7 +55,7 @@ function failure(gate: string, test: TestCase, { again }: Report, pictures: stri
     ${
       cut.length > part.length &&
       html`<details>
-        <summary>All that the tool says</summary>
+        <summary>Full output of the test</summary>
         <pre tabindex="0">
 ${cut.join("\n")}${detail.length > cut.length && `\n… ${count(detail.length - cut.length, "more line")}`}</pre>
       </details>`
@@ -64,7 +64,7 @@ ${cut.join("\n")}${detail.length > cut.length && `\n… ${count(detail.length - 
   </div>`
 }
 
-/** What was expected and what was there, told apart as in a comparison of files. */
+/** Marks expected and received lines, as a diff does. */
 function marked(line: string): Html {
   const kind = /^(- |E +- |Expected:)/.test(line)
     ? "expected"
@@ -74,7 +74,7 @@ function marked(line: string): Html {
   return kind === "" ? html`${line}` : html`<span class="${kind}">${line}</span>`
 }
 
-/** A picture belongs to the test that names it, by its folder and file. */
+/** Whether a test lists a picture among its attachments, by folder and file name. */
 function leftBy({ attachments }: TestCase, picture: string): boolean {
   const end = (path: string) => path.split("/").slice(-2).join("/")
   return attachments.some((path) => end(path) === end(picture))

@@ -9,7 +9,7 @@ export function gateTable({ gates }: Report): Html | undefined {
   return html`<div class="wide">
     <table class="cards">
       <caption>
-        What each gate looked at, how it ended, and the command that runs just it again
+        What each gate checks, how it ended, and the command that runs it again
       </caption>
       <thead>
         <tr>

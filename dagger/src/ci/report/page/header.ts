@@ -12,7 +12,7 @@ const headlines: Record<Outcome, string> = {
   skipped: "No gate ran",
 }
 
-/** The verdict, of what and when, and the figures that people look for first. */
+/** The verdict, revision, time and key figures. */
 export function pageHeader(report: Report): Html {
   const { outcome, conclusion, started, seconds, revision, because, gates } = report
   return html`<header class="page-header ${tones[outcome]}">
@@ -30,7 +30,7 @@ export function pageHeader(report: Report): Html {
     ${because !== undefined && html`<p class="about">${oneLine(because, 400)}</p>`}
     ${
       gates.length === 0
-        ? html`<p>Nothing was looked at, so nothing is known.</p>`
+        ? html`<p>No gate ran, so nothing is known.</p>`
         : html`<dl class="tiles">
             ${tiles(report).map(
               ({ label, value, note, tone }) =>
@@ -94,7 +94,7 @@ function tiles(report: Report): Tile[] {
       tone: least.thresholds && isShort(least.share, least.thresholds.lines) ? "bad" : "good",
     },
     sarif.scans.length > 0 && {
-      label: "Grave findings",
+      label: "Critical and high findings",
       value: unfinished > 0 && grave === 0 ? "?" : String(grave),
       note:
         unfinished > 0

@@ -1,11 +1,13 @@
-/** Markup that is known to be safe: made by `html` alone. */
+import { isolated } from "../../../lib/text.js"
+
+/** Safe markup, made by `html` only. */
 export class Html {
   constructor(readonly markup: string) {}
 }
 
 type Part = string | number | Html | false | undefined | Part[]
 
-/** HTML in which every value is escaped, in text and in quoted attributes; markup of `html` stands as it is. */
+/** Builds HTML with every value escaped for text and quoted attributes. Markup from `html` is inserted as it is. */
 export function html(strings: TemplateStringsArray, ...parts: Part[]): Html {
   return new Html(
     strings.reduce(
@@ -19,7 +21,7 @@ function rendered(part: Part): string {
   if (part === false || part === undefined) return ""
   if (part instanceof Html) return part.markup
   if (Array.isArray(part)) return part.map(rendered).join("")
-  return String(part)
+  return isolated(String(part))
     .replaceAll("&", "&amp;")
     .replaceAll("<", "&lt;")
     .replaceAll(">", "&gt;")

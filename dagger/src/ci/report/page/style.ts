@@ -1,4 +1,4 @@
-/** The page's style: the system's fonts, colours of enough contrast on light and on dark, tables that become cards on a phone. */
+/** The page's style: system fonts, colours with enough contrast in light and dark mode, tables that become cards on phones. */
 export const style = `
 :root{--paper:#f4f5f7;--card:#fff;--ink:#15181e;--soft:#545d6b;--line:#dfe3e8;--good:#0b7a3e;--good-bg:#e2f5ea;--bad:#c21a23;--bad-bg:#fde8e8;--odd:#8a5300;--odd-bg:#fdf0d6;--idle:#59626f;--idle-bg:#eceff3;--link:#0b57b8;--code:#f0f2f5;--cache:#7c8797;--track:#e4e8ed;--check:#15181e}
 @media (prefers-color-scheme:dark){:root{--paper:#101318;--card:#191d24;--ink:#e8eaed;--soft:#a3acba;--line:#2c323c;--good:#55d48b;--good-bg:#12301f;--bad:#ff7b7b;--bad-bg:#3b1719;--odd:#f3b655;--odd-bg:#37290d;--idle:#a3acba;--idle-bg:#262c35;--link:#7db5ff;--code:#232932;--cache:#6f7b8c;--track:#2a313b;--check:#e8eaed}}

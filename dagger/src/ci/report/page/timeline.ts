@@ -3,7 +3,7 @@ import { duration } from "../../../lib/text.js"
 import { html, type Html } from "./html.js"
 import { tones } from "./badges.js"
 
-/** Gates in the order in which they began; where that is not known, by how long they took. */
+/** Gates by the time they started or, if unknown, by duration. */
 export function timeline({ gates, seconds }: Report): Html | undefined {
   const known = gates.some(({ after }) => after !== undefined)
   const ran = gates.filter(({ verdict }) => verdict.outcome !== "skipped")
@@ -58,7 +58,7 @@ export function timeline({ gates, seconds }: Report): Html | undefined {
   </div>`
 }
 
-/** A few round numbers. */
+/** Round numbers for the axis. */
 function ticksTo(end: number): number[] {
   const step =
     [0.001, 0.01, 0.1, 0.5, 1, 2, 5, 10, 15, 30, 60, 120, 300, 600, 1800].find((step) => end / step <= 6) ??

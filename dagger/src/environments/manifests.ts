@@ -1,0 +1,74 @@
+import { stringify } from "yaml"
+import type { V1Deployment } from "@kubernetes/client-node"
+import {
+  baselineObjects,
+  revisionObjects,
+  routeObject,
+  stableService,
+} from "../backends/manifests/objects.js"
+import type { Manifest, Plain } from "../clients/kubernetes/manifest.js"
+import { accessObjects } from "../delivery/access.js"
+import { backendSettings, type DeployConfiguration, environmentOf } from "./configuration.js"
+
+/** Stands for an image that was pushed. */
+const digest = `sha256:${"0".repeat(64)}`
+
+/**
+ * The manifests of every environment, as YAML by file name: what a deploy applies for its backends, and what an administrator applies for access. Secrets hold
+ * placeholders.
+ */
+export function manifestsOf(configuration: DeployConfiguration): Record<string, string> {
+  const files: Record<string, Manifest[]> = {}
+  for (const name of Object.keys(configuration.environments)) {
+    const environment = environmentOf(configuration, name)
+    const { namespace, gateway } = environment
+    for (const settings of backendSettings(configuration, environment, [])) {
+      const { service, workload, hostnames, variables, secrets } = settings
+      const address = { namespace, service, revision: 2, port: workload.port }
+      const objects = revisionObjects(workload, {
+        environment: name,
+        namespace,
+        service,
+        revision: 2,
+        image: `registry.example.com/${service}@${digest}`,
+        digest,
+        version: "0.0.0",
+        config: variables,
+        secrets: Object.fromEntries(secrets.map(({ variable }) => [variable.toLowerCase(), "placeholder"])),
+      })
+      const deployment = objects.find(({ kind }) => kind === "Deployment") as Plain<V1Deployment>
+      files[`${name}-${service}.yaml`] = [
+        ...objects,
+        ...baselineObjects(deployment, { ...address, replicas: workload.replicas.min }),
+        stableService(address),
+        routeObject({
+          namespace,
+          service,
+          hostnames,
+          gateway: {
+            name: gateway.name,
+            namespace: gateway.namespace,
+            ...(gateway.section !== undefined && { section: gateway.section }),
+          },
+          backends: [
+            { revision: 1, weight: 80 },
+            { revision: 2, weight: 10 },
+            { revision: 2, baseline: true, weight: 10 },
+          ],
+          port: workload.port,
+        }),
+      ]
+    }
+    files[`${name}-access.yaml`] = accessObjects({
+      namespace,
+      deployers: [{ kind: "ServiceAccount", namespace, name: "deployer" }],
+      approvers: [{ kind: "Group", name: "approvers" }],
+    })
+  }
+  return Object.fromEntries(
+    Object.entries(files).map(([file, objects]) => [
+      file,
+      objects.map((object) => stringify(object)).join("---\n"),
+    ]),
+  )
+}

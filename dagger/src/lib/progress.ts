@@ -1,0 +1,12 @@
+/** What `daggerw` recognises as a line of progress among everything that the engine prints. */
+const mark = "[pitwall]"
+
+/** Prints progress while a function runs; every line of the text is a line of progress. */
+export function reportProgress(text: string): void {
+  for (const line of text.split("\n")) console.log(`${mark} ${line}`)
+}
+
+/** Prints that a step begins. */
+export function reportStart(step: string): void {
+  reportProgress(`run ${step}`)
+}

@@ -1,0 +1,88 @@
+// The test suites of the repository, and the files that each end-to-end suite depends on.
+
+/**
+ * @typedef {{ kind: "unit", name: string, vitest?: string, go?: string }} UnitSuite
+ *   `vitest` names a project of vitest.config.ts, `go` the folder of a Go module.
+ * @typedef {{ file: string, project: "session" | "command", inputs: string[], alone?: boolean, after?: string[] }} EndToEndSuite
+ *   One test file. `project` is its project in vitest.config.ts. `inputs` are files and folders, without those that start
+ *   with "!"; its own file, what that imports, and `shared` always belong to them. An `alone` suite measures or compares
+ *   the machine, so nothing runs beside it. `after` names suites that have to end first.
+ */
+
+/** How suites are run: the locked packages, the configuration and the runner. */
+export const shared = [
+  "package.json",
+  "package-lock.json",
+  ".npmrc",
+  "dagger/package.json",
+  "dagger/package-lock.json",
+  "dagger/.npmrc",
+  "vitest.config.ts",
+  "tsconfig.json",
+  "scripts/test.mjs",
+]
+
+const engine = ["daggerw", "dagger.json", "engine", "!engine/test"]
+const fixtures = "engine/test/fixtures"
+const module = [...engine, "dagger/src", "dagger/config", "dagger/tsconfig.json", ".env"]
+// Gates look at every file: format, lint, secrets.
+const everything = ["."]
+
+/** @type {UnitSuite[]} */
+export const unit = [
+  { kind: "unit", name: "the module", vitest: "unit" },
+  { kind: "unit", name: "the local engine's manager", go: "engine" },
+  { kind: "unit", name: "daggerw and the local engine's runtime", vitest: "engine" },
+]
+
+const ci = "dagger/test/e2e/ci.e2e.test.ts"
+
+/**
+ * In the order in which they start; suites that run alone come last. The first `ci` on a new machine makes every image,
+ * which takes longer than a run of `faults` may.
+ *
+ * @type {EndToEndSuite[]}
+ */
+export const endToEnd = [
+  { file: ci, project: "command", inputs: everything },
+  { file: "engine/test/engine.e2e.test.ts", project: "session", inputs: engine },
+  { file: "engine/test/images.e2e.test.ts", project: "session", inputs: engine },
+  { file: "engine/test/cli.e2e.test.ts", project: "command", inputs: module },
+  { file: "dagger/test/e2e/workflow.e2e.test.ts", project: "command", inputs: [...module, ".github"] },
+  { file: "dagger/test/e2e/events.e2e.test.ts", project: "session", inputs: engine },
+  { file: "dagger/test/e2e/faults.e2e.test.ts", project: "command", inputs: everything, after: [ci] },
+  { file: "engine/test/runtime.e2e.test.ts", project: "command", inputs: [...engine, fixtures] },
+  { file: "engine/test/lifecycle.e2e.test.ts", project: "command", inputs: engine },
+  { file: "engine/test/cluster.e2e.test.ts", project: "session", inputs: [...engine, "dagger/config"] },
+  { file: "engine/test/security.e2e.test.ts", project: "session", inputs: [...module, fixtures] },
+  { file: "engine/test/machine.e2e.test.ts", project: "command", inputs: engine, alone: true },
+  { file: "dagger/test/e2e/deploy.e2e.test.ts", project: "session", inputs: everything, alone: true },
+  {
+    file: "dagger/test/e2e/rehearse.e2e.test.ts",
+    project: "command",
+    inputs: [...module, "services"],
+    alone: true,
+  },
+]
+
+/**
+ * A suite for each test file: a file that the table does not have runs alone and depends on everything.
+ *
+ * @param {EndToEndSuite[]} table
+ * @param {string[]} files every end-to-end test file of the repository
+ * @throws Error if the table names a file that does not exist
+ */
+export function completed(table, files) {
+  const missing = table.flatMap(({ file }) => (files.includes(file) ? [] : [file]))
+  if (missing.length > 0) throw new Error(`scripts/suites.mjs names ${missing.join(", ")}: no such file`)
+  const unlisted = files.filter((file) => !table.some((suite) => suite.file === file))
+  return [
+    ...table,
+    ...unlisted.map((file) => ({
+      file,
+      project: /** @type {const} */ ("command"),
+      inputs: ["."],
+      alone: true,
+    })),
+  ]
+}
