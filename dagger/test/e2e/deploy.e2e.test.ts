@@ -2,6 +2,7 @@
 // gone on with, taken back, and on to production with an approval.
 import { rm, writeFile } from "node:fs/promises"
 import http from "node:http"
+import net, { type AddressInfo } from "node:net"
 import { networkInterfaces } from "node:os"
 import { join } from "node:path"
 import { connection, dag, type Service } from "@dagger.io/dagger"
@@ -46,11 +47,31 @@ const machine = Object.values(networkInterfaces())
   .flat()
   .find((address) => address?.family === "IPv4" && !address.internal)?.address
 
-/** @param frontend the machine's port; any that is free, if 0 */
+const forwarders: net.Server[] = []
+
+/**
+ * Makes a service of the engine reachable from its containers: a tunnel listens on loopback only, so the machine's address forwards to it.
+ *
+ * @param frontend the machine's port; any that is free, if 0
+ */
 async function tunnelled(service: Service, port: number, frontend = 0): Promise<string> {
-  const tunnel = dag.host().tunnel(service, { ports: [{ backend: port, frontend }] })
-  const { port: open } = new URL(`tcp://${await (await tunnel.start()).endpoint()}`)
-  return `${machine ?? "localhost"}:${open}`
+  const tunnel = dag.host().tunnel(service, { ports: [{ backend: port, frontend: 0 }] })
+  const target = Number(new URL(`tcp://${await (await tunnel.start()).endpoint()}`).port)
+  const forwarder = net.createServer((client) => {
+    const upstream = net.connect(target, "127.0.0.1")
+    const close = () => {
+      client.destroy()
+      upstream.destroy()
+    }
+    client.on("error", close).on("close", close)
+    upstream.on("error", close).on("close", close)
+    client.pipe(upstream).pipe(client)
+  })
+  forwarders.push(forwarder)
+  await new Promise<void>((resolve, reject) => {
+    forwarder.once("error", reject).listen(frontend, machine ?? "127.0.0.1", resolve)
+  })
+  return `${machine ?? "127.0.0.1"}:${(forwarder.address() as AddressInfo).port}`
 }
 
 const began = new Date()
@@ -89,6 +110,7 @@ beforeAll(async () => {
 
 afterAll(async () => {
   await rehearsal.stop()
+  for (const forwarder of forwarders) forwarder.close()
   await rm(checkout, { recursive: true, force: true })
 })
 

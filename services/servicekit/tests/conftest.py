@@ -1,3 +1,4 @@
+import hashlib
 import os
 from collections.abc import Callable, Iterator
 
@@ -13,7 +14,7 @@ from servicekit.testing import PATIENT, PATIENT_CHECK_SECONDS, skip_without_serv
 SECRET = "unit-tests-only-0123456789abcdef"
 NOWHERE = "redis://127.0.0.1:1/0"
 # A key that production takes, and what has to be set outside development, as for `make_settings`.
-STRONG = {"jwt_secret_key": "9f86d081884c7d659a2feaa0c55ad015a3bf4f1b2b0b822cd15d6c15b0f00a08"}
+STRONG = {"jwt_secret_key": hashlib.sha256(b"test").hexdigest()}
 DEPLOYED = {"jwt_issuer": "tests", "jwt_audience": "tests", "trusted_proxies": "10.42.0.0/16"}
 
 MakeSettings = Callable[..., ServiceSettings]

@@ -133,14 +133,15 @@ def test_the_grace_ends(start_server: StartServer) -> None:
         assert server.process.wait(60) == 0
 
 
+ENCODED = "hunter%402%22"
 SECRETS = {
-    "DATABASE_URL": "postgresql://user:hunter%402%22@127.0.0.1:1/none",
-    "REDIS_URL": "redis://:swordfish@127.0.0.1:1/0",
+    "DATABASE_URL": f"postgresql://user:{ENCODED}@127.0.0.1:1/none",
+    "REDIS_URL": "redis://:sesame@127.0.0.1:1/0",
 }
 
 
 def _assert_no_secret(log: str) -> None:
-    for secret in ("hunter", "swordfish", SECRET):
+    for secret in ("hunter", "sesame", SECRET):
         assert secret not in log
 
 

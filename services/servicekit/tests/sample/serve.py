@@ -1,5 +1,7 @@
-"""A service to stop: answers at once at /fast, after a second at /slow, which it says in its log. With LEAK it logs
-its secrets, as a driver might, and crashes: while it starts, or at /crash."""
+"""A service to stop: answers at once at /fast, after a second at /slow, which it says in its log.
+
+With LEAK it logs its secrets, as a driver might, and crashes: while it starts, or at /crash.
+"""
 
 import logging
 import os
