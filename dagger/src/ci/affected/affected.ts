@@ -1,3 +1,4 @@
+import picomatch from "picomatch"
 import { touched, type Catalog } from "../../platform/catalog.js"
 
 /** The gates that a change affects. */
@@ -12,8 +13,17 @@ export const moduleGroup = "module"
 /** The group of the scanners, which look at every file. */
 export const securityGroup = "security"
 
-/** A service's file that the module's unit tests read: both sides have to agree on the names of metrics. */
-export const sharedMetrics = "services/servicekit/src/servicekit/middleware.py"
+/**
+ * Files of services that the module's unit tests read: names and buckets of metrics must be those that the analysis knows, and the check objects are generated from
+ * what services are made of.
+ */
+export const unitTestInputs = [
+  "services/servicekit/src/servicekit/middleware.py",
+  "services/servicekit/src/servicekit/metrics.py",
+  "services/*/Dockerfile",
+  "services/*/package.json",
+]
+const isUnitTestInput = picomatch(unitTestInputs)
 
 /**
  * Decides which gates a change affects. A path that is not known to leave a service alone affects everything.
@@ -24,7 +34,7 @@ export function affected(catalog: Catalog, paths: string[]): Affected {
   const groups: Record<string, string> = {}
   for (const path of paths) {
     groups[securityGroup] ??= path
-    if (path === sharedMetrics) groups[moduleGroup] ??= path
+    if (isUnitTestInput(path)) groups[moduleGroup] ??= path
     if (pipelineFiles.test(path)) return { everything: true, reason: `${path} belongs to the pipeline` }
     if (path.startsWith("services/")) {
       const services = touched(catalog, [path.slice("services/".length)])

@@ -1,5 +1,5 @@
 import { dag, type Container, type Directory } from "@dagger.io/dagger"
-import { sharedMetrics } from "../affected/affected.js"
+import { unitTestInputs } from "../affected/affected.js"
 import { images } from "../../platform/base-images.js"
 import { commandGate, lastLine } from "../runner/command.js"
 import type { Gate } from "../runner/gate.js"
@@ -11,8 +11,6 @@ const packages = ["package*.json", ".npmrc", "dagger/package*.json", "dagger/.np
 const code = ["**/*.ts", "**/*.mts", "**/*.js", "**/*.mjs", "**/tsconfig.json"]
 const text = [...code, "**/*.json", "**/*.md", "**/*.yaml", "**/*.yml", ".prettier*", ".gitignore"]
 const units = ["dagger", "scripts", "dagger.json", "vitest.config.ts", ".prettierrc"]
-/** What the check objects are generated from, beside the module. */
-const recipes = ["services/*/Dockerfile", "services/*/package.json"]
 const imports = [
   "dagger/src",
   "**/tsconfig.json",
@@ -54,9 +52,10 @@ export function moduleGates({ source, manifests: rendered }: Pick<Subjects, "sou
     npmGate("unit", "the module's decisions", units, {
       detail: testCount,
       // The watchdog of a rollout is a Python program, and the changes since a ref come from git.
-      container: installed(npm, "python3", "git")
-        .withFile(sharedMetrics, source.file(sharedMetrics))
-        .withDirectory(".", source.filter({ include: recipes })),
+      container: installed(npm, "python3", "git").withDirectory(
+        ".",
+        source.filter({ include: unitTestInputs }),
+      ),
     }),
     commandGate({
       name: "module:shell",
