@@ -1,6 +1,6 @@
 // The deploy as people give it, on a cluster that a kubeconfig names, with a deployer's rights and no more: from source to all traffic, cut off by a kill and
 // gone on with, taken back, and on to production with an approval.
-import { rm, writeFile } from "node:fs/promises"
+import { readFile, rm, writeFile } from "node:fs/promises"
 import http from "node:http"
 import net, { type AddressInfo } from "node:net"
 import { networkInterfaces } from "node:os"
@@ -9,6 +9,7 @@ import { connection, dag, type Service } from "@dagger.io/dagger"
 import { afterAll, aroundAll, beforeAll, describe, expect, it } from "vitest"
 import { registryPort } from "../../src/platform/cluster/throw-away-registry.js"
 import { images } from "../../src/platform/base-images.js"
+import type { Release } from "../../src/delivery/release.js"
 import type { Notification } from "../../src/delivery/events/event.js"
 import { RehearsalEnvironment } from "../../src/rehearsal/environment.js"
 import { copyOfTheRepository, daggerw, type Ended, repository } from "./daggerw.js"
@@ -206,6 +207,21 @@ describe("a deploy by its command", { timeout: 20 * 60_000 }, () => {
       metadata: { namespace: staging, name: "api-1" },
     })
     expect(deployment?.metadata?.annotations?.["pitwall.dev/schema-head"]).toBe("0001")
+  })
+
+  it("publishes the same image as a release, which a deploy takes without building anything", async () => {
+    await done("publish", "--only", "api", "export", "--path", "release.json")
+    const release = JSON.parse(await readFile(join(checkout, "release.json"), "utf8")) as Release
+    expect(release.images.api).toEqual({
+      reference: `localhost:${registryPort}/api@${digest}`,
+      migrations: { head: "0001", breaking: [] },
+    })
+    const from = ["--env", "staging", "--release", "release.json"]
+    expect(await done("plan", ...from, "text")).toContain("unchanged; revision 1 is the same")
+    const { code, stdout, stderr } = await call(["deploy", ...from]).ended
+    expect(code, stderr.slice(-4_000)).toBe(0)
+    expect(stdout).toMatch(/^api +unchanged +1 /m)
+    expect(stderr).not.toContain("dockerBuild")
   })
 
   let usersStop: ReturnType<typeof users>

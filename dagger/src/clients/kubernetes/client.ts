@@ -61,6 +61,14 @@ const delays = [200, 500, 1_000, 2_000, 4_000, 8_000]
 const busy = [429, 500, 502, 503, 504]
 
 /** The operations of a {@link KubernetesClient}; tests implement them with a fake API server. */
+/** Objects that one page of a list has. */
+const pageSize = 500
+
+interface ListPage {
+  items: KubernetesObject[]
+  metadata?: { continue?: string }
+}
+
 export type KubernetesApi = Pick<KubernetesClient, keyof KubernetesClient>
 
 /** A client of the Kubernetes API with the rights of one kubeconfig. */
@@ -131,7 +139,11 @@ export class KubernetesClient {
     }
   }
 
-  /** @param selector labels, as `a=b,c` */
+  /**
+   * Lists objects of a kind, read page by page.
+   *
+   * @param selector labels, as `a=b,c`
+   */
   async list(
     apiVersion: string,
     kind: string,
@@ -139,11 +151,25 @@ export class KubernetesClient {
     selector = "",
   ): Promise<KubernetesObject[]> {
     const path = await this.collectionOf({ apiVersion, kind, metadata: { namespace } })
-    const query = selector === "" ? undefined : { labelSelector: selector }
-    const { items } = (await this.json("GET", path, { ...(query && { query }) })) as {
-      items: KubernetesObject[]
+    const query = { limit: String(pageSize), ...(selector !== "" && { labelSelector: selector }) }
+    const found: KubernetesObject[] = []
+    for (let token = ""; ;) {
+      const page = await this.page(path, { ...query, ...(token !== "" && { continue: token }) })
+      // The snapshot that the pages come from has expired: the list is read anew.
+      if (page === "expired") found.length = 0
+      else found.push(...page.items.map((item) => ({ ...item, apiVersion, kind })))
+      token = page === "expired" ? "" : (page.metadata?.continue ?? "")
+      if (page !== "expired" && token === "") return found
     }
-    return items.map((item) => ({ ...item, apiVersion, kind }))
+  }
+
+  private async page(path: string, query: Record<string, string>): Promise<ListPage | "expired"> {
+    try {
+      return (await this.json("GET", path, { query })) as ListPage
+    } catch (error) {
+      if (error instanceof ApiError && error.status === 410 && "continue" in query) return "expired"
+      throw error
+    }
   }
 
   /**

@@ -129,7 +129,25 @@ describe("Kubernetes", () => {
     expect(await cluster.list("v1", "Pod", "staging", "app=api,revision")).toEqual([
       { apiVersion: "v1", kind: "Pod", metadata: { name: "a" } },
     ])
-    expect(asked[0]?.query).toEqual({ labelSelector: "app=api,revision" })
+    expect(asked[0]?.query).toEqual({ limit: "500", labelSelector: "app=api,revision" })
+  })
+
+  it("reads a list page by page, and anew when its snapshot has expired", async () => {
+    const page = (name: string, token?: string) => ({
+      body: {
+        metadata: { ...(token !== undefined && { continue: token }) },
+        items: [{ metadata: { name } }],
+      },
+    })
+    const { cluster, asked } = await serve(
+      page("a", "more"),
+      { status: 410, body: { reason: "Expired", message: "too old" } },
+      page("b", "more"),
+      page("c"),
+    )
+    const found = await cluster.list("v1", "Pod", "staging")
+    expect(found.map(({ metadata }) => metadata?.name)).toEqual(["b", "c"])
+    expect(asked.map(({ query }) => query.continue)).toEqual([undefined, "more", undefined, "more"])
   })
 
   it("applies on the server, and for a dry run changes nothing", async () => {
