@@ -108,7 +108,7 @@ export class Rehearsals {
       },
     )
     say(message)
-    const figures = measure(recording)
+    const figures = measure(recording, this.slow)
     // The next rehearsal must not compare its candidate with a faulty revision.
     if (fault.planted && figures.outcome === "promoted") await this.rollBack(stableRevision(before))
     return {
@@ -144,7 +144,7 @@ export class Rehearsals {
       return changes
     })
     await peers.remove(cluster.admin)
-    return { fault: name, strategy: peerName, figures: measure(recording), unmet: [], message: "" }
+    return { fault: name, strategy: peerName, figures: measure(recording, this.slow), unmet: [], message: "" }
   }
 
   private async rollBack(to: number | undefined): Promise<void> {
@@ -203,6 +203,12 @@ export class Rehearsals {
     })
     const published = await cluster.publish(image)
     return fault.image === "is not there" ? missingImage(published) : published
+  }
+
+  /** The limit of the p95 rule: an answer that takes longer affects users. */
+  private get slow(): number {
+    const rule = this.context.configuration.analysis.rules.find(({ metric }) => metric === "p95")
+    return rule?.above ?? Infinity
   }
 
   private get host(): string {

@@ -154,6 +154,12 @@ analysis: { rules: [{ metric: error-rate, above: 10, for: 5s }] }
     expect(() => over(text)).toThrow(message)
   })
 
+  it("cannot ask for signatures, which nothing verifies yet", () => {
+    expect(() => over("environments: { production: { guards: { signature: required } } }")).toThrow(
+      'rehearsal.yaml:1: environments.production.guards.signature: signatures of images cannot be verified yet; allowed: none (found "required")',
+    )
+  })
+
   it("say which secrets there are", () => {
     expect(() => over("services: { api: { secrets: { API_KEY: {} } } }")).toThrow(
       "services.api.secrets.API_KEY: from names one of the pipeline's secrets; allowed: DATABASE_URL,",

@@ -1,7 +1,13 @@
 import { describe, expect, it } from "vitest"
 import { type Expectation, unmet } from "../../src/rehearsal/measurements/expectation.js"
-import { measure, type Recording, type Request } from "../../src/rehearsal/measurements/measurements.js"
+import {
+  measure as measureWith,
+  type Recording,
+  type Request,
+} from "../../src/rehearsal/measurements/measurements.js"
 import { table } from "../../src/rehearsal/measurements/result.js"
+
+const measure = (recorded: Recording) => measureWith(recorded, 2_000)
 
 const ask = (at: number, overrides: Partial<Request> = {}): Request => ({
   at,

@@ -13,6 +13,7 @@ import type {
   V1Volume,
   V2HorizontalPodAutoscaler,
 } from "@kubernetes/client-node"
+import { digestPattern } from "../../lib/image-reference.js"
 import { derivedVariables, type Peer, variablePattern, type Workload } from "./configuration.js"
 import {
   annotations,
@@ -244,7 +245,7 @@ function validate({ minReady }: Workload, release: RevisionSpec): void {
     "a letter, then lower-case letters, digits and hyphens; with its revision at most 63",
     service,
   )
-  expect(/^sha256:[0-9a-f]{64}$/.test(digest), "digest", "sha256: and 64 hexadecimal digits", digest)
+  expect(digestPattern.test(digest), "digest", "sha256: and 64 hexadecimal digits", digest)
   expect(
     image.length > digest.length + 1 && image.endsWith(`@${digest}`),
     "image",

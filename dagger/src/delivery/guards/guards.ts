@@ -1,3 +1,4 @@
+import { digestPattern } from "../../lib/image-reference.js"
 import { oneLine } from "../../lib/text.js"
 import { localTime, closures, horizonDays, nextOpening } from "./calendar.js"
 import type { GuardPolicy } from "./configuration.js"
@@ -96,7 +97,7 @@ function check({ now, digests }: GuardInput): void {
   if (!Number.isFinite(now)) throw new Error(`the time of a deploy is ${now}; allowed: ms since the epoch`)
   if (Object.keys(digests).length === 0) throw new Error("a deploy of nothing; allowed: at least one service")
   for (const [service, digest] of Object.entries(digests)) {
-    if (/^sha256:[0-9a-f]{64}$/.test(digest)) continue
+    if (digestPattern.test(digest)) continue
     throw new Error(`the digest of ${service} is "${oneLine(digest)}"; allowed: sha256: and 64 hex digits`)
   }
 }

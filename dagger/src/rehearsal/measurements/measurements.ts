@@ -46,15 +46,20 @@ export interface Measurements {
   shares: { weight: number; measured: number; requests: number }[]
 }
 
-/** Milliseconds above which an answer of the candidate affects users: the limit of the platform's p95 rule. */
-const slow = 2_000
 /** Milliseconds that a router may take to apply a new weight. */
 const settling = 1_000
 
 const failed = ({ status }: Request) => status < 200 || status > 299
 
-/** Computes the measurements of a rehearsal. */
-export function measure({ requests, unsent, changes, mark, began, ended }: Recording): Measurements {
+/**
+ * Computes the measurements of a rehearsal.
+ *
+ * @param slow milliseconds above which an answer of the candidate affects users
+ */
+export function measure(
+  { requests, unsent, changes, mark, began, ended }: Recording,
+  slow: number,
+): Measurements {
   const byCandidate = (request: Request) => request.mark === mark
   // A slow answer of the stable revision does not count: it only shows that this machine was busy.
   const affected = requests.filter(
