@@ -3,7 +3,7 @@ import { ThrowAwayCluster, kubeconfigOf } from "../platform/cluster/throw-away-c
 import { ThrowAwayRegistry } from "../platform/cluster/throw-away-registry.js"
 import { images } from "../platform/base-images.js"
 
-/** A throw-away Kubernetes for a look by hand. */
+/** A throw-away Kubernetes cluster to try things on by hand. */
 @object()
 export class KubernetesCluster {
   private source: Directory
@@ -15,7 +15,7 @@ export class KubernetesCluster {
   }
 
   /**
-   * The cluster, when it is up: its API on port 6443, its router on port 8080. It lives until the call ends.
+   * Runs the cluster until the call ends: its API on port 6443, its router on port 8080.
    *
    * Example: `./daggerw call cluster serve up`, and in another terminal `./daggerw call cluster kubeconfig export --path kubeconfig` and
    * `kubectl --kubeconfig kubeconfig get pods --all-namespaces`
@@ -29,9 +29,9 @@ export class KubernetesCluster {
   }
 
   /**
-   * A kubeconfig with all rights for a cluster that `serve` runs.
+   * Returns a kubeconfig with all rights on the cluster that `serve` runs.
    *
-   * @param server Where it is reached.
+   * @param server Address of the cluster's API.
    */
   @func({ cache: "never" })
   async kubeconfig(server = "https://127.0.0.1:6443"): Promise<File> {
@@ -39,7 +39,7 @@ export class KubernetesCluster {
     return dag.directory().withNewFile("kubeconfig", text, { permissions: 0o600 }).file("kubeconfig")
   }
 
-  /** Made by chance once and kept by the engine, so that two calls know it. Nobody else does: `up` listens on every address of the machine. */
+  /** A random token that the engine remembers, so that `serve` and `kubeconfig` have the same one. With the official engine, `up` listens on every network interface. */
   private async token(): Promise<string> {
     const made = dag
       .container()

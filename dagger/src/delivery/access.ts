@@ -10,18 +10,18 @@ import type {
 } from "@kubernetes/client-node"
 import { managedBy, type Manifest, type Plain } from "../clients/kubernetes/manifest.js"
 
-/** Who a right is given to. */
+/** Who gets a right. */
 export interface Subject {
   kind: "User" | "Group" | "ServiceAccount"
   name: string
-  /** Of a ServiceAccount; the one that the rights are for, if not said. */
+  /** Namespace of a ServiceAccount; default: the one that the rights are for. */
   namespace?: string
 }
 
-/** The account of the dead-man's switch. */
+/** The service account of the watchdog. */
 export const watchAccount = "pitwall-watch"
 
-/** Where approvals are: a namespace that the deployer reads, and cannot write to. */
+/** The namespace of approvals. Deployers can read it and not write to it. */
 export const approvalsNamespace = (namespace: string): string => `${namespace}-approvals`
 
 const rule = (apiGroup: string, resources: string[], verbs: string[]): Plain<V1PolicyRule> => ({
@@ -30,14 +30,14 @@ const rule = (apiGroup: string, resources: string[], verbs: string[]): Plain<V1P
   verbs,
 })
 
-/** What an approval is found by, and the key of its data that says who gives it. */
+/** The label of approvals, and the key of the data that names the approver. */
 export const approvalMark = { label: "pitwall.dev/approval", by: "by" }
 
-/** What a deploy needs, and no more. What belongs to a revision is deleted by the cluster, with its Deployment. */
+/** The rights that a deploy needs. The cluster deletes a revision's objects together with its Deployment. */
 const deployerRules: Plain<V1PolicyRule>[] = [
   rule("apps", ["deployments"], ["get", "list", "create", "patch", "delete"]),
   rule("", ["services", "serviceaccounts"], ["get", "list", "create", "patch"]),
-  // Configuration and the audit log are written once: neither changed nor deleted.
+  // Configuration and the audit log are immutable: no patch and no delete.
   rule("", ["configmaps"], ["get", "list", "create"]),
   rule("", ["secrets"], ["get", "create"]),
   rule("", ["pods", "events"], ["get", "list"]),
@@ -56,11 +56,11 @@ const watchRules: Plain<V1PolicyRule>[] = [
 ]
 
 /**
- * What an administrator applies once for an environment: its namespace, the rights of who deploys to it, with the accounts of these that live there, and the account of
- * the dead-man's switch with rights of its own, so that the deployer never has to grant any. With approvers, a namespace for approvals too, and the rule that an approval
- * bears its giver's name.
+ * The objects that an administrator applies once for an environment: its namespace, the deployers' rights, the deployers' service accounts in that namespace, and the
+ * watchdog's service account with its own rights, so that a deployer never grants any. With approvers also a namespace for approvals, and an admission policy: an
+ * approval must name the user that creates it.
  *
- * @throws Error when an approver is an account of the environment's own namespace: whoever deploys there can start a pod in its name
+ * @throws Error when an approver is a service account of the environment's own namespace: a deployer could start a pod with that account
  */
 export function accessObjects({
   namespace,
@@ -102,7 +102,7 @@ export function accessObjects({
   ]
 }
 
-/** A ConfigMap does not say who made it, so the API server refuses an approval in another's name. */
+/** Refuses an approval in another user's name: a ConfigMap does not record who created it. */
 function ownName(
   approvals: string,
 ): [Plain<V1ValidatingAdmissionPolicy>, Plain<V1ValidatingAdmissionPolicyBinding>] {
@@ -150,7 +150,7 @@ function ownName(
   ]
 }
 
-/** Somebody as the API server names them; a group is written `group:NAME`. */
+/** Parses a user, a service account or `group:NAME`. */
 export function readSubject(text: string): Subject {
   const [, namespace, account] = /^system:serviceaccount:([^:]+):([^:]+)$/.exec(text) ?? []
   if (namespace !== undefined && account !== undefined) {
