@@ -41,7 +41,9 @@ describe("CODEOWNERS", () => {
 })
 
 describe("the workflow", () => {
-  const steps = read(".github/workflows/pipeline.yml").split(/^ {6}- /m)
+  const steps = files
+    .filter((file) => /^\.github\/.*\.yml$/.test(file))
+    .flatMap((file) => read(file).split(/^ {4,6}- /m))
   const using = (action: string) => steps.filter((step) => step.includes(`uses: actions/cache${action}@`))
 
   it("writes a cache on main only", () => {
