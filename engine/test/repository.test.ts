@@ -6,6 +6,10 @@ import { describe, expect, it } from "vitest"
 const repository = join(import.meta.dirname, "../..")
 const read = (path: string) => readFileSync(join(repository, path), "utf8")
 
+const files = execFileSync("git", ["ls-files", "-z"], { cwd: repository, encoding: "utf8" })
+  .split("\0")
+  .filter(Boolean)
+
 describe("CODEOWNERS", () => {
   const rules = read(".github/CODEOWNERS")
     .split("\n")
@@ -14,9 +18,6 @@ describe("CODEOWNERS", () => {
       const [pattern = "", ...owners] = line.split(/\s+/)
       return { pattern, owners }
     })
-  const files = execFileSync("git", ["ls-files", "-z"], { cwd: repository, encoding: "utf8" })
-    .split("\0")
-    .filter(Boolean)
   const matches = (pattern: string, file: string) =>
     pattern === "*" || (pattern.endsWith("/") ? `/${file}`.startsWith(pattern) : `/${file}` === pattern)
   const ownersOf = (file: string) =>
