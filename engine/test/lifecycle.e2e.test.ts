@@ -174,29 +174,6 @@ describe.runIf(isRoot)("a local engine", () => {
     expect(failing.stderr).toContain("exit code: 42")
   })
 
-  test("arm64 programs run under QEMU, and the kernel's entry for them goes with the engine", () => {
-    const h = home()
-    const [core = "", container = "", ...rest] = inContainer("uname,-m")
-    const table = () =>
-      output(
-        "unshare",
-        "--mount",
-        "sh",
-        "-euc",
-        'mount -t binfmt_misc none "$0"; ls "$0"',
-        join(h.dir, "trial"),
-      ).split("\n")
-    mkdirSync(join(h.dir, "trial"))
-    expect(table()).not.toContain(label(h))
-    expect(
-      h.daggerw([core, container, "--platform", "linux/arm64", ...rest], { timeout: 1_200_000 }).stdout,
-    ).toBe("aarch64\n")
-    expect(table()).toContain(label(h))
-    h.daggerw(["engine", "stop"])
-    expect(table()).toContain("register")
-    expect(table()).not.toContain(label(h))
-  }, 1_200_000)
-
   test("a secret is in no log, state file or layer", () => {
     const h = home({ PITWALL_TEST_SECRET: `hush-${String(process.pid)}-${String(Date.now())}` })
     const value = String(h.env.PITWALL_TEST_SECRET)

@@ -2,10 +2,10 @@
  * A local engine leaves no trace on the machine, neither while it runs nor after it was stopped or killed. The tests
  * compare the machine before and after, so nothing else may run beside them.
  */
-import { existsSync, readdirSync, readFileSync, statSync } from "node:fs"
+import { existsSync, mkdirSync, readdirSync, readFileSync, statSync } from "node:fs"
 import { join } from "node:path"
 import { afterEach, describe, expect, test } from "vitest"
-import { Home, label, output, processes, until } from "./home.js"
+import { Home, inContainer, label, output, processes, repository, until } from "./home.js"
 
 const homes: Home[] = []
 
@@ -72,6 +72,31 @@ describe.runIf(process.getuid?.() === 0)("a local engine", () => {
     expect(processes(h.dir)).toEqual([])
     expect(h.running).toBe(false)
   })
+
+  test("arm64 programs run under QEMU, and the kernel's entry for them goes with the engine", () => {
+    // The kernel has one entry for all engines, and that of the tests may have made it.
+    if (process.env.PITWALL_HOME !== undefined) output(join(repository, "daggerw"), "engine", "stop")
+    const h = home()
+    const [core = "", container = "", ...rest] = inContainer("uname,-m")
+    const table = () =>
+      output(
+        "unshare",
+        "--mount",
+        "sh",
+        "-euc",
+        'mount -t binfmt_misc none "$0"; ls "$0"',
+        join(h.dir, "trial"),
+      ).split("\n")
+    mkdirSync(join(h.dir, "trial"))
+    expect(table()).not.toContain(label(h))
+    expect(
+      h.daggerw([core, container, "--platform", "linux/arm64", ...rest], { timeout: 1_200_000 }).stdout,
+    ).toBe("aarch64\n")
+    expect(table()).toContain(label(h))
+    h.daggerw(["engine", "stop"])
+    expect(table()).toContain("register")
+    expect(table()).not.toContain(label(h))
+  }, 1_200_000)
 
   test.each([
     [
