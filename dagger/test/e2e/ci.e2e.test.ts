@@ -52,7 +52,7 @@ describe("daggerw call ci", () => {
     ["--only", "f1"],
   ])("%s %s: says what there is", async (...args) => {
     const { code, stderr } = await daggerw(["call", "ci", ...args]).ended
-    expect(stderr).toMatch(/there are no gates for .*; there are for api, f1-backend, /)
+    expect(stderr).toMatch(/there are no gates for .*; allowed: api, f1-backend, /)
     expect(code).toBe(1)
   })
 
@@ -61,8 +61,14 @@ describe("daggerw call ci", () => {
     await writeFile(join(directory, "package-lock.json"), "{}\n")
     const { code, stderr } = await daggerw(["call", "ci", "--only", "module"], directory).ended
     const end = tableIn(stderr)
-    const unrun = ["lint", "types", "format", "unit"].map((gate) => [`module:${gate}`, "could not run"])
-    expect(outcomes(end)).toEqual({ ...Object.fromEntries(unrun), "module:shell": "passed" })
+    const npm = ["architecture", "format", "lint", "types", "unit"]
+    const others = ["manifests", "shell", "workflow"]
+    expect(outcomes(end)).toEqual(
+      Object.fromEntries([
+        ...npm.map((gate) => [`module:${gate}`, "could not run"]),
+        ...others.map((gate) => [`module:${gate}`, "passed"]),
+      ]),
+    )
     expect(end).toContain("tried again: ")
     expect(end).not.toContain("Failed:")
     expect(code).toBe(1)
@@ -82,16 +88,16 @@ describe("daggerw call ci --since", () => {
     await git(directory, "add", "--all")
     await git(directory, "commit", "--quiet", "--message", "base")
     await git(directory, "branch", "base")
-    expect(await since()).toContain("Nothing that a gate looks at has changed since base.")
+    expect(await since()).toContain("No gate is affected by changes since base.")
 
     await appendFile(join(directory, "scripts/tally.mjs"), "\n// a change that is not committed\n")
     const scripts = await since()
-    expect(scripts).toContain("Looked at since base: module, for scripts/tally.mjs")
+    expect(scripts).toContain("Affected since base: module, by scripts/tally.mjs")
     expect(new Set(Object.keys(outcomes(scripts)).map((gate) => gate.split(":")[0]))).toEqual(
       new Set(["module", "security"]),
     )
 
     await rm(join(directory, ".git"), { recursive: true })
-    expect(await since()).toContain("Everything is looked at: git cannot tell what changed since base")
+    expect(await since()).toContain("All gates run: git cannot tell what changed since base")
   })
 })
