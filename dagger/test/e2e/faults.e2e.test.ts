@@ -212,7 +212,7 @@ const runs: Run[] = [
       {
         fault: "a test that hangs",
         gate: "servicekit:test",
-        words: /It took longer than the 90 seconds/,
+        words: /The command exceeded its limit of 90 seconds/,
         plant: async (write, root) => {
           await write(
             `${kit}/tests/test_planted.py`,
