@@ -1,7 +1,7 @@
 import type { KubernetesApi } from "../clients/kubernetes/client.js"
 import type { ComponentId } from "../delivery/component.js"
 import type { EventKind } from "../delivery/events/event.js"
-import { iso, type Journal } from "../delivery/journal.js"
+import type { Happening, Journal } from "../delivery/journal.js"
 import type { Strategy } from "../delivery/strategy.js"
 import type { Clock } from "../lib/clock.js"
 import type { AnalysisSettings } from "./analysis/rules.js"
@@ -98,12 +98,11 @@ export class DeployedService {
 
   /** Records something that happened to a rollout. */
   async recordEvent(
-    rollout: Rollout,
+    rollout: Omit<Rollout, "controller">,
     kind: EventKind,
-    message = rollout.message,
-    at?: number,
+    more: Partial<Happening> = {},
   ): Promise<void> {
-    const { id, kind: action, strategy, revision, stable, digest, author, reason } = rollout
+    const { id, kind: action, strategy, revision, stable, digest, author, reason, message } = rollout
     await this.context.journal.record({
       kind,
       component: this.id,
@@ -116,7 +115,7 @@ export class DeployedService {
       author,
       reason,
       ...(stable !== undefined && { from: stable }),
-      ...(at !== undefined && { at: iso(at) }),
+      ...more,
     })
   }
 }

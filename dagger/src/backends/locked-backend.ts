@@ -6,6 +6,7 @@ import type {
   Outcome,
 } from "../delivery/component.js"
 import type { EventKind } from "../delivery/events/event.js"
+import { iso } from "../delivery/journal.js"
 import type { Release } from "../delivery/release.js"
 import { blockedMessage } from "./decisions.js"
 import type { DeployedService } from "./deployed-service.js"
@@ -77,25 +78,11 @@ export class LockedBackend implements LockedComponent {
 
   /** Begins a rollout by hand of a caller that has worked out where it goes, as a rollback does. */
   async begin(rollout: Omit<Rollout, "controller">, operation?: Operation): Promise<Rollout> {
-    const { deployed, lease } = this
-    const begun = { ...rollout, controller: lease.holder }
-    const { context, id } = deployed
-    await context.journal.record({
-      kind: "started",
-      component: id,
-      message: rollout.message,
-      operation: rollout.id,
-      action: rollout.kind,
-      strategy: rollout.strategy,
-      revision: rollout.revision,
-      digest: rollout.digest,
-      author: rollout.author,
-      reason: rollout.reason,
-      ...(rollout.stable !== undefined && { from: rollout.stable }),
+    await this.deployed.recordEvent(rollout, "started", {
       ...(operation?.overridden && { overridden: operation.overridden }),
       ...(operation?.approval && { approval: operation.approval }),
     })
-    return begun
+    return { ...rollout, controller: this.lease.holder }
   }
 
   /** Takes a rollout to its end and records that. */
@@ -124,7 +111,7 @@ export class LockedBackend implements LockedComponent {
     const health = await deployed.health()
     if (health.ok) return { result: "promoted", revision, message: health.reason }
     const problem = `it has all traffic and is not healthy: ${health.reason}`
-    await deployed.recordEvent(rollout, "failed", problem)
+    await deployed.recordEvent(rollout, "failed", { message: problem })
     return { result: "failed", revision, message: problem }
   }
 
@@ -173,7 +160,7 @@ export class LockedBackend implements LockedComponent {
     // A rollout that was adopted from existing traffic has no operation.
     if (rollout.id === "") return
     const kind = rollout.phase === "promoted" ? "promoted" : "rolled-back"
-    await this.deployed.recordEvent(rollout, kind, rollout.message, rollout.since)
+    await this.deployed.recordEvent(rollout, kind, { at: iso(rollout.since) })
   }
 
   private controllerContext(): RolloutContext {
