@@ -1,10 +1,10 @@
 import { type CacheVolume, dag, type Container, type Directory } from "@dagger.io/dagger"
-import { images } from "../../platform/base-images.js"
 import type { Service } from "../../platform/catalog.js"
 import { withStores } from "../../platform/stores.js"
 import { coverageGate } from "./coverage.js"
 import { afterCommand, commandGate, reportsFolder } from "../runner/command.js"
 import type { Gate } from "../runner/gate.js"
+import { installLocked, pip } from "./pypi.js"
 import { verifyTestsRan } from "./tests.js"
 
 /** The gates of a Python service. Tests and migrations run on a real PostgreSQL and Redis. */
@@ -85,24 +85,13 @@ echo "1 head, $(alembic history | wc -l) migrations"`
 export function pythonWorkbench({ name, inputs }: Service, services: Directory): Container {
   const locks = inputs.filter((input) => !input.includes(".")).map((folder) => `${folder}/requirements*`)
   return (
-    dag
-      .container()
-      .from(images.python)
-      .withMountedCache("/root/.cache/pip", dag.cacheVolume("pip"))
+    pip()
       .withWorkdir(`/services/${name}`)
       .withDirectory("/services", services.filter({ include: locks }))
       // Keeps colours out of the summary and byte code out of the layers.
       .withEnvVariable("NO_COLOR", "1")
       .withEnvVariable("PYTHONDONTWRITEBYTECODE", "1")
       .withEnvVariable("MYPY_CACHE_DIR", mypyCache)
-      .withExec([
-        "pip",
-        "install",
-        "--quiet",
-        "--root-user-action=ignore",
-        "--require-hashes",
-        "-r",
-        "requirements-dev.txt",
-      ])
+      .withExec(installLocked("requirements-dev.txt"))
   )
 }
