@@ -132,6 +132,8 @@ async function endToEndSuites(suites, { env, reports, all }) {
       return tally
     },
   }))
+  // Whoever started an engine for other work still needs it after the tests.
+  const wasRunning = jobs.length > 0 && (await engineRuns(env))
   const tallies = await runJobs(jobs, {
     atOnce: 2,
     seconds: 30,
@@ -141,8 +143,16 @@ async function endToEndSuites(suites, { env, reports, all }) {
     },
   })
   // The engine of a container runtime cannot be stopped, which is fine.
-  if (jobs.length > 0) await execute(["./daggerw", "engine", "stop"], { env, output: "discard" })
+  if (jobs.length > 0 && !wasRunning) await execute(["./daggerw", "engine", "stop"], { env, output: "discard" })
   return [...tallies, ...known.map(({ passed }) => ({ ...nothing, remembered: passed }))]
+}
+
+/** @param {NodeJS.ProcessEnv} env */
+async function engineRuns(env) {
+  /** @type {string[]} */
+  const output = []
+  await execute(["./daggerw", "engine", "status", "--json"], { env, output })
+  return /"running": true/.test(output.join(""))
 }
 
 /** @param {EndToEndSuite} suite */
