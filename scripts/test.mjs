@@ -143,7 +143,8 @@ async function endToEndSuites(suites, { env, reports, all }) {
     },
   })
   // The engine of a container runtime cannot be stopped, which is fine.
-  if (jobs.length > 0 && !wasRunning) await execute(["./daggerw", "engine", "stop"], { env, output: "discard" })
+  if (jobs.length > 0 && !wasRunning)
+    await execute(["./daggerw", "engine", "stop"], { env, output: "discard" })
   return [...tallies, ...known.map(({ passed }) => ({ ...nothing, remembered: passed }))]
 }
 
@@ -152,7 +153,7 @@ async function engineRuns(env) {
   /** @type {string[]} */
   const output = []
   await execute(["./daggerw", "engine", "status", "--json"], { env, output })
-  return /"running": true/.test(output.join(""))
+  return output.join("").includes('"running": true')
 }
 
 /** @param {EndToEndSuite} suite */
