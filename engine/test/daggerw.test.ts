@@ -527,6 +527,86 @@ esac`,
       expect(called("docker")).toEqual(["docker version"])
     })
 
+    describe("whose engine's container", () => {
+      const engine = `dagger-engine-${pin}`
+      const wait = `trap 'echo >"$CALLS.stopped"; exit 2' TERM; while :; do sleep 0.1; done`
+
+      /** A docker whose answer to `container inspect` is a state, and a CLI that waits until it is stopped. */
+      async function runWith(inspect: string, version = "") {
+        fake(
+          "docker",
+          `case $* in version) ${version} ;; container*) ${inspect} ;; logs*) echo "no space left" >&2 ;; esac`,
+        )
+        install()
+        const { code, stdout, stderr } = await run(["call", "ci"], { env: { ...askDocker, THEN: wait } })
+        expect(existsSync(join(root, "calls.stopped"))).toBe(true)
+        expect({ code, stdout, leftovers: leftovers() }).toEqual({ code: 2, stdout: "", leftovers: [] })
+        return stderr.trimEnd().split("\n")
+      }
+
+      it.each([
+        [
+          "cannot start",
+          `echo "created 0 128 false cannot do: not permitted"`,
+          `docker cannot start the engine's container ${engine}: cannot do: not permitted. When the cause is gone, run \`docker rm -fv ${engine}\` and the command again`,
+        ],
+        [
+          "ends at each start",
+          `echo >>"$CALLS.starts"; echo "running $(grep -c '' "$CALLS.starts") 1 true"`,
+          `the engine's container ${engine} starts and ends again and again (exit code 1, out of memory). When the cause is gone, run \`docker rm -fv ${engine}\` and the command again`,
+        ],
+        [
+          "is paused",
+          `echo "paused 0 0 false"`,
+          `the engine's container ${engine} is paused: run \`docker unpause ${engine}\` and the command again`,
+        ],
+        [
+          "has ended and stays so",
+          `echo "exited 0 3 false"`,
+          `the engine's container ${engine} does not run (it is exited, exit code 3). When the cause is gone, run \`docker rm -fv ${engine}\` and the command again`,
+        ],
+      ])("%s: the CLI is stopped, and the reason comes last", async (_, inspect, why) => {
+        expect((await runWith(inspect)).slice(-3)).toEqual([
+          `daggerw: the last lines of docker logs ${engine}:`,
+          "  no space left",
+          `daggerw: ${why}`,
+        ])
+      })
+
+      it("is gone with its runtime: the CLI is stopped, and the reason comes last", async () => {
+        const lines = await runWith(
+          `if [ -e "$CALLS.ran" ]; then exit 1; fi; echo >"$CALLS.ran"; echo "running 0 0 false"`,
+          `[ ! -e "$CALLS.ran" ]`,
+        )
+        expect(lines.at(-1)).toBe(
+          "daggerw: docker has stopped, and with it the engine and this run: start docker and run the command again",
+        )
+      })
+
+      it("was removed: the CLI is stopped, and the reason comes last", async () => {
+        const lines = await runWith(
+          `if [ -e "$CALLS.ran" ]; then exit 1; fi; echo >"$CALLS.ran"; echo "running 0 0 false"`,
+        )
+        expect(lines.at(-1)).toBe(
+          `daggerw: the engine's container ${engine} was removed during the run: run the command again`,
+        )
+      })
+
+      it("runs, restarts once at its start, or is not there yet: the CLI ends by itself", async () => {
+        for (const inspect of [
+          `echo "running 4 0 false"`,
+          `[ -e "$CALLS.1" ] && echo "running 1 0 false" || { echo >"$CALLS.1"; echo "restarting 0 1 false"; }`,
+          `exit 1`,
+        ]) {
+          fake("docker", `case $* in container*) ${inspect} ;; esac`)
+          install()
+          const env = { ...askDocker, THEN: "sleep 6" }
+          expect(await run(["call", "ci"], { env })).toMatchObject({ code: 0, stderr: "" })
+          expect(called("docker").filter((call) => call.includes("inspect")).length).toBeGreaterThan(1)
+        }
+      })
+    })
+
     it("fits the machine: macOS on arm64", async () => {
       fake("uname", '[ "$1" = -s ] && echo Darwin || echo arm64')
       fake("podman")

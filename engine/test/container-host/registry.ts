@@ -1,8 +1,8 @@
 /** A registry of the base images that the local engine has made, for container runtimes that cannot pull from anywhere. */
+import { createHash } from "node:crypto"
 import { createReadStream, existsSync, readdirSync, readFileSync, statSync } from "node:fs"
 import { createServer, type Server } from "node:http"
 import type { AddressInfo } from "node:net"
-import { createHash } from "node:crypto"
 import { join } from "node:path"
 
 const digestOf = (text: string) => `sha256:${createHash("sha256").update(text).digest("hex")}`
@@ -26,11 +26,11 @@ function manifests(store: string): Map<string, string> {
  * Serves a store's images on loopback, read-only.
  *
  * @param store the folder of the local engine's artifacts
- * @returns the server, its port, and the images that were asked for and are not there
+ * @returns `has`: whether the store has an image now; `missing`: what was asked for and is not there
  */
 export async function serveStore(
   store: string,
-): Promise<{ server: Server; port: number; missing: Set<string> }> {
+): Promise<{ server: Server; port: number; has: (image: string) => boolean; missing: Set<string> }> {
   const missing = new Set<string>()
   const server = createServer((request, response) => {
     const path = request.url?.split("?")[0] ?? ""
@@ -61,5 +61,10 @@ export async function serveStore(
     }
   })
   await new Promise<void>((resolve) => server.listen(0, "127.0.0.1", resolve))
-  return { server, port: (server.address() as AddressInfo).port, missing }
+  return {
+    server,
+    port: (server.address() as AddressInfo).port,
+    has: (image) => manifests(store).has(image),
+    missing,
+  }
 }
