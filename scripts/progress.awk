@@ -8,6 +8,7 @@
 #   [pitwall] TEXT                 anything else: shown as it is
 #
 #   -v file=FILE     the full log, to name it
+#   -v version=VERSION the version of Dagger that dagger.json pins
 #   -v began=SECONDS when the call began; a line of \001 and the present second is a tick
 BEGIN { quiet = 30; now = shown = began + 0 }
 
@@ -92,11 +93,13 @@ half != "" {
   # The tree goes on, so what looked like the final error was a line of a message in it.
   if (inside == "error") error = ""
   text = after("^[0-9]+ *: ", $0)
+  id = $0 + 0
   top = text !~ /^┆/
   sub(/^(┆ )+/, "", text)
   if (text ~ /^\[[0-9a-z.]+\] \|/) {
     inside = ""
     printed = after("^\\[[0-9a-z.]+\\] \\| ?", text)
+    if (id in client && printed ~ /[Ee]rror/) refusal = printed
     if (top && printed ~ /^\[pitwall\] /) reported(substr(printed, 11))
     else if (printed ~ /tunnel started .* https?_url=/) {
       sub(/.* https?_url=/, "", printed)
@@ -108,6 +111,8 @@ half != "" {
     if (top) cause = cause (cause == "" ? "" : "\n") substr(text, 3)
   } else {
     inside = ""
+    # The CLI starts the engine with the client of a container runtime, and its errors hide what the client says.
+    if (text ~ /^exec (docker|podman|finch|nerdctl|container) /) client[id]
     if (match(text, / (DONE|CACHED|ERROR) \[[0-9a-z.]+\]/)) {
       done++
       outcome = substr(text, RSTART + 1, RLENGTH - 1)
@@ -154,5 +159,10 @@ END {
   if (usage != "") print usage
   if (error == "") error = cause
   sub(/\n+$/, "", error)
+  # The CLI names the engine's version only.
+  if (error ~ /incompatible engine version v[0-9.]+/)
+    error = "the engine is Dagger " after("incompatible engine version ", error) ", and dagger.json pins " version ": use an engine of that version. " \
+      "Docker's is replaced by `docker rm -fv dagger-engine-" version "; docker rmi registry.dagger.io/engine:" version "` and the command again"
+  if (error ~ /^start engine: / && refusal != "") error = error "\n" refusal
   if (error != "") print "Error: " error
 }
