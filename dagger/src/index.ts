@@ -49,6 +49,7 @@ export class Pitwall {
    * @param settings YAML file with overrides for dagger/config/deploy.yaml.
    */
   constructor(
+    // Exceptions have no wildcards: with one, the CLI walks through all that is excluded, such as node_modules.
     @argument({
       defaultPath: "/",
       ignore: [
@@ -61,15 +62,18 @@ export class Pitwall {
         "!engine",
         "!scripts",
         "!services",
-        "!*.js",
-        "!*.json",
-        "!*.md",
-        "!*.ts",
         "!.gitignore",
         "!.npmrc",
         "!.prettierignore",
         "!.prettierrc",
+        "!README.md",
+        "!dagger.json",
         "!daggerw",
+        "!eslint.config.js",
+        "!package-lock.json",
+        "!package.json",
+        "!tsconfig.json",
+        "!vitest.config.ts",
         "**/node_modules",
         "**/__pycache__",
         "**/.mypy_cache",
