@@ -244,7 +244,7 @@ export class Pitwall {
   /**
    * Shows what a deploy would do: each component's steps, what would change in the cluster, and which guards stand against it. Changes nothing.
    *
-   * Example: `./daggerw call plan --env production --release release.json text`
+   * Example: `./daggerw call plan --env production --release release.json`
    *
    * @param env staging or production.
    * @param release File that publish made.
@@ -285,7 +285,7 @@ export class Pitwall {
   /**
    * Shows the components of an environment: phase, traffic, revisions with their images and pods, who works on them, and what happened last.
    *
-   * Example: `./daggerw call status --env staging text`
+   * Example: `./daggerw call status --env staging`
    *
    * @param env staging or production.
    * @param only Services; all of the environment, if none is named.
