@@ -88,6 +88,7 @@ describe.skipIf(reason !== undefined)("a machine with Docker and Podman", () => 
   })
 
   const processes = () => host.run("ps -eo args=").stdout
+  const lastLine = (text: string) => text.trim().split("\n").at(-1) ?? ""
   /** Removes the engine's container, with its cache. */
   const removeEngine = (runtime = "docker") => host.run(`${runtime} rm -fv ${container}`)
 
@@ -166,7 +167,6 @@ describe.skipIf(reason !== undefined)("a machine with Docker and Podman", () => 
       removeEngine()
       host.run(`docker tag ${image}-good ${image}`)
     }
-    const lastLine = (text: string) => text.trim().split("\n").at(-1) ?? ""
 
     describe("an engine that does not run", () => {
       afterEach(restoreImage)
@@ -273,11 +273,36 @@ describe.skipIf(reason !== undefined)("a machine with Docker and Podman", () => 
       expect(stdout, stderr).toBe(`dagger ${version} (image+podman://${image}) linux/amd64\n`)
     })
 
-    test("runs the engine in a container", () => {
+    test("runs the engine in a container, and containers in that", async () => {
       const first = host.run("./daggerw core version")
       expect(first.stdout, first.stderr.slice(-3000)).toBe(version)
-      const echo = host.run(`./daggerw ${inContainer("echo,hello").join(" ")}`)
+      const echo = await host.start(`exec ./daggerw ${inContainer("echo,hello").join(" ")}`).ended
       expect(echo.stdout, echo.stderr.slice(-3000)).toBe("hello\n")
+      expect(host.run("podman ps --format '{{.Names}}'").stdout).toBe(`${container}\n`)
+    })
+
+    test("passes the gates of a service that need no other service", async () => {
+      const { code, stdout, stderr } = await host.start("exec ./daggerw call test --gate servicekit:lint")
+        .ended
+      expect(code, `${stdout}${stderr.slice(-3000)}`).toBe(0)
+    })
+
+    test("cannot start the engine: gives the reason", async () => {
+      removeEngine("podman")
+      const file = [`FROM ${image}`, `ENTRYPOINT ["sh", "-c", "echo no space for the cache >&2; exit 3"]`]
+      const built = host.run(
+        `podman tag ${image} ${image}-good && echo '${file.join("\n")}' | podman build --quiet --tag ${image} -`,
+      )
+      expect(built.status, built.stderr).toBe(0)
+      const { code, stderr, seconds } = await host.start("exec ./daggerw functions").ended
+      removeEngine("podman")
+      host.run(`podman tag ${image}-good ${image}`)
+      expect(lastLine(stderr)).toMatch(
+        new RegExp(`^daggerw: the engine's container ${container} .*\\(.*exit code 3\\)`),
+      )
+      expect(stderr).toContain(`podman logs ${container}:\n  no space for the cache\n`)
+      expect(code).not.toBe(0)
+      expect(seconds).toBeLessThan(60)
     })
 
     test("Docker is chosen where both answer", async () => {

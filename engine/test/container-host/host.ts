@@ -226,7 +226,7 @@ export class ContainerHost {
     ]
   }
 
-  /** Runs a shell script in the machine, in the checkout. */
+  /** Runs a shell script in the machine, in the checkout. This process waits, so its servers do not answer meanwhile. */
   run(script: string) {
     return spawnSync("nsenter", this.#enter(script), {
       encoding: "utf8",
