@@ -605,7 +605,8 @@ esac`,
         fake("docker", `case $* in container*) echo "running 0 0 false" ;; esac`)
         install()
         const stays = `sleep 60 >/dev/null 2>&1 & echo $! >"$CALLS.stays"`
-        expect(await run(["call", "ci"], { env: { ...askDocker, THEN: stays } })).toMatchObject({ code: 0 })
+        const ended = await run(["call", "ci"], { env: { ...askDocker, THEN: stays } })
+        expect(ended).toMatchObject({ code: 0, stderr: "" })
         const left = Number(read("calls.stays"))
         expect(lives(left)).toBe(true)
         process.kill(left)

@@ -4,9 +4,9 @@
  */
 import { spawnSync } from "node:child_process"
 import { createHash } from "node:crypto"
-import { readFileSync, writeFileSync } from "node:fs"
+import { existsSync, mkdirSync, readFileSync, writeFileSync } from "node:fs"
 import type { Server } from "node:http"
-import { homedir } from "node:os"
+import { homedir, tmpdir } from "node:os"
 import { join } from "node:path"
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test } from "vitest"
 import { copyOfTheRepository, outcomes } from "../../dagger/test/e2e/daggerw.js"
@@ -51,6 +51,14 @@ async function checkoutThatPins(cli: string): Promise<string> {
   return copy
 }
 
+/** What the machine of a killed test run leaves: its folder, and its control groups. */
+const leftovers = [join(tmpdir(), "pitwall-host-killed"), "/sys/fs/cgroup/pids/pitwall-host-killed/docker"]
+function leaveBehind() {
+  for (const folder of leftovers) mkdirSync(folder, { recursive: true })
+  // No process has this number.
+  writeFileSync(join(leftovers[0] ?? "", "owner"), "4194305")
+}
+
 let host: ContainerHost
 let registry: Server
 let missing: Set<string>
@@ -65,6 +73,7 @@ describe.skipIf(reason !== undefined)("a machine with Docker and Podman", () => 
     for (const name of baseImages) {
       if (!served.has(name)) locally("core", "container", "from", "--address", name, "sync")
     }
+    leaveBehind()
     registry = served.server
     missing = served.missing
     // The machine reaches this one's loopback at 10.0.2.2.
@@ -91,6 +100,14 @@ describe.skipIf(reason !== undefined)("a machine with Docker and Podman", () => 
   const lastLine = (text: string) => text.trim().split("\n").at(-1) ?? ""
   /** Removes the engine's container, with its cache. */
   const removeEngine = (runtime = "docker") => host.run(`${runtime} rm -fv ${container}`)
+
+  test("what a killed run left is removed, and this machine has none of it", () => {
+    expect(leftovers.filter((folder) => existsSync(folder))).toEqual([])
+    expect(processes().trim().split("\n")[0]).toBe("tini -- sleep infinity")
+    // Nothing of the machine outside: no socket, and no network device.
+    expect(existsSync("/run/pitwall-host")).toBe(false)
+    expect(host.run("ip -o link show type bridge").stdout).toBe("")
+  })
 
   describe("Docker", () => {
     beforeAll(async () => {
