@@ -20,6 +20,8 @@ const schema = z.object({
   schemaVersion: z.literal(1),
   /** The commit it was built from. */
   commit: z.string().optional(),
+  /** Logins of those who pushed the commit, beside the authors that git knows. */
+  authors: z.array(z.string().trim().min(1)).max(100).optional(),
   /** Images by service. */
   images: z.record(z.string(), releasedImage),
   /** What the gates said of the source that the images were built from. */
