@@ -29,6 +29,9 @@ import type { Connection } from "./environments/environment.js"
 import { RehearsalRunner } from "./rehearsal/runner.js"
 import { faultTable } from "./rehearsal/faults.js"
 
+/** Names without repetitions. A workflow passes an empty text where it knows none. */
+const named = (authors: string[]) => [...new Set(authors.map((one) => one.trim()).filter(Boolean))]
+
 @object()
 export class Pitwall {
   private source: Directory
@@ -201,7 +204,7 @@ export class Pitwall {
    *
    * @param from The summary.json of a report for the same source. Nothing is published when its gates failed, and the release records that they passed.
    * @param only Services; all that some environment deploys, if none is named.
-   * @param author Authors that the release names in addition to those of its commits, such as who pushed them.
+   * @param author Authors that the release names in addition to those of its commits, such as logins that GitHub knows.
    */
   @func({ cache: "never" })
   async publish(
@@ -210,7 +213,7 @@ export class Pitwall {
     only: string[] = [],
     author: string[] = [],
   ): Promise<File> {
-    return this.delivery.publish(workspace, { only, authors: author, ...(from && { summary: from }) })
+    return this.delivery.publish(workspace, { only, authors: named(author), ...(from && { summary: from }) })
   }
 
   /**
@@ -244,7 +247,7 @@ export class Pitwall {
     author: string[] = [],
     override = "",
   ): Promise<string> {
-    const selection = { images: image, only, strategy, authors: author, ...(release && { release }) }
+    const selection = { images: image, only, strategy, authors: named(author), ...(release && { release }) }
     return this.delivery.deploy(workspace, env, selection, { reason, override })
   }
 
@@ -270,7 +273,7 @@ export class Pitwall {
     strategy = "",
     author: string[] = [],
   ): Promise<Output> {
-    const selection = { images: image, only, strategy, authors: author, ...(release && { release }) }
+    const selection = { images: image, only, strategy, authors: named(author), ...(release && { release }) }
     return this.delivery.plan(workspace, env, selection)
   }
 
