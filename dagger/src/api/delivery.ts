@@ -86,6 +86,7 @@ export class Delivery {
     selection: Selection,
     { reason, override }: { reason: string; override: string },
   ): Promise<string> {
+    checkSelection(selection)
     return this.within(env, async (opened) => {
       const { delivery } = opened
       const components = opened.components(selection.only, strategyOf(selection))
@@ -110,6 +111,7 @@ export class Delivery {
   }
 
   async plan(env: string, selection: Selection): Promise<Output> {
+    checkSelection(selection)
     return this.within(env, async (opened) => {
       const { delivery } = opened
       const components = opened.components(selection.only, strategyOf(selection))
@@ -155,13 +157,13 @@ export class Delivery {
   }
 
   async approve(env: string, pairs: string[], note: string): Promise<string> {
+    const images = readImages(pairs, { bare: true })
+    const services = Object.keys(images)
+    if (services.length === 0)
+      throw new Error("an approval names images: give each with --image SERVICE=sha256:…")
     return this.within(env, async ({ components, delivery, environment }) => {
       const { approval } = environment.guards
       if (!approval?.required) throw new Error(`${environment.name} needs no approval`)
-      const images = readImages(pairs, { bare: true })
-      const services = Object.keys(images)
-      if (services.length === 0)
-        throw new Error("an approval names images: give each with --image SERVICE=sha256:…")
       const approved = components(services)
       const digests = Object.fromEntries(
         Object.entries(images).map(([service, image]) => [service, digestOf(image)]),
@@ -227,7 +229,6 @@ export class Delivery {
     { release, images }: Selection,
     components: Component[],
   ): Promise<Release | undefined> {
-    if (release && images.length > 0) throw new Error("give either --release or --image")
     const services = namesOf(components)
     const given = release
       ? readRelease(await release.contents())
@@ -313,4 +314,11 @@ async function commitOf(workspace: Workspace): Promise<string | undefined> {
   } catch {
     return undefined // no checkout: the release does not name its commit
   }
+}
+
+/** Finds mistakes in what a command names before a cluster is asked. */
+function checkSelection(selection: Selection): void {
+  if (selection.release && selection.images.length > 0) throw new Error("give either --release or --image")
+  readImages(selection.images)
+  strategyOf(selection)
 }

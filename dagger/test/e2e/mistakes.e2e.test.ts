@@ -70,6 +70,11 @@ const names: Mistake[] = [
     last: "Error: staging has no service nope; allowed: api, f1-backend",
   },
   {
+    mistake: "an image",
+    command: "call --kubeconfig KUBE:loopback plan --env staging --image api text",
+    last: /^Error: "api" names no image; allowed: SERVICE=REPOSITORY@sha256:/,
+  },
+  {
     mistake: "a peer",
     command: "call rehearse --fault none --peer nope",
     last: 'Error: there is no peer "nope"; allowed: kubectl, argo-rollouts, flagger',
