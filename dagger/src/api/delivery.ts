@@ -101,6 +101,7 @@ export class Delivery {
     selection: Selection,
     { reason, override }: { reason: string; override: string },
   ): Promise<string> {
+    checkSelection(selection)
     return this.within(env, async (opened) => {
       const { delivery } = opened
       const components = opened.components(selection.only, strategyOf(selection))
@@ -129,6 +130,7 @@ export class Delivery {
   }
 
   async plan(workspace: Workspace, env: string, selection: Selection): Promise<Output> {
+    checkSelection(selection)
     return this.within(env, async (opened) => {
       const { delivery } = opened
       const components = opened.components(selection.only, strategyOf(selection))
@@ -178,13 +180,13 @@ export class Delivery {
   }
 
   async approve(env: string, pairs: string[], note: string): Promise<string> {
+    const images = readImages(pairs, { bare: true })
+    const services = Object.keys(images)
+    if (services.length === 0)
+      throw new Error("an approval names images: give each with --image SERVICE=sha256:…")
     return this.within(env, async ({ components, delivery, environment }) => {
       const approval = approvalRules(delivery.guards)
       if (!approval) throw new Error(`${environment.name} needs no approval`)
-      const images = readImages(pairs, { bare: true })
-      const services = Object.keys(images)
-      if (services.length === 0)
-        throw new Error("an approval names images: give each with --image SERVICE=sha256:…")
       const approved = components(services)
       const digests = Object.fromEntries(
         Object.entries(images).map(([service, image]) => [service, digestOf(image)]),
@@ -250,7 +252,6 @@ export class Delivery {
     { release, images }: Selection,
     components: Component[],
   ): Promise<Release | undefined> {
-    if (release && images.length > 0) throw new Error("give either --release or --image")
     const services = namesOf(components)
     const given = release
       ? readRelease(await release.contents())
@@ -350,3 +351,10 @@ const authorsIn =
   (workspace: Workspace): ReadAuthors =>
   (from, to) =>
     new Worktree(workspace).authors(from, to)
+
+/** Finds mistakes in what a command names before a cluster is asked. */
+function checkSelection(selection: Selection): void {
+  if (selection.release && selection.images.length > 0) throw new Error("give either --release or --image")
+  readImages(selection.images)
+  strategyOf(selection)
+}
