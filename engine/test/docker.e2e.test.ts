@@ -8,7 +8,7 @@ import { existsSync, mkdirSync, readFileSync, writeFileSync } from "node:fs"
 import type { Server } from "node:http"
 import { homedir, tmpdir } from "node:os"
 import { join } from "node:path"
-import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test } from "vitest"
+import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, onTestFinished, test } from "vitest"
 import { copyOfTheRepository, outcomes } from "../../dagger/test/e2e/daggerw.js"
 import { ContainerHost, rootFilesystem, type Running, unsupported } from "./container-host/host.js"
 import { serveStore } from "./container-host/registry.js"
@@ -152,10 +152,15 @@ describe.skipIf(reason !== undefined)("a machine with Docker and Podman", () => 
 
     test("serves on localhost until Ctrl-C, which leaves the engine and nothing else", async () => {
       const served = host.start("exec ./daggerw up api:serve")
-      await until("it says where it serves", () => {
+      onTestFinished(() => {
+        const { exitCode, signalCode } = served.child
+        if (exitCode === null && signalCode === null) served.interrupt("SIGKILL")
+      })
+      const serves = () => {
         if (served.child.exitCode !== null) throw new Error(served.output().slice(-4000))
         return served.output().includes("ready: ")
-      })
+      }
+      await until("it says where it serves", serves, 30 * 60)
       const answer = host.run(
         "curl --silent --fail --retry 5 --retry-all-errors http://localhost:8000/health/live",
       )
@@ -191,9 +196,12 @@ describe.skipIf(reason !== undefined)("a machine with Docker and Podman", () => 
       test("because it ends again and again: says so within seconds, with its own last words", async () => {
         spoilImage(`ENTRYPOINT ["sh", "-c", "echo no space for the cache >&2; exit 3"]`)
         const { code, stderr, seconds } = await host.start("exec ./daggerw functions").ended
-        expect(lastLine(stderr)).toBe(
-          `daggerw: the engine's container ${container} starts and ends again and again (exit code 3). ` +
-            `When the cause is gone, run \`docker rm -fv ${container}\` and the command again`,
+        // Docker tells the exit code only between two starts.
+        expect(lastLine(stderr)).toMatch(
+          new RegExp(
+            `^daggerw: the engine's container ${container} starts and ends again and again( \\(exit code 3\\))?\\. ` +
+              `When the cause is gone, run \`docker rm -fv ${container}\` and the command again$`,
+          ),
         )
         expect(stderr).toContain(`the last lines of docker logs ${container}:\n  no space for the cache\n`)
         expect(code).not.toBe(0)
