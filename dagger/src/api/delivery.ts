@@ -4,14 +4,8 @@ import { pipelineOf } from "./gates.js"
 import { accessObjects, readSubject } from "../delivery/access.js"
 import type { Component } from "../delivery/component.js"
 import { EventFile } from "../delivery/events/file.js"
-import {
-  deploy,
-  type GateResult,
-  plan,
-  type EffectiveGuards,
-  type ReadAuthors,
-  rollback,
-} from "../delivery/executor.js"
+import { deploy, type GateResult, plan, type ReadAuthors, rollback } from "../delivery/executor.js"
+import { strictestApproval } from "../delivery/guards/weakening.js"
 import { historyOf, historyText, type HistoryQuery } from "../delivery/history.js"
 import { iso, newId } from "../delivery/journal.js"
 import { planText } from "../delivery/plan.js"
@@ -23,6 +17,7 @@ import {
   type ReleasedImage,
   releaseText,
 } from "../delivery/release.js"
+import { deployFile } from "../environments/configuration.js"
 import {
   type Connection,
   inEnvironment,
@@ -70,7 +65,7 @@ export class Delivery {
     { only, authors, summary }: { only: string[]; authors: string[]; summary?: File },
   ): Promise<File> {
     const [{ configuration }, secrets, commit] = await Promise.all([
-      readEnvironment(this.source, "staging", this.connection.settings),
+      readEnvironment(this.source, "staging", this.connection),
       secretsOf(this.connection),
       commitOf(workspace),
       // Throws for gates that did not pass.
@@ -102,7 +97,7 @@ export class Delivery {
     { reason, override }: { reason: string; override: string },
   ): Promise<string> {
     checkSelection(selection)
-    return this.within(env, async (opened) => {
+    return this.guarded(workspace, env, async (opened) => {
       const { delivery } = opened
       const components = opened.components(selection.only, strategyOf(selection))
       const { authors } = selection
@@ -131,7 +126,7 @@ export class Delivery {
 
   async plan(workspace: Workspace, env: string, selection: Selection): Promise<Output> {
     checkSelection(selection)
-    return this.within(env, async (opened) => {
+    return this.guarded(workspace, env, async (opened) => {
       const { delivery } = opened
       const components = opened.components(selection.only, strategyOf(selection))
       const release =
@@ -185,7 +180,7 @@ export class Delivery {
     if (services.length === 0)
       throw new Error("an approval names images: give each with --image SERVICE=sha256:…")
     return this.within(env, async ({ components, delivery, environment }) => {
-      const approval = approvalRules(delivery.guards)
+      const approval = strictestApproval(delivery.guards.committed, delivery.guards.effective)
       if (!approval) throw new Error(`${environment.name} needs no approval`)
       const approved = components(services)
       const digests = Object.fromEntries(
@@ -216,7 +211,7 @@ export class Delivery {
 
   /** The event file of an environment on this engine. */
   async events(env: string): Promise<File> {
-    const { environment } = await readEnvironment(this.source, env, this.connection.settings)
+    const { environment } = await readEnvironment(this.source, env, this.connection)
     return new EventFile(environment.name).file()
   }
 
@@ -226,7 +221,7 @@ export class Delivery {
    * @throws Error where nobody may deploy, or nobody may approve although that is required
    */
   async access(env: string, deployers: string[], approvers: string[]): Promise<string> {
-    const { environment } = await readEnvironment(this.source, env, this.connection.settings)
+    const { environment } = await readEnvironment(this.source, env, this.connection)
     const { approval } = environment.guards
     const named = approvers.length > 0 ? approvers : approval?.required ? (approval.approvers ?? []) : []
     if (approval?.required && named.length === 0) {
@@ -244,6 +239,16 @@ export class Delivery {
 
   private within<Value>(env: string, task: (opened: OpenEnvironment) => Promise<Value>): Promise<Value> {
     return inEnvironment(this.source, env, this.connection, task)
+  }
+
+  /** Like {@link within}, for a command that evaluates guards: those count that are committed. */
+  private guarded<Value>(
+    workspace: Workspace,
+    env: string,
+    task: (opened: OpenEnvironment) => Promise<Value>,
+  ): Promise<Value> {
+    const committed = () => new Worktree(workspace).committed(deployFile)
+    return inEnvironment(this.source, env, { ...this.connection, committed }, task)
   }
 
   /** The release that the command names, in whole or by its images; undefined where it names none. */
@@ -301,14 +306,6 @@ export class Delivery {
       return { passed: false, summary: (error as Error).message }
     }
   }
-}
-
-/** The rules of approvals: an approval holds no longer than what is committed, whatever the settings say. */
-function approvalRules({ committed, effective }: EffectiveGuards): { validFor: number } | undefined {
-  const required = [committed.approval, effective.approval].filter((rules) => rules?.required === true)
-  return required.length > 0
-    ? { validFor: Math.min(...required.map((rules) => rules?.validFor ?? 0)) }
-    : undefined
 }
 
 const namesOf = (components: Component[]) => components.map(({ id }) => id.name)
