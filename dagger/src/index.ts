@@ -29,6 +29,9 @@ import type { Connection } from "./environments/environment.js"
 import { RehearsalRunner } from "./rehearsal/runner.js"
 import { faultTable } from "./rehearsal/faults.js"
 
+/** Names without repetitions. A workflow passes an empty text where it knows none. */
+const named = (authors: string[]) => [...new Set(authors.map((one) => one.trim()).filter(Boolean))]
+
 @object()
 export class Pitwall {
   private source: Directory
@@ -49,6 +52,7 @@ export class Pitwall {
    * @param settings YAML file with overrides for dagger/config/deploy.yaml.
    */
   constructor(
+    // Exceptions have no wildcards: with one, the CLI walks through all that is excluded, such as node_modules.
     @argument({
       defaultPath: "/",
       ignore: [
@@ -61,15 +65,18 @@ export class Pitwall {
         "!engine",
         "!scripts",
         "!services",
-        "!*.js",
-        "!*.json",
-        "!*.md",
-        "!*.ts",
         "!.gitignore",
         "!.npmrc",
         "!.prettierignore",
         "!.prettierrc",
+        "!README.md",
+        "!dagger.json",
         "!daggerw",
+        "!eslint.config.js",
+        "!package-lock.json",
+        "!package.json",
+        "!tsconfig.json",
+        "!vitest.config.ts",
         "**/node_modules",
         "**/__pycache__",
         "**/.mypy_cache",
@@ -209,10 +216,16 @@ export class Pitwall {
    *
    * @param from The summary.json of a report for the same source. Nothing is published when its gates failed, and the release records that they passed.
    * @param only Services; all that some environment deploys, if none is named.
+   * @param author Authors that the release names in addition to those of its commits, such as logins that GitHub knows.
    */
   @func({ cache: "never" })
-  async publish(workspace: Workspace, from?: File, only: string[] = []): Promise<File> {
-    return this.delivery.publish(workspace, { only, ...(from && { summary: from }) })
+  async publish(
+    workspace: Workspace,
+    from?: File,
+    only: string[] = [],
+    author: string[] = [],
+  ): Promise<File> {
+    return this.delivery.publish(workspace, { only, authors: named(author), ...(from && { summary: from }) })
   }
 
   /**
@@ -231,46 +244,49 @@ export class Pitwall {
    * @param only Services; all of the environment, if none is named.
    * @param strategy blue-green or canary; default: that of the environment.
    * @param reason Reason for the audit log.
-   * @param author Author of the change, as the cluster names them; somebody else must approve. Default: whoever deploys.
-   * @param override Reason to override guards; it is recorded. A database that the images cannot work with is never overridden.
+   * @param author Authors in addition to those of the commits, such as who started a workflow: an e-mail, a login of GitHub or a user of the cluster.
+   * @param override Reason to override guards; it is recorded. `guards.overrides` in dagger/config/deploy.yaml says who may. A database that the images cannot work with is never overridden.
    */
   @func({ cache: "never" })
   async deploy(
+    workspace: Workspace,
     env: string,
     release?: File,
     image: string[] = [],
     only: string[] = [],
     strategy = "",
     reason = "",
-    author = "",
+    author: string[] = [],
     override = "",
   ): Promise<string> {
-    const selection = { images: image, only, strategy, author, ...(release && { release }) }
-    return this.delivery.deploy(env, selection, { reason, override })
+    const selection = { images: image, only, strategy, authors: named(author), ...(release && { release }) }
+    return this.delivery.deploy(workspace, env, selection, { reason, override })
   }
 
   /**
    * Shows what a deploy would do: each component's steps, what would change in the cluster, and which guards stand against it. Changes nothing.
    *
-   * Example: `./daggerw call plan --env production --release release.json text`
+   * Example: `./daggerw call plan --env production --release release.json`
    *
    * @param env staging or production.
    * @param release File that publish made.
    * @param image Existing images instead of a release, such as api=ghcr.io/owner/repository/api@sha256:…; default: the images that are deployed now.
    * @param only Services; all of the environment, if none is named.
    * @param strategy blue-green or canary; default: that of the environment.
-   * @param author Author of the change, as the cluster names them. Default: whoever asks.
+   * @param author Authors in addition to those of the commits.
    */
   @func({ cache: "never" })
   async plan(
+    workspace: Workspace,
     env: string,
     release?: File,
     image: string[] = [],
     only: string[] = [],
     strategy = "",
-    author = "",
+    author: string[] = [],
   ): Promise<Output> {
-    return this.delivery.plan(env, { images: image, only, strategy, author, ...(release && { release }) })
+    const selection = { images: image, only, strategy, authors: named(author), ...(release && { release }) }
+    return this.delivery.plan(workspace, env, selection)
   }
 
   /**
@@ -293,7 +309,7 @@ export class Pitwall {
   /**
    * Shows the components of an environment: phase, traffic, revisions with their images and pods, who works on them, and what happened last.
    *
-   * Example: `./daggerw call status --env staging text`
+   * Example: `./daggerw call status --env staging`
    *
    * @param env staging or production.
    * @param only Services; all of the environment, if none is named.

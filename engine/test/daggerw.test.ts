@@ -941,6 +941,23 @@ mkdir -p "$to/go/bin" && cp "${join(root, "wheel/go")}" "$to/go/bin/go"`,
       expect(argv()).toEqual(["--progress=tty", ...awkward])
     })
 
+    it.each([
+      ["call status --env staging", "call status --env staging text"],
+      ["call --kubeconfig file://k history --env=staging --limit 5", undefined],
+      ["call plan --env staging --only api -s", "call plan --env staging --only api -s text"],
+      ["call plan --env staging -o plan.txt", "call plan --env staging -o plan.txt text"],
+      ["call status --env staging text", "call status --env staging text"],
+      ["call history --env staging json", "call history --env staging json"],
+      ["call status --help", "call status --help"],
+      ["call -m other status", "call -m other status"],
+      ["call rollback --reason status", "call rollback --reason status"],
+      ["call ci --only history", "call ci --only history"],
+      ["functions status", "functions status"],
+    ])("%s with the form that it lacks", async (args, given = `${args} text`) => {
+      await run(args.split(" "), { env: local })
+      expect(argv().slice(2)).toEqual(given.split(" "))
+    })
+
     it("the current directory, also when it is called through symlinks", async () => {
       symlinkSync("check out/daggerw", join(root, "one"))
       mkdirSync(join(root, "elsewhere"))
@@ -1278,6 +1295,13 @@ describe("the repository", () => {
       ["", ".tar.gz"].map((end) => `dagger_${engineVersion}_${platform}${end}`),
     )
     expect(lines.map((line) => line.slice(66)).sort()).toEqual(names.sort())
+  })
+
+  it("has a daggerw that knows the functions with a form", () => {
+    const source = readFileSync(join(dirname(daggerw), "dagger/src/index.ts"), "utf8")
+    const functions = [...source.matchAll(/async (\w+)\([^)]*\): Promise<Output>/g)].map(([, name]) => name)
+    expect(functions).not.toEqual([])
+    expect(readFileSync(daggerw, "utf8")).toContain(`case $arg in ${functions.join(" | ")}) function=$arg`)
   })
 
   it("holds a daggerw that can be run", () => {
