@@ -1,6 +1,8 @@
 import { columns, duration, oneLine } from "../lib/text.js"
 import type { Approvals } from "./approvals.js"
 import type { AuditLog } from "./audit.js"
+import { requestedChanges } from "./request.js"
+import type { Verdicts } from "./verdicts.js"
 import {
   type Component,
   type ComponentId,
@@ -14,7 +16,6 @@ import {
 } from "./component.js"
 import type { GuardPolicy } from "./guards/configuration.js"
 import { approvalFor, type GuardInput, applyOverride, type Refusal, evaluateGuards } from "./guards/guards.js"
-import { passedImages } from "./history.js"
 import { iso, type Journal } from "./journal.js"
 import { type DeployPlan, planText, refusalsText } from "./plan.js"
 import type { Release } from "./release.js"
@@ -28,8 +29,8 @@ export interface DeliveryContext {
   /** The operation's id. */
   id: string
   approvals: Approvals
-  /** The audit logs whose record of passed gates counts: this environment's and those before it. */
-  audits: AuditLog[]
+  verdicts: Verdicts
+  audit: AuditLog
   journal: Journal
   /** Milliseconds by the API server's clock. */
   now: () => number
@@ -87,17 +88,17 @@ export async function deploy(
     const plans = await Promise.all(locked.map((component) => component.plan(release)))
     refuseBlocked(plans)
     const operation = await permitted(context, request, plans, gateResult)
-    await recordChecks(context, plans, checksOf(release, gateResult))
+    await recordChecks(context, plans, gateResult)
     results = [...failed, ...(await applyAll(locked, operation))]
     if (gates && !gateResult) {
       gateResult = await gates
       say(gateResult.summary)
-      await recordChecks(context, plans, checksOf(release, gateResult))
+      await recordChecks(context, plans, gateResult)
     }
   } finally {
     await Promise.all(locked.map((component) => component.unlock()))
   }
-  return conclude(results, environment, checksOf(release, gateResult))
+  return conclude(results, environment, gateResult)
 }
 
 /** Reads what a deploy would do and what speaks against it. Changes nothing. */
@@ -213,13 +214,21 @@ async function permitted(
     request.override === "" ? { overridden: [], standing: against } : applyOverride(against, request.override)
   const recordAll = (kind: "refused" | "overridden", message: string) =>
     Promise.all(
-      starting(plans).map(({ component, start }) =>
+      starting(plans).map(({ component, start, changes }) =>
         journal.record({
           kind,
           component,
           message,
           action: "deploy",
           digest: start.digest,
+          ...(kind === "refused" && {
+            request: {
+              image: start.image,
+              ...start.contents,
+              secretNames: start.secretNames,
+              changes: requestedChanges(changes),
+            },
+          }),
           author: request.author,
           reason: request.reason,
           ...(start.revision !== undefined && { revision: start.revision }),
@@ -231,7 +240,7 @@ async function permitted(
   if (standing.length > 0) {
     const message = refusalsText(standing)
     await recordAll("refused", message)
-    throw new Error(`${message}\n${remedies(standing, facts, context.environment)}`)
+    throw new Error(`${message}\n${remedies(standing, context)}`)
   }
   const names = overridden.map(({ guard }) => guard)
   say(`Overridden, for "${oneLine(request.override)}":\n${refusalsText(overridden)}`)
@@ -240,54 +249,47 @@ async function permitted(
 }
 
 const starting = (plans: ComponentPlan[]) =>
-  plans.flatMap(({ component, start }) => (start ? [{ component, start }] : []))
+  plans.flatMap(({ component, start, changes }) => (start ? [{ component, start, changes }] : []))
 
 async function factsOf(
-  { approvals, audits, guards, now, who }: DeliveryContext,
-  { author, release }: Pick<DeployRequest, "author" | "release">,
+  { approvals, verdicts, guards, now, who }: DeliveryContext,
+  { author }: Pick<DeployRequest, "author">,
   plans: ComponentPlan[],
   gateResult: GateResult | undefined,
 ): Promise<GuardInput | undefined> {
   const starts = starting(plans)
   if (starts.length === 0) return undefined
   const digests = Object.fromEntries(starts.map(({ component, start }) => [component.name, start.digest]))
-  const verdict = checksOf(release, gateResult)
   const [given, checked] = await Promise.all([
     guards.approval?.required ? approvals.all() : [],
     guards.checks === "none"
       ? undefined
-      : verdict === "passed"
-        ? { digests: Object.values(digests), at: now() }
-        : verdict === "failed"
-          ? undefined
-          : recordedPass(audits),
+      : // The gates of this very command count for this very deploy; of existing images only a recorded verdict does.
+        gateResult
+        ? gateResult.passed
+          ? { digests: Object.values(digests), at: now() }
+          : undefined
+        : verdicts.passed(),
   ])
   return {
     now: now(),
     deployer: who,
     author,
     digests,
+    contents: Object.fromEntries(starts.map(({ component, start }) => [component.name, start.contents])),
     approvals: given,
     checked,
     database: Object.fromEntries(starts.map(({ component, start }) => [component.name, start.compatibility])),
   }
 }
 
-async function recordedPass(audits: AuditLog[]): Promise<GuardInput["checked"]> {
-  const trails = await Promise.all(audits.map((audit) => audit.read()))
-  return passedImages(trails.flatMap(({ events }) => events))
-}
-
-function checksOf(release: Release, gateResult: GateResult | undefined): "passed" | "failed" | undefined {
-  return gateResult ? (gateResult.passed ? "passed" : "failed") : release.checks
-}
-
 async function recordChecks(
   { journal }: DeliveryContext,
   plans: ComponentPlan[],
-  checks: "passed" | "failed" | undefined,
+  gateResult: GateResult | undefined,
 ): Promise<void> {
-  if (!checks) return
+  if (!gateResult) return
+  const checks = gateResult.passed ? "passed" : "failed"
   await Promise.all(
     starting(plans).map(({ component, start: { digest } }) =>
       journal.record({ kind: "checked", component, digest, checks, message: `the gates ${checks}` }),
@@ -295,11 +297,12 @@ async function recordChecks(
   )
 }
 
-function remedies(standing: Refusal[], { digests }: GuardInput, environment: string): string {
-  const images = Object.entries(digests).map(([service, digest]) => `--image ${service}=${digest}`)
+function remedies(standing: Refusal[], { environment, id }: DeliveryContext): string {
   return [
     ...(standing.some(({ guard }) => guard === "approval")
-      ? [`An approver approves it with: ./daggerw call approve --env ${environment} ${images.join(" ")}`]
+      ? [
+          `An approver reads and approves it with: ./daggerw call approve --env ${environment} --request ${id}`,
+        ]
       : []),
     ...(standing.every(({ overridable }) => overridable)
       ? [`--override "why" overrides these guards, and is recorded.`]
@@ -324,7 +327,7 @@ const isFailure = ({ result }: ComponentResult) => result === "aborted" || resul
 function conclude(
   results: ComponentResult[],
   environment: string,
-  checks: "passed" | "failed" | undefined,
+  gateResult: GateResult | undefined,
 ): string {
   const rows = results.map(({ component, result, revision, seconds, message }) => [
     component.name,
@@ -341,7 +344,7 @@ function conclude(
         ? `${component.name} was not deployed to ${environment}; traffic stays on the previous revision: ${message}`
         : `${component.name} in ${environment}: ${message}`,
     )
-  if (checks === "failed") reasons.push(`The gates failed for what was deployed to ${environment}.`)
+  if (gateResult?.passed === false) reasons.push(`The gates failed for what was deployed to ${environment}.`)
   if (reasons.length > 0) throw new Error([table, ...reasons].join("\n\n"))
   return table
 }

@@ -22,8 +22,6 @@ const schema = z.object({
   commit: z.string().optional(),
   /** Images by service. */
   images: z.record(z.string(), releasedImage),
-  /** What the gates said of the source that the images were built from. */
-  checks: z.enum(["passed", "failed"]).optional(),
 })
 
 /** What is delivered: made once, never changed, and the same in every environment. */

@@ -11,6 +11,7 @@ import { registryPort } from "../../src/platform/cluster/throw-away-registry.js"
 import { images } from "../../src/platform/base-images.js"
 import type { Release } from "../../src/delivery/release.js"
 import type { Notification } from "../../src/delivery/events/event.js"
+import { deployFile, environmentOf, readDeploy } from "../../src/environments/configuration.js"
 import { RehearsalEnvironment } from "../../src/rehearsal/environment.js"
 import { copyOfTheRepository, daggerw, type Ended, repository } from "./daggerw.js"
 
@@ -18,7 +19,7 @@ aroundAll((suite) => connection(suite))
 
 const [staging, production] = ["f1-staging", "f1-production"]
 const deployer = "system:serviceaccount:operators:deployer"
-const approverAccount = { namespace: "operators", name: "approver" }
+const accounts = "operators"
 
 /** As it is shipped, where this cluster's router is, at any hour, and in less time. */
 const rollout = `
@@ -32,11 +33,11 @@ const rollout = `
 const settings = `
 environments:
   staging:
-    gateway: { name: router, namespace: router, section: http }
+    gateway: { name: f1-staging, namespace: router, class: router, port: 8080 }
     rollout: ${rollout}
     services: { f1-backend: null }
   production:
-    gateway: { name: router, namespace: router, section: http }
+    gateway: { name: f1-production, namespace: router, class: router, port: 8080 }
     rollout: ${rollout}
     guards: { hours: null, holidays: [] }
     services: { api: { replicas: { min: 1, max: 2 } }, f1-backend: null }
@@ -88,7 +89,13 @@ beforeAll(async () => {
   })
   rehearsal = await RehearsalEnvironment.start(source, {
     service: "api",
-    namespace: staging,
+    deployedTo: environmentOf(
+      readDeploy(await readFile(join(repository, deployFile), "utf8"), {
+        file: "settings.yaml",
+        text: settings,
+      }),
+      "staging",
+    ),
     id: "deploy-test",
     resolveEndpoint: (service, port) => tunnelled(service, port),
   })
@@ -190,6 +197,38 @@ function users(router: string): () => Promise<{ sent: number; failed: string[] }
 const second = () =>
   rehearsal.image().then((image) => rehearsal.publish(image.withEnvVariable("SERVICE_REVISION", "second")))
 
+/** The summary.json of a report about a commit. */
+function summaryOf(commit: string, outcome: "passed" | "failed"): string {
+  const gate = (name: string) => ({
+    gate: name,
+    on: "x",
+    outcome,
+    seconds: 1,
+    cached: false,
+    retries: [],
+    detail: "",
+    output: "",
+    failing: "",
+    again: "",
+    pictures: [],
+  })
+  return JSON.stringify({
+    schemaVersion: 1,
+    outcome,
+    conclusion: "",
+    started: "2026-11-26T10:00:00.000Z",
+    seconds: 1,
+    revision: commit,
+    gates: [gate("api:test"), gate("security:trivy")],
+    tests: { tests: 0, passed: 0, failed: 0, errors: 0, skipped: 0, flaky: 0 },
+    failures: [],
+    flaky: [],
+    slowest: [],
+    scans: [],
+    problems: [],
+  })
+}
+
 describe("a deploy by its command", { timeout: 20 * 60_000 }, () => {
   let digest: string
 
@@ -274,13 +313,31 @@ describe("a deploy by its command", { timeout: 20 * 60_000 }, () => {
     expect(new Set(events.map(({ by }) => by))).toEqual(new Set([deployer]))
   })
 
-  it("comes to production with an approval, for images that ci has passed for", async () => {
+  const image = (pinned: string) => pinned.replace("registry.local", `localhost:${registryPort}`)
+  /** Calls with the token of an account, as somebody else than the deployer. */
+  const as = (account: string) => ["--kube-token", `cmd://cat ${join(checkout, `token-${account}`)}`]
+
+  /** Approves what a refused deploy has recorded, as a person does: reads it, then approves exactly that. */
+  async function approveRequest(refusal: string): Promise<string> {
+    const id = /approve --env production --request (\S+)/.exec(refusal)?.[1] ?? ""
+    const request = [...as("approver"), "approve", "--env", "production", "--request", id]
+    const shown = await done(...request)
+    expect(shown).toContain("Nothing is approved yet")
+    expect(shown).toContain("Deployment f1-production/api-")
+    for (const secret of Object.values(rehearsal.secrets)) expect(shown).not.toContain(secret)
+    const code = /--confirm (\S+)/.exec(shown)?.[1] ?? ""
+    const told = await done(...request, "--confirm", code)
+    return /the approval is (\S+)/.exec(told)?.[1] ?? ""
+  }
+
+  it("comes to production with an approval, for images that ci has passed for, within the admission policies", async () => {
     const rights = await done(
       ...["access", "--env", "production", "--deployer", deployer],
-      ...["--approver", `system:serviceaccount:${approverAccount.namespace}:${approverAccount.name}`],
+      ...["--approver", `system:serviceaccount:${accounts}:approver`],
+      ...["--checker", `system:serviceaccount:${accounts}:ci`],
     )
     const kubectl = (...args: string[]) => ["k3s", "kubectl", "--kubeconfig=/kubeconfig", ...args]
-    const token = await dag
+    const admin = dag
       .container()
       .from(images.k3s)
       .withServiceBinding("cluster", rehearsal.cluster.service)
@@ -288,29 +345,90 @@ describe("a deploy by its command", { timeout: 20 * 60_000 }, () => {
       .withNewFile("/access.yaml", rights)
       .withEnvVariable("AT", String(Date.now()))
       .withExec(kubectl("apply", "--filename=/access.yaml"))
-      .withExec(
-        kubectl("create", "serviceaccount", approverAccount.name, `--namespace=${approverAccount.namespace}`),
-      )
-      .withExec(kubectl("create", "token", approverAccount.name, `--namespace=${approverAccount.namespace}`))
-      .stdout()
+    for (const account of ["approver", "ci"]) {
+      const token = await admin
+        .withExec(kubectl("create", "serviceaccount", account, `--namespace=${accounts}`))
+        .withExec(kubectl("create", "token", account, `--namespace=${accounts}`))
+        .stdout()
+      await writeFile(join(checkout, `token-${account}`), token)
+    }
 
-    const image = `api=localhost:${registryPort}/api@${digest}`
-    const order = ["deploy", "--env", "production", "--image", image]
-    const args = [...order, "--author", "alan"]
-    expect(await refused(...args)).toContain(`./daggerw call approve --env production --image api=${digest}`)
-    await writeFile(join(checkout, "token"), token)
-    const approver = ["--kube-token", `cmd://cat ${join(checkout, "token")}`]
-    expect(await done(...approver, "approve", "--env", "production", "--image", image)).toContain(
-      `${approverAccount.namespace}:${approverAccount.name} approves api@${digest} for production`,
+    const order = ["deploy", "--env", "production", "--author", "alan", "--image"]
+    const first = [...order, `api=localhost:${registryPort}/api@${digest}`]
+    const refusal = await refused(...first)
+    expect(refusal).toContain("checks: ci has not passed")
+    await approveRequest(refusal)
+    // A report of the gates, as CI has it for the commit of a release.
+    const commit = "0123456789abcdef0123456789abcdef01234567"
+    const reference = `localhost:${registryPort}/api@${digest}`
+    await writeFile(
+      join(checkout, "release.json"),
+      JSON.stringify({ schemaVersion: 1, commit, images: { api: { reference } } }),
     )
-    expect(await done(...args)).toMatch(/^api +promoted +1 /m)
+    const record = [
+      "record-checks",
+      "--env",
+      "production",
+      "--release",
+      "release.json",
+      "--from",
+      "summary.json",
+    ]
+    await writeFile(join(checkout, "summary.json"), summaryOf(commit, "passed"))
+    expect(await refused(...record)).toContain("verdicts of the gates cannot be recorded")
+    expect(await done(...as("ci"), ...record)).toContain("the gates passed for api")
+    expect(await done(...first)).toMatch(/^api +promoted +1 /m)
     expect(await traffic(production)).toEqual({ "api-1": 100 })
     expect((await history("production")).map(({ outcome }) => outcome)).toEqual(["promoted", "refused"])
-    // What nobody has approved and ci has not seen stays outside.
-    const stranger = (await second()).replace("registry.local", `localhost:${registryPort}`)
-    const why = await refused(...args.map((arg) => (arg === image ? `api=${stranger}` : arg)))
-    expect(why).toContain("approval")
-    expect(why).toContain("checks")
+  })
+
+  it("goes on to a canary with its watchdog and back again, within the admission policies", async () => {
+    const next = image(await second())
+    const order = ["deploy", "--env", "production", "--author", "alan", "--image", `api=${next}`]
+    const refusal = await refused(...order)
+    expect(refusal).toContain("approval")
+    expect(refusal).toContain("checks")
+    const approval = await approveRequest(refusal)
+    const commit = "89abcdef0123456789abcdef0123456789abcdef"
+    await writeFile(
+      join(checkout, "release.json"),
+      JSON.stringify({ schemaVersion: 1, commit, images: { api: { reference: next } } }),
+    )
+    await writeFile(join(checkout, "summary.json"), summaryOf(commit, "passed"))
+    const record = [
+      "record-checks",
+      "--env",
+      "production",
+      "--release",
+      "release.json",
+      "--from",
+      "summary.json",
+    ]
+    await done(...as("ci"), ...record)
+    expect(await done(...order)).toMatch(/^api +promoted +2 /m)
+    expect(await traffic(production)).toEqual({ "api-2": 100 })
+    const back = ["rollback", "--env", "production", "--service", "api", "--reason", "it is wrong"]
+    expect(await done(...back)).toMatch(/^api +promoted +1 /m)
+    expect(await traffic(production)).toEqual({ "api-1": 100 })
+    // Neither a revoked approval nor a later verdict lets the image start again.
+    await done(
+      ...as("approver"),
+      "revoke",
+      "--env",
+      "production",
+      "--approval",
+      approval,
+      "--reason",
+      "an advisory",
+    )
+    await writeFile(join(checkout, "summary.json"), summaryOf(commit, "failed"))
+    expect(await refused(...as("ci"), ...record)).toContain("the gates failed for api")
+    const again = await refused(...order)
+    expect(again).toContain("an advisory")
+    expect(again).toContain("ci has not passed")
+    expect(await done("history", "--env", "production", "text")).toContain(
+      `revoked by system:serviceaccount:${accounts}:approver`,
+    )
   })
 
   it("keeps secrets out of what it says", async () => {

@@ -6,7 +6,15 @@ import type { GuardPolicy } from "./configuration.js"
 /** Whether the new revision can work with the database as it is. */
 export type Compatibility = { compatible: true } | { compatible: false | "unknown"; reason: string }
 
-/** An approval of these images for production. Times are in ms since the epoch. */
+/** What a revision runs beside its image, as digests. */
+export interface RevisionContents {
+  /** Everything that is applied, but for the values of secrets. */
+  settings: string
+  /** The values of its secrets. */
+  secrets: string
+}
+
+/** An approval of everything that will run. Times are in ms since the epoch. */
 export interface Approval {
   id: string
   by: string
@@ -14,7 +22,10 @@ export interface Approval {
   expires: number
   /** Service to image digest. */
   digests: Record<string, string>
+  /** The rest of it, by service. */
+  contents: Record<string, RevisionContents>
   note?: string
+  revoked?: { by: string; at: number; reason: string }
 }
 
 /** Everything that the guards evaluate. */
@@ -27,6 +38,8 @@ export interface GuardInput {
   author: string
   /** The images to deploy: service to digest. */
   digests: Record<string, string>
+  /** What they run with, by service. */
+  contents: Record<string, RevisionContents>
   /** The images that passed `ci`. */
   checked: { digests: string[]; at: number } | undefined
   approvals: Approval[]
@@ -132,10 +145,11 @@ function approval(policy: GuardPolicy, facts: GuardInput): Refusal[] {
 /** Why an approval does not count; undefined when it does. */
 function objection(
   given: Approval,
-  { now, author, deployer, digests }: GuardInput,
+  { now, author, deployer, digests, contents }: GuardInput,
   { validFor, approvers }: NonNullable<GuardPolicy["approval"]>,
   timezone: string,
 ): string | undefined {
+  if (given.revoked) return `it was revoked by ${oneLine(given.revoked.by, 60)}: ${given.revoked.reason}`
   if (!person(given.by)) return "it has no name"
   if (!person(author) || !person(deployer)) return "it is not known who wrote or who deploys the change"
   if (samePerson(given.by, author)) return "they wrote the change"
@@ -147,7 +161,23 @@ function objection(
   if (now >= end) return `it expired at ${localTime(end, timezone)}`
   if (given.at > now + skew) return `it is dated ahead, at ${localTime(given.at, timezone)}`
   const others = Object.entries(digests).filter(([service, digest]) => given.digests[service] !== digest)
-  return others.length > 0 ? `it is not for ${images(others)}` : undefined
+  if (others.length > 0) return `it is not for ${images(others)}`
+  return changedContents(given.contents, contents)
+}
+
+/** Compares what was approved with what would run. */
+function changedContents(
+  approved: Record<string, RevisionContents>,
+  contents: Record<string, RevisionContents>,
+): string | undefined {
+  const differing = (part: keyof RevisionContents) =>
+    Object.keys(contents).filter((service) => approved[service]?.[part] !== contents[service]?.[part])
+  const [settings, secrets] = [differing("settings"), differing("secrets")]
+  const changed = [
+    ...(settings.length > 0 ? [`other settings or variables of ${settings.join(", ")}`] : []),
+    ...(secrets.length > 0 ? [`other secrets of ${secrets.join(", ")}`] : []),
+  ]
+  return changed.length > 0 ? `it is for ${changed.join(" and ")}` : undefined
 }
 
 const person = (name: string) => name.normalize("NFKC").trim().toLowerCase()
