@@ -219,8 +219,12 @@ export function deployerAttacks(of: ReturnType<typeof honest>, deployer: string)
   const podSpec = (letter: string) => deployment(letter).spec?.template.spec as unknown as Tree
   const selector = { matchLabels: { app: "x" } }
   const template = (letter: string) => ({ metadata: { labels: { app: "x" } }, spec: podSpec(letter) })
-  const named = (kind: string, name: string, rest: object, apiVersion = "v1"): Manifest =>
-    ({ apiVersion, kind, metadata: { namespace, name }, ...rest })
+  const named = (kind: string, name: string, rest: object, apiVersion = "v1"): Manifest => ({
+    apiVersion,
+    kind,
+    metadata: { namespace, name },
+    ...rest,
+  })
   const workload = (kind: string, spec: object) =>
     create(named(kind, "evil", { spec }, kind.endsWith("Job") ? "batch/v1" : "apps/v1"))
   const asRoute = (change: (spec: Tree & { parentRefs: Tree[]; rules: { backendRefs: Tree[] }[] }) => void) =>
