@@ -22,7 +22,7 @@ export const shared = [
   "scripts/test.mjs",
 ]
 
-const engine = ["daggerw", "dagger.json", "engine", "!engine/test"]
+const engine = ["daggerw", "dagger.json", "scripts/progress", "engine", "!engine/test"]
 const fixtures = "engine/test/fixtures"
 const module = [...engine, "dagger/src", "dagger/config", "dagger/tsconfig.json", ".env"]
 // Gates look at every file: format, lint, secrets.

@@ -49,6 +49,7 @@ export class Pitwall {
    * @param settings YAML file with overrides for dagger/config/deploy.yaml.
    */
   constructor(
+    // Exceptions have no wildcards: with one, the CLI walks through all that is excluded, such as node_modules.
     @argument({
       defaultPath: "/",
       ignore: [
@@ -61,15 +62,18 @@ export class Pitwall {
         "!engine",
         "!scripts",
         "!services",
-        "!*.js",
-        "!*.json",
-        "!*.md",
-        "!*.ts",
         "!.gitignore",
         "!.npmrc",
         "!.prettierignore",
         "!.prettierrc",
+        "!README.md",
+        "!dagger.json",
         "!daggerw",
+        "!eslint.config.js",
+        "!package-lock.json",
+        "!package.json",
+        "!tsconfig.json",
+        "!vitest.config.ts",
         "**/node_modules",
         "**/__pycache__",
         "**/.mypy_cache",
@@ -240,7 +244,7 @@ export class Pitwall {
   /**
    * Shows what a deploy would do: each component's steps, what would change in the cluster, and which guards stand against it. Changes nothing.
    *
-   * Example: `./daggerw call plan --env production --release release.json text`
+   * Example: `./daggerw call plan --env production --release release.json`
    *
    * @param env staging or production.
    * @param release File that publish made.
@@ -281,7 +285,7 @@ export class Pitwall {
   /**
    * Shows the components of an environment: phase, traffic, revisions with their images and pods, who works on them, and what happened last.
    *
-   * Example: `./daggerw call status --env staging text`
+   * Example: `./daggerw call status --env staging`
    *
    * @param env staging or production.
    * @param only Services; all of the environment, if none is named.

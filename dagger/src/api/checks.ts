@@ -73,7 +73,7 @@ export class PythonLibrary {
   }
 }
 
-/** A Python service of the platform: its gates, and the service to run. */
+/** A Python service with a database: its gates, and the service to run. */
 @object()
 export class PythonService {
   private source: Directory

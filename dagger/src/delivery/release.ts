@@ -1,4 +1,5 @@
 import { z } from "zod"
+import "../lib/schema-errors.js"
 import { digestPattern, parseImageReference } from "../lib/image-reference.js"
 
 const migrations = z.object({

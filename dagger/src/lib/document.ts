@@ -1,5 +1,6 @@
 import { LineCounter, parseDocument, type Document } from "yaml"
 import { z } from "zod"
+import "./schema-errors.js"
 
 /** All faults of configuration files, one per line: `file:line: key: fault; what is allowed`. */
 export class ConfigurationError extends Error {
@@ -51,6 +52,8 @@ export function readConfiguration<Schema extends z.ZodType>(
  */
 export function readLayers<Schema extends z.ZodType>(layers: Layer[], schema: Schema): z.output<Schema> {
   const parsed = layers.map(parse)
+  const [first] = parsed
+  if (first?.document.contents === null) throw new ConfigurationError(`${first.file}:1: the file is empty`)
   const result = schema.safeParse(
     parsed.map(({ document }) => (document.toJS() ?? {}) as unknown).reduce(overridden),
   )

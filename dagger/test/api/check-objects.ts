@@ -148,20 +148,22 @@ export function gatesByGroup(catalog: Catalog): Map<string, string[]> {
 }
 
 /** The class that has the checks of a service. */
-export const classOf = ({ kind, deployable }: Catalog[string]): string =>
-  kind === "python"
-    ? deployable
-      ? "PythonService"
-      : "PythonLibrary"
-    : deployable
-      ? "ReactApp"
-      : "ReactLibrary"
+export function classOf({ kind, deployable, database, backend }: Catalog[string]): string {
+  if (kind === "python") {
+    if (!deployable) return "PythonLibrary"
+    return database === undefined ? "StatelessPythonService" : "PythonService"
+  }
+  if (!deployable) return "ReactLibrary"
+  return backend === undefined ? "StandaloneReactApp" : "ReactApp"
+}
 
 const titles: Record<string, string> = {
   PythonLibrary: "A Python library of the platform: its gates.",
-  PythonService: "A Python service of the platform: its gates, and the service to run.",
+  PythonService: "A Python service with a database: its gates, and the service to run.",
+  StatelessPythonService: "A Python service without a database: its gates, and the service to run.",
   ReactLibrary: "A React library of the platform: its gates.",
   ReactApp: "A web app of the platform: its gates, and the app to run.",
+  StandaloneReactApp: "A web app without a backend: its gates, and the app to run.",
 }
 
 /** The text of dagger/src/api/checks.ts, before Prettier. */

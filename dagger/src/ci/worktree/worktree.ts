@@ -11,7 +11,7 @@ export class Worktree {
    * @throws Error when git's index cannot be read, as in a linked worktree
    */
   async files(): Promise<Directory> {
-    const visible = this.workspace.directory("/", { exclude: [".git"], gitignore: true })
+    const visible = this.workspace.directory("/", { exclude: [".git", installedPackages], gitignore: true })
     const hidden = await this.trackedButIgnored()
     if (hidden.length === 0) return visible
     return visible.withDirectory(".", this.workspace.directory("/", { include: hidden.map(literal) }))
@@ -41,7 +41,7 @@ export class Worktree {
       .withMountedDirectory("/repository/.git", this.workspace.directory("/.git"))
   }
 
-  /** Tracked files that .gitignore excludes; they were added by force, or before the rule. */
+  /** Tracked files that .gitignore excludes or that are in node_modules; they were added by force, or before the rule. */
   private async trackedButIgnored(): Promise<string[]> {
     // Two files of .git are enough for this question, and much smaller than history.
     const index = this.workspace.directory("/", {
@@ -53,6 +53,7 @@ export class Worktree {
         ".git/info/exclude",
         "**/.gitignore",
       ],
+      exclude: [".git/objects", ".git/logs", ".git/lfs", ".git/modules", installedPackages],
       gitignore: true,
     })
     const found = await index.glob(".git/*")
@@ -66,11 +67,18 @@ export class Worktree {
     return paths(
       await git()
         .withDirectory("/repository", index)
-        .withExec(["sh", "-ec", "git init --quiet && git ls-files -z --cached --ignored --exclude-standard"])
+        .withExec([
+          "sh",
+          "-ec",
+          "git init --quiet && git ls-files -z --cached --ignored --exclude-standard --exclude=node_modules/",
+        ])
         .stdout(),
     )
   }
 }
+
+/** The CLI would walk through them even where .gitignore excludes them. Tracked files in them are found in git's index. */
+const installedPackages = "**/node_modules"
 
 /** Prints paths, each ended by a NUL. */
 export const changedPaths = `
