@@ -29,6 +29,9 @@ import type { Connection } from "./environments/environment.js"
 import { RehearsalRunner } from "./rehearsal/runner.js"
 import { faultTable } from "./rehearsal/faults.js"
 
+/** Names without repetitions. A workflow passes an empty text where it knows none. */
+const named = (authors: string[]) => [...new Set(authors.map((one) => one.trim()).filter(Boolean))]
+
 @object()
 export class Pitwall {
   private source: Directory
@@ -201,10 +204,16 @@ export class Pitwall {
    *
    * @param from The summary.json of a report for the same source. Nothing is published when its gates failed.
    * @param only Services; all that some environment deploys, if none is named.
+   * @param author Authors that the release names in addition to those of its commits, such as logins that GitHub knows.
    */
   @func({ cache: "never" })
-  async publish(workspace: Workspace, from?: File, only: string[] = []): Promise<File> {
-    return this.delivery.publish(workspace, { only, ...(from && { summary: from }) })
+  async publish(
+    workspace: Workspace,
+    from?: File,
+    only: string[] = [],
+    author: string[] = [],
+  ): Promise<File> {
+    return this.delivery.publish(workspace, { only, authors: named(author), ...(from && { summary: from }) })
   }
 
   /**
@@ -223,22 +232,23 @@ export class Pitwall {
    * @param only Services; all of the environment, if none is named.
    * @param strategy blue-green or canary; default: that of the environment.
    * @param reason Reason for the audit log.
-   * @param author Author of the change, as the cluster names them; somebody else must approve. Default: whoever deploys.
-   * @param override Reason to override guards; it is recorded. A database that the images cannot work with is never overridden.
+   * @param author Authors in addition to those of the commits, such as who started a workflow: an e-mail, a login of GitHub or a user of the cluster.
+   * @param override Reason to override guards; it is recorded. guards.overrides in dagger/config/deploy.yaml says who may. A database that the images cannot work with is never overridden.
    */
   @func({ cache: "never" })
   async deploy(
+    workspace: Workspace,
     env: string,
     release?: File,
     image: string[] = [],
     only: string[] = [],
     strategy = "",
     reason = "",
-    author = "",
+    author: string[] = [],
     override = "",
   ): Promise<string> {
-    const selection = { images: image, only, strategy, author, ...(release && { release }) }
-    return this.delivery.deploy(env, selection, { reason, override })
+    const selection = { images: image, only, strategy, authors: named(author), ...(release && { release }) }
+    return this.delivery.deploy(workspace, env, selection, { reason, override })
   }
 
   /**
@@ -251,18 +261,20 @@ export class Pitwall {
    * @param image Existing images instead of a release, such as api=ghcr.io/owner/repository/api@sha256:…; default: the images that are deployed now.
    * @param only Services; all of the environment, if none is named.
    * @param strategy blue-green or canary; default: that of the environment.
-   * @param author Author of the change, as the cluster names them. Default: whoever asks.
+   * @param author Authors in addition to those of the commits.
    */
   @func({ cache: "never" })
   async plan(
+    workspace: Workspace,
     env: string,
     release?: File,
     image: string[] = [],
     only: string[] = [],
     strategy = "",
-    author = "",
+    author: string[] = [],
   ): Promise<Output> {
-    return this.delivery.plan(env, { images: image, only, strategy, author, ...(release && { release }) })
+    const selection = { images: image, only, strategy, authors: named(author), ...(release && { release }) }
+    return this.delivery.plan(workspace, env, selection)
   }
 
   /**

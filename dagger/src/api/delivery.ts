@@ -7,7 +7,14 @@ import { readSubject } from "../delivery/access.js"
 import { approve } from "../delivery/approve.js"
 import type { Component, ComponentId, WouldRun } from "../delivery/component.js"
 import { EventFile } from "../delivery/events/file.js"
-import { deploy, type GateResult, plan, rollback } from "../delivery/executor.js"
+import {
+  deploy,
+  type GateResult,
+  plan,
+  type EffectiveGuards,
+  type ReadAuthors,
+  rollback,
+} from "../delivery/executor.js"
 import { historyOf, historyText, type HistoryQuery } from "../delivery/history.js"
 import { iso, newId } from "../delivery/journal.js"
 import { planText } from "../delivery/plan.js"
@@ -32,7 +39,10 @@ import {
 } from "../environments/environment.js"
 import { readStrategy, type Strategy } from "../delivery/strategy.js"
 import { describeImages, publish, type RegistryAccess } from "../images/publish.js"
+import { Worktree } from "../ci/worktree/worktree.js"
 import { secondsOf } from "../lib/duration.js"
+import { reportProgress } from "../lib/progress.js"
+import { oneLine } from "../lib/text.js"
 import { readPlatform } from "../platform/platform.js"
 import { type Output, outputOf } from "./output.js"
 
@@ -46,8 +56,8 @@ export interface Selection {
   only: string[]
   /** Empty: that of the environment. */
   strategy: string
-  /** Empty: whoever runs the command. */
-  author: string
+  /** Authors beside those of the commits: e-mails, logins of GitHub or users of the cluster. */
+  authors: string[]
 }
 
 /** What is to be approved, as the command line names it: a recorded request, or a release or images. */
@@ -71,7 +81,10 @@ export class Delivery {
    *
    * @throws Error when the report's gates did not pass, or there is no registry
    */
-  async publish(workspace: Workspace, { only, summary }: { only: string[]; summary?: File }): Promise<File> {
+  async publish(
+    workspace: Workspace,
+    { only, authors, summary }: { only: string[]; authors: string[]; summary?: File },
+  ): Promise<File> {
     const [{ configuration }, secrets, commit] = await Promise.all([
       readEnvironment(this.source, "staging", this.connection.settings),
       secretsOf(this.connection),
@@ -91,12 +104,14 @@ export class Delivery {
       schemaVersion: 1,
       images,
       ...(commit !== undefined && { commit }),
+      ...(authors.length > 0 && { authors }),
     }
     return dag.directory().withNewFile("release.json", releaseText(release)).file("release.json")
   }
 
   /** @throws Error with every reason when the deploy may not start, and with the table when a component failed */
   async deploy(
+    workspace: Workspace,
     env: string,
     selection: Selection,
     { reason, override }: { reason: string; override: string },
@@ -104,34 +119,42 @@ export class Delivery {
     return this.within(env, async (opened) => {
       const { delivery } = opened
       const components = opened.components(selection.only, strategyOf(selection))
-      const request = { reason, override, author: selection.author || delivery.who }
+      const { authors } = selection
+      const request = { reason, override, authors, readAuthors: authorsIn(workspace) }
       const given = await this.givenRelease(opened, selection, components)
       if (given) return deploy(delivery, components, { ...request, release: given })
       const services = namesOf(components)
       const checks = this.gates(services)
       // Awaited by the deploy, unless publishing fails first.
       checks.catch(() => undefined)
-      const images = await publish(
-        this.source,
-        services,
-        this.registry(opened.secrets),
-        `${opened.environment.name}-${delivery.id}`,
-      )
-      const release: Release = { schemaVersion: 1, images }
+      const [images, commit] = await Promise.all([
+        publish(
+          this.source,
+          services,
+          this.registry(opened.secrets),
+          `${opened.environment.name}-${delivery.id}`,
+        ),
+        commitOf(workspace),
+      ])
+      const release: Release = { schemaVersion: 1, images, ...(commit !== undefined && { commit }) }
       for (const [service, { reference }] of Object.entries(images))
         delivery.say(`${service}: published as ${reference}`)
       return deploy(delivery, components, { ...request, release, checks: () => checks })
     })
   }
 
-  async plan(env: string, selection: Selection): Promise<Output> {
+  async plan(workspace: Workspace, env: string, selection: Selection): Promise<Output> {
     return this.within(env, async (opened) => {
       const { delivery } = opened
       const components = opened.components(selection.only, strategyOf(selection))
       const release =
         (await this.givenRelease(opened, selection, components)) ??
         (await presentRelease(components, delivery.say))
-      const planned = await plan(delivery, components, { release, author: selection.author || delivery.who })
+      const planned = await plan(delivery, components, {
+        release,
+        authors: selection.authors,
+        readAuthors: authorsIn(workspace),
+      })
       return outputOf(planText(planned), planned)
     })
   }
@@ -157,7 +180,7 @@ export class Delivery {
       const { approvals, audit, now } = opened.delivery
       const [trail, given] = await Promise.all([
         audit.read(),
-        opened.environment.guards.approval?.required ? approvals.all() : [],
+        approvalRules(opened.delivery.guards) ? approvals.all() : [],
       ])
       const history = historyOf(trail, query, given)
       return outputOf(historyText(history, now()), history)
@@ -171,9 +194,7 @@ export class Delivery {
       const deleted = await delivery.audit.prune(before)
       const revisions = await Promise.all(components([]).map(({ deployed }) => deployed.revisions.all()))
       const kept = revisions.flat().map(({ digest }) => digest)
-      const approvals = environment.guards.approval?.required
-        ? await delivery.approvals.prune(before, kept)
-        : 0
+      const approvals = approvalRules(delivery.guards) ? await delivery.approvals.prune(before, kept) : 0
       return `Deleted ${deleted} entries of before ${iso(before)} from the audit log of ${env}, and ${approvals} approvals that expired before.`
     })
   }
@@ -186,8 +207,8 @@ export class Delivery {
   async approve(env: string, { request, confirm, note, ...selection }: ApprovalSelection): Promise<string> {
     return this.within(env, async (opened) => {
       const { delivery, environment } = opened
-      const { approval } = environment.guards
-      if (!approval?.required) throw new Error(`${environment.name} needs no approval`)
+      const approval = approvalRules(delivery.guards)
+      if (!approval) throw new Error(`${environment.name} needs no approval`)
       if (request === "") {
         const wanted = await this.wouldRun(opened, selection)
         return approve(delivery, wanted, { note, validFor: approval.validFor })
@@ -375,6 +396,14 @@ export class Delivery {
   }
 }
 
+/** The rules of approvals: an approval holds no longer than what is committed, whatever the settings say. */
+function approvalRules({ committed, effective }: EffectiveGuards): { validFor: number } | undefined {
+  const required = [committed.approval, effective.approval].filter((rules) => rules?.required === true)
+  return required.length > 0
+    ? { validFor: Math.min(...required.map((rules) => rules?.validFor ?? 0)) }
+    : undefined
+}
+
 const namesOf = (components: Component[]) => components.map(({ id }) => id.name)
 
 function strategyOf({ strategy }: Selection): { strategy?: Strategy } {
@@ -398,15 +427,20 @@ async function presentRelease(components: Component[], say: (line: string) => vo
   return { schemaVersion: 1, images: Object.fromEntries(images) }
 }
 
-/** The commit that is checked out, where there is one. */
+/** The commit that is built from; unknown, with a note, where files differ from it or git cannot tell. */
 async function commitOf(workspace: Workspace): Promise<string | undefined> {
   try {
-    return await workspace
-      .directory("/", { include: [".git"] })
-      .asGit()
-      .head()
-      .commit()
-  } catch {
-    return undefined // no checkout: the release does not name its commit
+    const revision = await new Worktree(workspace).revision()
+    if (!revision.endsWith("-dirty")) return revision
+    reportProgress("The release does not name a commit, because files differ from it: commit them first.")
+  } catch (error) {
+    reportProgress(`The release does not name its commit: ${oneLine((error as Error).message)}`)
   }
+  return undefined
 }
+
+/** Reads authors from the history of the clone. */
+const authorsIn =
+  (workspace: Workspace): ReadAuthors =>
+  (from, to) =>
+    new Worktree(workspace).authors(from, to)

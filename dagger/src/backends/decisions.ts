@@ -25,7 +25,7 @@ export const fingerprintOf = (...of: Parameters<typeof settingsDigest>): string 
 
 /**
  * A digest of everything that a deploy applies: the revision's objects, and the host names and the Gateway of its route. Two deploys with equal digests differ in
- * the values of secrets at most. The schema is left out: it is a property of the image, which counts already.
+ * the values of secrets at most. Schema and commit are left out: they are properties of the image, which counts already.
  *
  * @throws Error for a specification that no revision can be made of
  */
@@ -37,6 +37,7 @@ export function settingsDigest(
   const secrets = Object.fromEntries(Object.keys(spec.secrets).map((name) => [name, ""]))
   const counting: RevisionSpec = { ...spec, revision: 1, secrets }
   delete counting.schema
+  delete counting.commit
   const applied = { objects: revisionObjects(workload, counting), hostnames, gateway }
   return `sha256:${createHash("sha256").update(JSON.stringify(applied)).digest("hex")}`
 }

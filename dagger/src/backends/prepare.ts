@@ -35,6 +35,8 @@ export interface Prepared {
   kept: string[]
   /** What the image needs of its database, where that is known. */
   schema?: Revision["schema"]
+  /** The commit that the image was built from, where that is known. */
+  commit?: string
 }
 
 /**
@@ -56,7 +58,13 @@ export async function prepare(deployed: DeployedService, release: Release): Prom
   const digest = digestOf(image)
   const schema =
     released.migrations ?? revisions.find((known) => known.digest === digest && known.schema)?.schema
-  const contents = { ...specOf(deployed, image, secrets), ...(schema && { schema }) }
+  const commit =
+    release.commit ?? revisions.find((known) => known.digest === digest && known.commit !== undefined)?.commit
+  const contents = {
+    ...specOf(deployed, image, secrets),
+    ...(schema && { schema }),
+    ...(commit !== undefined && { commit }),
+  }
   const objectsOf = (revision: number) => revisionObjects(settings.workload, { ...contents, revision })
   const fingerprint = fingerprintOf(settings.workload, contents, record.routeSettings)
   const alike = revisions.filter((revision) => revision.fingerprint === fingerprint)
@@ -78,6 +86,7 @@ export async function prepare(deployed: DeployedService, release: Release): Prom
     objects: move.kind === "begin" ? objectsOf(move.revision) : [],
     ...(rollout && { rollout }),
     ...(schema && { schema }),
+    ...(commit !== undefined && { commit }),
   }
 }
 
@@ -157,7 +166,9 @@ async function secretsOf(
 
 /** The plan of a backend as every component has one. */
 export async function planOf(deployed: DeployedService, prepared: Prepared): Promise<ComponentPlan> {
-  const { move, revisions, schema } = prepared
+  const { commit, move, revisions, rollout, schema } = prepared
+  const stable = stableRevision(rollout)
+  const live = revisions.find(({ number }) => number === stable)
   const { strategy } = deployed.rolloutSettings
   const actions = {
     nothing: "none",
@@ -176,6 +187,10 @@ export async function planOf(deployed: DeployedService, prepared: Prepared): Pro
         ...wouldRun(deployed, prepared),
         strategy,
         compatibility: compatibility(schema, revisions),
+        ...(commit !== undefined && { commit }),
+        ...(stable !== undefined && {
+          live: { revision: stable, ...(live?.commit !== undefined && { commit: live.commit }) },
+        }),
         ...(move.kind === "begin" && {
           revision: move.revision,
           ...(move.stable !== undefined && { from: move.stable }),

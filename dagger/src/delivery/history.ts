@@ -23,6 +23,8 @@ export interface OperationRecord {
   outcome: "promoted" | "aborted" | "refused" | "unfinished"
   message: string
   checks: "passed" | "failed" | "not asked"
+  /** Digest of the guards that it met. */
+  guards?: string
   overridden?: DeliveryEvent["overridden"]
   approval?: DeliveryEvent["approval"]
 }
@@ -85,6 +87,7 @@ function operationOf(group: DeliveryEvent[]): OperationRecord | undefined {
     ...(first.strategy !== undefined && { strategy: first.strategy }),
     ...(first.revision !== undefined && { revision: first.revision }),
     ...(first.from !== undefined && { from: first.from }),
+    ...(first.guards !== undefined && { guards: first.guards }),
     ...(first.overridden && { overridden: first.overridden }),
     ...(first.approval && { approval: first.approval }),
   } as const
@@ -144,7 +147,7 @@ export function historyText({ operations, approvals, next, unreadable }: History
       one.reason,
       ...(one.outcome === "promoted" ? [] : [one.message]),
       ...(one.approval ? [`approved by ${one.approval.by}`] : []),
-      ...(one.overridden ? [`${one.overridden.guards.join(", ")} overridden: ${one.overridden.reason}`] : []),
+      ...(one.overridden ? overrideText(one.overridden, one.guards) : []),
     ]
       .map((part) => oneLine(part))
       .filter((part) => part !== "")
@@ -160,6 +163,18 @@ export function historyText({ operations, approvals, next, unreadable }: History
       ? []
       : [`Skipped ${unreadable.length} that this version cannot read: ${some.join(", ")}${more}`]),
   ].join("\n")
+}
+
+function overrideText(
+  { guards, reason, weakened = [] }: NonNullable<OperationRecord["overridden"]>,
+  digest = "",
+): string[] {
+  return [
+    `${guards.join(", ")} overridden: ${reason}`,
+    ...(weakened.length > 0
+      ? [`settings weakened ${weakened.join(", ")} (guards ${digest.slice(0, 19)})`]
+      : []),
+  ]
 }
 
 function approvalsTable(approvals: Approval[], now: number): string {

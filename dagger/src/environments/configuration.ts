@@ -3,6 +3,7 @@ import { analysisSection } from "../backends/analysis/rules.js"
 import { ConfigurationError, type Layer, readLayers, section } from "../lib/document.js"
 import { guardsNamespace } from "../delivery/access.js"
 import { guardsSection } from "../delivery/guards/configuration.js"
+import { identitiesSection } from "../delivery/guards/identities.js"
 import { serviceName, variablePattern, workloadSection } from "../backends/manifests/configuration.js"
 import { rolloutSection } from "../backends/rollout/configuration.js"
 import type { BackendSettings } from "../backends/settings.js"
@@ -89,6 +90,7 @@ const secrets = z.record(z.string(), secret).transform((all, context) =>
 )
 
 const schema = section({
+  identities: identitiesSection,
   environments: section({ staging: environment, production: environment }),
   analysis: analysisSection,
   services: byService(section({ secrets, probe: z.array(path).min(1), workload: workloadSection })),
@@ -131,7 +133,7 @@ function sharedEntrances(environments: Record<string, Entrance>): [(string | num
       )
       const taken = Object.values(first.services).flatMap(({ hostnames: theirs }) => theirs)
       return [
-        ...(first.namespace === second.namespace
+        ...(namespacesOf(first).some((namespace) => namespacesOf(second).includes(namespace))
           ? [[[...path, "namespace"], `another one than that of ${one}`] as [string[], string]]
           : []),
         ...(sameGateway(first.gateway, second.gateway)
@@ -146,14 +148,16 @@ function sharedEntrances(environments: Record<string, Entrance>): [(string | num
   )
 }
 
+const namespacesOf = ({ namespace }: Entrance) => [namespace, guardsNamespace(namespace)]
+
 /** An environment without a section uses the whole Gateway. */
-function sameGateway(one: Entrance["gateway"], other: Entrance["gateway"]): boolean {
+export function sameGateway(one: Entrance["gateway"], other: Entrance["gateway"]): boolean {
   const same = one.name === other.name && one.namespace === other.namespace
   return same && (one.section === undefined || other.section === undefined || one.section === other.section)
 }
 
 /** Whether some host name matches both. A wildcard stands for one label or more. */
-function overlap(one: string, other: string): boolean {
+export function overlap(one: string, other: string): boolean {
   const covers = (wide: string, narrow: string) =>
     wide === narrow || (wide.startsWith("*.") && narrow.endsWith(wide.slice(1)))
   return covers(one, other) || covers(other, one)

@@ -11,7 +11,7 @@ import { Verdicts } from "../delivery/verdicts.js"
 import type { Sink } from "../delivery/events/event.js"
 import { EventFile } from "../delivery/events/file.js"
 import { Notifier } from "../delivery/events/notifier.js"
-import type { DeliveryContext } from "../delivery/executor.js"
+import type { DeliveryContext, EffectiveGuards } from "../delivery/executor.js"
 import { Journal, newId } from "../delivery/journal.js"
 import type { Strategy } from "../delivery/strategy.js"
 import { type Clock, monotonic } from "../lib/clock.js"
@@ -24,6 +24,7 @@ import {
   environmentOf,
   readDeploy,
 } from "./configuration.js"
+import { readGuarded } from "./guards.js"
 import { readSecrets } from "./secrets.js"
 
 export const watchdogFile = "dagger/config/kubernetes/watchdog.py"
@@ -59,18 +60,19 @@ export interface OpenEnvironment {
   components: (only: string[], options?: { strategy?: Strategy }) => Backend[]
 }
 
-/** Reads deploy.yaml, with the settings laid over it, and finds an environment in it. */
+/** Reads deploy.yaml, with the settings laid over it, and finds an environment and its guards in it. */
 export async function readEnvironment(
   source: Directory,
   name: string,
   settings: File | undefined,
-): Promise<{ configuration: DeployConfiguration; environment: Environment }> {
+): Promise<{ configuration: DeployConfiguration; environment: Environment; guards: EffectiveGuards }> {
   const [text, layer] = await Promise.all([
     source.file(deployFile).contents(),
     settings && Promise.all([settings.name(), settings.contents()]),
   ])
-  const configuration = readDeploy(text, ...(layer ? [{ file: layer[0], text: layer[1] }] : []))
-  return { configuration, environment: environmentOf(configuration, name) }
+  const layers = layer ? [{ file: layer[0], text: layer[1] }] : []
+  const environment = environmentOf(readDeploy(text, ...layers), name)
+  return { environment, ...readGuarded(text, layers, environment.name) }
 }
 
 export async function secretsOf({ secrets }: Pick<Connection, "secrets">): Promise<Record<string, string>> {
@@ -98,7 +100,7 @@ export async function inEnvironment<Value>(
 
 async function open(source: Directory, name: string, connection: Connection): Promise<OpenEnvironment> {
   const { kubeconfig, kubeToken, settings } = connection
-  const [{ configuration, environment }, watchdog, secrets] = await Promise.all([
+  const [{ configuration, environment, guards }, watchdog, secrets] = await Promise.all([
     readEnvironment(source, name, settings),
     source.file(watchdogFile).contents(),
     secretsOf(connection),
@@ -116,6 +118,7 @@ async function open(source: Directory, name: string, connection: Connection): Pr
   return openEnvironment({
     configuration,
     environment,
+    guards,
     cluster,
     who: await cluster.whoAmI(),
     watchdog,
@@ -131,9 +134,10 @@ async function open(source: Directory, name: string, connection: Connection): Pr
 export interface EnvironmentOptions {
   configuration: DeployConfiguration
   environment: Environment
+  guards: EffectiveGuards
   cluster: KubernetesApi
   /** Who runs the command, as the API server knows them. */
-  who: string
+  who: { name: string; groups: string[] }
   /** The program of the watchdog. */
   watchdog: string
   /** Values of the secrets file, by entry. */
@@ -147,7 +151,9 @@ export interface EnvironmentOptions {
 
 /** Puts together what a command needs of an environment. Asks the cluster nothing. */
 export function openEnvironment(options: EnvironmentOptions): OpenEnvironment {
-  const { configuration, environment, cluster, who, watchdog, secrets, metrics, sinks, clock, say } = options
+  const { configuration, environment, guards, cluster, watchdog, secrets, metrics, sinks, clock, say } =
+    options
+  const { name: who, groups } = options.who
   const now = () => cluster.now()
   const id = newId(now())
   const audit = new AuditLog(cluster, environment.namespace)
@@ -159,8 +165,9 @@ export function openEnvironment(options: EnvironmentOptions): OpenEnvironment {
     secrets,
     delivery: {
       environment: environment.name,
-      guards: environment.guards,
+      guards,
       who,
+      groups,
       id,
       journal,
       now,

@@ -67,6 +67,13 @@ export function readLayers<Schema extends z.ZodType>(layers: Layer[], schema: Sc
   throw new ConfigurationError(faults.join("\n"))
 }
 
+/**
+ * File and line of a value in the last of these files that has it, or that has a mapping around it.
+ *
+ * @throws ConfigurationError for a file that is no YAML
+ */
+export const placeIn = (layers: Layer[], path: string[]): string => placeOf(layers.map(parse), path)
+
 function parse({ file, text }: Layer): Parsed {
   const lines = new LineCounter()
   const document = parseDocument(text, { lineCounter: lines, prettyErrors: false })

@@ -4,7 +4,7 @@ import { approvalsName, guardsNamespace } from "../../src/delivery/access.js"
 import { type Approval, approvalFor, type GuardInput } from "../../src/delivery/guards/guards.js"
 import { FakeCluster } from "../clients/kubernetes/fake.js"
 import { FakeClock } from "../lib/fake-clock.js"
-import { policy } from "./guards/policy.js"
+import { people, policy } from "./guards/policy.js"
 
 const [digest, other] = ["a1", "b2"].map((text) => `sha256:${text.repeat(32)}`) as [string, string]
 const contents = { settings: digest, secrets: `scrypt:${"c3".repeat(32)}` }
@@ -21,8 +21,9 @@ const given: Approval = {
 const rules = policy("approval: { required: true, validFor: 24h }")
 const facts = (approvals: Approval[]): GuardInput => ({
   now,
-  deployer: "dora",
-  author: "alan",
+  deployer: "system:serviceaccount:ci:deployer",
+  authors: { known: [{ named: "alan" }] },
+  identities: people,
   digests: { api: digest },
   contents: { api: contents },
   checked: undefined,
