@@ -111,6 +111,7 @@ export class Delivery {
     selection: Selection,
     { reason, override }: { reason: string; override: string },
   ): Promise<string> {
+    checkSelection(selection)
     return this.guarded(workspace, env, async (opened) => {
       const { delivery } = opened
       const components = opened.components(selection.only, strategyOf(selection))
@@ -139,6 +140,7 @@ export class Delivery {
   }
 
   async plan(workspace: Workspace, env: string, selection: Selection): Promise<Output> {
+    checkSelection(selection)
     return this.guarded(workspace, env, async (opened) => {
       const { delivery } = opened
       const components = opened.components(selection.only, strategyOf(selection))
@@ -200,6 +202,8 @@ export class Delivery {
    * @throws Error when the settings of a request are not those of this checkout, or the caller may not approve
    */
   async approve(env: string, { request, confirm, note, ...selection }: ApprovalSelection): Promise<string> {
+    if (request !== "" && (selection.release || selection.images.length > 0))
+      throw new Error("give either --request, or --release or --image")
     return this.within(env, async (opened) => {
       const { delivery, environment } = opened
       const approval = strictestApproval(delivery.guards)
@@ -208,8 +212,6 @@ export class Delivery {
         const wanted = await this.wouldRun(opened, selection)
         return approve(delivery, wanted, { note, validFor: approval.validFor })
       }
-      if (selection.release || selection.images.length > 0)
-        throw new Error("give either --request, or --release or --image")
       const recorded = requestOf((await delivery.audit.read()).events, request)
       refuseOtherSettings(
         recorded,
@@ -349,7 +351,6 @@ export class Delivery {
     { release, images }: Pick<Selection, "release" | "images">,
     components: Component[],
   ): Promise<Release | undefined> {
-    if (release && images.length > 0) throw new Error("give either --release or --image")
     const services = namesOf(components)
     const given = release
       ? readRelease(await release.contents())
@@ -441,3 +442,10 @@ const authorsIn =
   (workspace: Workspace): ReadAuthors =>
   (from, to) =>
     new Worktree(workspace).authors(from, to)
+
+/** Finds mistakes in what a command names before a cluster is asked. */
+function checkSelection(selection: Selection): void {
+  if (selection.release && selection.images.length > 0) throw new Error("give either --release or --image")
+  readImages(selection.images)
+  strategyOf(selection)
+}

@@ -470,6 +470,9 @@ describe("the authors of a change", () => {
 
   it("are remembered with the revision: the same image of another commit is the same", async () => {
     const platform = await live()
+    const { metadata, spec } = platform.cluster.get("Deployment", "api-1", "f1-production") ?? {}
+    expect(metadata?.annotations?.["pitwall.dev/commit"]).toBe("a".repeat(40))
+    expect(JSON.stringify(spec)).not.toContain("pitwall.dev/commit")
     const again = releaseOf("a", { commit: releaseOf("c").commit ?? "" })
     expect(await platform.deploy(again, passed, production(platform))).toMatch(/api +unchanged +1/)
     // What runs was built from a, so the commit c is not live.
