@@ -4,14 +4,8 @@ import { pipelineOf } from "./gates.js"
 import { accessObjects, readSubject } from "../delivery/access.js"
 import type { Component } from "../delivery/component.js"
 import { EventFile } from "../delivery/events/file.js"
-import {
-  deploy,
-  type GateResult,
-  plan,
-  type EffectiveGuards,
-  type ReadAuthors,
-  rollback,
-} from "../delivery/executor.js"
+import { deploy, type GateResult, plan, type ReadAuthors, rollback } from "../delivery/executor.js"
+import { strictestApproval } from "../delivery/guards/weakening.js"
 import { historyOf, historyText, type HistoryQuery } from "../delivery/history.js"
 import { iso, newId } from "../delivery/journal.js"
 import { planText } from "../delivery/plan.js"
@@ -23,6 +17,7 @@ import {
   type ReleasedImage,
   releaseText,
 } from "../delivery/release.js"
+import { deployFile } from "../environments/configuration.js"
 import {
   type Connection,
   inEnvironment,
@@ -36,6 +31,7 @@ import { Worktree } from "../ci/worktree/worktree.js"
 import { secondsOf } from "../lib/duration.js"
 import { reportProgress } from "../lib/progress.js"
 import { oneLine } from "../lib/text.js"
+import { useCaches } from "../platform/caches.js"
 import { readPlatform } from "../platform/platform.js"
 import { type Output, outputOf } from "./output.js"
 
@@ -58,7 +54,10 @@ export class Delivery {
   constructor(
     private readonly source: Directory,
     private readonly connection: Connection,
-  ) {}
+    private readonly caches: string,
+  ) {
+    useCaches(caches)
+  }
 
   /**
    * Builds and pushes what environments deploy.
@@ -70,11 +69,11 @@ export class Delivery {
     { only, authors, summary }: { only: string[]; authors: string[]; summary?: File },
   ): Promise<File> {
     const [{ configuration }, secrets, commit] = await Promise.all([
-      readEnvironment(this.source, "staging", this.connection.settings),
+      readEnvironment(this.source, "staging", this.connection),
       secretsOf(this.connection),
       commitOf(workspace),
       // Throws for gates that did not pass.
-      summary && pipelineOf(this.source).resultOf(summary),
+      summary && pipelineOf(this.source, this.caches).resultOf(summary),
     ])
     const deployable = Object.keys(configuration.services)
     const unknown = only.filter((service) => !deployable.includes(service))
@@ -102,7 +101,7 @@ export class Delivery {
     { reason, override }: { reason: string; override: string },
   ): Promise<string> {
     checkSelection(selection)
-    return this.within(env, async (opened) => {
+    return this.guarded(workspace, env, async (opened) => {
       const { delivery } = opened
       const components = opened.components(selection.only, strategyOf(selection))
       const { authors } = selection
@@ -131,7 +130,7 @@ export class Delivery {
 
   async plan(workspace: Workspace, env: string, selection: Selection): Promise<Output> {
     checkSelection(selection)
-    return this.within(env, async (opened) => {
+    return this.guarded(workspace, env, async (opened) => {
       const { delivery } = opened
       const components = opened.components(selection.only, strategyOf(selection))
       const release =
@@ -185,7 +184,7 @@ export class Delivery {
     if (services.length === 0)
       throw new Error("an approval names images: give each with --image SERVICE=sha256:…")
     return this.within(env, async ({ components, delivery, environment }) => {
-      const approval = approvalRules(delivery.guards)
+      const approval = strictestApproval(delivery.guards.committed, delivery.guards.effective)
       if (!approval) throw new Error(`${environment.name} needs no approval`)
       const approved = components(services)
       const digests = Object.fromEntries(
@@ -216,7 +215,7 @@ export class Delivery {
 
   /** The event file of an environment on this engine. */
   async events(env: string): Promise<File> {
-    const { environment } = await readEnvironment(this.source, env, this.connection.settings)
+    const { environment } = await readEnvironment(this.source, env, this.connection)
     return new EventFile(environment.name).file()
   }
 
@@ -226,7 +225,7 @@ export class Delivery {
    * @throws Error where nobody may deploy, or nobody may approve although that is required
    */
   async access(env: string, deployers: string[], approvers: string[]): Promise<string> {
-    const { environment } = await readEnvironment(this.source, env, this.connection.settings)
+    const { environment } = await readEnvironment(this.source, env, this.connection)
     const { approval } = environment.guards
     const named = approvers.length > 0 ? approvers : approval?.required ? (approval.approvers ?? []) : []
     if (approval?.required && named.length === 0) {
@@ -244,6 +243,16 @@ export class Delivery {
 
   private within<Value>(env: string, task: (opened: OpenEnvironment) => Promise<Value>): Promise<Value> {
     return inEnvironment(this.source, env, this.connection, task)
+  }
+
+  /** Like {@link within}, for a command that evaluates guards: those count that are committed. */
+  private guarded<Value>(
+    workspace: Workspace,
+    env: string,
+    task: (opened: OpenEnvironment) => Promise<Value>,
+  ): Promise<Value> {
+    const committed = () => new Worktree(workspace).committed(deployFile)
+    return inEnvironment(this.source, env, { ...this.connection, committed }, task)
   }
 
   /** The release that the command names, in whole or by its images; undefined where it names none. */
@@ -295,20 +304,17 @@ export class Delivery {
     )
     const only = [...new Set([...services, ...inputs, "security"])]
     try {
-      const summary = await pipelineOf(this.source).ci({ only, since: "", failFast: false, parallel: 0 })
+      const summary = await pipelineOf(this.source, this.caches).ci({
+        only,
+        since: "",
+        failFast: false,
+        parallel: 0,
+      })
       return { passed: true, summary }
     } catch (error) {
       return { passed: false, summary: (error as Error).message }
     }
   }
-}
-
-/** The rules of approvals: an approval holds no longer than what is committed, whatever the settings say. */
-function approvalRules({ committed, effective }: EffectiveGuards): { validFor: number } | undefined {
-  const required = [committed.approval, effective.approval].filter((rules) => rules?.required === true)
-  return required.length > 0
-    ? { validFor: Math.min(...required.map((rules) => rules?.validFor ?? 0)) }
-    : undefined
 }
 
 const namesOf = (components: Component[]) => components.map(({ id }) => id.name)
@@ -346,15 +352,15 @@ async function commitOf(workspace: Workspace): Promise<string | undefined> {
   return undefined
 }
 
+/** Reads authors from the history of the clone. */
+const authorsIn =
+  (workspace: Workspace): ReadAuthors =>
+  (from, to) =>
+    new Worktree(workspace).authors(from, to)
+
 /** Finds mistakes in what a command names before a cluster is asked. */
 function checkSelection(selection: Selection): void {
   if (selection.release && selection.images.length > 0) throw new Error("give either --release or --image")
   readImages(selection.images)
   strategyOf(selection)
 }
-
-/** Reads authors from the history of the clone. */
-const authorsIn =
-  (workspace: Workspace): ReadAuthors =>
-  (from, to) =>
-    new Worktree(workspace).authors(from, to)

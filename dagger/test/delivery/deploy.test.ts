@@ -303,7 +303,7 @@ describe("a deploy with settings that weaken guards", () => {
     platform.set("environments: { staging: { namespace: f1-production } }")
     const deploying = platform.deploy("a", { override, groups: ["incident-managers"] })
     await expect(deploying).rejects.toThrow(
-      "environment: the settings weakens environments.staging.namespace: committed f1-staging, here f1-production, which is of production",
+      "environment: a setting weakens environments.staging.namespace: committed f1-staging, here f1-production, which is of production",
     )
     expect(platform.cluster.all("Deployment")).toEqual([])
   })
@@ -375,6 +375,16 @@ describe("the authors of a change", () => {
     await expect(
       platform.deploy("b", { ...passed, authors: ["eve"] }, production(platform, { who: "grace" })),
     ).rejects.toThrow("that of alan does not count: they wrote the change")
+  })
+
+  it("are remembered with the revision: the same image of another commit is the same", async () => {
+    const platform = await live()
+    const again = releaseOf("a", { commit: releaseOf("c").commit ?? "" })
+    expect(await platform.deploy(again, passed, production(platform))).toMatch(/api +unchanged +1/)
+    // What runs was built from a, so the commit c is not live.
+    platform.authors.c = [authorOf("grace", "c")]
+    platform.approve("d", "grace")
+    await expect(platform.deploy("d", passed, production(platform))).rejects.toThrow("they wrote the change")
   })
 
   it("must be in deploy.yaml", async () => {
