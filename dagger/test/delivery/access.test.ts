@@ -64,8 +64,12 @@ describe("accessObjects", () => {
   it("gives rights in namespaces only, and none by wildcard", () => {
     expect(new Set(objects.map(({ kind }) => kind))).toEqual(
       new Set([
-        ...["Namespace", "Role", "RoleBinding", "ServiceAccount"],
-        ...["ValidatingAdmissionPolicy", "ValidatingAdmissionPolicyBinding"],
+        "Namespace",
+        "Role",
+        "RoleBinding",
+        "ServiceAccount",
+        "ValidatingAdmissionPolicy",
+        "ValidatingAdmissionPolicyBinding",
       ]),
     )
     for (const { rules = [] } of roles) {

@@ -39,8 +39,13 @@ describe("an approval", () => {
     { by: "grace", digests: "[1]" },
   ])("does not count as %j", (data) => {
     const facts: GuardInput = {
-      ...{ now, deployer: "dora", author: "alan", digests: { api: digest } },
-      ...{ checked: undefined, approvals: [readApproval({ ...made, data })], database: {} },
+      now,
+      deployer: "dora",
+      author: "alan",
+      digests: { api: digest },
+      checked: undefined,
+      approvals: [readApproval({ ...made, data })],
+      database: {},
     }
     const rules = policy("approval: { required: true, validFor: 24h }")
     expect(approvalFor(facts, rules)).toBeUndefined()

@@ -200,7 +200,8 @@ export class FakePlatform {
       apiVersion: "v1",
       kind: "ConfigMap",
       metadata: {
-        ...{ name: `approval-${by}`, namespace: approvalsNamespace("f1-production") },
+        name: `approval-${by}`,
+        namespace: approvalsNamespace("f1-production"),
         labels: { "pitwall.dev/approval": "given" },
       },
       data: {
