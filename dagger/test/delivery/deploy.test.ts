@@ -107,8 +107,12 @@ describe("deploy", () => {
     const [last] = await platform.history()
     expect(last).toMatchObject({ outcome: "aborted", revision: 2, from: 1 })
     expect(platform.events.map(({ kind }) => kind)).toEqual([
-      ...["started", "shifted", "promoted"],
-      ...["started", "rolling-back", "rolled-back"],
+      "started",
+      "shifted",
+      "promoted",
+      "started",
+      "rolling-back",
+      "rolled-back",
     ])
   })
 

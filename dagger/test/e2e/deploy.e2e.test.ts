@@ -278,7 +278,8 @@ describe("a deploy by its command", { timeout: 20 * 60_000 }, () => {
     const shown = await done("status", "--env", "staging", "text")
     expect(shown).toContain(digest.slice("sha256:".length, "sha256:".length + 12))
     const deployment = await rehearsal.admin.read({
-      ...{ apiVersion: "apps/v1", kind: "Deployment" },
+      apiVersion: "apps/v1",
+      kind: "Deployment",
       metadata: { namespace: staging, name: "api-1" },
     })
     expect(deployment?.metadata?.annotations?.["pitwall.dev/schema-head"]).toBe("0001")
@@ -455,7 +456,12 @@ describe("a deploy by its command", { timeout: 20 * 60_000 }, () => {
 
   it("keeps secrets out of what it says", async () => {
     const { stdout, stderr }: Ended = await call([
-      ...["plan", "--env", "staging", "--image", `api=${await second()}`, "text"],
+      "plan",
+      "--env",
+      "staging",
+      "--image",
+      `api=${await second()}`,
+      "text",
     ]).ended
     for (const secret of Object.values(rehearsal.secrets)) expect(stdout + stderr).not.toContain(secret)
     expect(stdout).toContain("Deployment f1-staging/api-3: created")

@@ -22,7 +22,10 @@ describe("a request", () => {
   it("rehearses each fault with each strategy", () => {
     const rehearsals = rehearsalsOf({ faults: ["none", "latency"], strategies: ["canary", "blue-green"] })
     expect(rehearsals.map(({ fault, strategy }) => `${fault} ${strategy}`)).toEqual([
-      ...["none canary", "none blue-green", "latency canary", "latency blue-green"],
+      "none canary",
+      "none blue-green",
+      "latency canary",
+      "latency blue-green",
     ])
   })
 
