@@ -1,4 +1,5 @@
-import { type CacheVolume, dag, type Container, type Directory } from "@dagger.io/dagger"
+import { type CacheVolume, type Container, type Directory } from "@dagger.io/dagger"
+import { cache } from "../../platform/caches.js"
 import type { Service } from "../../platform/catalog.js"
 import { withStores } from "../../platform/stores.js"
 import { coverageGate } from "./coverage.js"
@@ -56,7 +57,7 @@ export function pythonGates(service: Service, services: Directory): Gate[] {
 }
 
 const mypyCache = "/var/cache/mypy"
-const mypyVolume = (name: string): CacheVolume => dag.cacheVolume(`mypy-${name}`)
+const mypyVolume = (name: string): CacheVolume => cache(`mypy-${name}`)
 
 const pytest = [
   "pytest",
