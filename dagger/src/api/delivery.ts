@@ -189,7 +189,7 @@ export class Delivery {
 
   async pruneHistory(env: string, olderThan: string): Promise<string> {
     const seconds = secondsOf(olderThan)
-    return this.within(env, async ({ components, delivery, environment }) => {
+    return this.within(env, async ({ components, delivery }) => {
       const before = delivery.now() - seconds * 1000
       const deleted = await delivery.audit.prune(before)
       const revisions = await Promise.all(components([]).map(({ deployed }) => deployed.revisions.all()))

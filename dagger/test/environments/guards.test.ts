@@ -48,7 +48,7 @@ environments:
   })
 
   it("are weaker with any other identities", () => {
-    const committed = `${shipped}`.replace(
+    const committed = shipped.replace(
       /^identities:[^]*?^environments:/m,
       "identities: [{ name: Ada, emails: [ada@example.com] }]\nenvironments:",
     )
