@@ -51,6 +51,7 @@ export const endToEnd = [
   { file: "dagger/test/e2e/workflow.e2e.test.ts", project: "command", inputs: [...module, ".github"] },
   { file: "dagger/test/e2e/events.e2e.test.ts", project: "session", inputs: engine },
   { file: "dagger/test/e2e/faults.e2e.test.ts", project: "command", inputs: everything, after: [ci] },
+  { file: "dagger/test/e2e/mistakes.e2e.test.ts", project: "command", inputs: everything, after: [ci] },
   { file: "engine/test/runtime.e2e.test.ts", project: "command", inputs: [...engine, fixtures] },
   { file: "engine/test/lifecycle.e2e.test.ts", project: "command", inputs: engine },
   { file: "engine/test/cluster.e2e.test.ts", project: "session", inputs: [...engine, "dagger/config"] },

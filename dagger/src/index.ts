@@ -196,6 +196,18 @@ export class Pitwall {
   }
 
   /**
+   * Returns the files that the formatter of a gate would change. The output of a failed gate contains the whole command.
+   *
+   * Example: `./daggerw call fix --gate api:format export --path services/api`
+   *
+   * @param gate Gate of a formatter, such as api:format or module:format.
+   */
+  @func({ cache: "never" })
+  async fix(gate: string): Promise<Directory> {
+    return (await gatesOf(this.source, {})).fix(gate)
+  }
+
+  /**
    * Builds the images of an environment, pushes them to the registry, and returns the release: a file with their digests that `deploy --release` takes.
    *
    * The same release goes through every environment, so that production runs the very images that staging ran. Needs --registry.

@@ -7,14 +7,8 @@ import { readSubject } from "../delivery/access.js"
 import { approve } from "../delivery/approve.js"
 import type { Component, ComponentId, WouldRun } from "../delivery/component.js"
 import { EventFile } from "../delivery/events/file.js"
-import {
-  deploy,
-  type GateResult,
-  plan,
-  type EffectiveGuards,
-  type ReadAuthors,
-  rollback,
-} from "../delivery/executor.js"
+import { deploy, type GateResult, plan, type ReadAuthors, rollback } from "../delivery/executor.js"
+import { strictestApproval } from "../delivery/guards/weakening.js"
 import { historyOf, historyText, type HistoryQuery } from "../delivery/history.js"
 import { iso, newId } from "../delivery/journal.js"
 import { planText } from "../delivery/plan.js"
@@ -29,6 +23,7 @@ import {
   type ReleasedImage,
   releaseText,
 } from "../delivery/release.js"
+import { deployFile } from "../environments/configuration.js"
 import {
   type Connection,
   inEnvironment,
@@ -86,7 +81,7 @@ export class Delivery {
     { only, authors, summary }: { only: string[]; authors: string[]; summary?: File },
   ): Promise<File> {
     const [{ configuration }, secrets, commit] = await Promise.all([
-      readEnvironment(this.source, "staging", this.connection.settings),
+      readEnvironment(this.source, "staging", this.connection),
       secretsOf(this.connection),
       commitOf(workspace),
       // Throws for gates that did not pass.
@@ -116,7 +111,8 @@ export class Delivery {
     selection: Selection,
     { reason, override }: { reason: string; override: string },
   ): Promise<string> {
-    return this.within(env, async (opened) => {
+    checkSelection(selection)
+    return this.guarded(workspace, env, async (opened) => {
       const { delivery } = opened
       const components = opened.components(selection.only, strategyOf(selection))
       const { authors } = selection
@@ -144,7 +140,8 @@ export class Delivery {
   }
 
   async plan(workspace: Workspace, env: string, selection: Selection): Promise<Output> {
-    return this.within(env, async (opened) => {
+    checkSelection(selection)
+    return this.guarded(workspace, env, async (opened) => {
       const { delivery } = opened
       const components = opened.components(selection.only, strategyOf(selection))
       const release =
@@ -180,7 +177,7 @@ export class Delivery {
       const { approvals, audit, now } = opened.delivery
       const [trail, given] = await Promise.all([
         audit.read(),
-        approvalRules(opened.delivery.guards) ? approvals.all() : [],
+        strictestApproval(opened.delivery.guards) ? approvals.all() : [],
       ])
       const history = historyOf(trail, query, given)
       return outputOf(historyText(history, now()), history)
@@ -194,7 +191,7 @@ export class Delivery {
       const deleted = await delivery.audit.prune(before)
       const revisions = await Promise.all(components([]).map(({ deployed }) => deployed.revisions.all()))
       const kept = revisions.flat().map(({ digest }) => digest)
-      const approvals = approvalRules(delivery.guards) ? await delivery.approvals.prune(before, kept) : 0
+      const approvals = strictestApproval(delivery.guards) ? await delivery.approvals.prune(before, kept) : 0
       return `Deleted ${deleted} entries of before ${iso(before)} from the audit log of ${env}, and ${approvals} approvals that expired before.`
     })
   }
@@ -205,16 +202,16 @@ export class Delivery {
    * @throws Error when the settings of a request are not those of this checkout, or the caller may not approve
    */
   async approve(env: string, { request, confirm, note, ...selection }: ApprovalSelection): Promise<string> {
+    if (request !== "" && (selection.release || selection.images.length > 0))
+      throw new Error("give either --request, or --release or --image")
     return this.within(env, async (opened) => {
       const { delivery, environment } = opened
-      const approval = approvalRules(delivery.guards)
+      const approval = strictestApproval(delivery.guards)
       if (!approval) throw new Error(`${environment.name} needs no approval`)
       if (request === "") {
         const wanted = await this.wouldRun(opened, selection)
         return approve(delivery, wanted, { note, validFor: approval.validFor })
       }
-      if (selection.release || selection.images.length > 0)
-        throw new Error("give either --request, or --release or --image")
       const recorded = requestOf((await delivery.audit.read()).events, request)
       refuseOtherSettings(
         recorded,
@@ -281,7 +278,7 @@ export class Delivery {
 
   /** The event file of an environment on this engine. */
   async events(env: string): Promise<File> {
-    const { environment } = await readEnvironment(this.source, env, this.connection.settings)
+    const { environment } = await readEnvironment(this.source, env, this.connection)
     return new EventFile(environment.name).file()
   }
 
@@ -295,7 +292,7 @@ export class Delivery {
     { deployers, approvers, checkers }: { deployers: string[]; approvers: string[]; checkers: string[] },
   ): Promise<string> {
     const [{ environment }, watchdog] = await Promise.all([
-      readEnvironment(this.source, env, this.connection.settings),
+      readEnvironment(this.source, env, this.connection),
       this.source.file(watchdogFile).contents(),
     ])
     const { approval } = environment.guards
@@ -338,13 +335,22 @@ export class Delivery {
     return inEnvironment(this.source, env, this.connection, task)
   }
 
+  /** Like {@link within}, for a command that evaluates guards: those count that are committed. */
+  private guarded<Value>(
+    workspace: Workspace,
+    env: string,
+    task: (opened: OpenEnvironment) => Promise<Value>,
+  ): Promise<Value> {
+    const committed = () => new Worktree(workspace).committed(deployFile)
+    return inEnvironment(this.source, env, { ...this.connection, committed }, task)
+  }
+
   /** The release that the command names, in whole or by its images; undefined where it names none. */
   private async givenRelease(
     { delivery, secrets, environment }: OpenEnvironment,
     { release, images }: Pick<Selection, "release" | "images">,
     components: Component[],
   ): Promise<Release | undefined> {
-    if (release && images.length > 0) throw new Error("give either --release or --image")
     const services = namesOf(components)
     const given = release
       ? readRelease(await release.contents())
@@ -396,14 +402,6 @@ export class Delivery {
   }
 }
 
-/** The rules of approvals: an approval holds no longer than what is committed, whatever the settings say. */
-function approvalRules({ committed, effective }: EffectiveGuards): { validFor: number } | undefined {
-  const required = [committed.approval, effective.approval].filter((rules) => rules?.required === true)
-  return required.length > 0
-    ? { validFor: Math.min(...required.map((rules) => rules?.validFor ?? 0)) }
-    : undefined
-}
-
 const namesOf = (components: Component[]) => components.map(({ id }) => id.name)
 
 function strategyOf({ strategy }: Selection): { strategy?: Strategy } {
@@ -444,3 +442,10 @@ const authorsIn =
   (workspace: Workspace): ReadAuthors =>
   (from, to) =>
     new Worktree(workspace).authors(from, to)
+
+/** Finds mistakes in what a command names before a cluster is asked. */
+function checkSelection(selection: Selection): void {
+  if (selection.release && selection.images.length > 0) throw new Error("give either --release or --image")
+  readImages(selection.images)
+  strategyOf(selection)
+}

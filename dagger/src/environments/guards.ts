@@ -6,23 +6,33 @@ import type { Guard } from "../delivery/guards/configuration.js"
 import type { Identity } from "../delivery/guards/identities.js"
 import { weakenings, weaker, type Weakening } from "../delivery/guards/weakening.js"
 import { type Layer, placeIn } from "../lib/document.js"
-import { type DeployConfiguration, environmentOf, overlap, readDeploy, sameGateway } from "./configuration.js"
+import {
+  type DeployConfiguration,
+  deployFile,
+  environmentOf,
+  overlap,
+  readDeploy,
+  sameGateway,
+} from "./configuration.js"
 import { type EnvironmentName, environmentNames } from "./secrets.js"
 
 /**
  * Reads deploy.yaml and what is laid over it, and how that changes the guards of an environment.
  *
- * @param committed the file without any layer
+ * @param text deploy.yaml as it is in the checkout
+ * @param committed deploy.yaml as it is committed
  * @throws ConfigurationError with every fault, each with its file and line
  */
 export function readGuarded(
-  committed: string,
+  text: string,
   settings: Layer[],
   environment: EnvironmentName,
+  committed = text,
 ): { configuration: DeployConfiguration; guards: EffectiveGuards } {
-  const configuration = readDeploy(committed, ...settings)
+  const configuration = readDeploy(text, ...settings)
+  const layers = [{ file: deployFile, text }, ...settings]
   const guards = guardsOf(readDeploy(committed), configuration, environment)
-  const weakened = guards.weakened.map((one) => ({ ...one, place: placeIn(settings, one.path) }))
+  const weakened = guards.weakened.map((one) => ({ ...one, place: placeIn(layers, one.path) }))
   return { configuration, guards: { ...guards, weakened } }
 }
 

@@ -394,7 +394,7 @@ describe("a deploy with settings that weaken guards", () => {
     )
     const deploying = platform.deploy("a", { override, groups: ["incident-managers"] })
     await expect(deploying).rejects.toThrow(
-      "environment: the settings weakens environments.staging.namespace: committed f1-staging, here f1-production, which is of production",
+      "environment: a setting weakens environments.staging.namespace: committed f1-staging, here f1-production, which is of production",
     )
     expect(platform.cluster.all("Deployment")).toEqual([])
   })
@@ -466,6 +466,19 @@ describe("the authors of a change", () => {
     await expect(
       platform.deploy("b", { ...passed, authors: ["eve"] }, production(platform, { who: "grace" })),
     ).rejects.toThrow("that of alan does not count: they wrote the change")
+  })
+
+  it("are remembered with the revision: the same image of another commit is the same", async () => {
+    const platform = await live()
+    const { metadata, spec } = platform.cluster.get("Deployment", "api-1", "f1-production") ?? {}
+    expect(metadata?.annotations?.["pitwall.dev/commit"]).toBe("a".repeat(40))
+    expect(JSON.stringify(spec)).not.toContain("pitwall.dev/commit")
+    const again = releaseOf("a", { commit: releaseOf("c").commit ?? "" })
+    expect(await platform.deploy(again, passed, production(platform))).toMatch(/api +unchanged +1/)
+    // What runs was built from a, so the commit c is not live.
+    platform.authors.c = [authorOf("grace", "c")]
+    platform.approve("d", "grace")
+    await expect(platform.deploy("d", passed, production(platform))).rejects.toThrow("they wrote the change")
   })
 
   it("must be in deploy.yaml", async () => {

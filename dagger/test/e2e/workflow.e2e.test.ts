@@ -61,7 +61,7 @@ describe("the workflow", () => {
   })
 
   it("does in one call each what a laptop does: the gates, the release, and the deploy", () => {
-    expect(calls.map(functionOf)).toEqual(["publish", "report", "ci", "deploy"])
+    expect(calls.map(functionOf)).toEqual(["publish", "record-checks", "report", "ci", "deploy"])
     expect(Object.keys(workflow.jobs)).toEqual([
       "pipeline",
       "release",

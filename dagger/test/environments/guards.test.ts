@@ -38,6 +38,17 @@ environments:
     expect(read(settings).weakened[0]).toMatchObject({ committed: "Mon–Fri 09:00–16:00", effective: "none" })
   })
 
+  it("are those that are committed, not those that the checkout has been edited to", () => {
+    const edited = shipped.replace(/^ +hours: .*\n/m, "").replace("validFor: 24h", "validFor: 48h")
+    const { weakened, digest } = readGuarded(edited, [], "production", shipped).guards
+    const line = edited.split("\n").findIndex((text) => text.includes("validFor: 48h")) + 1
+    expect(weakened.map(({ path, place }) => `${place ?? ""} ${path.slice(2).join(".")}`)).toEqual([
+      expect.stringMatching(/^dagger\/config\/deploy\.yaml:\d+ guards\.hours$/),
+      `dagger/config/deploy.yaml:${line} guards.approval.validFor`,
+    ])
+    expect(digest).not.toBe(readGuarded(shipped, [], "production").guards.digest)
+  })
+
   it("are weaker where approvals and verdicts are looked for elsewhere", () => {
     expect(found("environments: { production: { namespace: mine } }")).toEqual([
       "settings.yaml:1 approval: environments.production.namespace",
