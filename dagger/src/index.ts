@@ -26,6 +26,7 @@ import {
   SecurityChecks,
 } from "./api/checks.js"
 import type { Connection } from "./environments/environment.js"
+import { useCaches } from "./platform/caches.js"
 import { RehearsalRunner } from "./rehearsal/runner.js"
 import { faultTable } from "./rehearsal/faults.js"
 
@@ -41,6 +42,7 @@ export class Pitwall {
   private registry: string
   private registryService?: Service
   private settings?: File
+  private caches: string
 
   /**
    * @param source The repository. Files that no gate and no build reads stay on the host.
@@ -50,6 +52,7 @@ export class Pitwall {
    * @param registry Registry and path for images, such as ghcr.io/owner/repository.
    * @param registryService Service that answers at the registry's address, for registries that only this machine reaches.
    * @param settings YAML file with overrides for dagger/config/deploy.yaml.
+   * @param caches Caches to use, such as pull-request: runs with another name share no download, no tool's cache and no remembered gate with this one.
    */
   constructor(
     // Exceptions have no wildcards: with one, the CLI walks through all that is excluded, such as node_modules.
@@ -96,6 +99,7 @@ export class Pitwall {
     registry = "",
     registryService?: Service,
     settings?: File,
+    caches = "",
   ) {
     this.source = source
     this.kubeconfig = kubeconfig
@@ -104,6 +108,7 @@ export class Pitwall {
     this.registry = registry
     this.registryService = registryService
     this.settings = settings
+    this.caches = caches
   }
 
   /**
@@ -179,7 +184,7 @@ export class Pitwall {
    */
   @func({ cache: "never" })
   async loadTest(users = 50, duration = "60s", only: string[] = []): Promise<string> {
-    return loadGatesOf(this.source, users, duration).load(only)
+    return loadGatesOf(this.source, this.caches, users, duration).load(only)
   }
 
   /**
@@ -192,7 +197,7 @@ export class Pitwall {
    */
   @func({ cache: "never" })
   async test(gate: string, select = ""): Promise<string> {
-    return (await gatesOf(this.source, {})).rerun(gate, select)
+    return (await gatesOf(this.source, this.caches, {})).rerun(gate, select)
   }
 
   /**
@@ -204,7 +209,7 @@ export class Pitwall {
    */
   @func({ cache: "never" })
   async fix(gate: string): Promise<Directory> {
-    return (await gatesOf(this.source, {})).fix(gate)
+    return (await gatesOf(this.source, this.caches, {})).fix(gate)
   }
 
   /**
@@ -470,6 +475,7 @@ export class Pitwall {
     peer: string[] = [],
     asJson = false,
   ): Promise<string> {
+    useCaches(this.caches)
     return new RehearsalRunner(this.source).rehearse({
       faults: fault,
       strategies: strategy,
@@ -490,43 +496,43 @@ export class Pitwall {
   /** Gates of the recipes API. Example: `./daggerw check 'api:*'` */
   @func()
   api(): PythonService {
-    return new PythonService(this.source, "api")
+    return new PythonService(this.source, "api", this.caches)
   }
 
   /** Gates of the F1 prediction backend. Example: `./daggerw check 'f-1-backend:*'` */
   @func()
   f1Backend(): PythonService {
-    return new PythonService(this.source, "f1-backend")
+    return new PythonService(this.source, "f1-backend", this.caches)
   }
 
   /** Gates of the library that the Python services share. Example: `./daggerw check 'servicekit:*'` */
   @func()
   servicekit(): PythonLibrary {
-    return new PythonLibrary(this.source, "servicekit")
+    return new PythonLibrary(this.source, "servicekit", this.caches)
   }
 
   /** Gates of the recipes web app. Example: `./daggerw check 'web:*'` */
   @func()
   web(): ReactApp {
-    return new ReactApp(this.source, "web")
+    return new ReactApp(this.source, "web", this.caches)
   }
 
   /** Gates of the F1 dashboard. Example: `./daggerw check 'f-1-frontend:*'` */
   @func()
   f1Frontend(): ReactApp {
-    return new ReactApp(this.source, "f1-frontend")
+    return new ReactApp(this.source, "f1-frontend", this.caches)
   }
 
   /** Gates of the library that the web apps share. Example: `./daggerw check 'frontend-kit:*'` */
   @func()
   frontendKit(): ReactLibrary {
-    return new ReactLibrary(this.source, "frontend-kit")
+    return new ReactLibrary(this.source, "frontend-kit", this.caches)
   }
 
   /** Gates of the pipeline's own source. Example: `./daggerw check 'module:*'` */
   @func()
   module(): ModuleChecks {
-    return new ModuleChecks(this.source)
+    return new ModuleChecks(this.source, this.caches)
   }
 
   /**
@@ -537,7 +543,7 @@ export class Pitwall {
    */
   @func()
   security(vulnerabilities?: string, database?: Service): SecurityChecks {
-    return new SecurityChecks(this.source, this.secrets, vulnerabilities, database)
+    return new SecurityChecks(this.source, this.caches, this.secrets, vulnerabilities, database)
   }
 
   /**
@@ -551,7 +557,7 @@ export class Pitwall {
   }
 
   private get delivery(): Delivery {
-    return new Delivery(this.source, this.connection)
+    return new Delivery(this.source, this.connection, this.caches)
   }
 
   private get connection(): Connection {
@@ -566,7 +572,7 @@ export class Pitwall {
   }
 
   private gates(workspace: Workspace, performance: boolean, vulnerabilities?: string) {
-    return gatesOf(this.source, {
+    return gatesOf(this.source, this.caches, {
       workspace,
       performance,
       ...(this.secrets && { secrets: this.secrets }),

@@ -38,6 +38,7 @@ import { Worktree } from "../ci/worktree/worktree.js"
 import { secondsOf } from "../lib/duration.js"
 import { reportProgress } from "../lib/progress.js"
 import { oneLine } from "../lib/text.js"
+import { useCaches } from "../platform/caches.js"
 import { readPlatform } from "../platform/platform.js"
 import { type Output, outputOf } from "./output.js"
 
@@ -69,7 +70,10 @@ export class Delivery {
   constructor(
     private readonly source: Directory,
     private readonly connection: Connection,
-  ) {}
+    private readonly caches: string,
+  ) {
+    useCaches(caches)
+  }
 
   /**
    * Builds and pushes what environments deploy.
@@ -85,7 +89,7 @@ export class Delivery {
       secretsOf(this.connection),
       commitOf(workspace),
       // Throws for gates that did not pass.
-      summary && pipelineOf(this.source).resultOf(summary),
+      summary && pipelineOf(this.source, this.caches).resultOf(summary),
     ])
     const deployable = Object.keys(configuration.services)
     const unknown = only.filter((service) => !deployable.includes(service))
@@ -394,7 +398,12 @@ export class Delivery {
     )
     const only = [...new Set([...services, ...inputs, "security"])]
     try {
-      const summary = await pipelineOf(this.source).ci({ only, since: "", failFast: false, parallel: 0 })
+      const summary = await pipelineOf(this.source, this.caches).ci({
+        only,
+        since: "",
+        failFast: false,
+        parallel: 0,
+      })
       return { passed: true, summary }
     } catch (error) {
       return { passed: false, summary: (error as Error).message }

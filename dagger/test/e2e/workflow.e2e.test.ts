@@ -93,6 +93,14 @@ describe("the workflow", () => {
     expect(publish?.env?.AUTHORS).toContain("github.event.commits.*.author.username")
   })
 
+  it("separates the caches of what is not merged, and publishes with those that the gates of main used", async () => {
+    const gates = await read(".github/actions/gates/action.yml")
+    expect(gates).toContain("CACHES: ${{ github.ref == 'refs/heads/main' && 'main' || 'unmerged' }}")
+    const cachesOf = (name: string) =>
+      calls.filter((words) => functionOf(words) === name).map((words) => words[words.indexOf("--caches") + 1])
+    expect([cachesOf("report"), cachesOf("publish")]).toEqual([["$CACHES"], ["main"]])
+  })
+
   it("pins every action by its commit, and says which version that is", async () => {
     const texts = await Promise.all(files.map(read))
     const uses = texts.flatMap((text) => [...text.matchAll(/uses: (.*)/g)].map(([, what = ""]) => what))
