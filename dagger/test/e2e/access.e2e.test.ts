@@ -5,6 +5,8 @@ import { connection, dag } from "@dagger.io/dagger"
 import { afterAll, aroundAll, beforeAll, describe, expect, it } from "vitest"
 import { KubernetesClient, type KubernetesObject } from "../../src/clients/kubernetes/client.js"
 import type { Manifest } from "../../src/clients/kubernetes/manifest.js"
+import { Revisions } from "../../src/backends/revisions/revisions.js"
+import { RolloutRecord } from "../../src/backends/rollout/record.js"
 import { approvalsName, guardsNamespace } from "../../src/delivery/access.js"
 import { Approvals } from "../../src/delivery/approvals.js"
 import { verdictObject } from "../../src/delivery/verdicts.js"
@@ -120,9 +122,9 @@ const as = (who: string, request: ApiRequest, dryRun = true) =>
 const attackAs = (who: string, { request }: Attack) => as(who, request)
 
 async function until(what: string, look: () => Promise<boolean>): Promise<void> {
-  const deadline = Date.now() + 60_000
+  const deadline = Date.now() + 180_000
   while (!(await look())) {
-    if (Date.now() > deadline) throw new Error(`${what}: not after 60 s`)
+    if (Date.now() > deadline) throw new Error(`${what}: not after 180 s`)
     await new Promise((resolve) => setTimeout(resolve, 250))
   }
 }
@@ -242,6 +244,29 @@ describe("an honest deployer", () => {
   it("creates a fresh baseline and a watchdog of an image whose approval has expired since", async () => {
     for (const object of of.baseline("e")) await accepted("deployer", create(object))
     await accepted("deployer", create(of.job("e")))
+  })
+
+  it("makes a revision, its baseline and its route as a deploy does, also when it is resumed", async () => {
+    const client = await KubernetesClient.connect(await kubeconfigOf("deployer"))
+    const revisions = new Revisions(client, namespace, "api")
+    await revisions.ensure(of.objects("a", 4), "fingerprint")
+    await revisions.ensure(of.objects("a", 4), "fingerprint")
+    await revisions.ensureBaseline(4, { stable: 2, replicas: 1, port: 8000 })
+    const { name, namespace: place } = production.gateway
+    const settings = {
+      namespace,
+      service: "api",
+      port: 8000,
+      hostnames: production.services.api?.hostnames ?? [],
+      gateway: { name, namespace: place },
+    }
+    const record = new RolloutRecord(client, settings, production.rollout)
+    for (const phase of ["preparing", "shifting", "promoted"] as const) {
+      await record.read()
+      await record.write({ ...of.rollout, revision: 4, stable: 2, phase })
+    }
+    expect(record.traffic()).toEqual([{ revision: 4, weight: 100 }])
+    expect((await revisions.find(4))?.fingerprint).toBe("fingerprint")
   })
 
   it("scales up a revision whose approval has expired, as a rollback does, and controllers start its pods", async () => {

@@ -195,7 +195,7 @@ export function honest(configuration: DeployConfiguration, watchdog: string) {
       by,
       message: "",
     })
-  return { namespace, image, objects, deployment, job, baseline, route, stable, entry }
+  return { namespace, image, objects, deployment, job, baseline, route, rollout, stable, entry }
 }
 
 /**
