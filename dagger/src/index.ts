@@ -26,6 +26,7 @@ import {
   SecurityChecks,
 } from "./api/checks.js"
 import type { Connection } from "./environments/environment.js"
+import { useCaches } from "./platform/caches.js"
 import { RehearsalRunner } from "./rehearsal/runner.js"
 import { faultTable } from "./rehearsal/faults.js"
 
@@ -41,6 +42,7 @@ export class Pitwall {
   private registry: string
   private registryService?: Service
   private settings?: File
+  private caches: string
 
   /**
    * @param source The repository. Files that no gate and no build reads stay on the host.
@@ -50,6 +52,7 @@ export class Pitwall {
    * @param registry Registry and path for images, such as ghcr.io/owner/repository.
    * @param registryService Service that answers at the registry's address, for registries that only this machine reaches.
    * @param settings YAML file with overrides for dagger/config/deploy.yaml.
+   * @param caches Caches to use, such as pull-request: runs with another name share no download, no tool's cache and no remembered gate with this one.
    */
   constructor(
     // Exceptions have no wildcards: with one, the CLI walks through all that is excluded, such as node_modules.
@@ -96,6 +99,7 @@ export class Pitwall {
     registry = "",
     registryService?: Service,
     settings?: File,
+    caches = "",
   ) {
     this.source = source
     this.kubeconfig = kubeconfig
@@ -104,6 +108,7 @@ export class Pitwall {
     this.registry = registry
     this.registryService = registryService
     this.settings = settings
+    this.caches = caches
   }
 
   /**
@@ -179,7 +184,7 @@ export class Pitwall {
    */
   @func({ cache: "never" })
   async loadTest(users = 50, duration = "60s", only: string[] = []): Promise<string> {
-    return loadGatesOf(this.source, users, duration).load(only)
+    return loadGatesOf(this.source, this.caches, users, duration).load(only)
   }
 
   /**
@@ -192,7 +197,7 @@ export class Pitwall {
    */
   @func({ cache: "never" })
   async test(gate: string, select = ""): Promise<string> {
-    return (await gatesOf(this.source, {})).rerun(gate, select)
+    return (await gatesOf(this.source, this.caches, {})).rerun(gate, select)
   }
 
   /**
@@ -204,7 +209,7 @@ export class Pitwall {
    */
   @func({ cache: "never" })
   async fix(gate: string): Promise<Directory> {
-    return (await gatesOf(this.source, {})).fix(gate)
+    return (await gatesOf(this.source, this.caches, {})).fix(gate)
   }
 
   /**
@@ -214,7 +219,7 @@ export class Pitwall {
    *
    * Example: `./daggerw call --registry ghcr.io/owner/repository publish --from reports/summary.json export --path release.json`
    *
-   * @param from The summary.json of a report for the same source. Nothing is published when its gates failed, and the release records that they passed.
+   * @param from The summary.json of a report for the same source. Nothing is published when its gates failed.
    * @param only Services; all that some environment deploys, if none is named.
    * @param author Authors that the release names in addition to those of its commits, such as logins that GitHub knows.
    */
@@ -245,7 +250,7 @@ export class Pitwall {
    * @param strategy blue-green or canary; default: that of the environment.
    * @param reason Reason for the audit log.
    * @param author Authors in addition to those of the commits, such as who started a workflow: an e-mail, a login of GitHub or a user of the cluster.
-   * @param override Reason to override guards; it is recorded. `guards.overrides` in dagger/config/deploy.yaml says who may. A database that the images cannot work with is never overridden.
+   * @param override Reason to override guards; it is recorded. guards.overrides in dagger/config/deploy.yaml says who may. A database that the images cannot work with is never overridden.
    */
   @func({ cache: "never" })
   async deploy(
@@ -350,7 +355,7 @@ export class Pitwall {
   /**
    * Returns the events of an environment's deploys, rollbacks and approvals, oldest first, as JSON Lines: those that ran on this engine. The permanent record is the history.
    *
-   * Each is an object: schemaVersion (1), at (ISO 8601), kind (started, resumed, shifted, promoted, rolling-back, rolled-back, failed, refused, overridden, approved or checked),
+   * Each is an object: schemaVersion (1), at (ISO 8601), kind (started, resumed, shifted, promoted, rolling-back, rolled-back, failed, refused, overridden, approved, revoked or checked),
    * environment, component (kind, name), operation, revision, digest, by, message, key (the same for all events about one problem), severity (info, warning or critical),
    * resolves (true when that problem is over).
    *
@@ -364,31 +369,86 @@ export class Pitwall {
   }
 
   /**
-   * Approves images for an environment, in the name of the kubeconfig's user. It holds for these images only, and for a limited time.
+   * Approves everything that a deploy would run: images, settings, variables and secrets, in the name of the kubeconfig's user and for a limited time.
    *
-   * Example: `./daggerw call approve --env production --image api=sha256:…`
+   * A refused deploy records what it would run and prints its id. With --request, this shows what that contains, after comparing its settings with those of this checkout;
+   * with --confirm and the code that it prints, it approves exactly that.
+   *
+   * Example: `./daggerw call approve --env production --request 20261126-101500-x7k2`
    *
    * @param env production.
-   * @param image Services and their images, such as api=sha256:…; a refused deploy names them.
+   * @param request Id of a refused deploy.
+   * @param confirm Code that the same command prints without it.
+   * @param release Instead of a request, a file that publish made: computes what it would run, from --secrets and --settings.
+   * @param image Instead of a request, images such as api=ghcr.io/owner/repository/api@sha256:…
+   * @param only Services of the release; all of the environment, if none is named.
    * @param note Note for the record.
    */
   @func({ cache: "never" })
-  async approve(env: string, image: string[], note = ""): Promise<string> {
-    return this.delivery.approve(env, image, note)
+  async approve(
+    env: string,
+    request = "",
+    confirm = "",
+    release?: File,
+    image: string[] = [],
+    only: string[] = [],
+    note = "",
+  ): Promise<string> {
+    const selection = { images: image, only, ...(release && { release }) }
+    return this.delivery.approve(env, { request, confirm, note, ...selection })
   }
 
   /**
-   * Prints what an administrator applies once for an environment: its namespaces, and the least rights that deploying and approving need.
+   * Revokes an approval: it permits no further deploy. What runs goes on running; take it back with rollback.
    *
-   * Example: `./daggerw call access --env production --deployer system:serviceaccount:ci:deployer --approver group:approvers | kubectl apply -f -`
+   * Example: `./daggerw call revoke --env production --approval 20261126-101500-x7k2 --reason "the advisory of this morning"`
+   *
+   * @param env production.
+   * @param approval Id of the approval; the history function lists them.
+   * @param reason Reason for the record.
+   */
+  @func({ cache: "never" })
+  async revoke(env: string, approval: string, reason: string): Promise<string> {
+    return this.delivery.revoke(env, approval, reason)
+  }
+
+  /**
+   * Records for an environment what the gates said of a release. It counts for deploys of the release's images; of several verdicts, the latest.
+   *
+   * Only the identity of CI may, see access. The report has to be one of all gates, about the commit of the release. A failure is recorded as well, and then thrown.
+   *
+   * Example: `./daggerw call record-checks --env production --release release.json --from reports/summary.json`
+   *
+   * @param env staging or production.
+   * @param release File that publish made.
+   * @param from The summary.json of a report.
+   */
+  @func({ cache: "never" })
+  async recordChecks(env: string, release: File, from: File): Promise<string> {
+    return this.delivery.recordChecks(env, release, from)
+  }
+
+  /**
+   * Prints what an administrator applies once for an environment, and again after a change to its host names or services and after an upgrade of Pitwall.
+   *
+   * Its namespaces, the least rights that deploying, approving and recording verdicts need, its Gateway, and admission policies: with them the API server itself refuses
+   * images that nobody approved, other environments' host names and Gateways, and pods with other accounts, whatever program asks.
+   *
+   * Example: `./daggerw call access --env production --deployer system:serviceaccount:ci:deployer --approver group:approvers --checker ci | kubectl apply -f -`
    *
    * @param env staging or production.
    * @param deployer Who deploys, as the API server names them: a user, system:serviceaccount:NAMESPACE:NAME or group:NAME.
    * @param approver Who approves, where approval is required; default: those in dagger/config/deploy.yaml.
+   * @param checker Who records what the gates said: the identity of CI.
    */
   @func({ cache: "never" })
-  async access(env: string, deployer: string[], approver: string[] = []): Promise<string> {
-    return this.delivery.access(env, deployer, approver)
+  async access(
+    env: string,
+    deployer: string[],
+    approver: string[] = [],
+    checker: string[] = [],
+  ): Promise<string> {
+    return this.delivery.access(env, { deployers: deployer, approvers: approver, checkers: checker })
   }
 
   /**
@@ -415,6 +475,7 @@ export class Pitwall {
     peer: string[] = [],
     asJson = false,
   ): Promise<string> {
+    useCaches(this.caches)
     return new RehearsalRunner(this.source).rehearse({
       faults: fault,
       strategies: strategy,
@@ -435,43 +496,43 @@ export class Pitwall {
   /** Gates of the recipes API. Example: `./daggerw check 'api:*'` */
   @func()
   api(): PythonService {
-    return new PythonService(this.source, "api")
+    return new PythonService(this.source, "api", this.caches)
   }
 
   /** Gates of the F1 prediction backend. Example: `./daggerw check 'f-1-backend:*'` */
   @func()
   f1Backend(): PythonService {
-    return new PythonService(this.source, "f1-backend")
+    return new PythonService(this.source, "f1-backend", this.caches)
   }
 
   /** Gates of the library that the Python services share. Example: `./daggerw check 'servicekit:*'` */
   @func()
   servicekit(): PythonLibrary {
-    return new PythonLibrary(this.source, "servicekit")
+    return new PythonLibrary(this.source, "servicekit", this.caches)
   }
 
   /** Gates of the recipes web app. Example: `./daggerw check 'web:*'` */
   @func()
   web(): ReactApp {
-    return new ReactApp(this.source, "web")
+    return new ReactApp(this.source, "web", this.caches)
   }
 
   /** Gates of the F1 dashboard. Example: `./daggerw check 'f-1-frontend:*'` */
   @func()
   f1Frontend(): ReactApp {
-    return new ReactApp(this.source, "f1-frontend")
+    return new ReactApp(this.source, "f1-frontend", this.caches)
   }
 
   /** Gates of the library that the web apps share. Example: `./daggerw check 'frontend-kit:*'` */
   @func()
   frontendKit(): ReactLibrary {
-    return new ReactLibrary(this.source, "frontend-kit")
+    return new ReactLibrary(this.source, "frontend-kit", this.caches)
   }
 
   /** Gates of the pipeline's own source. Example: `./daggerw check 'module:*'` */
   @func()
   module(): ModuleChecks {
-    return new ModuleChecks(this.source)
+    return new ModuleChecks(this.source, this.caches)
   }
 
   /**
@@ -482,7 +543,7 @@ export class Pitwall {
    */
   @func()
   security(vulnerabilities?: string, database?: Service): SecurityChecks {
-    return new SecurityChecks(this.source, this.secrets, vulnerabilities, database)
+    return new SecurityChecks(this.source, this.caches, this.secrets, vulnerabilities, database)
   }
 
   /**
@@ -496,7 +557,7 @@ export class Pitwall {
   }
 
   private get delivery(): Delivery {
-    return new Delivery(this.source, this.connection)
+    return new Delivery(this.source, this.connection, this.caches)
   }
 
   private get connection(): Connection {
@@ -511,7 +572,7 @@ export class Pitwall {
   }
 
   private gates(workspace: Workspace, performance: boolean, vulnerabilities?: string) {
-    return gatesOf(this.source, {
+    return gatesOf(this.source, this.caches, {
       workspace,
       performance,
       ...(this.secrets && { secrets: this.secrets }),

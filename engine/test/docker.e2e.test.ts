@@ -307,8 +307,7 @@ describe.skipIf(reason !== undefined)("a machine with Docker and Podman", () => 
     })
 
     test("passes a gate", async () => {
-      const { code, stdout, stderr } = await host.start("exec ./daggerw check servicekit:lint")
-        .ended
+      const { code, stdout, stderr } = await host.start("exec ./daggerw check servicekit:lint").ended
       expect(code, `${stdout}${stderr.slice(-3000)}`).toBe(0)
     })
 

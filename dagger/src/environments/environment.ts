@@ -7,6 +7,7 @@ import { ClusterPods } from "../backends/revisions/pods.js"
 import { type KubernetesApi, KubernetesClient } from "../clients/kubernetes/client.js"
 import { Approvals } from "../delivery/approvals.js"
 import { AuditLog } from "../delivery/audit.js"
+import { Verdicts } from "../delivery/verdicts.js"
 import type { Sink } from "../delivery/events/event.js"
 import { EventFile } from "../delivery/events/file.js"
 import { Notifier } from "../delivery/events/notifier.js"
@@ -15,6 +16,7 @@ import { Journal, newId } from "../delivery/journal.js"
 import type { Strategy } from "../delivery/strategy.js"
 import { type Clock, monotonic } from "../lib/clock.js"
 import { reportProgress } from "../lib/progress.js"
+import { oneLine } from "../lib/text.js"
 import {
   backendSettings,
   type DeployConfiguration,
@@ -26,6 +28,8 @@ import {
 import { readGuarded } from "./guards.js"
 import { readSecrets } from "./secrets.js"
 
+export const watchdogFile = "dagger/config/kubernetes/watchdog.py"
+
 /** How environments are reached: what the constructor of the module was given. */
 export interface Connection {
   kubeconfig?: Secret
@@ -35,6 +39,8 @@ export interface Connection {
   secrets?: Secret
   /** A file that is laid over deploy.yaml. */
   settings?: File
+  /** Reads deploy.yaml as it is committed; without it, the file in the source counts as committed. */
+  committed?: () => Promise<string>
   /** Address of the registry and path before the service, such as `ghcr.io/owner/repository`; empty: none. */
   registry: string
   /** Serves the registry's address where that is a Dagger service. */
@@ -61,15 +67,21 @@ export interface OpenEnvironment {
 export async function readEnvironment(
   source: Directory,
   name: string,
-  settings: File | undefined,
+  { committed, settings }: Pick<Connection, "committed" | "settings">,
 ): Promise<{ configuration: DeployConfiguration; environment: Environment; guards: EffectiveGuards }> {
-  const [text, layer] = await Promise.all([
+  const [text, base, layer] = await Promise.all([
     source.file(deployFile).contents(),
+    committed?.().catch((error: unknown) => {
+      reportProgress(
+        `Guards are taken from ${deployFile} as it is here: ${oneLine((error as Error).message)}`,
+      )
+      return undefined
+    }),
     settings && Promise.all([settings.name(), settings.contents()]),
   ])
   const layers = layer ? [{ file: layer[0], text: layer[1] }] : []
   const environment = environmentOf(readDeploy(text, ...layers), name)
-  return { environment, ...readGuarded(text, layers, environment.name) }
+  return { environment, ...readGuarded(text, layers, environment.name, base) }
 }
 
 export async function secretsOf({ secrets }: Pick<Connection, "secrets">): Promise<Record<string, string>> {
@@ -96,10 +108,10 @@ export async function inEnvironment<Value>(
 }
 
 async function open(source: Directory, name: string, connection: Connection): Promise<OpenEnvironment> {
-  const { kubeconfig, kubeToken, settings } = connection
+  const { kubeconfig, kubeToken } = connection
   const [{ configuration, environment, guards }, watchdog, secrets] = await Promise.all([
-    readEnvironment(source, name, settings),
-    source.file("dagger/config/kubernetes/watchdog.py").contents(),
+    readEnvironment(source, name, connection),
+    source.file(watchdogFile).contents(),
     secretsOf(connection),
   ])
   if (!kubeconfig) {
@@ -156,7 +168,6 @@ export function openEnvironment(options: EnvironmentOptions): OpenEnvironment {
   const audit = new AuditLog(cluster, environment.namespace)
   const notifier = new Notifier(sinks)
   const journal = new Journal({ environment: environment.name, by: who, operation: id, audit, notifier, now })
-  const before = environment.after && environmentOf(configuration, environment.after)
   return {
     environment,
     notifier,
@@ -171,7 +182,8 @@ export function openEnvironment(options: EnvironmentOptions): OpenEnvironment {
       now,
       say,
       approvals: new Approvals(cluster, environment.namespace),
-      audits: [audit, ...(before ? [new AuditLog(cluster, before.namespace)] : [])],
+      verdicts: new Verdicts(cluster, environment.namespace),
+      audit,
     },
     components: (only, { strategy } = {}) => {
       const context: BackendContext = {

@@ -8,6 +8,7 @@ import {
   type Service,
   verifyFolders,
 } from "./catalog.js"
+import { cacheArguments } from "./caches.js"
 import { labelled, schemaOf } from "./schema.js"
 import { withStores } from "./stores.js"
 
@@ -49,7 +50,9 @@ export class Platform {
 
   /** Builds the image of a service from its inputs alone, so that other changes do not rebuild it. */
   image({ name, inputs }: Service): Container {
-    return this.services.filter({ include: inputs }).dockerBuild({ dockerfile: `${name}/Dockerfile` })
+    return this.services
+      .filter({ include: inputs })
+      .dockerBuild({ dockerfile: `${name}/Dockerfile`, buildArgs: cacheArguments() })
   }
 
   /** The image as it is deployed: labelled with the head of its migrations. */

@@ -193,14 +193,16 @@ ${[...classes.values()].join("\n")}
 @object()
 export class ModuleChecks {
   private source: Directory
+  private caches: string
 
-  constructor(source: Directory) {
+  constructor(source: Directory, caches: string) {
     this.source = source
+    this.caches = caches
   }
 
 ${own("module")}
   private async enforce(gate: string): Promise<void> {
-    await pipelineOf(this.source).enforce(\`module:\${gate}\`)
+    await pipelineOf(this.source, this.caches).enforce(\`module:\${gate}\`)
   }
 }
 
@@ -208,12 +210,20 @@ ${own("module")}
 @object()
 export class SecurityChecks {
   private source: Directory
+  private caches: string
   private secretsFile?: Secret
   private vulnerabilities?: string
   private database?: Service
 
-  constructor(source: Directory, secretsFile?: Secret, vulnerabilities?: string, database?: Service) {
+  constructor(
+    source: Directory,
+    caches: string,
+    secretsFile?: Secret,
+    vulnerabilities?: string,
+    database?: Service,
+  ) {
     this.source = source
+    this.caches = caches
     this.secretsFile = secretsFile
     this.vulnerabilities = vulnerabilities
     this.database = database
@@ -221,7 +231,7 @@ export class SecurityChecks {
 
 ${own("security")}
   private async enforce(gate: string): Promise<void> {
-    const gates = await gatesOf(this.source, {
+    const gates = await gatesOf(this.source, this.caches, {
       ...(this.secretsFile && { secrets: this.secretsFile }),
       ...(this.vulnerabilities !== undefined && { vulnerabilities: this.vulnerabilities }),
       ...(this.database && { database: this.database }),
@@ -238,15 +248,17 @@ function serviceClass(name: string, example: string, functions: string[]): strin
 export class ${name} {
   private source: Directory
   private name: string
+  private caches: string
 
-  constructor(source: Directory, name: string) {
+  constructor(source: Directory, name: string, caches: string) {
     this.source = source
     this.name = name
+    this.caches = caches
   }
 
 ${functions.join("\n")}
   private async enforce(gate: string): Promise<void> {
-    await pipelineOf(this.source).enforce(\`\${this.name}:\${gate}\`)
+    await pipelineOf(this.source, this.caches).enforce(\`\${this.name}:\${gate}\`)
   }
 }
 `
@@ -275,6 +287,6 @@ const serve = (example: string) => `  /**
   @func({ cache: "never" })
   @up()
   async serve(): Promise<Service> {
-    return pipelineOf(this.source).serve(this.name)
+    return pipelineOf(this.source, this.caches).serve(this.name)
   }
 `

@@ -43,7 +43,8 @@ const calls = steps
 
 /** The function of the module that a call runs. */
 const functionOf = (words: string[]) =>
-  words.find((word) => ["report", "ci", "publish", "deploy"].includes(word)) ?? words.join(" ")
+  words.find((word) => ["report", "ci", "publish", "record-checks", "deploy"].includes(word)) ??
+  words.join(" ")
 
 /** Asks for help behind a call's own words: its functions and arguments are looked up, and nothing runs. */
 const understood = async (words: string[]) => (await daggerw([...words, "--help"]).ended).code === 0
@@ -60,8 +61,15 @@ describe("the workflow", () => {
   })
 
   it("does in one call each what a laptop does: the gates, the release, and the deploy", () => {
-    expect(calls.map(functionOf)).toEqual(["publish", "report", "ci", "deploy"])
-    expect(Object.keys(workflow.jobs)).toEqual(["pipeline", "release", "staging", "production", "codeql"])
+    expect(calls.map(functionOf)).toEqual(["publish", "record-checks", "report", "ci", "deploy"])
+    expect(Object.keys(workflow.jobs)).toEqual([
+      "pipeline",
+      "release",
+      "verdict",
+      "staging",
+      "production",
+      "codeql",
+    ])
   })
 
   it("builds images once: a deploy takes the release and neither builds nor runs gates", async () => {
@@ -85,6 +93,14 @@ describe("the workflow", () => {
     expect(publish?.env?.AUTHORS).toContain("github.event.commits.*.author.username")
   })
 
+  it("separates the caches of what is not merged, and publishes with those that the gates of main used", async () => {
+    const gates = await read(".github/actions/gates/action.yml")
+    expect(gates).toContain("CACHES: ${{ github.ref == 'refs/heads/main' && 'main' || 'unmerged' }}")
+    const cachesOf = (name: string) =>
+      calls.filter((words) => functionOf(words) === name).map((words) => words[words.indexOf("--caches") + 1])
+    expect([cachesOf("report"), cachesOf("publish")]).toEqual([["$CACHES"], ["main"]])
+  })
+
   it("pins every action by its commit, and says which version that is", async () => {
     const texts = await Promise.all(files.map(read))
     const uses = texts.flatMap((text) => [...text.matchAll(/uses: (.*)/g)].map(([, what = ""]) => what))
@@ -95,13 +111,16 @@ describe("the workflow", () => {
   })
 
   it("may do nothing by default, and each job no more than it names", () => {
-    const { release, staging, production, ...others } = workflow.jobs
+    const { release, verdict, staging, production, ...others } = workflow.jobs
     expect(workflow.permissions).toEqual({})
     for (const { permissions, environment } of Object.values(others)) {
       expect(permissions).toEqual({ contents: "read", "security-events": "write" })
       expect(environment).toBeUndefined()
     }
     expect(release?.permissions).toEqual({ contents: "read", "security-events": "write", packages: "write" })
+    // The job with CI's identity runs no gate.
+    expect(verdict?.permissions).toEqual({ contents: "read", "id-token": "write" })
+    expect(JSON.stringify(verdict)).not.toContain("actions/gates")
     for (const job of [staging, production]) {
       expect(job?.permissions).toEqual({ actions: "read", contents: "read", "id-token": "write" })
     }

@@ -1,6 +1,6 @@
 import { describe, expect, it } from "vitest"
 import { z } from "zod"
-import { readConfiguration, section } from "../../src/lib/document.js"
+import { readConfiguration, readLayers, section } from "../../src/lib/document.js"
 
 const schema = section({
   name: z.string().min(1),
@@ -11,6 +11,19 @@ const schema = section({
   on: z.boolean().optional(),
 })
 const whole = "name: api\nkind: python\nports: [80]\nlimits: { tool: 9 }\n"
+
+describe("readLayers", () => {
+  it.each([
+    ["- a\n", "b.yaml:1: the file must be a mapping, not a list"],
+    ["", "b.yaml:1: the file is empty"],
+  ])("names the file that is no mapping, not the first one", (text, message) => {
+    const layers = [
+      { file: "a.yaml", text: whole },
+      { file: "b.yaml", text },
+    ]
+    expect(() => readLayers(layers, schema)).toThrow(message)
+  })
+})
 
 describe("readConfiguration", () => {
   it("reads a file", () => {
@@ -25,8 +38,8 @@ describe("readConfiguration", () => {
   it.each([
     ["an empty file", "", "a.yaml:1: the file is empty"],
     ["comments alone", "# nothing\n", "a.yaml:1: the file is empty"],
-    ["a list", "- a\n", "a.yaml:1: the whole file: must be a mapping, not a list"],
-    ["a text", "<html>\n", "a.yaml:1: the whole file: must be a mapping, not text"],
+    ["a list", "- a\n", "a.yaml:1: the file must be a mapping, not a list"],
+    ["a text", "<html>\n", "a.yaml:1: the file must be a mapping, not a single value"],
     [
       "a missing key",
       whole.replace("kind: python\n", ""),

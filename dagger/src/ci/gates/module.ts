@@ -1,6 +1,7 @@
 import { dag, type Container, type Directory } from "@dagger.io/dagger"
 import { unitTestInputs } from "../affected/affected.js"
 import { images } from "../../platform/base-images.js"
+import { cache } from "../../platform/caches.js"
 import { commandGate, lastLine } from "../runner/command.js"
 import type { Gate } from "../runner/gate.js"
 import { pypiTool } from "./pypi.js"
@@ -122,7 +123,7 @@ function workbench(manifests: Directory): Container {
     dag
       .container()
       .from(images.node)
-      .withMountedCache("/root/.npm", dag.cacheVolume("npm"))
+      .withMountedCache("/root/.npm", cache("npm"))
       .withWorkdir("/src")
       .withDirectory(".", manifests)
       // Keeps colours out of the summary.

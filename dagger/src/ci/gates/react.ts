@@ -1,5 +1,6 @@
 import { dag, type Container, type Directory } from "@dagger.io/dagger"
 import { images } from "../../platform/base-images.js"
+import { cache } from "../../platform/caches.js"
 import type { Service } from "../../platform/catalog.js"
 import { coverageGate } from "./coverage.js"
 import { afterCommand, commandGate } from "../runner/command.js"
@@ -61,7 +62,7 @@ export function testCount(output: string): string {
 export function reactWorkbench(services: Directory, node = dag.container().from(images.node)): Container {
   return (
     node
-      .withMountedCache("/root/.npm", dag.cacheVolume("npm"))
+      .withMountedCache("/root/.npm", cache("npm"))
       .withWorkdir("/services")
       .withDirectory(".", services.filter({ include: ["package*.json", ".npmrc", "*/package.json"] }))
       // Keeps colours out of the summary.

@@ -1,12 +1,13 @@
 import { type Container, dag, type Directory, ExecError } from "@dagger.io/dagger"
 import { images } from "../../platform/base-images.js"
+import { cache } from "../../platform/caches.js"
 import type { Gate, GatePass } from "./gate.js"
 import { classifyFailure, type CommandFailure } from "./verdict.js"
 
 /** Where a gate's command leaves reports. */
 export const reportsFolder = "/gate/reports"
 const failuresFolder = "/gate/failures"
-const failuresVolume = () => dag.cacheVolume("failed-gates")
+const failuresVolume = () => cache("failed-gates")
 
 /**
  * Runs a command and prints its times behind its output, where one request to the engine reads both. The container of a failed command is lost with its

@@ -47,6 +47,20 @@ export class Worktree {
     return readSignatures(text)
   }
 
+  /**
+   * A file as the commit that is checked out has it.
+   *
+   * @throws Error when git cannot tell, and for a file that the commit does not have
+   */
+  async committed(path: string): Promise<string> {
+    const output = git()
+      .withMountedDirectory("/repository/.git", this.workspace.directory("/.git"))
+      .withExec(["git", "show", `HEAD:${path}`], { expect: ReturnType.Any })
+    const [code, text, fault] = await Promise.all([output.exitCode(), output.stdout(), output.stderr()])
+    if (code !== 0) throw new Error(`git cannot show ${path} as it is committed: ${fault.trim()}`)
+    return text
+  }
+
   /** The commit that is checked out, with the suffix `-dirty` when files differ from it. */
   async revision(): Promise<string> {
     return (await (await this.repository()).withExec(["sh", "-ec", describeHead]).stdout()).trim()

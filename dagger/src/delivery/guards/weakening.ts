@@ -94,6 +94,24 @@ export function weakenings(committed: GuardPolicy, effective: GuardPolicy): Weak
   return Object.values(fields).flatMap((compare) => compare(committed, effective))
 }
 
+/**
+ * The rules by which an approval is given: it holds no longer than the committed policy allows, whatever the settings say.
+ *
+ * @returns nothing where neither policy requires one
+ */
+export function strictestApproval({
+  committed,
+  effective,
+}: {
+  committed: GuardPolicy
+  effective: GuardPolicy
+}): { validFor: number } | undefined {
+  const limits = [committed, effective].flatMap(({ approval }) =>
+    approval?.required ? [approval.validFor] : [],
+  )
+  return limits.length > 0 ? { validFor: Math.min(...limits) } : undefined
+}
+
 /** A weakening for people, such as `guards.hours: committed Mon–Fri 09:00–16:00, here none`. */
 export const weakeningText = ({ path, committed, effective }: Weakening): string =>
   oneLine(`${path.join(".")}: committed ${oneLine(committed, 100)}, here ${oneLine(effective, 100)}`, 300)
@@ -101,7 +119,7 @@ export const weakeningText = ({ path, committed, effective }: Weakening): string
 /** A deploy with a weaker guard starts only when that guard is overridden. */
 export const weakeningRefusal = (weakening: Weakening): Refusal => ({
   guard: weakening.guard,
-  reason: `${weakening.place ?? "the settings"} weakens ${weakeningText(weakening)}`,
+  reason: `${weakening.place ?? "a setting"} weakens ${weakeningText(weakening)}`,
   overridable: weakening.guard !== "environment",
 })
 

@@ -1,6 +1,6 @@
 import { describe, expect, it } from "vitest"
 import { digestOfData } from "../../../src/delivery/guards/digest.js"
-import { weakeningRefusal, weakenings } from "../../../src/delivery/guards/weakening.js"
+import { strictestApproval, weakeningRefusal, weakenings } from "../../../src/delivery/guards/weakening.js"
 import { policy } from "./policy.js"
 
 const whole = `
@@ -122,6 +122,20 @@ describe("weakenings", () => {
       reason: "settings.yaml:7 weakens hours.to: committed Mon–Fri 09:00–16:00, here Mon–Fri 09:00–18:30",
       overridable: true,
     })
+  })
+})
+
+describe("strictestApproval", () => {
+  it("is that of the committed policy, unless the settings are stricter", () => {
+    const none = but(/approval: \{ req.*/, "")
+    const validFor = (text: string) => but(/24h/, text)
+    expect(strictestApproval({ committed: committed, effective: none })).toEqual({ validFor: 86_400 })
+    expect(strictestApproval({ committed: committed, effective: validFor("48h") })).toEqual({
+      validFor: 86_400,
+    })
+    expect(strictestApproval({ committed: committed, effective: validFor("1h") })).toEqual({ validFor: 3600 })
+    expect(strictestApproval({ committed: none, effective: committed })).toEqual({ validFor: 86_400 })
+    expect(strictestApproval({ committed: none, effective: none })).toBeUndefined()
   })
 })
 
