@@ -13,6 +13,8 @@ const mayImport = {
   platform: ["clients", "lib"],
   // What every deploy has in common: releases, components, plans, guards, approvals, the audit log, events.
   delivery: ["platform", "clients", "lib"],
+  // Databases of an environment: the plan of a migration.
+  databases: ["migrations", "lib"],
   // The first kind of component: backends on Kubernetes, with their revisions, rollouts and analysis.
   backends: ["delivery", "platform", "clients", "lib"],
   // The environments of deploy.yaml, their secrets, and the connection to one; each section of the file is defined by the folder that uses it.

@@ -23,12 +23,14 @@ const statement = z.object({
   lock_timeout_ms: z.int(),
   statement_timeout_ms: z.int(),
   tag: z.string(),
-  /** All that its transaction held after it; empty for an autocommitted statement. */
+  /** All that its transaction held after it. Of autocommitted statements, only those that build, drop or rebuild an index concurrently are known. */
   locks: z.array(z.object({ mode: z.string(), relation: z.string(), name: z.string() })),
+  seconds: z.number(),
 })
 const direction = z.object({
   line: z.int(),
   statements: z.array(statement),
+  seconds: z.number(),
   failure: z.object({ message: z.string(), line: z.int() }).nullable(),
   before: z.array(databaseObject),
   after: z.array(databaseObject),

@@ -10,6 +10,7 @@ export const statement = (sql: string, more: Partial<Statement> = {}): Statement
   statement_timeout_ms: 5_000,
   tag: /^\w+( \w+)?/.exec(sql)?.[0] ?? "",
   locks: [],
+  seconds: 0.01,
   ...more,
 })
 
@@ -59,6 +60,7 @@ export const other = object
 export const direction = (more: Partial<Direction> = {}): Direction => ({
   line: 8,
   statements: [],
+  seconds: 0.01,
   failure: null,
   before: [],
   after: [],

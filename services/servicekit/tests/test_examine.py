@@ -1,14 +1,16 @@
 """What the examination of migrations notes, on a real PostgreSQL."""
 
 import os
+import threading
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
+from sqlalchemy import text
 
 from servicekit.migrations.examine import Examination, examine
-from servicekit.testing import temporary_database
-from tests.migrating import connection_to, write_migration, write_service
+from servicekit.testing import temporary_database, wait_until
+from tests.migrating import connection_to, engine_for, write_migration, write_service
 
 pytestmark = pytest.mark.integration
 
@@ -80,6 +82,70 @@ def test_statements_have_lines_limits_transactions_and_locks(examined: Examine) 
         "things.name",
     ]
     assert not found.left_over and not found.not_restored
+
+
+def test_a_copy_of_a_live_database_shows_what_is_pending(examined: Examine, url: str, tmp_path: Path) -> None:
+    second = """
+    def upgrade():
+        op.execute("ALTER TABLE things ADD COLUMN size int")
+        op.execute("SELECT pg_sleep(0.3)")
+    """
+    examined(a=THINGS)
+    write_migration(tmp_path, "b", "a", second)
+    write_migration(tmp_path, "c", "b", "")
+    first, then = examined("pending").migrations
+    assert (first.revision, then.revision) == ("b", "c")
+    assert first.upgrade and first.upgrade.seconds >= first.upgrade.statements[1].seconds >= 0.3
+    assert examined("pending").migrations == []
+
+
+@pytest.mark.parametrize(
+    "statement",
+    [
+        "CREATE INDEX CONCURRENTLY IF NOT EXISTS things_other ON things (name)",
+        "DROP INDEX CONCURRENTLY IF EXISTS things_name",
+        "REINDEX INDEX CONCURRENTLY things_name",
+    ],
+)
+def test_concurrent_statements_hold_the_lock_that_is_noted(
+    examined: Examine, url: str, tmp_path: Path, statement: str
+) -> None:
+    index = '    op.execute("CREATE INDEX things_name ON things (name)")'
+    first = THINGS.replace("\n\n\ndef downgrade", f"\n{index}\n\n\ndef downgrade")
+    second = f"""
+    def upgrade():
+        with outside_transaction():
+            op.execute("{statement}")
+    """
+    examined(a=first)
+    write_migration(tmp_path, "b", "a", second)
+    held: set[tuple[str, str]] = set()
+    # Concurrent statements wait for older snapshots, and hold their locks meanwhile.
+    with engine_for(url).connect() as old, connection_to(url) as watcher:
+        old.exec_driver_sql("BEGIN ISOLATION LEVEL REPEATABLE READ")
+        old.exec_driver_sql("SELECT * FROM things")
+
+        def watch() -> None:
+            waiting = text("""
+                SELECT l.mode, l.relation::regclass::text FROM pg_locks l JOIN pg_stat_activity a USING (pid)
+                WHERE a.wait_event = 'virtualxid' AND l.relation = 'things'::regclass AND l.granted
+                  AND a.datname = current_database()
+                """)
+
+            def found() -> bool:
+                held.update((row[0], row[1]) for row in watcher.execute(waiting))
+                return bool(held)
+
+            wait_until(found)
+            old.exec_driver_sql("COMMIT")
+
+        watching = threading.Thread(target=watch)
+        watching.start()
+        upgrade = examined("pending").migrations[0].upgrade
+        watching.join()
+    assert upgrade and not upgrade.failure
+    noted = [lock for each in upgrade.statements for lock in each.locks]
+    assert {(lock.mode, lock.name) for lock in noted} == held
 
 
 def test_a_failure_has_its_line_and_ends_the_examination(examined: Examine) -> None:

@@ -1,10 +1,13 @@
 """Runs every migration on a throw-away database and writes what it does, as JSON.
 
-    python -m servicekit.migrations.examine empty|rows OUTPUT
+    python -m servicekit.migrations.examine empty|rows|pending OUTPUT
 
-Run it in a service's folder, with the address of the database in DATABASE_URL. `empty` applies each
-migration to an empty database, takes each back, and applies all again. `rows` takes a filled database that
-is up to date, and takes each migration back and applies it again, from the newest to the oldest.
+Run it in a service's folder, with the address of the database in DATABASE_URL.
+
+- `empty` applies each migration to an empty database, takes each back, and applies all again.
+- `rows` takes a filled database that is up to date, and takes each migration back and applies it again, from
+  the newest to the oldest.
+- `pending` takes a copy of a live database and applies the migrations that it lacks, as a plan needs it.
 
 A fault of a migration is written to the output, and the exit code is 0. With any other exit code the
 examination did not finish, and says nothing about the migrations.
@@ -14,6 +17,7 @@ import dataclasses
 import json
 import os
 import sys
+import time
 import traceback
 from collections.abc import Callable
 from dataclasses import dataclass, field
@@ -56,6 +60,7 @@ class Direction:
     # Of the function in the migration's file.
     line: int
     statements: list[Statement] = field(default_factory=list)
+    seconds: float = 0.0
     failure: Failure | None = None
     before: list[DatabaseObject] = field(default_factory=list)
     after: list[DatabaseObject] = field(default_factory=list)
@@ -155,6 +160,15 @@ class Examiner:
             migration.lost = row_differences(before, self._rows())
             self._run(script, "downgrade")
 
+    def examine_pending(self) -> None:
+        """Applies the migrations that a copy of a live database lacks. The result has only these."""
+        waiting = steps.pending(self._script, "heads", steps.read_heads(self._config, self._script))
+        revisions = {steps.script_of(step).revision for step in waiting}
+        both = [each for each in self._both() if each[0].revision in revisions]
+        self.result.migrations = [migration for _, migration in both]
+        if len(self.result.heads) == 1 and all(self._up(each) for each in both):
+            self.result.model_differences = self._model_differences()
+
     def _both(self) -> list[tuple[Script, Migration]]:
         return list(zip(self._scripts, self.result.migrations, strict=True))
 
@@ -177,6 +191,7 @@ class Examiner:
         )
         result = Direction(function.__code__.co_firstlineno, before=self._catalogue())
         file = Path(script.path)
+        began = time.monotonic()
         with recorded(file) as statements:
             try:
                 steps.run(self._config, self._script, lambda _: [make(self._script.revision_map, script)])
@@ -188,6 +203,7 @@ class Examiner:
                 message = str(getattr(error, "orig", None) or error).splitlines()
                 result.failure = Failure(message[0] if message else type(error).__name__, line)
         result.statements = statements
+        result.seconds = round(time.monotonic() - began, 3)
         result.after = self._catalogue()
         return result
 
@@ -240,15 +256,17 @@ def examine(mode: str, folder: Path) -> Examination:
         if found := _unreadable(error, folder):
             return Examination([], [], unreadable=found)
         raise
-    if mode == "empty":
-        examiner.examine_empty()
-    else:
-        examiner.examine_rows()
+    modes: dict[str, Callable[[], None]] = {
+        "empty": examiner.examine_empty,
+        "rows": examiner.examine_rows,
+        "pending": examiner.examine_pending,
+    }
+    modes[mode]()
     return examiner.result
 
 
 if __name__ == "__main__":
-    if len(sys.argv) != 3 or sys.argv[1] not in ("empty", "rows"):
+    if len(sys.argv) != 3 or sys.argv[1] not in ("empty", "rows", "pending"):
         sys.exit(__doc__)
     result = examine(sys.argv[1], Path.cwd())
     Path(sys.argv[2]).write_text(json.dumps(dataclasses.asdict(result), indent=1), encoding="utf-8")

@@ -1,6 +1,8 @@
 """What a migration does while it runs: its statements, their lines, their limits and their locks."""
 
+import re
 import sys
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -40,12 +42,27 @@ class Statement:
     statement_timeout_ms: int
     # PostgreSQL's tag, such as `ALTER TABLE` or `UPDATE 12`; empty when the statement failed.
     tag: str = ""
-    # All that the transaction held after it. PostgreSQL has released those of an autocommitted statement.
+    # All that the transaction held after it. An autocommitted statement has released its own, so that only
+    # those of concurrent index builds are known.
     locks: list[HeldLock] = field(default_factory=list)
+    seconds: float = 0.0
 
 
 _BATCHES = Path(batches.__file__)
 _LIMITS = "SELECT name, setting::int FROM pg_settings WHERE name IN ('lock_timeout', 'statement_timeout')"
+# CREATE, DROP and REINDEX INDEX CONCURRENTLY hold this on the table until they end.
+_CONCURRENT_MODE = "ShareUpdateExclusiveLock"
+_CONCURRENT = re.compile(
+    r"^\s*(?:create\s+(?:unique\s+)?index\s+concurrently\b.*?\son\s+(?:only\s+)?(?P<table>[^\s(]+)"
+    r"|drop\s+index\s+concurrently\s+(?:if\s+exists\s+)?(?P<dropped>[^\s;]+)"
+    r"|reindex\s+(?:\(.*?\)\s*)?index\s+concurrently\s+(?P<rebuilt>[^\s;]+))",
+    re.IGNORECASE | re.DOTALL,
+)
+_CONCURRENT_TABLE = """
+SELECT 'relation:' || c.oid, c.oid::regclass::text FROM pg_class c
+WHERE c.oid = coalesce(
+    (SELECT indrelid FROM pg_index WHERE indexrelid = to_regclass(%(name)s)), to_regclass(%(name)s))
+"""
 _LOCKS = """
 SELECT l.mode, 'relation:' || c.oid, c.oid::regclass::text
 FROM pg_locks l JOIN pg_class c ON c.oid = l.relation JOIN pg_namespace n ON n.oid = c.relnamespace
@@ -61,6 +78,7 @@ ORDER BY 3, 1
 def recorded(file: Path) -> Iterator[list[Statement]]:
     """The statements that the migration in `file` runs during the block, whichever engine it uses."""
     statements: list[Statement] = []
+    began: list[float] = []
 
     def before(_conn: Any, cursor: Any, sql: str, parameters: Any, _context: Any, many: bool) -> None:
         line, batch = _line_of(file)
@@ -69,21 +87,25 @@ def recorded(file: Path) -> Iterator[list[Statement]]:
         driver = cursor.connection
         limits = dict(driver.cursor().execute(_LIMITS).fetchall())
         values = parameters[0] if many else parameters
+        written = psycopg.ClientCursor(driver).mogrify(sql, values)
         statements.append(
             Statement(
-                sql=psycopg.ClientCursor(driver).mogrify(sql, values),
+                sql=written,
                 line=line,
                 autocommit=driver.autocommit,
                 batch=batch,
                 lock_timeout_ms=limits["lock_timeout"],
                 statement_timeout_ms=limits["statement_timeout"],
+                locks=_concurrent_locks(driver, written) if driver.autocommit else [],
             )
         )
+        began.append(time.monotonic())
 
     def after(_conn: Any, cursor: Any, _sql: str, _parameters: Any, _context: Any, _many: bool) -> None:
         if _line_of(file)[0] is None:
             return
         driver = cursor.connection
+        statements[-1].seconds = round(time.monotonic() - began[-1], 3)
         statements[-1].tag = cursor.statusmessage or ""
         if driver.info.transaction_status == TransactionStatus.INTRANS:
             statements[-1].locks = [HeldLock(*row) for row in driver.cursor().execute(_LOCKS).fetchall()]
@@ -95,6 +117,16 @@ def recorded(file: Path) -> Iterator[list[Statement]]:
     finally:
         event.remove(Engine, "before_cursor_execute", before)
         event.remove(Engine, "after_cursor_execute", after)
+
+
+def _concurrent_locks(driver: psycopg.Connection[Any], written: str) -> list[HeldLock]:
+    """The lock that a concurrent statement is going to hold, asked before it drops what names the table."""
+    found = _CONCURRENT.match(written)
+    if found is None:
+        return []
+    name = found["table"] or found["dropped"] or found["rebuilt"]
+    row = driver.cursor().execute(_CONCURRENT_TABLE, {"name": name}).fetchone()
+    return [HeldLock(_CONCURRENT_MODE, *row)] if row else []
 
 
 def _line_of(file: Path) -> tuple[int | None, bool]:

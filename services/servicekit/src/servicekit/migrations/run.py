@@ -13,7 +13,7 @@ from typing import Any
 
 from alembic.config import Config
 from alembic.runtime.migration import RevisionStep
-from alembic.script import Script, ScriptDirectory
+from alembic.script import ScriptDirectory
 from alembic.util import CommandError
 from psycopg import sql
 from sqlalchemy import Connection, text
@@ -150,7 +150,7 @@ class _Run:
             self._report(
                 {
                     "event": "upgraded" if waiting[0].is_upgrade else "downgraded",
-                    "revision": _script_of(waiting[0]).revision,
+                    "revision": steps.script_of(waiting[0]).revision,
                     "seconds": round(self._progress - began, 3),
                 }
             )
@@ -186,7 +186,7 @@ class _Run:
 
         An index that a waiting migration names is dropped, because that migration builds it again.
         """
-        sources = [Path(_script_of(step).path).read_text(encoding="utf-8") for step in waiting]
+        sources = [Path(steps.script_of(step).path).read_text(encoding="utf-8") for step in waiting]
         with self._autocommit() as connection:
             for name, index in _invalid_indexes(connection):
                 # REINDEX leaves these when it is interrupted; the index itself is still valid.
@@ -209,7 +209,7 @@ class _Run:
         if target is not None:
             missing = steps.pending(self._script, target, heads)
             if missing:
-                names = ", ".join(_script_of(step).revision for step in missing)
+                names = ", ".join(steps.script_of(step).revision for step in missing)
                 raise MigrationError(f"the migrations ended well, but the database has no record of {names}")
         with self._autocommit() as connection:
             if invalid := _invalid_indexes(connection):
@@ -272,12 +272,6 @@ def _explain_command(error: CommandError) -> str:
             " Migrate with that release, or take the revision back with it."
         )
     return str(error)
-
-
-def _script_of(step: RevisionStep) -> Script:
-    script = step.revision
-    assert isinstance(script, Script)
-    return script
 
 
 def _blockers(connection: Connection, pid: int) -> list[str]:

@@ -45,6 +45,13 @@ def down(script: ScriptDirectory, revision: Script) -> RevisionStep:
     return MigrationStep.downgrade_from_script(script.revision_map, revision)
 
 
+def script_of(step: RevisionStep) -> Script:
+    """The migration that a step runs."""
+    script = step.revision
+    assert isinstance(script, Script)
+    return script
+
+
 def oldest_first(script: ScriptDirectory) -> list[Script]:
     """All revisions, each behind those it builds on."""
     return list(reversed(list(script.walk_revisions())))
