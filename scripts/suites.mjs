@@ -22,7 +22,7 @@ export const shared = [
   "scripts/test.mjs",
 ]
 
-const engine = ["daggerw", "dagger.json", "engine", "!engine/test"]
+const engine = ["daggerw", "dagger.json", "scripts/progress", "engine", "!engine/test"]
 const fixtures = "engine/test/fixtures"
 const module = [...engine, "dagger/src", "dagger/config", "dagger/tsconfig.json", ".env"]
 // Gates look at every file: format, lint, secrets.
@@ -51,6 +51,7 @@ export const endToEnd = [
   { file: "dagger/test/e2e/workflow.e2e.test.ts", project: "command", inputs: [...module, ".github"] },
   { file: "dagger/test/e2e/events.e2e.test.ts", project: "session", inputs: engine },
   { file: "dagger/test/e2e/faults.e2e.test.ts", project: "command", inputs: everything, after: [ci] },
+  { file: "dagger/test/e2e/mistakes.e2e.test.ts", project: "command", inputs: everything, after: [ci] },
   { file: "engine/test/runtime.e2e.test.ts", project: "command", inputs: [...engine, fixtures] },
   { file: "engine/test/lifecycle.e2e.test.ts", project: "command", inputs: engine },
   { file: "engine/test/cluster.e2e.test.ts", project: "session", inputs: [...engine, "dagger/config"] },

@@ -26,8 +26,12 @@ import {
   SecurityChecks,
 } from "./api/checks.js"
 import type { Connection } from "./environments/environment.js"
+import { useCaches } from "./platform/caches.js"
 import { RehearsalRunner } from "./rehearsal/runner.js"
 import { faultTable } from "./rehearsal/faults.js"
+
+/** Names without repetitions. A workflow passes an empty text where it knows none. */
+const named = (authors: string[]) => [...new Set(authors.map((one) => one.trim()).filter(Boolean))]
 
 @object()
 export class Pitwall {
@@ -38,6 +42,7 @@ export class Pitwall {
   private registry: string
   private registryService?: Service
   private settings?: File
+  private caches: string
 
   /**
    * @param source The repository. Files that no gate and no build reads stay on the host.
@@ -47,8 +52,10 @@ export class Pitwall {
    * @param registry Registry and path for images, such as ghcr.io/owner/repository.
    * @param registryService Service that answers at the registry's address, for registries that only this machine reaches.
    * @param settings YAML file with overrides for dagger/config/deploy.yaml.
+   * @param caches Caches to use, such as pull-request: runs with another name share no download, no tool's cache and no remembered gate with this one.
    */
   constructor(
+    // Exceptions have no wildcards: with one, the CLI walks through all that is excluded, such as node_modules.
     @argument({
       defaultPath: "/",
       ignore: [
@@ -61,15 +68,18 @@ export class Pitwall {
         "!engine",
         "!scripts",
         "!services",
-        "!*.js",
-        "!*.json",
-        "!*.md",
-        "!*.ts",
         "!.gitignore",
         "!.npmrc",
         "!.prettierignore",
         "!.prettierrc",
+        "!README.md",
+        "!dagger.json",
         "!daggerw",
+        "!eslint.config.js",
+        "!package-lock.json",
+        "!package.json",
+        "!tsconfig.json",
+        "!vitest.config.ts",
         "**/node_modules",
         "**/__pycache__",
         "**/.mypy_cache",
@@ -89,6 +99,7 @@ export class Pitwall {
     registry = "",
     registryService?: Service,
     settings?: File,
+    caches = "",
   ) {
     this.source = source
     this.kubeconfig = kubeconfig
@@ -97,6 +108,7 @@ export class Pitwall {
     this.registry = registry
     this.registryService = registryService
     this.settings = settings
+    this.caches = caches
   }
 
   /**
@@ -172,7 +184,7 @@ export class Pitwall {
    */
   @func({ cache: "never" })
   async loadTest(users = 50, duration = "60s", only: string[] = []): Promise<string> {
-    return loadGatesOf(this.source, users, duration).load(only)
+    return loadGatesOf(this.source, this.caches, users, duration).load(only)
   }
 
   /**
@@ -185,7 +197,19 @@ export class Pitwall {
    */
   @func({ cache: "never" })
   async test(gate: string, select = ""): Promise<string> {
-    return (await gatesOf(this.source, {})).rerun(gate, select)
+    return (await gatesOf(this.source, this.caches, {})).rerun(gate, select)
+  }
+
+  /**
+   * Returns the files that the formatter of a gate would change. The output of a failed gate contains the whole command.
+   *
+   * Example: `./daggerw call fix --gate api:format export --path services/api`
+   *
+   * @param gate Gate of a formatter, such as api:format or module:format.
+   */
+  @func({ cache: "never" })
+  async fix(gate: string): Promise<Directory> {
+    return (await gatesOf(this.source, this.caches, {})).fix(gate)
   }
 
   /**
@@ -197,10 +221,16 @@ export class Pitwall {
    *
    * @param from The summary.json of a report for the same source. Nothing is published when its gates failed, and the release records that they passed.
    * @param only Services; all that some environment deploys, if none is named.
+   * @param author Authors that the release names in addition to those of its commits, such as logins that GitHub knows.
    */
   @func({ cache: "never" })
-  async publish(workspace: Workspace, from?: File, only: string[] = []): Promise<File> {
-    return this.delivery.publish(workspace, { only, ...(from && { summary: from }) })
+  async publish(
+    workspace: Workspace,
+    from?: File,
+    only: string[] = [],
+    author: string[] = [],
+  ): Promise<File> {
+    return this.delivery.publish(workspace, { only, authors: named(author), ...(from && { summary: from }) })
   }
 
   /**
@@ -219,46 +249,49 @@ export class Pitwall {
    * @param only Services; all of the environment, if none is named.
    * @param strategy blue-green or canary; default: that of the environment.
    * @param reason Reason for the audit log.
-   * @param author Author of the change, as the cluster names them; somebody else must approve. Default: whoever deploys.
-   * @param override Reason to override guards; it is recorded. A database that the images cannot work with is never overridden.
+   * @param author Authors in addition to those of the commits, such as who started a workflow: an e-mail, a login of GitHub or a user of the cluster.
+   * @param override Reason to override guards; it is recorded. `guards.overrides` in dagger/config/deploy.yaml says who may. A database that the images cannot work with is never overridden.
    */
   @func({ cache: "never" })
   async deploy(
+    workspace: Workspace,
     env: string,
     release?: File,
     image: string[] = [],
     only: string[] = [],
     strategy = "",
     reason = "",
-    author = "",
+    author: string[] = [],
     override = "",
   ): Promise<string> {
-    const selection = { images: image, only, strategy, author, ...(release && { release }) }
-    return this.delivery.deploy(env, selection, { reason, override })
+    const selection = { images: image, only, strategy, authors: named(author), ...(release && { release }) }
+    return this.delivery.deploy(workspace, env, selection, { reason, override })
   }
 
   /**
    * Shows what a deploy would do: each component's steps, what would change in the cluster, and which guards stand against it. Changes nothing.
    *
-   * Example: `./daggerw call plan --env production --release release.json text`
+   * Example: `./daggerw call plan --env production --release release.json`
    *
    * @param env staging or production.
    * @param release File that publish made.
    * @param image Existing images instead of a release, such as api=ghcr.io/owner/repository/api@sha256:…; default: the images that are deployed now.
    * @param only Services; all of the environment, if none is named.
    * @param strategy blue-green or canary; default: that of the environment.
-   * @param author Author of the change, as the cluster names them. Default: whoever asks.
+   * @param author Authors in addition to those of the commits.
    */
   @func({ cache: "never" })
   async plan(
+    workspace: Workspace,
     env: string,
     release?: File,
     image: string[] = [],
     only: string[] = [],
     strategy = "",
-    author = "",
+    author: string[] = [],
   ): Promise<Output> {
-    return this.delivery.plan(env, { images: image, only, strategy, author, ...(release && { release }) })
+    const selection = { images: image, only, strategy, authors: named(author), ...(release && { release }) }
+    return this.delivery.plan(workspace, env, selection)
   }
 
   /**
@@ -281,7 +314,7 @@ export class Pitwall {
   /**
    * Shows the components of an environment: phase, traffic, revisions with their images and pods, who works on them, and what happened last.
    *
-   * Example: `./daggerw call status --env staging text`
+   * Example: `./daggerw call status --env staging`
    *
    * @param env staging or production.
    * @param only Services; all of the environment, if none is named.
@@ -387,6 +420,7 @@ export class Pitwall {
     peer: string[] = [],
     asJson = false,
   ): Promise<string> {
+    useCaches(this.caches)
     return new RehearsalRunner(this.source).rehearse({
       faults: fault,
       strategies: strategy,
@@ -407,43 +441,43 @@ export class Pitwall {
   /** Gates of the recipes API. Example: `./daggerw check 'api:*'` */
   @func()
   api(): PythonService {
-    return new PythonService(this.source, "api")
+    return new PythonService(this.source, "api", this.caches)
   }
 
   /** Gates of the F1 prediction backend. Example: `./daggerw check 'f-1-backend:*'` */
   @func()
   f1Backend(): PythonService {
-    return new PythonService(this.source, "f1-backend")
+    return new PythonService(this.source, "f1-backend", this.caches)
   }
 
   /** Gates of the library that the Python services share. Example: `./daggerw check 'servicekit:*'` */
   @func()
   servicekit(): PythonLibrary {
-    return new PythonLibrary(this.source, "servicekit")
+    return new PythonLibrary(this.source, "servicekit", this.caches)
   }
 
   /** Gates of the recipes web app. Example: `./daggerw check 'web:*'` */
   @func()
   web(): ReactApp {
-    return new ReactApp(this.source, "web")
+    return new ReactApp(this.source, "web", this.caches)
   }
 
   /** Gates of the F1 dashboard. Example: `./daggerw check 'f-1-frontend:*'` */
   @func()
   f1Frontend(): ReactApp {
-    return new ReactApp(this.source, "f1-frontend")
+    return new ReactApp(this.source, "f1-frontend", this.caches)
   }
 
   /** Gates of the library that the web apps share. Example: `./daggerw check 'frontend-kit:*'` */
   @func()
   frontendKit(): ReactLibrary {
-    return new ReactLibrary(this.source, "frontend-kit")
+    return new ReactLibrary(this.source, "frontend-kit", this.caches)
   }
 
   /** Gates of the pipeline's own source. Example: `./daggerw check 'module:*'` */
   @func()
   module(): ModuleChecks {
-    return new ModuleChecks(this.source)
+    return new ModuleChecks(this.source, this.caches)
   }
 
   /**
@@ -454,7 +488,7 @@ export class Pitwall {
    */
   @func()
   security(vulnerabilities?: string, database?: Service): SecurityChecks {
-    return new SecurityChecks(this.source, this.secrets, vulnerabilities, database)
+    return new SecurityChecks(this.source, this.caches, this.secrets, vulnerabilities, database)
   }
 
   /**
@@ -468,7 +502,7 @@ export class Pitwall {
   }
 
   private get delivery(): Delivery {
-    return new Delivery(this.source, this.connection)
+    return new Delivery(this.source, this.connection, this.caches)
   }
 
   private get connection(): Connection {
@@ -483,7 +517,7 @@ export class Pitwall {
   }
 
   private gates(workspace: Workspace, performance: boolean, vulnerabilities?: string) {
-    return gatesOf(this.source, {
+    return gatesOf(this.source, this.caches, {
       workspace,
       performance,
       ...(this.secrets && { secrets: this.secrets }),

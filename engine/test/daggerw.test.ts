@@ -5,6 +5,7 @@ import {
   appendFileSync,
   constants,
   copyFileSync,
+  cpSync,
   existsSync,
   mkdirSync,
   mkdtempSync,
@@ -46,7 +47,21 @@ const tools = [
     "mktemp",
     "mv",
   ],
-  ...["readlink", "rm", "sed", "sh", "sha256sum", "shasum", "sleep", "sort", "tail", "tar", "tee", "uname"],
+  ...[
+    "readlink",
+    "rm",
+    "sed",
+    "sh",
+    "sha256sum",
+    "shasum",
+    "sleep",
+    "sort",
+    "stty",
+    "tail",
+    "tar",
+    "tee",
+    "uname",
+  ],
 ]
 
 const which = (name: string) =>
@@ -138,7 +153,7 @@ describe.each(shells)("daggerw in $name", (itsShell) => {
     mkdirSync(join(folder, "engine/images/a folder"), { recursive: true })
     writeFileSync(join(folder, "daggerw"), readFileSync(daggerw), { mode: 0o755 })
     mkdirSync(join(folder, "scripts"), { recursive: true })
-    copyFileSync(join(dirname(daggerw), "scripts/progress.awk"), join(folder, "scripts/progress.awk"))
+    cpSync(join(dirname(daggerw), "scripts/progress"), join(folder, "scripts/progress"), { recursive: true })
     writeFileSync(
       join(folder, "dagger.json"),
       `{"name":"pitwall","engineVersion":"${pin}","sdk":{"source":"typescript"},"source":"dagger"}`,
@@ -926,6 +941,23 @@ mkdir -p "$to/go/bin" && cp "${join(root, "wheel/go")}" "$to/go/bin/go"`,
       expect(argv()).toEqual(["--progress=tty", ...awkward])
     })
 
+    it.each([
+      ["call status --env staging", "call status --env staging text"],
+      ["call --kubeconfig file://k history --env=staging --limit 5", undefined],
+      ["call plan --env staging --only api -s", "call plan --env staging --only api -s text"],
+      ["call plan --env staging -o plan.txt", "call plan --env staging -o plan.txt text"],
+      ["call status --env staging text", "call status --env staging text"],
+      ["call history --env staging json", "call history --env staging json"],
+      ["call status --help", "call status --help"],
+      ["call -m other status", "call -m other status"],
+      ["call rollback --reason status", "call rollback --reason status"],
+      ["call ci --only history", "call ci --only history"],
+      ["functions status", "functions status"],
+    ])("%s with the form that it lacks", async (args, given = `${args} text`) => {
+      await run(args.split(" "), { env: local })
+      expect(argv().slice(2)).toEqual(given.split(" "))
+    })
+
     it("the current directory, also when it is called through symlinks", async () => {
       symlinkSync("check out/daggerw", join(root, "one"))
       mkdirSync(join(root, "elsewhere"))
@@ -1164,20 +1196,87 @@ esac`
   })
 
   const script = which("script") ?? ""
-  it.runIf(linux && script)("keeps colours on a terminal", async () => {
-    install(dirname(cached()))
-    symlinkSync(script, join(bin, "script"))
-    const line = [itsShell.program, ...itsShell.flags, join(checkout, "daggerw"), "call"]
-      .map((word) => `'${word.replaceAll("'", "'\\''")}'`)
-      .join(" ")
-    writeFileSync(join(root, "typed"), `exec script -qec "$LINE" /dev/null\n`)
-    await run([], {
-      as: join(root, "typed"),
-      env: { LINE: line, SHELL: "/bin/sh", DAGGER_CLOUD_ENGINE: "1" },
+  describe.runIf(linux && script)("on a terminal", () => {
+    /** Types a command on a terminal of 80 columns, and returns all that the terminal receives. */
+    async function typed(args: string[], env: Record<string, string> = {}) {
+      install(dirname(cached()))
+      if (!existsSync(join(bin, "script"))) symlinkSync(script, join(bin, "script"))
+      const line = [itsShell.program, ...itsShell.flags, join(checkout, "daggerw"), ...args]
+        .map((word) => `'${word.replaceAll("'", "'\\''")}'`)
+        .join(" ")
+      writeFileSync(
+        join(root, "typed"),
+        `exec script -qec "stty rows 24 columns 80; $LINE; echo \\"code \\$?\\"" /dev/null\n`,
+      )
+      const { stdout } = await run([], {
+        as: join(root, "typed"),
+        env: { LINE: line, SHELL: "/bin/sh", TERM: "xterm", DAGGER_CLOUD_ENGINE: "1", ...env },
+      })
+      return stdout
+    }
+    const opened = "\u001b[?1049h"
+    const closed = "\u001b[?1049l"
+    const progress = {
+      SAY: "the result",
+      THEN: "printf '%s\\n' '9   : [0.1s] | [pitwall] run api:test' >&2; sleep 2.5",
+    }
+
+    it("is a live view, and then the log and the result on the terminal as it was", async () => {
+      const all = await typed(["call", "ci"], progress)
+      const [view = "", after = ""] = all.split(closed)
+      expect(view.startsWith(opened)).toBe(true)
+      expect(view).toMatch(/running {2}api:test {6}[12]s/)
+      expect(view).not.toContain("the result")
+      expect(after.replaceAll("\r", "")).toMatch(
+        /^daggerw: \ds, 0 steps done\ndaggerw: the full log is .*\nthe result\ncode 0\n$/,
+      )
+      expect(environ("NO_COLOR")).toBe("1")
+      expect(leftovers()).toEqual([])
     })
-    expect(argv()).toEqual(["call"])
-    expect(environ("NO_COLOR")).toBeUndefined()
-    expect(environ("DAGGER_PROGRESS")).toBeUndefined()
+
+    it("keeps the exit code and ends with the error", async () => {
+      const all = await typed(["call", "ci"], { THEN: "echo 'Error: the cause' >&2", EXIT: "3" })
+      expect(all.replaceAll("\r", "")).toMatch(/\nError: the cause\ncode 3\n$/)
+    })
+
+    it.each([
+      ["TERM", 143],
+      ["HUP", 129],
+    ])("gives the terminal back after SIG%s", async (signal, code) => {
+      const wait = `kill -s ${signal} "$PPID"; sleep 30 >"$CALLS.sleep" 2>&1 & wait`
+      const all = await typed(["call"], { THEN: wait })
+      expect(all).toContain(opened)
+      expect(all).toContain(`code ${code}`)
+      expect(all.lastIndexOf(closed)).toBeGreaterThan(all.lastIndexOf(opened))
+      expect(all.lastIndexOf("\u001b[?25h")).toBeGreaterThan(all.lastIndexOf("\u001b[?25l"))
+      expect(all).toContain("daggerw: the full log is ")
+    })
+
+    it.each([
+      ["a terminal that cannot move its cursor", ["call"], { TERM: "dumb" }],
+      ["no known terminal", ["call"], { TERM: "" }],
+    ])("is lines for %s", async (_, args, env) => {
+      const all = await typed(args, { ...progress, ...env })
+      expect(all).not.toContain("\u001b[?")
+      expect(all).toContain("the result")
+      expect(all).toContain("daggerw: the full log is ")
+    })
+
+    it("has colours, unless NO_COLOR is set", async () => {
+      expect(await typed(["call"], progress)).toContain("\u001b[33m")
+      expect(await typed(["call"], { ...progress, NO_COLOR: "1" })).not.toContain("\u001b[33m")
+    })
+
+    it.each([
+      ["call --progress=tty", {}],
+      ["call", { DAGGER_PROGRESS: "tty" }],
+      ["call cluster terminal", {}],
+    ])("%s with %j is Dagger's own view", async (args, env) => {
+      const all = await typed(args.split(" "), env)
+      expect(all).not.toContain(opened)
+      expect(argv()).toEqual(args.split(" "))
+      expect(environ("NO_COLOR")).toBeUndefined()
+    })
   })
 })
 
@@ -1196,6 +1295,13 @@ describe("the repository", () => {
       ["", ".tar.gz"].map((end) => `dagger_${engineVersion}_${platform}${end}`),
     )
     expect(lines.map((line) => line.slice(66)).sort()).toEqual(names.sort())
+  })
+
+  it("has a daggerw that knows the functions with a form", () => {
+    const source = readFileSync(join(dirname(daggerw), "dagger/src/index.ts"), "utf8")
+    const functions = [...source.matchAll(/async (\w+)\([^)]*\): Promise<Output>/g)].map(([, name]) => name)
+    expect(functions).not.toEqual([])
+    expect(readFileSync(daggerw, "utf8")).toContain(`case $arg in ${functions.join(" | ")}) function=$arg`)
   })
 
   it("holds a daggerw that can be run", () => {

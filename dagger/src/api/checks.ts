@@ -7,10 +7,12 @@ import { gatesOf, pipelineOf } from "./gates.js"
 export class PythonLibrary {
   private source: Directory
   private name: string
+  private caches: string
 
-  constructor(source: Directory, name: string) {
+  constructor(source: Directory, name: string, caches: string) {
     this.source = source
     this.name = name
+    this.caches = caches
   }
 
   /**
@@ -69,19 +71,21 @@ export class PythonLibrary {
   }
 
   private async enforce(gate: string): Promise<void> {
-    await pipelineOf(this.source).enforce(`${this.name}:${gate}`)
+    await pipelineOf(this.source, this.caches).enforce(`${this.name}:${gate}`)
   }
 }
 
-/** A Python service of the platform: its gates, and the service to run. */
+/** A Python service with a database: its gates, and the service to run. */
 @object()
 export class PythonService {
   private source: Directory
   private name: string
+  private caches: string
 
-  constructor(source: Directory, name: string) {
+  constructor(source: Directory, name: string, caches: string) {
     this.source = source
     this.name = name
+    this.caches = caches
   }
 
   /**
@@ -202,11 +206,11 @@ export class PythonService {
   @func({ cache: "never" })
   @up()
   async serve(): Promise<Service> {
-    return pipelineOf(this.source).serve(this.name)
+    return pipelineOf(this.source, this.caches).serve(this.name)
   }
 
   private async enforce(gate: string): Promise<void> {
-    await pipelineOf(this.source).enforce(`${this.name}:${gate}`)
+    await pipelineOf(this.source, this.caches).enforce(`${this.name}:${gate}`)
   }
 }
 
@@ -215,10 +219,12 @@ export class PythonService {
 export class ReactLibrary {
   private source: Directory
   private name: string
+  private caches: string
 
-  constructor(source: Directory, name: string) {
+  constructor(source: Directory, name: string, caches: string) {
     this.source = source
     this.name = name
+    this.caches = caches
   }
 
   /**
@@ -277,7 +283,7 @@ export class ReactLibrary {
   }
 
   private async enforce(gate: string): Promise<void> {
-    await pipelineOf(this.source).enforce(`${this.name}:${gate}`)
+    await pipelineOf(this.source, this.caches).enforce(`${this.name}:${gate}`)
   }
 }
 
@@ -286,10 +292,12 @@ export class ReactLibrary {
 export class ReactApp {
   private source: Directory
   private name: string
+  private caches: string
 
-  constructor(source: Directory, name: string) {
+  constructor(source: Directory, name: string, caches: string) {
     this.source = source
     this.name = name
+    this.caches = caches
   }
 
   /**
@@ -410,11 +418,11 @@ export class ReactApp {
   @func({ cache: "never" })
   @up()
   async serve(): Promise<Service> {
-    return pipelineOf(this.source).serve(this.name)
+    return pipelineOf(this.source, this.caches).serve(this.name)
   }
 
   private async enforce(gate: string): Promise<void> {
-    await pipelineOf(this.source).enforce(`${this.name}:${gate}`)
+    await pipelineOf(this.source, this.caches).enforce(`${this.name}:${gate}`)
   }
 }
 
@@ -422,9 +430,11 @@ export class ReactApp {
 @object()
 export class ModuleChecks {
   private source: Directory
+  private caches: string
 
-  constructor(source: Directory) {
+  constructor(source: Directory, caches: string) {
     this.source = source
+    this.caches = caches
   }
 
   /**
@@ -516,7 +526,7 @@ export class ModuleChecks {
   }
 
   private async enforce(gate: string): Promise<void> {
-    await pipelineOf(this.source).enforce(`module:${gate}`)
+    await pipelineOf(this.source, this.caches).enforce(`module:${gate}`)
   }
 }
 
@@ -524,12 +534,20 @@ export class ModuleChecks {
 @object()
 export class SecurityChecks {
   private source: Directory
+  private caches: string
   private secretsFile?: Secret
   private vulnerabilities?: string
   private database?: Service
 
-  constructor(source: Directory, secretsFile?: Secret, vulnerabilities?: string, database?: Service) {
+  constructor(
+    source: Directory,
+    caches: string,
+    secretsFile?: Secret,
+    vulnerabilities?: string,
+    database?: Service,
+  ) {
     this.source = source
+    this.caches = caches
     this.secretsFile = secretsFile
     this.vulnerabilities = vulnerabilities
     this.database = database
@@ -624,7 +642,7 @@ export class SecurityChecks {
   }
 
   private async enforce(gate: string): Promise<void> {
-    const gates = await gatesOf(this.source, {
+    const gates = await gatesOf(this.source, this.caches, {
       ...(this.secretsFile && { secrets: this.secretsFile }),
       ...(this.vulnerabilities !== undefined && { vulnerabilities: this.vulnerabilities }),
       ...(this.database && { database: this.database }),

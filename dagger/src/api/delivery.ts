@@ -4,7 +4,8 @@ import { pipelineOf } from "./gates.js"
 import { accessObjects, readSubject } from "../delivery/access.js"
 import type { Component } from "../delivery/component.js"
 import { EventFile } from "../delivery/events/file.js"
-import { deploy, type GateResult, plan, rollback } from "../delivery/executor.js"
+import { deploy, type GateResult, plan, type ReadAuthors, rollback } from "../delivery/executor.js"
+import { strictestApproval } from "../delivery/guards/weakening.js"
 import { historyOf, historyText, type HistoryQuery } from "../delivery/history.js"
 import { iso, newId } from "../delivery/journal.js"
 import { planText } from "../delivery/plan.js"
@@ -16,6 +17,7 @@ import {
   type ReleasedImage,
   releaseText,
 } from "../delivery/release.js"
+import { deployFile } from "../environments/configuration.js"
 import {
   type Connection,
   inEnvironment,
@@ -25,7 +27,11 @@ import {
 } from "../environments/environment.js"
 import { readStrategy, type Strategy } from "../delivery/strategy.js"
 import { describeImages, publish, type RegistryAccess } from "../images/publish.js"
+import { Worktree } from "../ci/worktree/worktree.js"
 import { secondsOf } from "../lib/duration.js"
+import { reportProgress } from "../lib/progress.js"
+import { oneLine } from "../lib/text.js"
+import { useCaches } from "../platform/caches.js"
 import { readPlatform } from "../platform/platform.js"
 import { type Output, outputOf } from "./output.js"
 
@@ -39,8 +45,8 @@ export interface Selection {
   only: string[]
   /** Empty: that of the environment. */
   strategy: string
-  /** Empty: whoever runs the command. */
-  author: string
+  /** Authors beside those of the commits: e-mails, logins of GitHub or users of the cluster. */
+  authors: string[]
 }
 
 /** The verbs of delivery, behind the functions of the module. */
@@ -48,20 +54,26 @@ export class Delivery {
   constructor(
     private readonly source: Directory,
     private readonly connection: Connection,
-  ) {}
+    private readonly caches: string,
+  ) {
+    useCaches(caches)
+  }
 
   /**
    * Builds and pushes what environments deploy.
    *
    * @throws Error when the report's gates did not pass, or there is no registry
    */
-  async publish(workspace: Workspace, { only, summary }: { only: string[]; summary?: File }): Promise<File> {
+  async publish(
+    workspace: Workspace,
+    { only, authors, summary }: { only: string[]; authors: string[]; summary?: File },
+  ): Promise<File> {
     const [{ configuration }, secrets, commit] = await Promise.all([
-      readEnvironment(this.source, "staging", this.connection.settings),
+      readEnvironment(this.source, "staging", this.connection),
       secretsOf(this.connection),
       commitOf(workspace),
       // Throws for gates that did not pass.
-      summary && pipelineOf(this.source).resultOf(summary),
+      summary && pipelineOf(this.source, this.caches).resultOf(summary),
     ])
     const deployable = Object.keys(configuration.services)
     const unknown = only.filter((service) => !deployable.includes(service))
@@ -75,6 +87,7 @@ export class Delivery {
       schemaVersion: 1,
       images,
       ...(commit !== undefined && { commit }),
+      ...(authors.length > 0 && { authors }),
       ...(summary && { checks: "passed" as const }),
     }
     return dag.directory().withNewFile("release.json", releaseText(release)).file("release.json")
@@ -82,41 +95,52 @@ export class Delivery {
 
   /** @throws Error with every reason when the deploy may not start, and with the table when a component failed */
   async deploy(
+    workspace: Workspace,
     env: string,
     selection: Selection,
     { reason, override }: { reason: string; override: string },
   ): Promise<string> {
-    return this.within(env, async (opened) => {
+    checkSelection(selection)
+    return this.guarded(workspace, env, async (opened) => {
       const { delivery } = opened
       const components = opened.components(selection.only, strategyOf(selection))
-      const request = { reason, override, author: selection.author || delivery.who }
+      const { authors } = selection
+      const request = { reason, override, authors, readAuthors: authorsIn(workspace) }
       const given = await this.givenRelease(opened, selection, components)
       if (given) return deploy(delivery, components, { ...request, release: given })
       const services = namesOf(components)
       const checks = this.gates(services)
       // Awaited by the deploy, unless publishing fails first.
       checks.catch(() => undefined)
-      const images = await publish(
-        this.source,
-        services,
-        this.registry(opened.secrets),
-        `${opened.environment.name}-${delivery.id}`,
-      )
-      const release: Release = { schemaVersion: 1, images }
+      const [images, commit] = await Promise.all([
+        publish(
+          this.source,
+          services,
+          this.registry(opened.secrets),
+          `${opened.environment.name}-${delivery.id}`,
+        ),
+        commitOf(workspace),
+      ])
+      const release: Release = { schemaVersion: 1, images, ...(commit !== undefined && { commit }) }
       for (const [service, { reference }] of Object.entries(images))
         delivery.say(`${service}: published as ${reference}`)
       return deploy(delivery, components, { ...request, release, checks: () => checks })
     })
   }
 
-  async plan(env: string, selection: Selection): Promise<Output> {
-    return this.within(env, async (opened) => {
+  async plan(workspace: Workspace, env: string, selection: Selection): Promise<Output> {
+    checkSelection(selection)
+    return this.guarded(workspace, env, async (opened) => {
       const { delivery } = opened
       const components = opened.components(selection.only, strategyOf(selection))
       const release =
         (await this.givenRelease(opened, selection, components)) ??
         (await presentRelease(components, delivery.say))
-      const planned = await plan(delivery, components, { release, author: selection.author || delivery.who })
+      const planned = await plan(delivery, components, {
+        release,
+        authors: selection.authors,
+        readAuthors: authorsIn(workspace),
+      })
       return outputOf(planText(planned), planned)
     })
   }
@@ -155,13 +179,13 @@ export class Delivery {
   }
 
   async approve(env: string, pairs: string[], note: string): Promise<string> {
+    const images = readImages(pairs, { bare: true })
+    const services = Object.keys(images)
+    if (services.length === 0)
+      throw new Error("an approval names images: give each with --image SERVICE=sha256:…")
     return this.within(env, async ({ components, delivery, environment }) => {
-      const { approval } = environment.guards
-      if (!approval?.required) throw new Error(`${environment.name} needs no approval`)
-      const images = readImages(pairs, { bare: true })
-      const services = Object.keys(images)
-      if (services.length === 0)
-        throw new Error("an approval names images: give each with --image SERVICE=sha256:…")
+      const approval = strictestApproval(delivery.guards.committed, delivery.guards.effective)
+      if (!approval) throw new Error(`${environment.name} needs no approval`)
       const approved = components(services)
       const digests = Object.fromEntries(
         Object.entries(images).map(([service, image]) => [service, digestOf(image)]),
@@ -191,7 +215,7 @@ export class Delivery {
 
   /** The event file of an environment on this engine. */
   async events(env: string): Promise<File> {
-    const { environment } = await readEnvironment(this.source, env, this.connection.settings)
+    const { environment } = await readEnvironment(this.source, env, this.connection)
     return new EventFile(environment.name).file()
   }
 
@@ -201,7 +225,7 @@ export class Delivery {
    * @throws Error where nobody may deploy, or nobody may approve although that is required
    */
   async access(env: string, deployers: string[], approvers: string[]): Promise<string> {
-    const { environment } = await readEnvironment(this.source, env, this.connection.settings)
+    const { environment } = await readEnvironment(this.source, env, this.connection)
     const { approval } = environment.guards
     const named = approvers.length > 0 ? approvers : approval?.required ? (approval.approvers ?? []) : []
     if (approval?.required && named.length === 0) {
@@ -221,13 +245,22 @@ export class Delivery {
     return inEnvironment(this.source, env, this.connection, task)
   }
 
+  /** Like {@link within}, for a command that evaluates guards: those count that are committed. */
+  private guarded<Value>(
+    workspace: Workspace,
+    env: string,
+    task: (opened: OpenEnvironment) => Promise<Value>,
+  ): Promise<Value> {
+    const committed = () => new Worktree(workspace).committed(deployFile)
+    return inEnvironment(this.source, env, { ...this.connection, committed }, task)
+  }
+
   /** The release that the command names, in whole or by its images; undefined where it names none. */
   private async givenRelease(
     { delivery, secrets, environment }: OpenEnvironment,
     { release, images }: Selection,
     components: Component[],
   ): Promise<Release | undefined> {
-    if (release && images.length > 0) throw new Error("give either --release or --image")
     const services = namesOf(components)
     const given = release
       ? readRelease(await release.contents())
@@ -271,7 +304,12 @@ export class Delivery {
     )
     const only = [...new Set([...services, ...inputs, "security"])]
     try {
-      const summary = await pipelineOf(this.source).ci({ only, since: "", failFast: false, parallel: 0 })
+      const summary = await pipelineOf(this.source, this.caches).ci({
+        only,
+        since: "",
+        failFast: false,
+        parallel: 0,
+      })
       return { passed: true, summary }
     } catch (error) {
       return { passed: false, summary: (error as Error).message }
@@ -302,15 +340,27 @@ async function presentRelease(components: Component[], say: (line: string) => vo
   return { schemaVersion: 1, images: Object.fromEntries(images) }
 }
 
-/** The commit that is checked out, where there is one. */
+/** The commit that is built from; unknown, with a note, where files differ from it or git cannot tell. */
 async function commitOf(workspace: Workspace): Promise<string | undefined> {
   try {
-    return await workspace
-      .directory("/", { include: [".git"] })
-      .asGit()
-      .head()
-      .commit()
-  } catch {
-    return undefined // no checkout: the release does not name its commit
+    const revision = await new Worktree(workspace).revision()
+    if (!revision.endsWith("-dirty")) return revision
+    reportProgress("The release does not name a commit, because files differ from it: commit them first.")
+  } catch (error) {
+    reportProgress(`The release does not name its commit: ${oneLine((error as Error).message)}`)
   }
+  return undefined
+}
+
+/** Reads authors from the history of the clone. */
+const authorsIn =
+  (workspace: Workspace): ReadAuthors =>
+  (from, to) =>
+    new Worktree(workspace).authors(from, to)
+
+/** Finds mistakes in what a command names before a cluster is asked. */
+function checkSelection(selection: Selection): void {
+  if (selection.release && selection.images.length > 0) throw new Error("give either --release or --image")
+  readImages(selection.images)
+  strategyOf(selection)
 }

@@ -5,12 +5,23 @@ import { deployFile, readDeploy } from "../environments/configuration.js"
 import { secretsOf } from "../environments/environment.js"
 import { manifestsOf } from "../environments/manifests.js"
 import { secondsOf } from "../lib/duration.js"
+import { useCaches } from "../platform/caches.js"
 
 /** Seconds and users of the load that `ci --performance` adds. */
 const performanceLoad = { users: 50, seconds: 60 }
 
-/** The gates of the repository, with the manifests that its configuration makes. */
-export function pipelineOf(source: Directory, workspace?: Workspace, options: GateOptions = {}): Pipeline {
+/**
+ * The gates of the repository, with the manifests that its configuration makes.
+ *
+ * @param caches see {@link useCaches}
+ */
+export function pipelineOf(
+  source: Directory,
+  caches: string,
+  workspace?: Workspace,
+  options: GateOptions = {},
+): Pipeline {
+  useCaches(caches)
   const manifests = async () => manifestsOf(readDeploy(await source.file(deployFile).contents()))
   return new Pipeline(source, manifests, workspace, options)
 }
@@ -18,6 +29,7 @@ export function pipelineOf(source: Directory, workspace?: Workspace, options: Ga
 /** The gates with what the command line says about them. The Snyk token is an entry of the secrets file. */
 export async function gatesOf(
   source: Directory,
+  caches: string,
   options: {
     workspace?: Workspace
     secrets?: Secret
@@ -28,7 +40,7 @@ export async function gatesOf(
   },
 ): Promise<Pipeline> {
   const { workspace, database, performance, vulnerabilities } = options
-  return pipelineOf(source, workspace, {
+  return pipelineOf(source, caches, workspace, {
     ...(performance && { load: performanceLoad }),
     ...(vulnerabilities !== undefined && { database: vulnerabilities }),
     ...(database && { registry: database }),
@@ -37,8 +49,8 @@ export async function gatesOf(
 }
 
 /** @throws Error for a duration that cannot be read */
-export function loadGatesOf(source: Directory, users: number, duration: string): Pipeline {
-  return pipelineOf(source, undefined, { load: { users, seconds: secondsOf(duration) } })
+export function loadGatesOf(source: Directory, caches: string, users: number, duration: string): Pipeline {
+  return pipelineOf(source, caches, undefined, { load: { users, seconds: secondsOf(duration) } })
 }
 
 async function snykToken(options: { secrets?: Secret }): Promise<Pick<GateOptions, "snykToken">> {

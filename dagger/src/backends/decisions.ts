@@ -21,7 +21,7 @@ export type DeployAction =
 
 /**
  * A digest of everything that a deploy applies: the revision's objects, and the host names and the Gateway of its route. Two deploys with equal fingerprints differ in
- * the values of secrets at most. The schema is left out: it is a property of the image, which counts already.
+ * the values of secrets at most. Schema and commit are left out: they are properties of the image, which counts already.
  *
  * @throws Error for a specification that no revision can be made of
  */
@@ -33,6 +33,7 @@ export function fingerprintOf(
   const secrets = Object.fromEntries(Object.keys(spec.secrets).map((name) => [name, ""]))
   const counting: RevisionSpec = { ...spec, revision: 1, secrets }
   delete counting.schema
+  delete counting.commit
   const applied = { objects: revisionObjects(workload, counting), hostnames, gateway }
   return createHash("sha256").update(JSON.stringify(applied)).digest("hex").slice(0, 16)
 }

@@ -31,6 +31,8 @@ export interface Prepared {
   kept: string[]
   /** What the image needs of its database, where that is known. */
   schema?: Revision["schema"]
+  /** The commit that the image was built from, where that is known. */
+  commit?: string
 }
 
 /**
@@ -53,6 +55,8 @@ export async function prepare(deployed: DeployedService, release: Release): Prom
   const digest = digestOf(image)
   const schema =
     released.migrations ?? revisions.find((known) => known.digest === digest && known.schema)?.schema
+  const commit =
+    release.commit ?? revisions.find((known) => known.digest === digest && known.commit !== undefined)?.commit
   const contents: Omit<RevisionSpec, "revision"> = {
     environment,
     namespace,
@@ -65,6 +69,7 @@ export async function prepare(deployed: DeployedService, release: Release): Prom
     config: settings.variables,
     progressDeadline: Math.max(rolloutSettings.progressDeadline, settings.workload.minReady + 1),
     ...(schema && { schema }),
+    ...(commit !== undefined && { commit }),
   }
   const objectsOf = (revision: number) => revisionObjects(settings.workload, { ...contents, revision })
   const fingerprint = fingerprintOf(settings.workload, contents, record.routeSettings)
@@ -86,6 +91,7 @@ export async function prepare(deployed: DeployedService, release: Release): Prom
     objects: move.kind === "begin" ? objectsOf(move.revision) : [],
     ...(rollout && { rollout }),
     ...(schema && { schema }),
+    ...(commit !== undefined && { commit }),
   }
 }
 
@@ -116,7 +122,9 @@ async function secretsOf(
 
 /** The plan of a backend as every component has one. */
 export async function planOf(deployed: DeployedService, prepared: Prepared): Promise<ComponentPlan> {
-  const { move, digest, revisions, schema } = prepared
+  const { commit, move, digest, revisions, rollout, schema } = prepared
+  const stable = stableRevision(rollout)
+  const live = revisions.find(({ number }) => number === stable)
   const { strategy } = deployed.rolloutSettings
   const actions = {
     nothing: "none",
@@ -135,6 +143,10 @@ export async function planOf(deployed: DeployedService, prepared: Prepared): Pro
         digest,
         strategy,
         compatibility: compatibility(schema, revisions),
+        ...(commit !== undefined && { commit }),
+        ...(stable !== undefined && {
+          live: { revision: stable, ...(live?.commit !== undefined && { commit: live.commit }) },
+        }),
         ...(move.kind === "begin" && {
           revision: move.revision,
           ...(move.stable !== undefined && { from: move.stable }),

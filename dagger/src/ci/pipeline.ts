@@ -130,10 +130,31 @@ export class Pipeline {
    * @throws Error when they fail, when they select no test, and for a gate that runs no tests
    */
   async rerun(name: string, select: string): Promise<string> {
-    const withTests = (await this.gates()).filter(({ rerun }) => rerun !== undefined)
-    const { rerun } = gateNamed(withTests, name)
-    if (!rerun) throw new Error(`${name} runs no tests`)
+    const gates = await this.gates()
+    const withTests = gates.filter(({ rerun }) => rerun !== undefined)
+    const known = gates.some((gate) => gate.name === name) ? gates : withTests
+    const { rerun } = gateNamed(known, name)
+    if (!rerun)
+      throw new Error(`${name} runs no tests; allowed: ${withTests.map((gate) => gate.name).join(", ")}`)
     return rerun(select)
+  }
+
+  /**
+   * The files that the tool of a gate would change so that the gate passes.
+   *
+   * @throws Error for a gate whose tool changes nothing
+   */
+  async fix(name: string): Promise<Directory> {
+    const gates = await this.gates()
+    const fixable = gates.filter(({ fix }) => fix !== undefined)
+    const known = gates.some((gate) => gate.name === name) ? gates : fixable
+    const { fix } = gateNamed(known, name)
+    if (!fix) {
+      throw new Error(
+        `the tool of ${name} changes no files; allowed: ${fixable.map((gate) => gate.name).join(", ")}`,
+      )
+    }
+    return fix.files()
   }
 
   /** A running service of the platform, on its port of a developer's machine. */
@@ -222,6 +243,8 @@ export class Pipeline {
 
   /** Tools start workers of their own, so more gates than processors would only slow each other down. */
   private async parallel(wanted: number): Promise<number> {
+    if (wanted < 0)
+      throw new Error(`--parallel ${wanted}: allowed are 1 and more, or 0 for one per processor`)
     if (wanted > 0) return wanted
     const count = await dag.container().from(images.debian).withExec(["nproc"]).stdout()
     return Number(count)
@@ -232,7 +255,8 @@ export class Pipeline {
 function tableOf(verdicts: Verdict[], reason: string): string {
   const summary = [reason, summarize(verdicts)].filter(Boolean).join("\n\n")
   if (!allPassed(verdicts)) throw new Error(`not every gate passed\n\n${summary}`)
-  return summary
+  // Dagger prints no line break of its own behind it when the output is no terminal.
+  return `${summary}\n`
 }
 
 /** The command that runs a gate again, or one of its tests. */

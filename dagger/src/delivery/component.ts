@@ -44,6 +44,10 @@ export interface Start {
   /** The revision that serves until then. */
   from?: number
   strategy?: string
+  /** The commit that it was built from, where that is known. */
+  commit?: string
+  /** What serves until then, with the commit that it was built from; absent before the first deploy. */
+  live?: { revision: number; commit?: string }
   /** Whether the new code can work with the database as it is. */
   compatibility: Compatibility
 }
@@ -52,12 +56,24 @@ export interface Start {
 export interface Operation {
   id: string
   by: string
+  /** Who wrote the change, for people. */
   author: string
   reason: string
+  /** Digest of the guards that permitted it. */
+  guards: string
   /** Guards that were overridden. */
-  overridden?: { reason: string; guards: string[] }
+  overridden?: Override
   approval?: { id: string; by: string; at: string }
 }
+
+/** Guards that were overridden, and why. */
+export const override = z.object({
+  reason: z.string(),
+  guards: z.array(z.string()),
+  /** What the settings weakened of the committed guards. */
+  weakened: z.array(z.string()).optional(),
+})
+export type Override = z.output<typeof override>
 
 /** How an operation on one component ended. */
 export interface Outcome {

@@ -22,6 +22,8 @@ export interface OperationRecord {
   outcome: "promoted" | "aborted" | "refused" | "unfinished"
   message: string
   checks: "passed" | "failed" | "not asked"
+  /** Digest of the guards that it met. */
+  guards?: string
   overridden?: DeliveryEvent["overridden"]
   approval?: DeliveryEvent["approval"]
 }
@@ -82,6 +84,7 @@ function operationOf(group: DeliveryEvent[]): OperationRecord | undefined {
     ...(first.strategy !== undefined && { strategy: first.strategy }),
     ...(first.revision !== undefined && { revision: first.revision }),
     ...(first.from !== undefined && { from: first.from }),
+    ...(first.guards !== undefined && { guards: first.guards }),
     ...(first.overridden && { overridden: first.overridden }),
     ...(first.approval && { approval: first.approval }),
   } as const
@@ -129,7 +132,7 @@ export function historyText({ operations, next, unreadable }: History): string {
       one.reason,
       ...(one.outcome === "promoted" ? [] : [one.message]),
       ...(one.approval ? [`approved by ${one.approval.by}`] : []),
-      ...(one.overridden ? [`${one.overridden.guards.join(", ")} overridden: ${one.overridden.reason}`] : []),
+      ...(one.overridden ? overrideText(one.overridden, one.guards) : []),
     ]
       .map((part) => oneLine(part))
       .filter((part) => part !== "")
@@ -144,6 +147,18 @@ export function historyText({ operations, next, unreadable }: History): string {
       ? []
       : [`Skipped ${unreadable.length} that this version cannot read: ${some.join(", ")}${more}`]),
   ].join("\n")
+}
+
+function overrideText(
+  { guards, reason, weakened = [] }: NonNullable<OperationRecord["overridden"]>,
+  digest = "",
+): string[] {
+  return [
+    `${guards.join(", ")} overridden: ${reason}`,
+    ...(weakened.length > 0
+      ? [`settings weakened ${weakened.join(", ")} (guards ${digest.slice(0, 19)})`]
+      : []),
+  ]
 }
 
 /** Images whose latest verdict of the gates is a pass, and when it was recorded. */

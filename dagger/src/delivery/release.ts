@@ -1,4 +1,5 @@
 import { z } from "zod"
+import "../lib/schema-errors.js"
 import { digestPattern, parseImageReference } from "../lib/image-reference.js"
 
 const migrations = z.object({
@@ -20,6 +21,8 @@ const schema = z.object({
   schemaVersion: z.literal(1),
   /** The commit it was built from. */
   commit: z.string().optional(),
+  /** Authors beside those that git knows: logins of GitHub, e-mails or users of the cluster. */
+  authors: z.array(z.string().trim().min(1)).max(1000).optional(),
   /** Images by service. */
   images: z.record(z.string(), releasedImage),
   /** What the gates said of the source that the images were built from. */

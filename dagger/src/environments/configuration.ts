@@ -3,6 +3,7 @@ import { analysisSection } from "../backends/analysis/rules.js"
 import { ConfigurationError, type Layer, readLayers, section } from "../lib/document.js"
 import { approvalsNamespace } from "../delivery/access.js"
 import { guardsSection } from "../delivery/guards/configuration.js"
+import { identitiesSection } from "../delivery/guards/identities.js"
 import { serviceName, variablePattern, workloadSection } from "../backends/manifests/configuration.js"
 import { rolloutSection } from "../backends/rollout/configuration.js"
 import type { BackendSettings } from "../backends/settings.js"
@@ -60,6 +61,7 @@ const secrets = z.record(z.string(), secret).transform((all, context) =>
 )
 
 const schema = section({
+  identities: identitiesSection,
   environments: section({ staging: environment, production: environment }),
   analysis: analysisSection,
   services: byService(section({ secrets, probe: z.array(path).min(1), workload: workloadSection })),

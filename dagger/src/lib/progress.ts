@@ -10,3 +10,8 @@ export function reportProgress(text: string): void {
 export function reportStart(step: string): void {
   reportProgress(`run ${step}`)
 }
+
+/** Prints how many steps are to run. */
+export function reportPlan(steps: number): void {
+  reportProgress(`plan ${steps}`)
+}

@@ -106,6 +106,31 @@ export function readCatalog(text: string, recipes: Record<string, Recipes>): Cat
   return Object.fromEntries(entries) as Catalog
 }
 
+/**
+ * Checks that services.yaml names every service of services/ and no other. A service that it does not name would never be built or tested.
+ *
+ * @param folders the folders of services/ that have a Dockerfile, a package.json or a pyproject.toml
+ * @throws ConfigurationError with every folder and entry that has no counterpart
+ */
+export function verifyFolders(catalog: Catalog, folders: string[]): void {
+  const faults = [
+    ...folders
+      .filter((folder) => !(folder in catalog))
+      .map(
+        (folder) =>
+          `services/${folder} has no entry below services; add one, with its kind (python or react)`,
+      ),
+    ...Object.keys(catalog)
+      .filter((name) => !folders.includes(name))
+      .map(
+        (name) =>
+          `services.${name}: there is no folder services/${name} with a pyproject.toml or a package.json`,
+      ),
+  ]
+  if (faults.length > 0)
+    throw new ConfigurationError(faults.map((fault) => `${catalogFile}: ${fault}`).join("\n"))
+}
+
 /** The files of services/ that every service of a kind depends on: lock files and settings of tools. */
 const common = {
   python: ["pyproject.toml", ".flake8", ".dockerignore"],

@@ -1,19 +1,33 @@
+import { posix } from "node:path"
 import type { Container, Directory, File, Service as Running } from "@dagger.io/dagger"
-import { type Catalog, catalogFile, readCatalog, type Recipes, type Service } from "./catalog.js"
+import {
+  type Catalog,
+  catalogFile,
+  readCatalog,
+  type Recipes,
+  type Service,
+  verifyFolders,
+} from "./catalog.js"
+import { cacheArguments } from "./caches.js"
 import { labelled, schemaOf } from "./schema.js"
 import { withStores } from "./stores.js"
 
-/** Reads the services of the repository. */
+/**
+ * Reads the services of the repository.
+ *
+ * @throws ConfigurationError for a fault in services.yaml, and when it names other services than services/ has
+ */
 export async function readPlatform(source: Directory): Promise<Platform> {
   const services = source.directory("services")
   const [text, found] = await Promise.all([
     source.file(catalogFile).contents(),
-    services.filter({ include: ["*/Dockerfile", "*/package.json"] }).glob("*/*"),
+    services.filter({ include: ["*/Dockerfile", "*/package.json", "*/pyproject.toml"] }).glob("*/*"),
   ])
   const recipes: Record<string, Recipes> = {}
   await Promise.all(
     found.map(async (path) => {
       const [service = "", file] = path.split("/")
+      if (file === "pyproject.toml") return
       const contents = await services.file(path).contents()
       recipes[service] = {
         ...recipes[service],
@@ -21,7 +35,9 @@ export async function readPlatform(source: Directory): Promise<Platform> {
       }
     }),
   )
-  return new Platform(readCatalog(text, recipes), services)
+  const catalog = readCatalog(text, recipes)
+  verifyFolders(catalog, [...new Set(found.map((path) => posix.dirname(path)))])
+  return new Platform(catalog, services)
 }
 
 /** The services of the platform, built from source. */
@@ -34,7 +50,9 @@ export class Platform {
 
   /** Builds the image of a service from its inputs alone, so that other changes do not rebuild it. */
   image({ name, inputs }: Service): Container {
-    return this.services.filter({ include: inputs }).dockerBuild({ dockerfile: `${name}/Dockerfile` })
+    return this.services
+      .filter({ include: inputs })
+      .dockerBuild({ dockerfile: `${name}/Dockerfile`, buildArgs: cacheArguments() })
   }
 
   /** The image as it is deployed: labelled with the head of its migrations. */

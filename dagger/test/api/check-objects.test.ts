@@ -15,7 +15,7 @@ it("has every gate as a check: `npm run generate` writes the file anew", async (
 
 it("offers each service of the catalogue, and the groups that are none, as a function of the module", () => {
   for (const service of Object.values(catalog)) {
-    expect(index).toContain(`return new ${classOf(service)}(this.source, "${service.name}")`)
+    expect(index).toContain(`return new ${classOf(service)}(this.source, "${service.name}", this.caches)`)
   }
   const others = [...gatesByGroup(catalog).keys()].filter((group) => !(group in catalog))
   expect(others.sort()).toEqual(["module", "security"])

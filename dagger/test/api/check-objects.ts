@@ -152,20 +152,22 @@ export function gatesByGroup(catalog: Catalog): Map<string, string[]> {
 }
 
 /** The class that has the checks of a service. */
-export const classOf = ({ kind, deployable }: Catalog[string]): string =>
-  kind === "python"
-    ? deployable
-      ? "PythonService"
-      : "PythonLibrary"
-    : deployable
-      ? "ReactApp"
-      : "ReactLibrary"
+export function classOf({ kind, deployable, database, backend }: Catalog[string]): string {
+  if (kind === "python") {
+    if (!deployable) return "PythonLibrary"
+    return database === undefined ? "StatelessPythonService" : "PythonService"
+  }
+  if (!deployable) return "ReactLibrary"
+  return backend === undefined ? "StandaloneReactApp" : "ReactApp"
+}
 
 const titles: Record<string, string> = {
   PythonLibrary: "A Python library of the platform: its gates.",
-  PythonService: "A Python service of the platform: its gates, and the service to run.",
+  PythonService: "A Python service with a database: its gates, and the service to run.",
+  StatelessPythonService: "A Python service without a database: its gates, and the service to run.",
   ReactLibrary: "A React library of the platform: its gates.",
   ReactApp: "A web app of the platform: its gates, and the app to run.",
+  StandaloneReactApp: "A web app without a backend: its gates, and the app to run.",
 }
 
 /** The text of dagger/src/api/checks.ts, before Prettier. */
@@ -195,14 +197,16 @@ ${[...classes.values()].join("\n")}
 @object()
 export class ModuleChecks {
   private source: Directory
+  private caches: string
 
-  constructor(source: Directory) {
+  constructor(source: Directory, caches: string) {
     this.source = source
+    this.caches = caches
   }
 
 ${own("module")}
   private async enforce(gate: string): Promise<void> {
-    await pipelineOf(this.source).enforce(\`module:\${gate}\`)
+    await pipelineOf(this.source, this.caches).enforce(\`module:\${gate}\`)
   }
 }
 
@@ -210,12 +214,20 @@ ${own("module")}
 @object()
 export class SecurityChecks {
   private source: Directory
+  private caches: string
   private secretsFile?: Secret
   private vulnerabilities?: string
   private database?: Service
 
-  constructor(source: Directory, secretsFile?: Secret, vulnerabilities?: string, database?: Service) {
+  constructor(
+    source: Directory,
+    caches: string,
+    secretsFile?: Secret,
+    vulnerabilities?: string,
+    database?: Service,
+  ) {
     this.source = source
+    this.caches = caches
     this.secretsFile = secretsFile
     this.vulnerabilities = vulnerabilities
     this.database = database
@@ -223,7 +235,7 @@ export class SecurityChecks {
 
 ${own("security")}
   private async enforce(gate: string): Promise<void> {
-    const gates = await gatesOf(this.source, {
+    const gates = await gatesOf(this.source, this.caches, {
       ...(this.secretsFile && { secrets: this.secretsFile }),
       ...(this.vulnerabilities !== undefined && { vulnerabilities: this.vulnerabilities }),
       ...(this.database && { database: this.database }),
@@ -240,15 +252,17 @@ function serviceClass(name: string, example: string, functions: string[]): strin
 export class ${name} {
   private source: Directory
   private name: string
+  private caches: string
 
-  constructor(source: Directory, name: string) {
+  constructor(source: Directory, name: string, caches: string) {
     this.source = source
     this.name = name
+    this.caches = caches
   }
 
 ${functions.join("\n")}
   private async enforce(gate: string): Promise<void> {
-    await pipelineOf(this.source).enforce(\`\${this.name}:\${gate}\`)
+    await pipelineOf(this.source, this.caches).enforce(\`\${this.name}:\${gate}\`)
   }
 }
 `
@@ -277,6 +291,6 @@ const serve = (example: string) => `  /**
   @func({ cache: "never" })
   @up()
   async serve(): Promise<Service> {
-    return pipelineOf(this.source).serve(this.name)
+    return pipelineOf(this.source, this.caches).serve(this.name)
   }
 `

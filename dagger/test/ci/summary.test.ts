@@ -37,12 +37,14 @@ describe("allPassed", () => {
   it("lets a gate be skipped, and says which", () => {
     const verdicts = [verdict("lint"), verdict("snyk", "skipped")]
     expect(allPassed(verdicts)).toBe(true)
-    expect(conclusion(verdicts)).toBe("Passed: 1 gate. Skipped: snyk.")
+    expect(conclusion(verdicts)).toBe("Incomplete: 1 of 2 gates passed, but 1 was skipped: snyk.")
   })
 
   it("does not take nothing for a pass, nor only skips", () => {
     expect(allPassed([])).toBe(false)
     expect(conclusion([])).toBe("No gate ran.")
+    expect(conclusion([verdict("lint")])).toBe("Passed: 1 gate.")
+    expect(conclusion([verdict("lint", "failed")])).toBe("Failed: lint (of 1 gate).")
     expect(allPassed([verdict("snyk", "skipped")])).toBe(false)
     expect(conclusion([verdict("snyk", "skipped")])).toBe("Skipped: snyk. No gate passed.")
   })

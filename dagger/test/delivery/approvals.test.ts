@@ -1,7 +1,7 @@
 import { describe, expect, it } from "vitest"
 import { approvalObject, readApproval } from "../../src/delivery/approvals.js"
 import { approvalFor, type GuardInput } from "../../src/delivery/guards/guards.js"
-import { policy } from "./guards/policy.js"
+import { people, policy } from "./guards/policy.js"
 
 const digest = `sha256:${"a1".repeat(32)}`
 const now = Date.parse("2026-11-26T10:00:00Z")
@@ -39,7 +39,11 @@ describe("an approval", () => {
     { by: "grace", digests: "[1]" },
   ])("does not count as %j", (data) => {
     const facts: GuardInput = {
-      ...{ now, deployer: "dora", author: "alan", digests: { api: digest } },
+      now,
+      deployer: "system:serviceaccount:ci:deployer",
+      authors: { known: [{ named: "alan" }] },
+      identities: people,
+      digests: { api: digest },
       ...{ checked: undefined, approvals: [readApproval({ ...made, data })], database: {} },
     }
     const rules = policy("approval: { required: true, validFor: 24h }")

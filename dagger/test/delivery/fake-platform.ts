@@ -7,11 +7,21 @@ import type { Plain } from "../../src/clients/kubernetes/manifest.js"
 import { accessObjects, approvalsNamespace } from "../../src/delivery/access.js"
 import type { Component, RevertRequest } from "../../src/delivery/component.js"
 import type { Notification } from "../../src/delivery/events/event.js"
-import { deploy, type DeliveryContext, type DeployRequest, rollback } from "../../src/delivery/executor.js"
+import {
+  deploy,
+  type DeliveryContext,
+  type DeployRequest,
+  type ReadAuthors,
+  rollback,
+} from "../../src/delivery/executor.js"
+import type { Author } from "../../src/delivery/guards/identities.js"
+import type { AuditTrail } from "../../src/delivery/audit.js"
+import type { Layer } from "../../src/lib/document.js"
 import { operationsOf } from "../../src/delivery/history.js"
 import type { Release } from "../../src/delivery/release.js"
 import { environmentOf, readDeploy } from "../../src/environments/configuration.js"
 import { openEnvironment } from "../../src/environments/environment.js"
+import { guardsOf } from "../../src/environments/guards.js"
 import type { EnvironmentName } from "../../src/environments/secrets.js"
 import { FakeCluster } from "../clients/kubernetes/fake.js"
 import { FakeClock } from "../lib/fake-clock.js"
@@ -20,6 +30,12 @@ const shipped = readFileSync(new URL("../../config/deploy.yaml", import.meta.url
 
 /** Everything as it is shipped, in less time. */
 const short = `
+identities:
+  - { name: Alan, emails: [alan@example.com], github: [alan-t], kubernetes: [alan] }
+  - { name: Dora, emails: [dora@example.com], kubernetes: [dora] }
+  - { name: Grace, emails: [grace@example.com], kubernetes: [grace] }
+  - { name: Ada, emails: [ada@example.com], kubernetes: [ada] }
+  - { name: Eve, emails: [eve@example.com], kubernetes: [eve] }
 environments:
   staging: { rollout: { prePromotion: 2s, scaleDownDelay: 3s, abortDelay: 2s } }
   production:
@@ -29,7 +45,9 @@ environments:
       postPromotion: 6s
       scaleDownDelay: 3s
       abortDelay: 2s
-    guards: { holidays: [{ date: 03-03, name: A holiday }] }
+    guards:
+      holidays: [{ date: 03-03, name: A holiday }]
+      overrides: { approval: [group:incident-managers], checks: [group:incident-managers] }
 analysis: { interval: 2s, noDataTimeout: 60s, rules: [{ metric: error-rate, above: 10, for: 4s }] }
 `
 
@@ -52,11 +70,22 @@ function rightsOnly(verb: string, resource: string): void {
 export const image = (letter: string, service = "api") =>
   `registry.example.com/${service}@sha256:${letter.repeat(64)}`
 
+/** The commit of a release's letter. */
+export const commitOf = (letter: string) => letter.repeat(40)
+
 /** A release of one service, or of several with the same letter. */
 export const releaseOf = (letter: string, more: Partial<Release> = {}, services = ["api"]): Release => ({
   schemaVersion: 1,
+  commit: commitOf(letter),
   images: Object.fromEntries(services.map((service) => [service, { reference: image(letter, service) }])),
   ...more,
+})
+
+/** The author of the commit of a letter. */
+export const authorOf = (name: string, letter: string): Author => ({
+  name,
+  email: `${name}@example.com`,
+  commit: commitOf(letter),
 })
 
 const secrets = Object.fromEntries(
@@ -72,6 +101,7 @@ const secrets = Object.fromEntries(
 export interface CommandOptions {
   environment?: EnvironmentName
   who?: string
+  groups?: string[]
   /** The request at which the command is killed. */
   dies?: number
   /** Components; the service api alone, if absent. */
@@ -83,6 +113,7 @@ export interface CommandOptions {
 /** A command of somebody: what it works with, and the components it works on. */
 export interface Command extends DeliveryContext {
   components: Component[]
+  readAuthors: ReadAuthors
   dead: Promise<void>
 }
 
@@ -99,10 +130,21 @@ export class FakePlatform {
   readonly failingServices = new Set<string>()
   /** Paths that were requested by way of the API server. */
   readonly asked: string[] = []
-  private readonly layers = [{ file: "short.yaml", text: short }]
+  /** Who has a part in a commit, by the letter of its release; Alan, if absent. */
+  readonly authors: Record<string, Author[]> = {}
+  private readonly committed = [{ file: "short.yaml", text: short }]
+  private readonly settings: Layer[] = []
 
   command(options: CommandOptions = {}): Command {
-    const { environment = "staging", who = "dora", dies = Infinity, only = ["api"], strategy } = options
+    const {
+      environment = "staging",
+      who: name = "dora",
+      groups = [],
+      dies = Infinity,
+      only = ["api"],
+      strategy,
+    } = options
+    const who = { name, groups: ["system:authenticated", ...groups] }
     const client = this.cluster.client({ dies, may: rightsOnly })
     const cluster: KubernetesApi = {
       ...client,
@@ -111,10 +153,12 @@ export class FakePlatform {
       whoAmI: () => Promise.resolve(who),
       proxy: (_kind, _namespace, name, path) => Promise.resolve(this.answer(name, path)),
     }
-    const configuration = readDeploy(shipped, ...this.layers)
+    const committed = readDeploy(shipped, ...this.committed)
+    const configuration = readDeploy(shipped, ...this.committed, ...this.settings)
     const opened = openEnvironment({
       configuration,
       environment: environmentOf(configuration, environment),
+      guards: guardsOf(committed, configuration, environment),
       cluster,
       who,
       watchdog: "pass",
@@ -138,12 +182,17 @@ export class FakePlatform {
       },
     })
     const components = opened.components(only, { ...(strategy && { strategy }) })
-    return { ...opened.delivery, components, dead: client.dead }
+    return { ...opened.delivery, components, readAuthors: this.readAuthors, dead: client.dead }
+  }
+
+  /** Changes the committed file for commands to come. */
+  commit(text: string): void {
+    this.committed.push({ file: "commit.yaml", text })
   }
 
   /** Lays other settings over those of commands to come. */
   set(text: string): void {
-    this.layers.push({ file: "more.yaml", text })
+    this.settings.push({ file: "more.yaml", text })
   }
 
   /** Deploys the release of a letter, or another release. */
@@ -152,15 +201,24 @@ export class FakePlatform {
     options: CommandOptions & Partial<Omit<DeployRequest, "release">> = {},
     command: Command = this.command(options),
   ): Promise<string> {
-    const { reason = "pesto", author = "alan", override = "", checks } = options
+    const { reason = "pesto", authors = [], override = "", checks, readAuthors = this.readAuthors } = options
     const request: DeployRequest = {
       release: typeof release === "string" ? releaseOf(release, {}, options.only) : release,
       reason,
-      author,
+      authors,
+      readAuthors,
       override,
       ...(checks && { checks }),
     }
     return this.clock.until(deploy(command, command.components, request))
+  }
+
+  /** Reads who wrote the releases between two; the history has them in the order of the alphabet. */
+  readonly readAuthors: ReadAuthors = (from, to) => {
+    const letters = "abcdef"
+      .split("")
+      .filter((letter) => commitOf(letter) <= to && commitOf(letter) > (from ?? ""))
+    return Promise.resolve(letters.flatMap((letter) => this.authors[letter] ?? [authorOf("alan", letter)]))
   }
 
   rollback(more: Partial<RevertRequest> = {}, command: Command = this.command()): Promise<string> {
@@ -191,8 +249,13 @@ export class FakePlatform {
   }
 
   async history() {
-    const [audit] = this.command().audits
-    return operationsOf((await audit?.read())?.events ?? [])
+    return operationsOf((await this.trail("staging")).events)
+  }
+
+  async trail(environment: EnvironmentName): Promise<AuditTrail> {
+    const [audit] = this.command({ environment }).audits
+    if (!audit) throw new Error(`${environment} has no audit log`)
+    return audit.read()
   }
 
   approve(letter: string, by: string): void {

@@ -41,7 +41,7 @@ describe("a release", () => {
 
   it.each([
     ["", "Unexpected end"],
-    ["[]", "expected object"],
+    ["[]", "must be a mapping, not a list"],
     ['{"schemaVersion":2,"images":{}}', "schemaVersion"],
     ['{"schemaVersion":1,"images":{"api":{"reference":"ghcr.io/o/api:latest"}}}', "an image with its digest"],
   ])("is not %j", (text, why) => {

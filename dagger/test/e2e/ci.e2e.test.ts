@@ -27,7 +27,8 @@ describe("daggerw call ci", () => {
     const { code, stdout, stderr } = ended
     expect(code, tableIn(stderr) || stderr.slice(-6000)).toBe(0)
     expect(stdout).toMatch(/^GATE /)
-    expect(stdout).toMatch(/\n\nPassed: (all )?\d+ gates\./)
+    // A machine without a vulnerability database or a token skips gates.
+    expect(stdout).toMatch(/\n\n(Passed: all \d+ gates\.|Incomplete: \d+ of \d+ gates passed, )/)
   })
 
   it("remembers each pass from its first run on", async () => {

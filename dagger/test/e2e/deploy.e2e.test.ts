@@ -3,6 +3,7 @@
 import { readFile, rm, writeFile } from "node:fs/promises"
 import http from "node:http"
 import net, { type AddressInfo } from "node:net"
+import { execFileSync } from "node:child_process"
 import { networkInterfaces } from "node:os"
 import { join } from "node:path"
 import { connection, dag, type Service } from "@dagger.io/dagger"
@@ -19,8 +20,9 @@ aroundAll((suite) => connection(suite))
 const [staging, production] = ["f1-staging", "f1-production"]
 const deployer = "system:serviceaccount:operators:deployer"
 const approverAccount = { namespace: "operators", name: "approver" }
+const approverUser = `system:serviceaccount:${approverAccount.namespace}:${approverAccount.name}`
 
-/** As it is shipped, where this cluster's router is, at any hour, and in less time. */
+/** As it is shipped, where this cluster's router is, and in less time. */
 const rollout = `
       steps: [{ weight: 10, for: 6s }, { weight: 50, for: 6s }]
       progressDeadline: 120s
@@ -38,10 +40,39 @@ environments:
   production:
     gateway: { name: router, namespace: router, section: http }
     rollout: ${rollout}
-    guards: { hours: null, holidays: [] }
     services: { api: { replicas: { min: 1, max: 2 } }, f1-backend: null }
 analysis: { interval: 2s, noDataTimeout: 60s, rules: [{ metric: error-rate, above: 10, for: 4s, requests: 1 }] }
 `
+
+/** The guards as they are shipped, at any hour, and for the people of this test. */
+function committedGuards(shipped: string): string {
+  const changes: [RegExp, string][] = [
+    [
+      /hours: \{ days: .*\}/,
+      'hours: { days: [mon, tue, wed, thu, fri, sat, sun], from: "00:00", to: "24:00" }',
+    ],
+    [/holidays:\n( +- \{.*\}\n)+/, "holidays: []\n"],
+    [
+      /^identities:\n/m,
+      `identities:
+  - { name: Alan, emails: [alan@example.com] }
+  - { name: Grace, emails: [grace@example.com], kubernetes: ["${approverUser}"] }
+`,
+    ],
+  ]
+  return changes.reduce((text, [pattern, replacement]) => {
+    expect(text).toMatch(pattern)
+    return text.replace(pattern, replacement)
+  }, shipped)
+}
+
+/** Makes the copy a clone of a repository with one commit, by Alan. */
+function commitCheckout(): void {
+  const git = (...args: string[]) => execFileSync("git", args, { cwd: checkout, stdio: "pipe" })
+  git("init", "--quiet", "--initial-branch=main")
+  git("add", "--all")
+  git("-c", "user.name=Alan", "-c", "user.email=alan@example.com", "commit", "--quiet", "--message=x")
+}
 
 /** This machine, as containers of the engine reach it. */
 const machine = Object.values(networkInterfaces())
@@ -107,6 +138,9 @@ beforeAll(async () => {
   }
   const lines = Object.entries(defaults).map(([name, value]) => `${name}=${value}`)
   await writeFile(join(checkout, ".env"), lines.join("\n"))
+  const file = join(checkout, "dagger/config/deploy.yaml")
+  await writeFile(file, committedGuards(await readFile(file, "utf8")))
+  commitCheckout()
 })
 
 afterAll(async () => {
@@ -148,6 +182,8 @@ interface Operation {
   reason: string
   digest: string
   checks?: string
+  author: string
+  guards?: string
 }
 
 const history = async (env: string) =>
@@ -212,6 +248,7 @@ describe("a deploy by its command", { timeout: 20 * 60_000 }, () => {
   it("publishes the same image as a release, which a deploy takes without building anything", async () => {
     await done("publish", "--only", "api", "export", "--path", "release.json")
     const release = JSON.parse(await readFile(join(checkout, "release.json"), "utf8")) as Release
+    expect(release.commit).toMatch(/^[0-9a-f]{40}$/)
     expect(release.images.api).toEqual({
       reference: `localhost:${registryPort}/api@${digest}`,
       migrations: { head: "0001", breaking: [] },
@@ -277,7 +314,7 @@ describe("a deploy by its command", { timeout: 20 * 60_000 }, () => {
   it("comes to production with an approval, for images that ci has passed for", async () => {
     const rights = await done(
       ...["access", "--env", "production", "--deployer", deployer],
-      ...["--approver", `system:serviceaccount:${approverAccount.namespace}:${approverAccount.name}`],
+      ...["--approver", approverUser],
     )
     const kubectl = (...args: string[]) => ["k3s", "kubectl", "--kubeconfig=/kubeconfig", ...args]
     const token = await dag
@@ -295,21 +332,36 @@ describe("a deploy by its command", { timeout: 20 * 60_000 }, () => {
       .stdout()
 
     const image = `api=localhost:${registryPort}/api@${digest}`
-    const order = ["deploy", "--env", "production", "--image", image]
-    const args = [...order, "--author", "alan"]
+    const args = ["deploy", "--env", "production", "--release", "release.json"]
+    // Settings cannot do without the approval.
+    await writeFile(
+      join(checkout, "weaker.yaml"),
+      settings.replace("  production:\n", "  production:\n    guards: { approval: null }\n"),
+    )
+    expect(await refused("--settings", "weaker.yaml", ...args)).toMatch(
+      /weaker\.yaml:\d+ weakens environments\.production\.guards\.approval: committed required, here not required/,
+    )
     expect(await refused(...args)).toContain(`./daggerw call approve --env production --image api=${digest}`)
     await writeFile(join(checkout, "token"), token)
     const approver = ["--kube-token", `cmd://cat ${join(checkout, "token")}`]
     expect(await done(...approver, "approve", "--env", "production", "--image", image)).toContain(
-      `${approverAccount.namespace}:${approverAccount.name} approves api@${digest} for production`,
+      `${approverUser} approves api@${digest} for production`,
     )
     expect(await done(...args)).toMatch(/^api +promoted +1 /m)
     expect(await traffic(production)).toEqual({ "api-1": 100 })
-    expect((await history("production")).map(({ outcome }) => outcome)).toEqual(["promoted", "refused"])
+    expect(
+      (await history("production")).map(({ author, guards, outcome }) => [outcome, author, guards]),
+    ).toEqual([
+      ["promoted", "Alan", expect.stringMatching(/^sha256:/)],
+      ["refused", "Alan", expect.stringMatching(/^sha256:/)],
+      ["refused", "Alan", expect.stringMatching(/^sha256:/)],
+    ])
     // What nobody has approved and ci has not seen stays outside.
     const stranger = (await second()).replace("registry.local", `localhost:${registryPort}`)
-    const why = await refused(...args.map((arg) => (arg === image ? `api=${stranger}` : arg)))
-    expect(why).toContain("approval")
+    const why = await refused("deploy", "--env", "production", "--image", `api=${stranger}`)
+    expect(why).toContain(
+      "approval: it is not known who wrote the change: the release of api does not name its commit",
+    )
     expect(why).toContain("checks")
   })
 

@@ -520,7 +520,9 @@ describe.each(runs)("call $command", ({ command, faults, again }) => {
     const all = Object.entries(outcomes(end))
     const bad = all.filter(([, is]) => !["passed", "skipped"].includes(is))
     expect(Object.fromEntries(bad), end).toEqual(Object.fromEntries(gates.map((gate) => [gate, "failed"])))
-    expect(end).toContain(`Failed: ${bad.map(([gate]) => gate).join(", ")} (of ${all.length} gates).`)
+    expect(end).toContain(
+      `Failed: ${bad.map(([gate]) => gate).join(", ")} (of ${all.length} ${all.length === 1 ? "gate" : "gates"}).`,
+    )
     for (const gate of gates)
       expect(end).toContain(`── ${gate}: failed · run again: ./daggerw check ${gate} ──`)
     expect(ended.stdout).toBe("")

@@ -8,6 +8,8 @@ interface Step {
   name?: string
   uses?: string
   run?: string
+  with?: Record<string, unknown>
+  env?: Record<string, string>
 }
 interface Workflow {
   permissions: Record<string, string>
@@ -70,6 +72,25 @@ describe("the workflow", () => {
       const used = workflow.jobs[name]?.steps.map(({ uses }) => uses ?? "") ?? []
       expect(used).toEqual([expect.stringMatching(/^actions\/checkout@/), "./.github/actions/deploy"])
     }
+  })
+
+  it("takes the authors of a deploy from git's whole history, and not from who pressed the button", () => {
+    for (const name of ["staging", "production"])
+      expect(workflow.jobs[name]?.steps[0]?.with).toMatchObject({ "fetch-depth": 0 })
+    const deploy = actions[1]?.runs.steps.find(({ name }) => name === "Deploy")
+    expect(deploy?.env).not.toHaveProperty("AUTHOR")
+    // A push has no such author; a run by hand adds one.
+    expect(deploy?.env?.STARTED_BY).toMatch(/workflow_dispatch.* && github\.triggering_actor \|\| ''/)
+    const publish = workflow.jobs.release?.steps.find(({ name }) => name === "Publish")
+    expect(publish?.env?.AUTHORS).toContain("github.event.commits.*.author.username")
+  })
+
+  it("separates the caches of what is not merged, and publishes with those that the gates of main used", async () => {
+    const gates = await read(".github/actions/gates/action.yml")
+    expect(gates).toContain("CACHES: ${{ github.ref == 'refs/heads/main' && 'main' || 'unmerged' }}")
+    const cachesOf = (name: string) =>
+      calls.filter((words) => functionOf(words) === name).map((words) => words[words.indexOf("--caches") + 1])
+    expect([cachesOf("report"), cachesOf("publish")]).toEqual([["$CACHES"], ["main"]])
   })
 
   it("pins every action by its commit, and says which version that is", async () => {

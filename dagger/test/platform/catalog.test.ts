@@ -1,6 +1,6 @@
 import { readFileSync } from "node:fs"
 import { describe, expect, it } from "vitest"
-import { copiedPaths, readCatalog, touched } from "../../src/platform/catalog.js"
+import { copiedPaths, readCatalog, touched, verifyFolders } from "../../src/platform/catalog.js"
 
 const yaml = `defaults:
   coverage: { lines: 80, branches: 70 }
@@ -157,5 +157,24 @@ describe("touched", () => {
     [[], []],
   ])("%j touches %j", (paths, services) => {
     expect(names(paths)).toEqual(services)
+  })
+})
+
+describe("verifyFolders", () => {
+  const catalog = readCatalog(yaml, recipes)
+
+  it("accepts a catalogue that names every service of services/", () => {
+    expect(() => {
+      verifyFolders(catalog, ["api", "kit", "web"])
+    }).not.toThrow()
+  })
+
+  it("names services without an entry and entries without a folder", () => {
+    expect(() => {
+      verifyFolders(catalog, ["api", "web", "greeter"])
+    }).toThrow(
+      "services/greeter has no entry below services; add one, with its kind (python or react)\n" +
+        "dagger/config/services.yaml: services.kit: there is no folder services/kit",
+    )
   })
 })

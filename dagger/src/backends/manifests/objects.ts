@@ -43,6 +43,8 @@ export interface RevisionSpec {
   secrets: Record<string, string>
   /** The newest migration in the image, and those that older revisions cannot work with. */
   schema?: Schema
+  /** The commit that the image was built from. */
+  commit?: string
   /** Initial number of pods; default: the minimum. */
   replicas?: number
   /** Seconds after which the Deployment reports that it makes no progress. */
@@ -298,6 +300,7 @@ function metadataOf({ namespace, service, revision, version, ...release }: Revis
     annotations: {
       [annotations.digest]: release.digest,
       [annotations.environment]: release.environment,
+      ...(release.commit !== undefined && { [annotations.commit]: release.commit }),
       ...(release.schema && {
         [annotations.schemaHead]: release.schema.head,
         [annotations.schemaBreaking]: release.schema.breaking.join(","),

@@ -1,4 +1,4 @@
-import { reportProgress, reportStart } from "../../lib/progress.js"
+import { reportPlan, reportProgress, reportStart } from "../../lib/progress.js"
 import { duration, oneLine } from "../../lib/text.js"
 import type { Service } from "../../platform/catalog.js"
 import type { Gate } from "../runner/gate.js"
@@ -49,7 +49,13 @@ export function runAll(gates: Gate[], policy: SchedulePolicy): Promise<Completed
     reportProgress(progressLine(completed.verdict))
     return completed
   }
-  return schedule(gates, run, skippedGate, policy)
+  const skip = (gate: Gate, reason: string) => {
+    const skipped = skippedGate(gate, reason)
+    reportProgress(progressLine(skipped.verdict))
+    return skipped
+  }
+  reportPlan(gates.length)
+  return schedule(gates, run, skip, policy)
 }
 
 /** For example `api:test passed in 12.3 s`, or `web:lint failed in 2.0 s: 3 problems`. */

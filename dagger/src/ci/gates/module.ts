@@ -1,6 +1,7 @@
 import { dag, type Container, type Directory } from "@dagger.io/dagger"
 import { unitTestInputs } from "../affected/affected.js"
 import { images } from "../../platform/base-images.js"
+import { cache } from "../../platform/caches.js"
 import { commandGate, lastLine } from "../runner/command.js"
 import type { Gate } from "../runner/gate.js"
 import { pypiTool } from "./pypi.js"
@@ -34,7 +35,7 @@ export function moduleGates({ source, manifests: rendered }: Pick<Subjects, "sou
     name: string,
     subject: string,
     include: string[],
-    { detail = lastLine, container = npm } = {},
+    { detail = lastLine, container = npm, fix = "" } = {},
   ): Gate =>
     commandGate({
       name: `module:${name}`,
@@ -43,11 +44,12 @@ export function moduleGates({ source, manifests: rendered }: Pick<Subjects, "sou
       command: ["npm", "run", "--silent", `check:${name}`],
       detail,
       limit,
+      ...(fix !== "" && { fixing: { command: ["npm", "run", "--silent", fix], folder: "." } }),
     })
   return [
     npmGate("lint", "TypeScript, JavaScript", code),
     npmGate("types", "TypeScript, JavaScript", code),
-    npmGate("format", "every text file", text),
+    npmGate("format", "every text file", text, { fix: "format" }),
     npmGate("architecture", "which folder may import which", imports),
     npmGate("unit", "the module's decisions", units, {
       detail: testCount,
@@ -121,7 +123,7 @@ function workbench(manifests: Directory): Container {
     dag
       .container()
       .from(images.node)
-      .withMountedCache("/root/.npm", dag.cacheVolume("npm"))
+      .withMountedCache("/root/.npm", cache("npm"))
       .withWorkdir("/src")
       .withDirectory(".", manifests)
       // Keeps colours out of the summary.

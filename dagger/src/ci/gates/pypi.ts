@@ -1,9 +1,10 @@
 import { type Container, dag, type Directory } from "@dagger.io/dagger"
 import { images } from "../../platform/base-images.js"
+import { cache } from "../../platform/caches.js"
 
 /** Python with pip's downloads kept between runs. */
 export function pip(): Container {
-  return dag.container().from(images.python).withMountedCache("/root/.cache/pip", dag.cacheVolume("pip"))
+  return dag.container().from(images.python).withMountedCache("/root/.cache/pip", cache("pip"))
 }
 
 /** The command that installs the packages of a lock file, each held to its hash. */

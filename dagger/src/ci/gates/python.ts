@@ -1,4 +1,5 @@
-import { type CacheVolume, dag, type Container, type Directory } from "@dagger.io/dagger"
+import { type CacheVolume, type Container, type Directory } from "@dagger.io/dagger"
+import { cache } from "../../platform/caches.js"
 import type { Service } from "../../platform/catalog.js"
 import type { Platform } from "../../platform/platform.js"
 import { withStores } from "../../platform/stores.js"
@@ -37,7 +38,14 @@ export function pythonGates(source: Directory, platform: Platform, service: Serv
       ...(service.database === undefined ? {} : { needs: [`${name}:migrations`] }),
       ...tests,
     }),
-    tool("format", "black", ["black", "--check", "--quiet", "--diff", "."]),
+    commandGate({
+      name: `${name}:format`,
+      subject: "black",
+      container: code,
+      command: ["black", "--check", "--quiet", "--diff", "."],
+      fixing: { command: ["black", "--quiet", "."], folder: `services/${name}` },
+      limit: limits.tool,
+    }),
     tool("lint", "flake8", ["flake8", "--count", "."]),
     tool("types", "mypy", ["mypy"], code.withMountedCache(mypyCache, mypyVolume(name))),
     coverageGate(service, `${name}:test`, () => afterCommand(tests).file(`${reportsFolder}/coverage.xml`)),
@@ -46,7 +54,7 @@ export function pythonGates(source: Directory, platform: Platform, service: Serv
 }
 
 const mypyCache = "/var/cache/mypy"
-const mypyVolume = (name: string): CacheVolume => dag.cacheVolume(`mypy-${name}`)
+const mypyVolume = (name: string): CacheVolume => cache(`mypy-${name}`)
 
 const pytest = [
   "pytest",

@@ -1,5 +1,6 @@
 import { dag, type Container, type Directory } from "@dagger.io/dagger"
 import { images } from "../../platform/base-images.js"
+import { cache } from "../../platform/caches.js"
 import type { Service } from "../../platform/catalog.js"
 import { coverageGate } from "./coverage.js"
 import { afterCommand, commandGate } from "../runner/command.js"
@@ -12,13 +13,16 @@ export function reactGates(service: Service, services: Directory): Gate[] {
   const code = reactWorkbench(services)
     .withDirectory("/services", services.filter({ include: service.inputs }))
     .withWorkdir(`/services/${name}`)
-  const script = (gate: string, subject: string, script: string) =>
+  const script = (gate: string, subject: string, script: string, fix?: string) =>
     commandGate({
       name: `${name}:${gate}`,
       subject,
       container: code,
       command: ["npm", "run", "--silent", script],
       limit: limits.tool,
+      ...(fix !== undefined && {
+        fixing: { command: ["npm", "run", "--silent", fix], folder: `services/${name}` },
+      }),
     })
   const reports = reportsOf(name)
   const tests = { container: code, command: vitest, limit: limits.test, reports }
@@ -34,7 +38,7 @@ export function reactGates(service: Service, services: Directory): Gate[] {
     }),
     script("lint", "ESLint", "check:lint"),
     script("types", "tsc", "check:types"),
-    script("format", "Prettier", "check:format"),
+    script("format", "Prettier", "check:format", "format"),
     ...(backend === undefined ? [] : [script("contract", `types as in ${backend}'s OpenAPI`, "check:api")]),
     coverageGate(service, `${name}:test`, () =>
       afterCommand(tests).file(`${reports}/coverage/cobertura-coverage.xml`),
@@ -58,7 +62,7 @@ export function testCount(output: string): string {
 export function reactWorkbench(services: Directory, node = dag.container().from(images.node)): Container {
   return (
     node
-      .withMountedCache("/root/.npm", dag.cacheVolume("npm"))
+      .withMountedCache("/root/.npm", cache("npm"))
       .withWorkdir("/services")
       .withDirectory(".", services.filter({ include: ["package*.json", ".npmrc", "*/package.json"] }))
       // Keeps colours out of the summary.

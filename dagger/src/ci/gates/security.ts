@@ -7,6 +7,7 @@ import {
   type Service as Running,
 } from "@dagger.io/dagger"
 import { images, tools } from "../../platform/base-images.js"
+import { cache } from "../../platform/caches.js"
 import type { Severity } from "../report/severity.js"
 import { count } from "../../lib/text.js"
 import {
@@ -346,7 +347,7 @@ function installedNpm(manifests: Directory): Directory {
   return dag
     .container()
     .from(images.node)
-    .withMountedCache("/root/.npm", dag.cacheVolume("npm"))
+    .withMountedCache("/root/.npm", cache("npm"))
     .withWorkdir("/npm")
     .withDirectory(".", manifests)
     .withExec(["npm", "ci", "--omit=dev", "--ignore-scripts"])
@@ -508,7 +509,7 @@ function snyk(context: SecurityContext, token: Secret | undefined): Gate {
       const container = dag
         .container()
         .from(images.node)
-        .withMountedCache("/root/.npm", dag.cacheVolume("npm"))
+        .withMountedCache("/root/.npm", cache("npm"))
         .withExec(["npm", "install", "--global", "--no-fund", "--no-audit", `snyk@${tools.snyk}`])
         .withWorkdir("/src")
         .withDirectory(".", locks)

@@ -1,4 +1,4 @@
-import { allPassed, conclusion } from "../runner/summary.js"
+import { allPassed, conclusion, isComplete } from "../runner/summary.js"
 import type { Outcome, Verdict } from "../runner/verdict.js"
 import { alertFinding } from "./annotations.js"
 import { type Coverage, parseCoverage } from "./coverage.js"
@@ -78,6 +78,11 @@ export function outcomeOf(verdicts: Verdict[]): Outcome {
     verdicts.some((verdict) => verdict.outcome === outcome),
   )
   return worst ?? "skipped"
+}
+
+/** Whether a run passed but left something unchecked, so that it must not look as good as a pass. */
+export function isIncomplete({ outcome, gates }: Pick<Report, "outcome" | "gates">): boolean {
+  return outcome === "passed" && !isComplete(gates.map(({ verdict }) => verdict))
 }
 
 function read(

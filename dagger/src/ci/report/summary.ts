@@ -1,7 +1,16 @@
 import { z } from "zod"
+import "../../lib/schema-errors.js"
 import type { Verdict } from "../runner/verdict.js"
 import { gaps } from "./coverage.js"
-import { allTests, type Report, flaky, type GateReport, slowest, slowestGates } from "./report.js"
+import {
+  allTests,
+  flaky,
+  type GateReport,
+  isIncomplete,
+  type Report,
+  slowest,
+  slowestGates,
+} from "./report.js"
 import { reportFiles } from "./files.js"
 import { inWords } from "./junit.js"
 import { isLine } from "./paths.js"
@@ -239,7 +248,8 @@ const largestSection = 60_000
 
 /** Writes summary.md, which is GitHub's job summary too: the verdict first, then the failures. */
 export function summaryMarkdown(report: Report): string {
-  const before = [`# ${signs[report.outcome]} ${escape(report.conclusion)}`, about(report), gateTable(report)]
+  const sign = signs[isIncomplete(report) ? "could not run" : report.outcome]
+  const before = [`# ${sign} ${escape(report.conclusion)}`, about(report), gateTable(report)]
   const after = [
     problems(report),
     flakyTests(report),

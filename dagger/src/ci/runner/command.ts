@@ -1,28 +1,30 @@
 import { type Container, dag, type Directory, ExecError } from "@dagger.io/dagger"
 import { images } from "../../platform/base-images.js"
+import { cache } from "../../platform/caches.js"
 import type { Gate, GatePass } from "./gate.js"
 import { classifyFailure, type CommandFailure } from "./verdict.js"
 
 /** Where a gate's command leaves reports. */
 export const reportsFolder = "/gate/reports"
 const failuresFolder = "/gate/failures"
-const failuresVolume = () => dag.cacheVolume("failed-gates")
+const failuresVolume = () => cache("failed-gates")
 
 /**
- * Runs a command and records its times. The container of a failed command is lost with its files, and a failure that the engine is told to
- * expect would be remembered. So the reports of a failure leave through a volume, under a name that the last line of stderr gives.
+ * Runs a command and prints its times behind its output, where one request to the engine reads both. The container of a failed command is lost with its
+ * files, and a failure that the engine is told to expect would be remembered. So the reports of a failure leave through a volume, under a name that the
+ * last line of stderr gives.
  */
 const recorder = `
 limit=$1; reports=$2; shift 2
-mkdir -p /gate "$reports"; date +%s.%N > /gate/times; begin=$(date +%s)
+mkdir -p /gate "$reports"; from=$(date +%s.%N)
 timeout --kill-after=10 "$limit" "$@"; code=$?
-date +%s.%N >> /gate/times
-[ $code -eq 0 ] && exit
-if [ $(($(date +%s) - begin)) -ge "$limit" ]; then echo "The command exceeded its limit of $limit seconds and was stopped." >&2; code=124; fi
+if [ $code -eq 0 ]; then printf '\\nran from %s to %s\\n' "$from" "$(date +%s.%N)"; exit; fi
+if [ $(($(date +%s) - \${from%.*})) -ge "$limit" ]; then echo "The command exceeded its limit of $limit seconds and was stopped." >&2; code=124; fi
 id=$(cat /proc/sys/kernel/random/uuid); mkdir -p ${failuresFolder}/$id; cp -r "$reports/." ${failuresFolder}/$id/
 echo "evidence: $id" >&2
 exit $code`
 const reportsLine = /^evidence: ([0-9a-f-]{36})$/m
+const timesLine = /\nran from (\d+\.\d+) to (\d+\.\d+)\n$/
 
 /** A command in a container. */
 export interface Command {
@@ -54,9 +56,7 @@ export async function runCommand(
 ): Promise<GatePass & { reports: Directory }> {
   const begun = Date.now()
   const ran = afterCommand(command)
-  const output = await ran.stdout()
-  const [from, to] = (await ran.file("/gate/times").contents()).trim().split("\n").map(Number)
-  if (from === undefined || to === undefined) throw new Error("the gate's command recorded no times")
+  const { output, from, to } = readRecorded(await ran.stdout())
   return {
     detail: detail(output),
     seconds: to - from,
@@ -64,6 +64,17 @@ export async function runCommand(
     cached: from * 1000 < begun,
     reports: ran.directory(command.reports ?? reportsFolder),
   }
+}
+
+/**
+ * Splits what the recorder printed into the command's output and its times, in seconds since 1970.
+ *
+ * @throws Error when there are no times
+ */
+export function readRecorded(printed: string): { output: string; from: number; to: number } {
+  const [line = "", from, to] = timesLine.exec(printed) ?? []
+  if (from === undefined || to === undefined) throw new Error("the gate's command recorded no times")
+  return { output: printed.slice(0, printed.length - line.length), from: Number(from), to: Number(to) }
 }
 
 /** A gate that runs one command and passes with exit code 0. */
@@ -75,12 +86,14 @@ export interface CommandGate
   detail?: (output: string) => string
   /** Checks the reports of a command that succeeded. Throws a GateFailure. */
   verify?: (reports: Directory) => Promise<void>
+  /** The command that changes files in its working directory so that the gate passes, and the folder of the repository that this directory is. */
+  fixing?: { command: string[]; folder: string }
   /** The command that runs only the tests selected by the arguments behind it. */
   selecting?: string[]
 }
 
 export function commandGate(gate: CommandGate): Gate {
-  const { container, command, limit, reports, detail = lastLine, verify, selecting, ...rest } = gate
+  const { container, command, limit, reports, detail = lastLine, verify, selecting, fixing, ...rest } = gate
   const described = async (): Promise<Omit<Command, "command">> => ({
     container: typeof container === "function" ? await container() : container,
     limit,
@@ -94,6 +107,15 @@ export function commandGate(gate: CommandGate): Gate {
       await verify?.(result.reports)
       return result
     },
+    ...(fixing && {
+      fix: {
+        folder: fixing.folder,
+        files: async () => {
+          const before = (await described()).container
+          return before.directory(".").diff(before.withExec(fixing.command).directory("."))
+        },
+      },
+    }),
     ...(selecting && {
       rerun: async (select: string) => rerun({ ...(await described()), command: selecting }, select, verify),
     }),

@@ -1,4 +1,4 @@
-import { columns } from "../../lib/text.js"
+import { columns, count } from "../../lib/text.js"
 import type { Verdict } from "./verdict.js"
 
 /** Lines of output that are shown: the last ones, where tools print the result. */
@@ -47,32 +47,41 @@ export function failureDetails({ gate, outcome, output, detail }: Verdict): stri
   return [`── ${gate}: ${outcome} · run again: ${checkCommand(gate)} ──`, ...shown].join("\n")
 }
 
+/** Whether no gate was skipped. A run that passed with skipped gates leaves something unchecked. */
+export const isComplete = (verdicts: Verdict[]): boolean =>
+  verdicts.every(({ outcome }) => outcome !== "skipped")
+
 /** One line: which gates failed, could not run, or were skipped. */
 export function conclusion(verdicts: Verdict[]): string {
   const names = (outcome: Verdict["outcome"]) =>
     verdicts.filter((verdict) => verdict.outcome === outcome).map(({ gate }) => gate)
   const [failed, couldNotRun, skipped] = [names("failed"), names("could not run"), names("skipped")]
+  const passed = names("passed").length
   if (verdicts.length === 0) return "No gate ran."
   if (allPassed(verdicts)) {
-    const passed = names("passed").length
-    const count = passed === 1 ? "1 gate" : `${passed} gates`
-    if (skipped.length > 0) return `Passed: ${count}. Skipped: ${skipped.join(", ")}.`
-    return passed === 1 ? "Passed: 1 gate." : `Passed: all ${passed} gates.`
+    if (isComplete(verdicts)) return passed === 1 ? "Passed: 1 gate." : `Passed: all ${passed} gates.`
+    const unchecked = skipped.length === 1 ? "1 was" : `${skipped.length} were`
+    return `Incomplete: ${passed} of ${count(verdicts.length, "gate")} passed, but ${unchecked} skipped: ${skipped.join(", ")}.`
   }
   const sentences = []
-  if (failed.length > 0) sentences.push(`Failed: ${failed.join(", ")} (of ${verdicts.length} gates).`)
+  if (failed.length > 0)
+    sentences.push(`Failed: ${failed.join(", ")} (of ${count(verdicts.length, "gate")}).`)
   if (couldNotRun.length > 0) {
     sentences.push(
       `Could not run: ${couldNotRun.join(", ")}. Fix the cause that the output names, then run again.`,
     )
   }
   if (skipped.length > 0) sentences.push(`Skipped: ${skipped.join(", ")}.`)
-  if (names("passed").length === 0 && failed.length + couldNotRun.length === 0)
-    sentences.push("No gate passed.")
+  if (passed === 0 && failed.length + couldNotRun.length === 0) sentences.push("No gate passed.")
   return sentences.join(" ")
 }
 
 /** The command that runs one gate. Dagger separates letters and digits in names: `f1-backend` becomes `f-1-backend`. */
 export function checkCommand(gate: string): string {
   return `./daggerw check ${gate.replace(/(?<=[a-z])(?=\d)|(?<=\d)(?=[a-z])/g, "-").replaceAll("--", "-")}`
+}
+
+/** The command that writes what a gate's tool would change into the repository. */
+export function fixCommand(gate: string, folder: string): string {
+  return `./daggerw call fix --gate ${gate} export --path ${folder}`
 }

@@ -1,14 +1,8 @@
 import { createHash, randomUUID } from "node:crypto"
-import {
-  CacheSharingMode,
-  type Container,
-  dag,
-  type Directory,
-  ExecError,
-  type Service,
-} from "@dagger.io/dagger"
+import { CacheSharingMode, type Container, type Directory, ExecError, type Service } from "@dagger.io/dagger"
 import { z } from "zod"
 import { oneLine, plain } from "../../lib/text.js"
+import { cache as cacheVolume } from "../../platform/caches.js"
 import { scanner } from "./scanner.js"
 
 /** Milliseconds. A newer database is looked for at least this often. */
@@ -117,7 +111,7 @@ cp -r ${cache}/db /database`
 /** Trivy with the cache of one source. */
 function keeper(reference: string): Container {
   const name = createHash("sha256").update(reference).digest("hex").slice(0, 16)
-  return scanner().withMountedCache(cache, dag.cacheVolume(`vulnerabilities-${name}`), {
+  return scanner().withMountedCache(cache, cacheVolume(`vulnerabilities-${name}`), {
     sharing: CacheSharingMode.Locked,
   })
 }

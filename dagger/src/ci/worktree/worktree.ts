@@ -1,5 +1,6 @@
-import { type Container, dag, type Directory, type Workspace } from "@dagger.io/dagger"
+import { type Container, dag, type Directory, ReturnType, type Workspace } from "@dagger.io/dagger"
 import { images } from "../../platform/base-images.js"
+import { listAuthors, readSignatures, type Signature } from "./authors.js"
 
 /** The checkout on the caller's machine, as git sees it. */
 export class Worktree {
@@ -11,7 +12,7 @@ export class Worktree {
    * @throws Error when git's index cannot be read, as in a linked worktree
    */
   async files(): Promise<Directory> {
-    const visible = this.workspace.directory("/", { exclude: [".git"], gitignore: true })
+    const visible = this.workspace.directory("/", { exclude: [".git", installedPackages], gitignore: true })
     const hidden = await this.trackedButIgnored()
     if (hidden.length === 0) return visible
     return visible.withDirectory(".", this.workspace.directory("/", { include: hidden.map(literal) }))
@@ -30,6 +31,36 @@ export class Worktree {
     )
   }
 
+  /**
+   * Everybody who wrote, committed or co-authored a commit between two.
+   *
+   * @param from nothing: all commits up to the second
+   * @throws Error when git cannot tell, as in a shallow clone or for a commit that it does not have
+   */
+  async authors(from: string | undefined, to: string): Promise<Signature[]> {
+    const output = git()
+      .withMountedDirectory("/repository/.git", this.workspace.directory("/.git"))
+      .withExec(["sh", "-ec", listAuthors, "authors", from ?? "", to], { expect: ReturnType.Any })
+    const [code, text, fault] = await Promise.all([output.exitCode(), output.stdout(), output.stderr()])
+    if (code !== 0)
+      throw new Error(`git cannot tell who wrote ${from ?? "everything"} to ${to}: ${fault.trim()}`)
+    return readSignatures(text)
+  }
+
+  /**
+   * A file as the commit that is checked out has it.
+   *
+   * @throws Error when git cannot tell, and for a file that the commit does not have
+   */
+  async committed(path: string): Promise<string> {
+    const output = git()
+      .withMountedDirectory("/repository/.git", this.workspace.directory("/.git"))
+      .withExec(["git", "show", `HEAD:${path}`], { expect: ReturnType.Any })
+    const [code, text, fault] = await Promise.all([output.exitCode(), output.stdout(), output.stderr()])
+    if (code !== 0) throw new Error(`git cannot show ${path} as it is committed: ${fault.trim()}`)
+    return text
+  }
+
   /** The commit that is checked out, with the suffix `-dirty` when files differ from it. */
   async revision(): Promise<string> {
     return (await (await this.repository()).withExec(["sh", "-ec", describeHead]).stdout()).trim()
@@ -41,7 +72,7 @@ export class Worktree {
       .withMountedDirectory("/repository/.git", this.workspace.directory("/.git"))
   }
 
-  /** Tracked files that .gitignore excludes; they were added by force, or before the rule. */
+  /** Tracked files that .gitignore excludes or that are in node_modules; they were added by force, or before the rule. */
   private async trackedButIgnored(): Promise<string[]> {
     // Two files of .git are enough for this question, and much smaller than history.
     const index = this.workspace.directory("/", {
@@ -53,6 +84,7 @@ export class Worktree {
         ".git/info/exclude",
         "**/.gitignore",
       ],
+      exclude: [".git/objects", ".git/logs", ".git/lfs", ".git/modules", installedPackages],
       gitignore: true,
     })
     const found = await index.glob(".git/*")
@@ -66,11 +98,18 @@ export class Worktree {
     return paths(
       await git()
         .withDirectory("/repository", index)
-        .withExec(["sh", "-ec", "git init --quiet && git ls-files -z --cached --ignored --exclude-standard"])
+        .withExec([
+          "sh",
+          "-ec",
+          "git init --quiet && git ls-files -z --cached --ignored --exclude-standard --exclude=node_modules/",
+        ])
         .stdout(),
     )
   }
 }
+
+/** The CLI would walk through them even where .gitignore excludes them. Tracked files in them are found in git's index. */
+const installedPackages = "**/node_modules"
 
 /** Prints paths, each ended by a NUL. */
 export const changedPaths = `

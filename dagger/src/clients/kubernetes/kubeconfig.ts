@@ -1,5 +1,6 @@
 import { BlockList, isIP } from "node:net"
 import { parse } from "yaml"
+import "../../lib/schema-errors.js"
 import { z } from "zod"
 
 /** The address of an API server, and the credentials for it. */

@@ -1,5 +1,5 @@
 import { z } from "zod"
-import { componentId } from "../component.js"
+import { componentId, override } from "../component.js"
 
 /** The version of the event format; readers skip events of versions that they do not know. */
 export const eventVersion = 1
@@ -40,7 +40,9 @@ export const deliveryEvent = z.object({
   digest: z.string().optional(),
   author: z.string().optional(),
   reason: z.string().optional(),
-  overridden: z.object({ reason: z.string(), guards: z.array(z.string()) }).optional(),
+  /** Digest of the guards in effect: equal digests are equal guards. */
+  guards: z.string().optional(),
+  overridden: override.optional(),
   approval: z.object({ id: z.string(), by: z.string(), at: z.string() }).optional(),
   /** What the gates said of the very digest. */
   checks: z.enum(["passed", "failed"]).optional(),

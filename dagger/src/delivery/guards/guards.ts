@@ -1,7 +1,16 @@
 import { digestPattern } from "../../lib/image-reference.js"
 import { oneLine } from "../../lib/text.js"
 import { localTime, closures, horizonDays, nextOpening } from "./calendar.js"
-import type { GuardPolicy } from "./configuration.js"
+import type { Guard, GuardPolicy } from "./configuration.js"
+import {
+  type Authors,
+  authorText,
+  identitiesOf,
+  type Identity,
+  identityOfUser,
+  isServiceAccount,
+  normalized,
+} from "./identities.js"
 
 /** Whether the new revision can work with the database as it is. */
 export type Compatibility = { compatible: true } | { compatible: false | "unknown"; reason: string }
@@ -23,8 +32,9 @@ export interface GuardInput {
   now: number
   /** The deployer, as the API server authenticates them. */
   deployer: string
-  /** The author of the change. */
-  author: string
+  /** Everybody who has a part in the change. */
+  authors: Authors
+  identities: Identity[]
   /** The images to deploy: service to digest. */
   digests: Record<string, string>
   /** The images that passed `ci`. */
@@ -38,18 +48,13 @@ export interface GuardInput {
 
 /** A guard's reason why a deploy may not begin. */
 export interface Refusal {
-  guard: "hours" | "holiday" | "freeze" | "approval" | "checks" | "signature" | "database"
+  guard: Guard
   reason: string
   overridable: boolean
 }
 
 /** Allowed difference between the clocks of two machines. */
 const skew = 5 * 60_000
-/** The least length of a reason to override guards, in letters and digits of an alphabet, and how many must differ. */
-const leastReason = { letters: 10, different: 5 }
-/** A character of these scripts is a syllable or a word. */
-const dense = /[\p{Script=Han}\p{Script=Hangul}\p{Script=Hiragana}\p{Script=Katakana}]/u
-
 /** Evaluates every guard; no refusal means that the deploy may begin. */
 export function evaluateGuards(policy: GuardPolicy, facts: GuardInput): Refusal[] {
   check(facts)
@@ -62,33 +67,11 @@ export function evaluateGuards(policy: GuardPolicy, facts: GuardInput): Refusal[
   ]
 }
 
-/**
- * Overrides the guards that may be overridden.
- *
- * @throws Error when the reason is too short for others to judge it
- */
-export function applyOverride(
-  refusals: Refusal[],
-  reason: string,
-): { overridden: Refusal[]; standing: Refusal[] } {
-  const characters = reason.toLowerCase().match(/[\p{L}\p{N}]/gu) ?? []
-  const letters = characters.reduce((sum, character) => sum + (dense.test(character) ? 2 : 1), 0)
-  if (letters < leastReason.letters || new Set(characters).size < leastReason.different) {
-    throw new Error(
-      `"${oneLine(reason)}" is no reason to override a guard; allowed: one that others can judge, of at least ${leastReason.letters} letters and digits, such as "fixes the failing login, agreed with Ada"`,
-    )
-  }
-  return {
-    overridden: refusals.filter(({ overridable }) => overridable),
-    standing: refusals.filter(({ overridable }) => !overridable),
-  }
-}
-
 /** The approval that covers the deploy; undefined if none is needed or none covers it. */
 export function approvalFor(facts: GuardInput, policy: GuardPolicy): Approval | undefined {
   check(facts)
   const rules = policy.approval
-  if (!rules?.required) return undefined
+  if (!rules?.required || unidentified(facts).length > 0) return undefined
   return facts.approvals.find((given) => objection(given, facts, rules, policy.timezone) === undefined)
 }
 
@@ -120,27 +103,33 @@ function calendar(policy: GuardPolicy, now: number): Refusal[] {
 function approval(policy: GuardPolicy, facts: GuardInput): Refusal[] {
   const rules = policy.approval
   if (!rules?.required || approvalFor(facts, policy)) return []
+  const unknown = unidentified(facts)
+  if (unknown.length > 0) return unknown.map((reason) => ({ guard: "approval", reason, overridable: true }))
   const who = rules.approvers ? `one of ${rules.approvers.join(", ")}` : "somebody"
   const given = facts.approvals.map((given) => {
     const against = objection(given, facts, rules, policy.timezone)
     return `that of ${oneLine(given.by, 60)} does not count: ${String(against)}`
   })
-  const needed = `no approval for ${images(Object.entries(facts.digests))} by ${who} other than the author and the deployer`
+  const needed = `no approval for ${images(Object.entries(facts.digests))} by ${who} other than the authors and the deployer`
   return [{ guard: "approval", reason: [needed, ...given].join("; "), overridable: true }]
 }
 
 /** Why an approval does not count; undefined when it does. */
 function objection(
   given: Approval,
-  { now, author, deployer, digests }: GuardInput,
+  { now, authors, deployer, digests, identities }: GuardInput,
   { validFor, approvers }: NonNullable<GuardPolicy["approval"]>,
   timezone: string,
 ): string | undefined {
-  if (!person(given.by)) return "it has no name"
-  if (!person(author) || !person(deployer)) return "it is not known who wrote or who deploys the change"
-  if (samePerson(given.by, author)) return "they wrote the change"
-  if (samePerson(given.by, deployer)) return "they deploy the change"
-  if (approvers && !approvers.some((name) => samePerson(name, given.by))) return "they are no approver"
+  if (normalized(given.by) === "") return "it has no name"
+  const approver = identityOfUser(given.by, identities)
+  if (!approver) return "identities in dagger/config/deploy.yaml do not say who that is (kubernetes)"
+  if (approver.bot) return "a bot cannot approve"
+  const people = "known" in authors ? authors.known.flatMap((one) => identitiesOf(one, identities)) : []
+  if (people.includes(approver)) return "they wrote the change"
+  if (sameName(given.by, deployer) || identityOfUser(deployer, identities) === approver)
+    return "they deploy the change"
+  if (approvers && !approvers.some((name) => sameName(name, given.by))) return "they are no approver"
   // A policy that became stricter applies to earlier approvals too.
   const end = Math.min(given.expires, given.at + validFor * 1000)
   if (!Number.isFinite(end)) return "its time cannot be read"
@@ -150,8 +139,38 @@ function objection(
   return others.length > 0 ? `it is not for ${images(others)}` : undefined
 }
 
-const person = (name: string) => name.normalize("NFKC").trim().toLowerCase()
-const samePerson = (one: string, other: string) => person(one) === person(other)
+const sameName = (one: string, other: string) => normalized(one) === normalized(other)
+
+/** Names at most this many authors in a message. */
+const mostNamed = 10
+
+/** Whom the approver cannot be compared with: then nobody's approval counts. */
+function unidentified({ authors, deployer, identities }: GuardInput): string[] {
+  const where = (key: string) => `add ${key} to identities in dagger/config/deploy.yaml`
+  if (normalized(deployer) === "") return ["it is not known who deploys the change"]
+  const unmapped =
+    isServiceAccount(deployer) || identityOfUser(deployer, identities)
+      ? []
+      : [
+          `it is not known which person deploys as ${oneLine(deployer, 100)}: ${where("this name")}, as kubernetes`,
+        ]
+  if ("unknown" in authors) return [...unmapped, `it is not known who wrote the change: ${authors.unknown}`]
+  if (authors.known.length === 0)
+    return [...unmapped, "it is not known who wrote the change: it has no author"]
+  const strangers = authors.known.filter((author) => identitiesOf(author, identities).length === 0)
+  // One commit of each is enough.
+  const names = [
+    ...new Map(strangers.map((one) => ["email" in one ? one.email : one.named, authorText(one)])).values(),
+  ]
+  const more = names.length > mostNamed ? [`${names.length - mostNamed} more authors are unknown too`] : []
+  return [
+    ...unmapped,
+    ...names
+      .slice(0, mostNamed)
+      .map((name) => `the author ${name} is nobody that is known: ${where("this e-mail or login")}`),
+    ...more,
+  ]
+}
 
 function checks({ digests, checked }: GuardInput, timezone: string): Refusal[] {
   const missing = without(digests, checked?.digests)

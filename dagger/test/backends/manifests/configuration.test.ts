@@ -86,7 +86,12 @@ describe("workloadSection", () => {
       "grace: 23s",
       'deploy.yaml:4: termination.grace: longer than preStop 4s + drain 6s + linger 3s + shutdown 10s = 23s, or pods are killed with requests in flight (found "23s")',
     ],
-    ["a number for a duration", /grace: 30s/, "grace: 30", /termination.grace: .*string.* \(found 30\)/],
+    [
+      "a number for a duration",
+      /grace: 30s/,
+      "grace: 30",
+      "termination.grace: must be text, not a number (found 30)",
+    ],
     ["a drain the service refuses", /drain: 6s/, "drain: 6m", "termination.drain: from 0s to 300s"],
     ["a shutdown of nothing", /shutdown: 10s/, "shutdown: 0s", "termination.shutdown: from 1s to 600s"],
     [

@@ -277,11 +277,11 @@ describe("RolloutRecord", () => {
 describe("fromAnnotations", () => {
   it.each([
     ["no JSON", "{", /remove it to begin anew with the traffic as it is/],
-    ["another version's", JSON.stringify({ id: "r1" }), /service: Invalid input/],
+    ["another version's", JSON.stringify({ id: "r1" }), /service: is missing: it must be text/],
     [
       "a phase that there is not",
       JSON.stringify(rollout({ phase: "resting" as never })),
-      /phase: Invalid option/,
+      /phase: allowed: "/,
     ],
   ])("says what is wrong with %s", (_, text, message) => {
     expect(() => fromAnnotations({ [stateAnnotation]: text })).toThrow(message)

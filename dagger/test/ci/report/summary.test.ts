@@ -65,6 +65,10 @@ describe("summaryMarkdown", () => {
     [[gateResult("a", "skipped"), gateResult("b", "skipped")], "# ⏭️ Skipped: a, b."],
     [[gateResult("a", "could not run")], "# ⚠️ Could not run: a."],
     [[gateResult("a")], "# ✅ Passed: 1 gate."],
+    [
+      [gateResult("a"), gateResult("b", "skipped")],
+      "# ⚠️ Incomplete: 1 of 2 gates passed, but 1 was skipped: b.",
+    ],
   ])("does not take nothing for a pass", (gates, line) => {
     expect(markdown(...gates)).toMatch(line)
   })

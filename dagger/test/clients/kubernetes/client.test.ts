@@ -292,9 +292,9 @@ describe("Kubernetes", () => {
     expect(asked[0]?.query).toEqual({ tailLines: "10", previous: "true" })
     const { cluster: other } = await serve({
       status: 201,
-      body: { status: { userInfo: { username: "ada" } } },
+      body: { status: { userInfo: { username: "ada", groups: ["approvers"] } } },
     })
-    expect(await other.whoAmI()).toBe("ada")
+    expect(await other.whoAmI()).toEqual({ name: "ada", groups: ["approvers"] })
     const { cluster: mute } = await serve({ status: 201, body: {} })
     await expect(mute.whoAmI()).rejects.toThrow("does not say which user")
   })
@@ -483,12 +483,12 @@ describe("a kubeconfig", () => {
       "client-key names a file of another machine",
     ],
     ["a command", kubeconfig(server, "exec: { command: aws, args: [hunter2] }"), "exec runs a command"],
-    ["a token that is none", kubeconfig(server, "token: [hunter2]"), "user.token: Invalid input"],
+    ["a token that is none", kubeconfig(server, "token: [hunter2]"), "user.token: must be text, not a list"],
     ["a token of two lines", kubeconfig(server, 'token: "hunter2\\nx"'), "it must be one word"],
     [
       "groups that are none",
       kubeconfig(server, "as: a, as-groups: hunter2"),
-      "user.as-groups: Invalid input",
+      "user.as-groups: must be a list, not text",
     ],
     [
       "a line break in a user",

@@ -1,6 +1,6 @@
 import type { Outcome } from "../../runner/verdict.js"
 import { isShort } from "../coverage.js"
-import { allTests, type Report } from "../report.js"
+import { allTests, isIncomplete, type Report } from "../report.js"
 import { count, duration, moment, oneLine, percent, plain } from "../../../lib/text.js"
 import { html, type Html } from "./html.js"
 import { signs, tones } from "./badges.js"
@@ -15,10 +15,12 @@ const headlines: Record<Outcome, string> = {
 /** The verdict, revision, time and key figures. */
 export function pageHeader(report: Report): Html {
   const { outcome, conclusion, started, seconds, revision, because, gates } = report
-  return html`<header class="page-header ${tones[outcome]}">
+  const shown = isIncomplete(report) ? "could not run" : outcome
+  const headline = isIncomplete(report) ? "Incomplete" : headlines[outcome]
+  return html`<header class="page-header ${tones[shown]}">
     <div class="flag" aria-hidden="true"></div>
     <p class="name">Pitwall report</p>
-    <h1><span class="sign" aria-hidden="true">${signs[outcome]}</span>${headlines[outcome]}</h1>
+    <h1><span class="sign" aria-hidden="true">${signs[shown]}</span>${headline}</h1>
     <p class="conclusion">${plain(conclusion)}</p>
     <p class="about">
       ${revision !== undefined && html`Revision <code>${oneLine(revision, 60)}</code> · `}<time
@@ -79,7 +81,7 @@ function tiles(report: Report): Tile[] {
       label: "Gates passed",
       value: `${ended("passed")} of ${gates.length}`,
       note: notPassed.length > 0 ? notPassed.join(", ") : "nothing left out",
-      tone: ended("failed") > 0 ? "bad" : ended("could not run") > 0 ? "odd" : "good",
+      tone: ended("failed") > 0 ? "bad" : ended("could not run") + ended("skipped") > 0 ? "odd" : "good",
     },
     counts.tests > 0 && {
       label: "Tests passed",
