@@ -1,14 +1,20 @@
 import { dag, type Directory, type File, type Workspace } from "@dagger.io/dagger"
 import { stringify } from "yaml"
 import { pipelineOf } from "./gates.js"
-import { accessObjects, readSubject } from "../delivery/access.js"
-import type { Component } from "../delivery/component.js"
+import { readSummary } from "../ci/report/summary.js"
+import { ApiError } from "../clients/kubernetes/client.js"
+import { readSubject } from "../delivery/access.js"
+import { approve } from "../delivery/approve.js"
+import type { Component, ComponentId, WouldRun } from "../delivery/component.js"
 import { EventFile } from "../delivery/events/file.js"
 import { deploy, type GateResult, plan, type ReadAuthors, rollback } from "../delivery/executor.js"
 import { strictestApproval } from "../delivery/guards/weakening.js"
 import { historyOf, historyText, type HistoryQuery } from "../delivery/history.js"
 import { iso, newId } from "../delivery/journal.js"
 import { planText } from "../delivery/plan.js"
+import { confirmationOf, refuseOtherSettings, requestOf, requestText } from "../delivery/request.js"
+import { verdictFor } from "../delivery/verdicts.js"
+import { environmentAccess } from "../environments/access.js"
 import {
   digestOf,
   readImages,
@@ -24,6 +30,7 @@ import {
   type OpenEnvironment,
   readEnvironment,
   secretsOf,
+  watchdogFile,
 } from "../environments/environment.js"
 import { readStrategy, type Strategy } from "../delivery/strategy.js"
 import { describeImages, publish, type RegistryAccess } from "../images/publish.js"
@@ -47,6 +54,15 @@ export interface Selection {
   strategy: string
   /** Authors beside those of the commits: e-mails, logins of GitHub or users of the cluster. */
   authors: string[]
+}
+
+/** What is to be approved, as the command line names it: a recorded request, or a release or images. */
+export interface ApprovalSelection extends Pick<Selection, "release" | "images" | "only"> {
+  /** Id of a refused deploy; empty: none. */
+  request: string
+  /** The code that shows that the request was read; empty: only show it. */
+  confirm: string
+  note: string
 }
 
 /** The verbs of delivery, behind the functions of the module. */
@@ -88,7 +104,6 @@ export class Delivery {
       images,
       ...(commit !== undefined && { commit }),
       ...(authors.length > 0 && { authors }),
-      ...(summary && { checks: "passed" as const }),
     }
     return dag.directory().withNewFile("release.json", releaseText(release)).file("release.json")
   }
@@ -163,53 +178,105 @@ export class Delivery {
   async history(env: string, query: HistoryQuery): Promise<Output> {
     return this.within(env, async (opened) => {
       opened.components(query.only)
-      const [audit] = opened.delivery.audits
-      const history = historyOf((await audit?.read()) ?? { events: [], unreadable: [] }, query)
-      return outputOf(historyText(history), history)
+      const { approvals, audit, now } = opened.delivery
+      const [trail, given] = await Promise.all([
+        audit.read(),
+        strictestApproval(opened.delivery.guards) ? approvals.all() : [],
+      ])
+      const history = historyOf(trail, query, given)
+      return outputOf(historyText(history, now()), history)
     })
   }
 
   async pruneHistory(env: string, olderThan: string): Promise<string> {
     const seconds = secondsOf(olderThan)
-    return this.within(env, async ({ delivery }) => {
+    return this.within(env, async ({ components, delivery }) => {
       const before = delivery.now() - seconds * 1000
-      const deleted = (await delivery.audits[0]?.prune(before)) ?? 0
-      return `Deleted ${deleted} entries of before ${iso(before)} from the audit log of ${env}.`
+      const deleted = await delivery.audit.prune(before)
+      const revisions = await Promise.all(components([]).map(({ deployed }) => deployed.revisions.all()))
+      const kept = revisions.flat().map(({ digest }) => digest)
+      const approvals = strictestApproval(delivery.guards) ? await delivery.approvals.prune(before, kept) : 0
+      return `Deleted ${deleted} entries of before ${iso(before)} from the audit log of ${env}, and ${approvals} approvals that expired before.`
     })
   }
 
-  async approve(env: string, pairs: string[], note: string): Promise<string> {
-    const images = readImages(pairs, { bare: true })
-    const services = Object.keys(images)
-    if (services.length === 0)
-      throw new Error("an approval names images: give each with --image SERVICE=sha256:…")
-    return this.within(env, async ({ components, delivery, environment }) => {
-      const approval = strictestApproval(delivery.guards.committed, delivery.guards.effective)
+  /**
+   * Approves everything that a deploy would run. With a request and no confirmation it only shows what the request contains.
+   *
+   * @throws Error when the settings of a request are not those of this checkout, or the caller may not approve
+   */
+  async approve(env: string, { request, confirm, note, ...selection }: ApprovalSelection): Promise<string> {
+    if (request !== "" && (selection.release || selection.images.length > 0))
+      throw new Error("give either --request, or --release or --image")
+    return this.within(env, async (opened) => {
+      const { delivery, environment } = opened
+      const approval = strictestApproval(delivery.guards)
       if (!approval) throw new Error(`${environment.name} needs no approval`)
-      const approved = components(services)
-      const digests = Object.fromEntries(
-        Object.entries(images).map(([service, image]) => [service, digestOf(image)]),
+      if (request === "") {
+        const wanted = await this.wouldRun(opened, selection)
+        return approve(delivery, wanted, { note, validFor: approval.validFor })
+      }
+      const recorded = requestOf((await delivery.audit.read()).events, request)
+      refuseOtherSettings(
+        recorded,
+        opened.components(recorded.components.map(({ component }) => component.name)),
       )
-      const expires = delivery.now() + approval.validFor * 1000
-      await delivery.approvals.give({
-        id: delivery.id,
-        by: delivery.who,
-        expires,
-        digests,
-        ...(note !== "" && { note }),
-      })
+      const code = confirmationOf(recorded)
+      if (confirm === "") {
+        const command = `./daggerw call approve --env ${env} --request ${recorded.id} --confirm ${code}`
+        return `${requestText(recorded)}\n\nNothing is approved yet. Approve exactly this with: ${command}`
+      }
+      if (confirm !== code)
+        throw new Error(
+          `--confirm ${confirm} is not the code of this request: read it again without --confirm`,
+        )
+      return approve(delivery, recorded.components, { note, validFor: approval.validFor })
+    })
+  }
+
+  /** @throws Error for an approval that does not exist or is revoked already, and when the caller may not approve */
+  async revoke(env: string, id: string, reason: string): Promise<string> {
+    return this.within(env, async ({ components, delivery }) => {
+      if (reason.trim() === "") throw new Error("a revocation needs a reason: give it with --reason")
+      const { who: by } = delivery
+      const { digests } = await delivery.approvals.revoke(id, { by, at: delivery.now(), reason })
+      const services = Object.keys(digests)
       await Promise.all(
-        approved.map(({ id }) =>
+        components(services).map(({ id: component }) =>
           delivery.journal.record({
-            kind: "approved",
-            component: id,
-            message: note,
-            ...(digests[id.name] !== undefined && { digest: digests[id.name] }),
+            kind: "revoked",
+            component,
+            message: reason,
+            digest: digests[component.name] ?? "",
           }),
         ),
       )
-      const list = Object.entries(digests).map(([service, digest]) => `${service}@${digest}`)
-      return `${delivery.who} approves ${list.join(", ")} for ${environment.name} until ${iso(expires)}`
+      return `${by} revokes the approval ${id} of ${services.join(", ")} for ${env}`
+    })
+  }
+
+  /**
+   * Records what the gates said of a release where deployers can only read.
+   *
+   * @throws Error when the report is not about the release's commit or not about all of it, when the caller may not record verdicts, and, after recording it, for gates
+   *   that did not pass
+   */
+  async recordChecks(env: string, release: File, summary: File): Promise<string> {
+    return this.within(env, async ({ delivery }) => {
+      const [{ commit, images }, report] = await Promise.all([
+        release.contents().then(readRelease),
+        summary.contents().then(readSummary),
+      ])
+      const verdict = verdictFor(report, { commit, services: Object.keys(images) })
+      await delivery.verdicts.record({
+        ...verdict,
+        id: delivery.id,
+        by: delivery.who,
+        digests: Object.values(images).map(({ reference }) => digestOf(reference)),
+      })
+      const text = `${delivery.who} records for ${env}: the gates ${verdict.verdict} for ${Object.keys(images).join(", ")} of ${verdict.commit}`
+      if (verdict.verdict === "failed") throw new Error(text)
+      return text
     })
   }
 
@@ -224,21 +291,48 @@ export class Delivery {
    *
    * @throws Error where nobody may deploy, or nobody may approve although that is required
    */
-  async access(env: string, deployers: string[], approvers: string[]): Promise<string> {
-    const { environment } = await readEnvironment(this.source, env, this.connection)
+  async access(
+    env: string,
+    { deployers, approvers, checkers }: { deployers: string[]; approvers: string[]; checkers: string[] },
+  ): Promise<string> {
+    const [{ environment }, watchdog] = await Promise.all([
+      readEnvironment(this.source, env, this.connection),
+      this.source.file(watchdogFile).contents(),
+    ])
     const { approval } = environment.guards
     const named = approvers.length > 0 ? approvers : approval?.required ? (approval.approvers ?? []) : []
-    if (approval?.required && named.length === 0) {
-      throw new Error(`${env} needs approvals: say whose with --approver, such as group:approvers`)
-    }
     if (deployers.length === 0)
       throw new Error("say who deploys with --deployer, as the API server names them")
-    const objects = accessObjects({
-      namespace: environment.namespace,
+    const people = {
       deployers: deployers.map(readSubject),
       approvers: named.map(readSubject),
-    })
-    return objects.map((object) => stringify(object)).join("---\n")
+      checkers: checkers.map(readSubject),
+    }
+    return environmentAccess(environment, people, watchdog)
+      .map((object) => stringify(object))
+      .join("---\n")
+  }
+
+  /** What a deploy of the release or images that the command names would run. */
+  private async wouldRun(
+    opened: OpenEnvironment,
+    { release, images, only }: Pick<ApprovalSelection, "release" | "images" | "only">,
+  ): Promise<(WouldRun & { component: ComponentId })[]> {
+    const named = only.length > 0 || release ? only : Object.keys(readImages(images))
+    const components = opened.components(named)
+    const given = await this.givenRelease(opened, { images, ...(release && { release }) }, components)
+    if (!given) throw new Error("say what to approve: --request, or --release or --image")
+    try {
+      return await Promise.all(
+        components.map(async (one) => ({ component: one.id, ...(await one.wouldRun(given)) })),
+      )
+    } catch (error) {
+      if (!(error instanceof ApiError && error.status === 403)) throw error
+      throw new Error(
+        `what would run cannot be computed in your name, because it depends on secrets: ${error.message}; approve what a refused deploy has recorded, with --request`,
+        { cause: error },
+      )
+    }
   }
 
   private within<Value>(env: string, task: (opened: OpenEnvironment) => Promise<Value>): Promise<Value> {
@@ -258,7 +352,7 @@ export class Delivery {
   /** The release that the command names, in whole or by its images; undefined where it names none. */
   private async givenRelease(
     { delivery, secrets, environment }: OpenEnvironment,
-    { release, images }: Selection,
+    { release, images }: Pick<Selection, "release" | "images">,
     components: Component[],
   ): Promise<Release | undefined> {
     const services = namesOf(components)

@@ -1,5 +1,5 @@
 import { z } from "zod"
-import type { Compatibility } from "./guards/guards.js"
+import type { Compatibility, RevisionContents } from "./guards/guards.js"
 import type { Release, ReleasedImage } from "./release.js"
 
 /** The kinds of components, in the order in which a deploy changes them: backends need the schema, web apps need the backends' API. */
@@ -36,10 +36,19 @@ export interface ComponentPlan {
   start?: Start
 }
 
-/** The new operation of a plan. */
-export interface Start {
-  /** Digest of what will run. */
+/** What a new revision of a component runs: what an approval covers. */
+export interface WouldRun {
+  /** The image: `repository@sha256:…`. */
+  image: string
+  /** Digest of the image. */
   digest: string
+  contents: RevisionContents
+  /** Names of the secrets that it reads. */
+  secretNames: string[]
+}
+
+/** The new operation of a plan. */
+export interface Start extends WouldRun {
   revision?: number
   /** The revision that serves until then. */
   from?: number
@@ -106,6 +115,14 @@ export interface Component {
   current(): Promise<ReleasedImage | undefined>
   /** Reads what a deploy of the release would do. Changes nothing. */
   plan(release: Release): Promise<ComponentPlan>
+  /**
+   * Reads what a deploy of the release would run.
+   *
+   * @throws Error when a secret is neither given nor readable
+   */
+  wouldRun(release: Release): Promise<WouldRun>
+  /** The digest of the settings that this checkout has for an image; see {@link RevisionContents}. */
+  settingsDigest(image: string, secretNames: string[]): string
   /**
    * Takes the exclusive right to change the component.
    *

@@ -1,6 +1,8 @@
 import { columns, duration, oneLine } from "../lib/text.js"
 import type { Approvals } from "./approvals.js"
 import type { AuditLog } from "./audit.js"
+import { requestedChanges } from "./request.js"
+import type { Verdicts } from "./verdicts.js"
 import {
   type Component,
   type ComponentId,
@@ -17,7 +19,6 @@ import { approvalFor, type GuardInput, type Refusal, evaluateGuards } from "./gu
 import { type Author, type Authors, authorText, identitiesOf, type Identity } from "./guards/identities.js"
 import { applyOverride, mayOverride } from "./guards/override.js"
 import { type Weakening, weakeningRefusal, weakeningText } from "./guards/weakening.js"
-import { passedImages } from "./history.js"
 import { iso, type Journal } from "./journal.js"
 import { type DeployPlan, planText, refusalsText } from "./plan.js"
 import type { Release } from "./release.js"
@@ -32,8 +33,8 @@ export interface DeliveryContext {
   /** The operation's id. */
   id: string
   approvals: Approvals
-  /** The audit logs whose record of passed gates counts: this environment's and those before it. */
-  audits: AuditLog[]
+  verdicts: Verdicts
+  audit: AuditLog
   journal: Journal
   /** Milliseconds by the API server's clock. */
   now: () => number
@@ -112,17 +113,17 @@ export async function deploy(
     const plans = await Promise.all(locked.map((component) => component.plan(release)))
     refuseBlocked(plans)
     const operation = await permitted(context, request, plans, gateResult)
-    await recordChecks(context, plans, checksOf(release, gateResult))
+    await recordChecks(context, plans, gateResult)
     results = [...failed, ...(await applyAll(locked, operation))]
     if (gates && !gateResult) {
       gateResult = await gates
       say(gateResult.summary)
-      await recordChecks(context, plans, checksOf(release, gateResult))
+      await recordChecks(context, plans, gateResult)
     }
   } finally {
     await Promise.all(locked.map((component) => component.unlock()))
   }
-  return conclude(results, environment, checksOf(release, gateResult))
+  return conclude(results, environment, gateResult)
 }
 
 /** Reads what a deploy would do and what speaks against it. Changes nothing. */
@@ -243,13 +244,21 @@ async function permitted(
       : applyOverride(against, request.override, by)
   const recordAll = (kind: "refused" | "overridden", message: string) =>
     Promise.all(
-      starting(plans).map(({ component, start }) =>
+      starting(plans).map(({ component, start, changes }) =>
         journal.record({
           kind,
           component,
           message,
           action: "deploy",
           digest: start.digest,
+          ...(kind === "refused" && {
+            request: {
+              image: start.image,
+              ...start.contents,
+              secretNames: start.secretNames,
+              changes: requestedChanges(changes),
+            },
+          }),
           author,
           reason: request.reason,
           guards: guards.digest,
@@ -262,7 +271,7 @@ async function permitted(
   if (standing.length > 0) {
     const message = refusalsText(standing)
     await recordAll("refused", message)
-    throw new Error(`${message}\n${remedies(standing, facts, context)}`)
+    throw new Error(`${message}\n${remedies(standing, context)}`)
   }
   const names = [...new Set(overridden.map(({ guard }) => guard))]
   const weakened = [...new Set(guards.weakened.map(weakeningText))]
@@ -275,7 +284,7 @@ async function permitted(
 }
 
 const starting = (plans: ComponentPlan[]) =>
-  plans.flatMap(({ component, start }) => (start ? [{ component, start }] : []))
+  plans.flatMap(({ component, start, changes }) => (start ? [{ component, start, changes }] : []))
 
 /** What the guards in effect say, and what the settings took away from the committed ones. */
 function refusalsOf({ effective, weakened }: EffectiveGuards, facts: GuardInput): Refusal[] {
@@ -283,7 +292,7 @@ function refusalsOf({ effective, weakened }: EffectiveGuards, facts: GuardInput)
 }
 
 async function factsOf(
-  { approvals, audits, guards: { committed, effective: guards, identities }, now, who }: DeliveryContext,
+  { approvals, verdicts, guards: { committed, effective: guards, identities }, now, who }: DeliveryContext,
   { authors, readAuthors, release }: Pick<DeployRequest, "authors" | "readAuthors" | "release">,
   plans: ComponentPlan[],
   gateResult: GateResult | undefined,
@@ -291,18 +300,18 @@ async function factsOf(
   const starts = starting(plans)
   if (starts.length === 0) return undefined
   const digests = Object.fromEntries(starts.map(({ component, start }) => [component.name, start.digest]))
-  const verdict = checksOf(release, gateResult)
   const needsAuthors = [committed, guards].some(({ approval }) => approval?.required)
   const [known, given, checked] = await Promise.all([
     needsAuthors ? authorsOf(starts, authors, release, readAuthors) : { unknown: "no guard asks" },
     guards.approval?.required ? approvals.all() : [],
     guards.checks === "none"
       ? undefined
-      : verdict === "passed"
-        ? { digests: Object.values(digests), at: now() }
-        : verdict === "failed"
-          ? undefined
-          : recordedPass(audits),
+      : // The gates of this very command count for this very deploy; of existing images only a recorded verdict does.
+        gateResult
+        ? gateResult.passed
+          ? { digests: Object.values(digests), at: now() }
+          : undefined
+        : verdicts.passed(),
   ])
   return {
     now: now(),
@@ -310,6 +319,7 @@ async function factsOf(
     authors: known,
     identities,
     digests,
+    contents: Object.fromEntries(starts.map(({ component, start }) => [component.name, start.contents])),
     approvals: given,
     checked,
     database: Object.fromEntries(starts.map(({ component, start }) => [component.name, start.compatibility])),
@@ -362,21 +372,13 @@ function authorsText(facts: GuardInput | undefined, request: DeployRequest, who:
   return oneLine([...new Set(names)].join(", ") || who, 300)
 }
 
-async function recordedPass(audits: AuditLog[]): Promise<GuardInput["checked"]> {
-  const trails = await Promise.all(audits.map((audit) => audit.read()))
-  return passedImages(trails.flatMap(({ events }) => events))
-}
-
-function checksOf(release: Release, gateResult: GateResult | undefined): "passed" | "failed" | undefined {
-  return gateResult ? (gateResult.passed ? "passed" : "failed") : release.checks
-}
-
 async function recordChecks(
   { guards, journal }: DeliveryContext,
   plans: ComponentPlan[],
-  checks: "passed" | "failed" | undefined,
+  gateResult: GateResult | undefined,
 ): Promise<void> {
-  if (!checks) return
+  if (!gateResult) return
+  const checks = gateResult.passed ? "passed" : "failed"
   await Promise.all(
     starting(plans).map(({ component, start: { digest } }) =>
       journal.record({
@@ -391,14 +393,14 @@ async function recordChecks(
   )
 }
 
-function remedies(standing: Refusal[], { digests }: GuardInput, context: DeliveryContext): string {
-  const { environment, guards } = context
-  const images = Object.entries(digests).map(([service, digest]) => `--image ${service}=${digest}`)
+function remedies(standing: Refusal[], { environment, guards, id }: DeliveryContext): string {
   const overridable = [...new Set(standing.flatMap(({ guard, overridable: can }) => (can ? [guard] : [])))]
   const allowed = overridable.map((guard) => `  ${guard}: ${mayOverride(guard, guards.committed)}`)
   return [
     ...(standing.some(({ guard }) => guard === "approval")
-      ? [`An approver approves it with: ./daggerw call approve --env ${environment} ${images.join(" ")}`]
+      ? [
+          `An approver reads and approves it with: ./daggerw call approve --env ${environment} --request ${id}`,
+        ]
       : []),
     ...(standing.every(({ overridable: can }) => can)
       ? [`--override "why" overrides guards, and is recorded. Who may:`, ...allowed]
@@ -423,7 +425,7 @@ const isFailure = ({ result }: ComponentResult) => result === "aborted" || resul
 function conclude(
   results: ComponentResult[],
   environment: string,
-  checks: "passed" | "failed" | undefined,
+  gateResult: GateResult | undefined,
 ): string {
   const rows = results.map(({ component, result, revision, seconds, message }) => [
     component.name,
@@ -440,7 +442,7 @@ function conclude(
         ? `${component.name} was not deployed to ${environment}; traffic stays on the previous revision: ${message}`
         : `${component.name} in ${environment}: ${message}`,
     )
-  if (checks === "failed") reasons.push(`The gates failed for what was deployed to ${environment}.`)
+  if (gateResult?.passed === false) reasons.push(`The gates failed for what was deployed to ${environment}.`)
   if (reasons.length > 0) throw new Error([table, ...reasons].join("\n\n"))
   return table
 }

@@ -25,8 +25,6 @@ const schema = z.object({
   authors: z.array(z.string().trim().min(1)).max(1000).optional(),
   /** Images by service. */
   images: z.record(z.string(), releasedImage),
-  /** What the gates said of the source that the images were built from. */
-  checks: z.enum(["passed", "failed"]).optional(),
 })
 
 /** What is delivered: made once, never changed, and the same in every environment. */

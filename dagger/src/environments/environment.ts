@@ -7,6 +7,7 @@ import { ClusterPods } from "../backends/revisions/pods.js"
 import { type KubernetesApi, KubernetesClient } from "../clients/kubernetes/client.js"
 import { Approvals } from "../delivery/approvals.js"
 import { AuditLog } from "../delivery/audit.js"
+import { Verdicts } from "../delivery/verdicts.js"
 import type { Sink } from "../delivery/events/event.js"
 import { EventFile } from "../delivery/events/file.js"
 import { Notifier } from "../delivery/events/notifier.js"
@@ -26,6 +27,8 @@ import {
 } from "./configuration.js"
 import { readGuarded } from "./guards.js"
 import { readSecrets } from "./secrets.js"
+
+export const watchdogFile = "dagger/config/kubernetes/watchdog.py"
 
 /** How environments are reached: what the constructor of the module was given. */
 export interface Connection {
@@ -108,7 +111,7 @@ async function open(source: Directory, name: string, connection: Connection): Pr
   const { kubeconfig, kubeToken } = connection
   const [{ configuration, environment, guards }, watchdog, secrets] = await Promise.all([
     readEnvironment(source, name, connection),
-    source.file("dagger/config/kubernetes/watchdog.py").contents(),
+    source.file(watchdogFile).contents(),
     secretsOf(connection),
   ])
   if (!kubeconfig) {
@@ -165,7 +168,6 @@ export function openEnvironment(options: EnvironmentOptions): OpenEnvironment {
   const audit = new AuditLog(cluster, environment.namespace)
   const notifier = new Notifier(sinks)
   const journal = new Journal({ environment: environment.name, by: who, operation: id, audit, notifier, now })
-  const before = environment.after && environmentOf(configuration, environment.after)
   return {
     environment,
     notifier,
@@ -180,7 +182,8 @@ export function openEnvironment(options: EnvironmentOptions): OpenEnvironment {
       now,
       say,
       approvals: new Approvals(cluster, environment.namespace),
-      audits: [audit, ...(before ? [new AuditLog(cluster, before.namespace)] : [])],
+      verdicts: new Verdicts(cluster, environment.namespace),
+      audit,
     },
     components: (only, { strategy } = {}) => {
       const context: BackendContext = {

@@ -1,12 +1,19 @@
 import { isDeepStrictEqual } from "node:util"
-import { approvalsNamespace } from "../delivery/access.js"
+import { guardsNamespace } from "../delivery/access.js"
 import type { EffectiveGuards } from "../delivery/executor.js"
 import { digestOfData } from "../delivery/guards/digest.js"
 import type { Guard } from "../delivery/guards/configuration.js"
 import type { Identity } from "../delivery/guards/identities.js"
 import { weakenings, weaker, type Weakening } from "../delivery/guards/weakening.js"
 import { type Layer, placeIn } from "../lib/document.js"
-import { type DeployConfiguration, deployFile, environmentOf, readDeploy } from "./configuration.js"
+import {
+  type DeployConfiguration,
+  deployFile,
+  environmentOf,
+  overlap,
+  readDeploy,
+  sameGateway,
+} from "./configuration.js"
 import { type EnvironmentName, environmentNames } from "./secrets.js"
 
 /**
@@ -42,16 +49,7 @@ export function guardsOf(
     effective: guards,
     identities,
     weakened: weakenedIn(committed, effective, name),
-    digest: digestOfData({ guards, identities, ...sourcesOf(effective, name) }),
-  }
-}
-
-/** Where the approvals and the verdicts of an environment are read. */
-function sourcesOf(configuration: DeployConfiguration, name: EnvironmentName) {
-  const { namespace, after } = environmentOf(configuration, name)
-  return {
-    namespace,
-    after: after && { name: after, namespace: environmentOf(configuration, after).namespace },
+    digest: digestOfData({ guards, identities, namespace: environmentOf(effective, name).namespace }),
   }
 }
 
@@ -62,13 +60,11 @@ export function weakenedIn(
   name: EnvironmentName,
 ): Weakening[] {
   const [before, after] = [environmentOf(committed, name), environmentOf(effective, name)]
-  const [was, is] = [sourcesOf(committed, name), sourcesOf(effective, name)]
   const within = (path: string[]) => ["environments", name, ...path]
   const needed = (guard: Guard & ("approval" | "checks")) =>
     guard === "checks" ? before.guards.checks === "required" : before.guards.approval?.required === true
   const changed = (guard: "approval" | "checks", path: string[], one: unknown, other: unknown) =>
     needed(guard) && !isDeepStrictEqual(one, other) ? [weaker(guard, path, textOf(one), textOf(other))] : []
-  const source = was.after ?? is.after
   return [
     ...weakenings(before.guards, after.guards).map((one) => ({
       ...one,
@@ -77,17 +73,9 @@ export function weakenedIn(
     ...(before.guards.approval?.required
       ? changedIdentities(committed.identities, effective.identities)
       : []),
-    ...changed("approval", within(["namespace"]), was.namespace, is.namespace),
-    ...changed("checks", within(["namespace"]), was.namespace, is.namespace),
-    ...changed("checks", within(["after"]), was.after?.name, is.after?.name),
-    ...(was.after?.name === is.after?.name && source
-      ? changed(
-          "checks",
-          ["environments", source.name, "namespace"],
-          was.after?.namespace,
-          is.after?.namespace,
-        )
-      : []),
+    // Approvals and verdicts lie in a namespace that is named after it.
+    ...changed("approval", within(["namespace"]), before.namespace, after.namespace),
+    ...changed("checks", within(["namespace"]), before.namespace, after.namespace),
     ...intrusions(committed, effective, name),
   ]
 }
@@ -118,10 +106,10 @@ function intrusions(
       weaker("environment", within(path), was, `${is}, which is of ${other}`)
     return [
       ...(after.namespace !== before.namespace &&
-      [namespace, approvalsNamespace(namespace)].includes(after.namespace)
+      [namespace, guardsNamespace(namespace)].includes(after.namespace)
         ? [intrusion(["namespace"], before.namespace, after.namespace)]
         : []),
-      ...(reaches(after.gateway, gateway) && !reaches(before.gateway, gateway)
+      ...(sameGateway(after.gateway, gateway) && !sameGateway(before.gateway, gateway)
         ? [intrusion(["gateway"], textOf(before.gateway), textOf(after.gateway))]
         : []),
       ...Object.entries(after.services).flatMap(([service, { hostnames }]) =>
@@ -138,22 +126,6 @@ function intrusions(
       ),
     ]
   })
-}
-
-type Gateway = DeployConfiguration["environments"][EnvironmentName]["gateway"]
-
-/** Whether a route on one Gateway gets requests of another's listener; without a section it is on every listener. */
-const reaches = (one: Gateway, other: Gateway) =>
-  one.name === other.name &&
-  one.namespace === other.namespace &&
-  (one.section === undefined || other.section === undefined || one.section === other.section)
-
-/** Whether two host names can be the same; `*.` stands for any labels. */
-function overlap(one: string, other: string): boolean {
-  if (one === other) return true
-  const covers = (wildcard: string, host: string) =>
-    wildcard.startsWith("*.") && host.endsWith(wildcard.slice(1)) && host !== wildcard.slice(1)
-  return covers(one, other) || covers(other, one)
 }
 
 const textOf = (value: unknown) =>

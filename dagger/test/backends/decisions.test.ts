@@ -24,8 +24,21 @@ const revision = (number: number, more: Partial<Revision> = {}): Revision => ({
   ...more,
 })
 const rollout = (more: Partial<Rollout> = {}): Rollout => ({
-  ...{ id: "one", service: "api", strategy: "canary", kind: "deploy", revision: 8, stable: 7, digest: "d" },
-  ...{ phase: "promoted", step: 0, since: 0, began: 0, by: "dora", author: "alan", reason: "", message: "" },
+  id: "one",
+  service: "api",
+  strategy: "canary",
+  kind: "deploy",
+  revision: 8,
+  stable: 7,
+  digest: "d",
+  phase: "promoted",
+  step: 0,
+  since: 0,
+  began: 0,
+  by: "dora",
+  author: "alan",
+  reason: "",
+  message: "",
   controller: "dora one",
   ...more,
 })

@@ -178,10 +178,12 @@ describe("a fresh baseline", () => {
     await revisions.removeBaselines()
     await revisions.removeBaselines()
     expect(cluster.all("Deployment").map(({ metadata }) => metadata?.name)).toEqual([
-      ...["f1-backend-7", "f1-backend-8"],
+      "f1-backend-7",
+      "f1-backend-8",
     ])
     expect(cluster.all("Service").map(({ metadata }) => metadata?.name)).toEqual([
-      ...["f1-backend-7", "f1-backend-8"],
+      "f1-backend-7",
+      "f1-backend-8",
     ])
   })
 

@@ -1,9 +1,12 @@
 import { describe, expect, it } from "vitest"
+import { Approvals } from "../../src/delivery/approvals.js"
+import { approve } from "../../src/delivery/approve.js"
 import type { DeliveryEvent } from "../../src/delivery/events/event.js"
 import { type DeployRequest, plan } from "../../src/delivery/executor.js"
 import { historyOf, historyText, operationsOf } from "../../src/delivery/history.js"
 import { planText } from "../../src/delivery/plan.js"
 import type { Release } from "../../src/delivery/release.js"
+import { confirmationOf, refuseOtherSettings, requestOf, requestText } from "../../src/delivery/request.js"
 import {
   authorOf,
   type Command,
@@ -11,6 +14,7 @@ import {
   FakePlatform,
   image,
   releaseOf,
+  secrets,
 } from "./fake-platform.js"
 
 /** The plan for a release, as people see it. */
@@ -103,8 +107,12 @@ describe("deploy", () => {
     const [last] = await platform.history()
     expect(last).toMatchObject({ outcome: "aborted", revision: 2, from: 1 })
     expect(platform.events.map(({ kind }) => kind)).toEqual([
-      ...["started", "shifted", "promoted"],
-      ...["started", "rolling-back", "rolled-back"],
+      "started",
+      "shifted",
+      "promoted",
+      "started",
+      "rolling-back",
+      "rolled-back",
     ])
   })
 
@@ -175,7 +183,7 @@ describe("a deploy to production", () => {
     await expect(refused).rejects.toThrow(/approval: no approval for api@sha256:aaaaaaaaaaaa by somebody/)
     await expect(refused).rejects.toThrow(/checks: ci has not passed for api@sha256:aaaaaaaaaaaa/)
     await expect(refused).rejects.toThrow(
-      `./daggerw call approve --env production --image api=sha256:${"a".repeat(64)}`,
+      /\.\/daggerw call approve --env production --request \d{8}-\d{6}-\w{4}/,
     )
     expect(platform.cluster.all("Deployment")).toEqual([])
     expect(platform.events.map(({ kind }) => kind)).toEqual(["refused"])
@@ -183,14 +191,11 @@ describe("a deploy to production", () => {
     expect(entry?.metadata?.labels).toMatchObject({ "pitwall.dev/audit": "refused" })
   })
 
-  it("begins with an approval and with what staging's record says of ci, step by step", async () => {
+  it("begins with an approval and a verdict of the gates, step by step", async () => {
     const platform = new FakePlatform()
-    const checks = () => Promise.resolve({ passed: true, summary: "Passed: all 12 gates." })
-    await platform.deploy("a", { checks })
-    await platform.deploy("b", { checks })
-    expect(platform.said).toContain("Passed: all 12 gates.")
     for (const letter of ["a", "b"]) {
       platform.approve(letter, "grace")
+      platform.verdict(letter)
       await platform.deploy(letter, {}, production(platform))
     }
     const begun = platform.cluster
@@ -205,6 +210,91 @@ describe("a deploy to production", () => {
     const shown = platform.said.join("\n")
     expect(shown).toContain("canary with 10 %, 50 %, 100 %")
     expect(shown).toMatch(/api \d: shifting: .*10 % of traffic/)
+  })
+
+  it.each([
+    [
+      "other variables",
+      "services: { api: { workload: { environment: { LOG_LEVEL: DEBUG } } } }",
+      {},
+      "settings or variables",
+    ],
+    [
+      "other replicas",
+      "services: { api: { workload: { history: 3, minReady: 9s } } }",
+      {},
+      "settings or variables",
+    ],
+    [
+      "another host name",
+      "environments: { production: { services: { api: { hostnames: [b.example.com] } } } }",
+      {},
+      "settings or variables",
+    ],
+    ["another secret", "", { PRODUCTION_REDIS_URL: "redis://evil" }, "secrets"],
+  ])("is refused with %s than what was approved", async (_, settings, secret, what) => {
+    const platform = new FakePlatform()
+    platform.approve("a", "grace")
+    platform.verdict("a")
+    if (settings !== "") platform.set(settings)
+    const command = platform.command({ environment: "production", secrets: { ...secrets, ...secret } })
+    await expect(platform.deploy("a", {}, command)).rejects.toThrow(
+      `that of grace does not count: it is for other ${what} of api`,
+    )
+  })
+
+  it("is refused once its approval was revoked", async () => {
+    const platform = new FakePlatform()
+    platform.approve("a", "grace", { id: "one" })
+    platform.verdict("a")
+    platform.approvals({ "one.revoked": "by=ada\nat=2026-03-02T10:00:00.000Z\nreason=an advisory" })
+    await expect(platform.deploy("a", {}, production(platform))).rejects.toThrow(
+      "it was revoked by ada: an advisory",
+    )
+  })
+
+  it("records what it would run when it is refused, and an approval of exactly that lets it begin", async () => {
+    const platform = new FakePlatform()
+    platform.verdict("a")
+    await expect(platform.deploy("a", {}, production(platform))).rejects.toThrow(
+      "approve --env production --request",
+    )
+    const grace = production(platform, "grace")
+    const { events } = await grace.audit.read()
+    const request = requestOf(events, events[0]?.operation ?? "")
+    expect(request.components[0]?.changes).toEqual(
+      expect.arrayContaining(["Deployment f1-production/api-1: created"]),
+    )
+    const shown = requestText(request)
+    expect(shown).toContain("Deploy request")
+    expect(shown).toContain("database_url, jwt_secret_key, redis_url")
+    for (const value of Object.values(secrets)) expect(JSON.stringify(events)).not.toContain(value)
+    expect(() => {
+      refuseOtherSettings(request, grace.components)
+    }).not.toThrow()
+    platform.approvals({})
+    const approvals = new Approvals(platform.cluster.client(), "f1-production")
+    await platform.clock.until(
+      approve({ ...grace, approvals }, request.components, { note: "", validFor: 3600 }),
+    )
+    expect(await platform.deploy("a", {}, production(platform))).toMatch(/api +promoted/)
+  })
+
+  it("cannot be approved by its request from a checkout with other settings, or once the request has changed", async () => {
+    const platform = new FakePlatform()
+    await expect(platform.deploy("a", {}, production(platform))).rejects.toThrow()
+    const { events } = await production(platform).audit.read()
+    const [first] = events
+    if (!first) throw new Error("nothing was recorded")
+    const request = requestOf(events, first.operation)
+    platform.set("services: { api: { workload: { environment: { LOG_LEVEL: DEBUG } } } }")
+    expect(() => {
+      refuseOtherSettings(request, production(platform, "grace").components)
+    }).toThrow("the request is for other settings of api than this checkout has")
+    const forged = { ...first, digest: `sha256:${"f".repeat(64)}` }
+    expect(confirmationOf(requestOf([forged], first.operation))).not.toBe(confirmationOf(request))
+    expect(() => requestOf([first, forged], first.operation)).toThrow("several deploys are recorded as")
+    expect(() => requestOf(events, "another")).toThrow(`allowed: ${first.operation}`)
   })
 
   it("is not helped by a ci that failed", async () => {
@@ -269,9 +359,12 @@ describe("a deploy with settings that weaken guards", () => {
       weakened: [`environments.production.${why}`],
     })
     expect(platform.events.find(({ kind }) => kind === "overridden")?.message).toContain(guards.join(", "))
-    expect(historyText(historyOf(await platform.trail("production"), { only: [], limit: 9 }))).toContain(
-      `settings weakened environments.production.${why} (guards sha256:`,
-    )
+    expect(
+      historyText(
+        historyOf(await platform.trail("production"), { only: [], limit: 9 }),
+        platform.cluster.now(),
+      ),
+    ).toContain(`settings weakened environments.production.${why} (guards sha256:`)
   })
 
   it("needs somebody whom the committed file lets override that guard", async () => {
@@ -300,7 +393,9 @@ describe("a deploy with settings that weaken guards", () => {
 
   it("never takes staging into production", async () => {
     const platform = new FakePlatform()
-    platform.set("environments: { staging: { namespace: f1-production } }")
+    platform.set(
+      "environments: { staging: { namespace: f1-production }, production: { namespace: elsewhere } }",
+    )
     const deploying = platform.deploy("a", { override, groups: ["incident-managers"] })
     await expect(deploying).rejects.toThrow(
       "environment: a setting weakens environments.staging.namespace: committed f1-staging, here f1-production, which is of production",
@@ -379,6 +474,9 @@ describe("the authors of a change", () => {
 
   it("are remembered with the revision: the same image of another commit is the same", async () => {
     const platform = await live()
+    const { metadata, spec } = platform.cluster.get("Deployment", "api-1", "f1-production") ?? {}
+    expect(metadata?.annotations?.["pitwall.dev/commit"]).toBe("a".repeat(40))
+    expect(JSON.stringify(spec)).not.toContain("pitwall.dev/commit")
     const again = releaseOf("a", { commit: releaseOf("c").commit ?? "" })
     expect(await platform.deploy(again, passed, production(platform))).toMatch(/api +unchanged +1/)
     // What runs was built from a, so the commit c is not live.
@@ -515,20 +613,37 @@ describe("what the gates say", () => {
     expect(last).toMatchObject({ outcome: "promoted", checks: "failed" })
   })
 
-  it("comes with a release, and counts for the images of the next environment", async () => {
+  it("counts for existing images where deployers can only read", async () => {
     const platform = new FakePlatform()
-    await platform.deploy(releaseOf("a", { checks: "passed" }))
     platform.approve("a", "grace")
+    platform.verdict("a")
     const production = platform.command({ environment: "production" })
     expect(await platform.deploy("a", {}, production)).toMatch(/api +promoted/)
   })
 
-  it("counts by its latest word for an image", async () => {
+  it("does not count for existing images when a deployer, an audit entry or a release says it", async () => {
     const platform = new FakePlatform()
-    await platform.deploy(releaseOf("a", { checks: "passed" }))
-    await platform.deploy("b")
-    await expect(platform.deploy("a", { checks: failing })).rejects.toThrow("The gates failed")
+    const passing = () => Promise.resolve({ passed: true, summary: "Passed." })
+    await platform.deploy("a", { checks: passing })
     platform.approve("a", "grace")
+    const production = platform.command({ environment: "production" })
+    await production.journal.record({
+      kind: "checked",
+      component: { kind: "backend", name: "api" },
+      digest: `sha256:${"a".repeat(64)}`,
+      checks: "passed",
+      message: "",
+    })
+    const release = { ...releaseOf("a"), checks: "passed" }
+    await expect(platform.deploy(release, {}, production)).rejects.toThrow("checks: ci has not passed")
+  })
+
+  it("counts by its latest verdict of an image", async () => {
+    const platform = new FakePlatform()
+    platform.approve("a", "grace")
+    platform.verdict("a", "passed")
+    await platform.clock.until(platform.clock.pause(2_000))
+    platform.verdict("a", "failed")
     const production = platform.command({ environment: "production" })
     await expect(platform.deploy("a", {}, production)).rejects.toThrow("checks: ci has not passed")
   })
@@ -555,7 +670,7 @@ describe("guards", () => {
     const gates = async () => {
       await platform.rollback({}, platform.command({ environment: "production", who: "ada" }))
       platform.cluster.all("ConfigMap").forEach((object) => {
-        if (object.metadata?.name === "approval-grace") platform.cluster.remove(object)
+        if (object.metadata?.name === "approvals") platform.cluster.remove(object)
       })
       return { passed: false, summary: "Failed: api:test." }
     }

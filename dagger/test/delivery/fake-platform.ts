@@ -4,7 +4,8 @@ import type { Sample } from "../../src/backends/analysis/sample.js"
 import type { Strategy } from "../../src/delivery/strategy.js"
 import type { KubernetesApi } from "../../src/clients/kubernetes/client.js"
 import type { Plain } from "../../src/clients/kubernetes/manifest.js"
-import { accessObjects, approvalsNamespace } from "../../src/delivery/access.js"
+import { accessObjects, approvalsName, guardsNamespace } from "../../src/delivery/access.js"
+import { approvalEntries } from "../../src/delivery/approvals.js"
 import type { Component, RevertRequest } from "../../src/delivery/component.js"
 import type { Notification } from "../../src/delivery/events/event.js"
 import {
@@ -20,6 +21,9 @@ import type { Layer } from "../../src/lib/document.js"
 import { operationsOf } from "../../src/delivery/history.js"
 import type { Release } from "../../src/delivery/release.js"
 import { environmentOf, readDeploy } from "../../src/environments/configuration.js"
+import { Backend } from "../../src/backends/backend.js"
+import { secretsDigest } from "../../src/backends/decisions.js"
+import { verdictObject } from "../../src/delivery/verdicts.js"
 import { openEnvironment } from "../../src/environments/environment.js"
 import { guardsOf } from "../../src/environments/guards.js"
 import type { EnvironmentName } from "../../src/environments/secrets.js"
@@ -88,7 +92,7 @@ export const authorOf = (name: string, letter: string): Author => ({
   commit: commitOf(letter),
 })
 
-const secrets = Object.fromEntries(
+export const secrets = Object.fromEntries(
   ["STAGING", "PRODUCTION"].flatMap((environment) => [
     [`${environment}_DATABASE_URL`, "postgresql://recipes@db/recipes"],
     [`${environment}_F1_DATABASE_URL`, "postgresql://f1@db/f1"],
@@ -252,26 +256,56 @@ export class FakePlatform {
     return operationsOf((await this.trail("staging")).events)
   }
 
-  async trail(environment: EnvironmentName): Promise<AuditTrail> {
-    const [audit] = this.command({ environment }).audits
-    if (!audit) throw new Error(`${environment} has no audit log`)
-    return audit.read()
+  trail(environment: EnvironmentName): Promise<AuditTrail> {
+    return this.command({ environment }).audit.read()
   }
 
-  approve(letter: string, by: string): void {
+  /** Approves everything that a deploy of the api would run in production, as this platform is now. */
+  approve(letter: string, by: string, { id = `by-${by}-${letter}`, given = secrets } = {}): void {
+    const command = this.command({ environment: "production" })
+    const [backend] = command.components
+    if (!(backend instanceof Backend)) throw new Error("production has no api")
+    const { settings, revisions } = backend.deployed
+    const values = Object.fromEntries(
+      settings.secrets.flatMap(({ variable, entry }) => {
+        const value = given[entry]
+        return value === undefined ? [] : [[variable.toLowerCase(), value]]
+      }),
+    ) as Record<string, string>
+    const data = approvalEntries({
+      id,
+      by,
+      at: this.cluster.now(),
+      expires: this.cluster.now() + 3_600_000,
+      digests: { api: `sha256:${letter.repeat(64)}` },
+      contents: {
+        api: {
+          settings: backend.settingsDigest(image(letter), Object.keys(values).sort()),
+          secrets: secretsDigest(`${revisions.namespace}/api`, values),
+        },
+      },
+    })
+    this.approvals(data)
+  }
+
+  /** Adds entries to production's approvals. */
+  approvals(data: Record<string, string>): void {
+    const before = this.cluster.get("ConfigMap", approvalsName)?.data
     this.cluster.put({
       apiVersion: "v1",
       kind: "ConfigMap",
-      metadata: {
-        ...{ name: `approval-${by}`, namespace: approvalsNamespace("f1-production") },
-        labels: { "pitwall.dev/approval": "given" },
-      },
-      data: {
-        by,
-        digests: JSON.stringify({ api: `sha256:${letter.repeat(64)}` }),
-        expires: new Date(this.cluster.now() + 3_600_000).toISOString(),
-      },
+      metadata: { name: approvalsName, namespace: guardsNamespace("f1-production") },
+      data: { ...before, ...data },
     })
+  }
+
+  /** Records what the gates said of the api's image, as the identity of CI does. */
+  verdict(letter: string, verdict: "passed" | "failed" = "passed"): void {
+    const id = `${letter}-${verdict}-${this.cluster.now()}`
+    const digests = [`sha256:${letter.repeat(64)}`]
+    this.cluster.put(
+      verdictObject(guardsNamespace("f1-production"), { id, by: "ci", verdict, commit: "c", digests }),
+    )
   }
 
   private answer(name: string, path: string): { status: number; text: string } {

@@ -24,7 +24,9 @@ export function daggerw(args: string[], directory = repository, { mortal = false
   const env = { ...process.env, DAGGER_SESSION_PORT: undefined, DAGGER_SESSION_TOKEN: undefined }
   // A group of its own is what a kill reaches as a whole.
   const child = spawn("./daggerw", args, {
-    ...{ cwd: directory, env, detached: mortal },
+    cwd: directory,
+    env,
+    detached: mortal,
     stdio: ["ignore", "pipe", "pipe"],
   })
   const output = { stdout: "", stderr: "" }

@@ -12,6 +12,7 @@ import { registryPort } from "../../src/platform/cluster/throw-away-registry.js"
 import { images } from "../../src/platform/base-images.js"
 import type { Release } from "../../src/delivery/release.js"
 import type { Notification } from "../../src/delivery/events/event.js"
+import { deployFile, environmentOf, readDeploy } from "../../src/environments/configuration.js"
 import { RehearsalEnvironment } from "../../src/rehearsal/environment.js"
 import { copyOfTheRepository, daggerw, type Ended, repository } from "./daggerw.js"
 
@@ -19,8 +20,8 @@ aroundAll((suite) => connection(suite))
 
 const [staging, production] = ["f1-staging", "f1-production"]
 const deployer = "system:serviceaccount:operators:deployer"
-const approverAccount = { namespace: "operators", name: "approver" }
-const approverUser = `system:serviceaccount:${approverAccount.namespace}:${approverAccount.name}`
+const accounts = "operators"
+const approverUser = `system:serviceaccount:${accounts}:approver`
 
 /** As it is shipped, where this cluster's router is, and in less time. */
 const rollout = `
@@ -34,11 +35,11 @@ const rollout = `
 const settings = `
 environments:
   staging:
-    gateway: { name: router, namespace: router, section: http }
+    gateway: { name: f1-staging, namespace: router, class: router, port: 8080 }
     rollout: ${rollout}
     services: { f1-backend: null }
   production:
-    gateway: { name: router, namespace: router, section: http }
+    gateway: { name: f1-production, namespace: router, class: router, port: 8080 }
     rollout: ${rollout}
     services: { api: { replicas: { min: 1, max: 2 } }, f1-backend: null }
 analysis: { interval: 2s, noDataTimeout: 60s, rules: [{ metric: error-rate, above: 10, for: 4s, requests: 1 }] }
@@ -119,7 +120,13 @@ beforeAll(async () => {
   })
   rehearsal = await RehearsalEnvironment.start(source, {
     service: "api",
-    namespace: staging,
+    deployedTo: environmentOf(
+      readDeploy(await readFile(join(repository, deployFile), "utf8"), {
+        file: "settings.yaml",
+        text: settings,
+      }),
+      "staging",
+    ),
     id: "deploy-test",
     resolveEndpoint: (service, port) => tunnelled(service, port),
   })
@@ -226,6 +233,38 @@ function users(router: string): () => Promise<{ sent: number; failed: string[] }
 const second = () =>
   rehearsal.image().then((image) => rehearsal.publish(image.withEnvVariable("SERVICE_REVISION", "second")))
 
+/** The summary.json of a report about a commit. */
+function summaryOf(commit: string, outcome: "passed" | "failed"): string {
+  const gate = (name: string) => ({
+    gate: name,
+    on: "x",
+    outcome,
+    seconds: 1,
+    cached: false,
+    retries: [],
+    detail: "",
+    output: "",
+    failing: "",
+    again: "",
+    pictures: [],
+  })
+  return JSON.stringify({
+    schemaVersion: 1,
+    outcome,
+    conclusion: "",
+    started: "2026-11-26T10:00:00.000Z",
+    seconds: 1,
+    revision: commit,
+    gates: [gate("api:test"), gate("security:trivy")],
+    tests: { tests: 0, passed: 0, failed: 0, errors: 0, skipped: 0, flaky: 0 },
+    failures: [],
+    flaky: [],
+    slowest: [],
+    scans: [],
+    problems: [],
+  })
+}
+
 describe("a deploy by its command", { timeout: 20 * 60_000 }, () => {
   let digest: string
 
@@ -239,7 +278,8 @@ describe("a deploy by its command", { timeout: 20 * 60_000 }, () => {
     const shown = await done("status", "--env", "staging", "text")
     expect(shown).toContain(digest.slice("sha256:".length, "sha256:".length + 12))
     const deployment = await rehearsal.admin.read({
-      ...{ apiVersion: "apps/v1", kind: "Deployment" },
+      apiVersion: "apps/v1",
+      kind: "Deployment",
       metadata: { namespace: staging, name: "api-1" },
     })
     expect(deployment?.metadata?.annotations?.["pitwall.dev/schema-head"]).toBe("0001")
@@ -311,13 +351,36 @@ describe("a deploy by its command", { timeout: 20 * 60_000 }, () => {
     expect(new Set(events.map(({ by }) => by))).toEqual(new Set([deployer]))
   })
 
-  it("comes to production with an approval, for images that ci has passed for", async () => {
+  const image = (pinned: string) => pinned.replace("registry.local", `localhost:${registryPort}`)
+  /** Calls with the token of an account, as somebody else than the deployer. */
+  const as = (account: string) => ["--kube-token", `cmd://cat ${join(checkout, `token-${account}`)}`]
+
+  const recordChecks = (release: string) => [
+    ...["record-checks", "--env", "production"],
+    ...["--release", release, "--from", "summary.json"],
+  ]
+
+  /** Approves what a refused deploy has recorded, as a person does: reads it, then approves exactly that. */
+  async function approveRequest(refusal: string): Promise<string> {
+    const id = /approve --env production --request (\S+)/.exec(refusal)?.[1] ?? ""
+    const request = [...as("approver"), "approve", "--env", "production", "--request", id]
+    const shown = await done(...request)
+    expect(shown).toContain("Nothing is approved yet")
+    expect(shown).toContain("Deployment f1-production/api-")
+    for (const secret of Object.values(rehearsal.secrets)) expect(shown).not.toContain(secret)
+    const code = /--confirm (\S+)/.exec(shown)?.[1] ?? ""
+    const told = await done(...request, "--confirm", code)
+    return /the approval is (\S+)/.exec(told)?.[1] ?? ""
+  }
+
+  it("comes to production with an approval, for images that ci has passed for, within the admission policies", async () => {
     const rights = await done(
       ...["access", "--env", "production", "--deployer", deployer],
       ...["--approver", approverUser],
+      ...["--checker", `system:serviceaccount:${accounts}:ci`],
     )
     const kubectl = (...args: string[]) => ["k3s", "kubectl", "--kubeconfig=/kubeconfig", ...args]
-    const token = await dag
+    const admin = dag
       .container()
       .from(images.k3s)
       .withServiceBinding("cluster", rehearsal.cluster.service)
@@ -325,13 +388,14 @@ describe("a deploy by its command", { timeout: 20 * 60_000 }, () => {
       .withNewFile("/access.yaml", rights)
       .withEnvVariable("AT", String(Date.now()))
       .withExec(kubectl("apply", "--filename=/access.yaml"))
-      .withExec(
-        kubectl("create", "serviceaccount", approverAccount.name, `--namespace=${approverAccount.namespace}`),
-      )
-      .withExec(kubectl("create", "token", approverAccount.name, `--namespace=${approverAccount.namespace}`))
-      .stdout()
+    for (const account of ["approver", "ci"]) {
+      const token = await admin
+        .withExec(kubectl("create", "serviceaccount", account, `--namespace=${accounts}`))
+        .withExec(kubectl("create", "token", account, `--namespace=${accounts}`))
+        .stdout()
+      await writeFile(join(checkout, `token-${account}`), token)
+    }
 
-    const image = `api=localhost:${registryPort}/api@${digest}`
     const args = ["deploy", "--env", "production", "--release", "release.json"]
     // Settings cannot do without the approval.
     await writeFile(
@@ -341,12 +405,15 @@ describe("a deploy by its command", { timeout: 20 * 60_000 }, () => {
     expect(await refused("--settings", "weaker.yaml", ...args)).toMatch(
       /weaker\.yaml:\d+ weakens environments\.production\.guards\.approval: committed required, here not required/,
     )
-    expect(await refused(...args)).toContain(`./daggerw call approve --env production --image api=${digest}`)
-    await writeFile(join(checkout, "token"), token)
-    const approver = ["--kube-token", `cmd://cat ${join(checkout, "token")}`]
-    expect(await done(...approver, "approve", "--env", "production", "--image", image)).toContain(
-      `${approverUser} approves api@${digest} for production`,
-    )
+    const refusal = await refused(...args)
+    expect(refusal).toContain("checks: ci has not passed")
+    await approveRequest(refusal)
+    // A report of the gates, as CI has it for the commit of the release.
+    const { commit = "" } = JSON.parse(await readFile(join(checkout, "release.json"), "utf8")) as Release
+    await writeFile(join(checkout, "summary.json"), summaryOf(commit, "passed"))
+    const record = recordChecks("release.json")
+    expect(await refused(...record)).toContain("verdicts of the gates cannot be recorded")
+    expect(await done(...as("ci"), ...record)).toContain("the gates passed for api")
     expect(await done(...args)).toMatch(/^api +promoted +1 /m)
     expect(await traffic(production)).toEqual({ "api-1": 100 })
     expect(
@@ -356,18 +423,45 @@ describe("a deploy by its command", { timeout: 20 * 60_000 }, () => {
       ["refused", "Alan", expect.stringMatching(/^sha256:/)],
       ["refused", "Alan", expect.stringMatching(/^sha256:/)],
     ])
-    // What nobody has approved and ci has not seen stays outside.
-    const stranger = (await second()).replace("registry.local", `localhost:${registryPort}`)
-    const why = await refused("deploy", "--env", "production", "--image", `api=${stranger}`)
+    const why = await refused("deploy", "--env", "production", "--image", `api=${image(await second())}`)
     expect(why).toContain(
       "approval: it is not known who wrote the change: the release of api does not name its commit",
     )
-    expect(why).toContain("checks")
+  })
+
+  it("goes on to a canary with its watchdog and back again, within the admission policies", async () => {
+    const { commit = "" } = JSON.parse(await readFile(join(checkout, "release.json"), "utf8")) as Release
+    const next = { schemaVersion: 1, commit, images: { api: { reference: image(await second()) } } }
+    await writeFile(join(checkout, "next.json"), JSON.stringify(next))
+    const args = ["deploy", "--env", "production", "--release", "next.json"]
+    const refusal = await refused(...args)
+    expect(refusal).toContain("checks")
+    const approval = await approveRequest(refusal)
+    await done(...as("ci"), ...recordChecks("next.json"))
+    expect(await done(...args)).toMatch(/^api +promoted +2 /m)
+    expect(await traffic(production)).toEqual({ "api-2": 100 })
+    const back = ["rollback", "--env", "production", "--service", "api", "--reason", "it is wrong"]
+    expect(await done(...back)).toMatch(/^api +promoted +1 /m)
+    expect(await traffic(production)).toEqual({ "api-1": 100 })
+    // Neither a revoked approval nor a later verdict lets the image start again.
+    const revoke = ["revoke", "--env", "production", "--approval", approval, "--reason", "an advisory"]
+    await done(...as("approver"), ...revoke)
+    await writeFile(join(checkout, "summary.json"), summaryOf(commit, "failed"))
+    expect(await refused(...as("ci"), ...recordChecks("next.json"))).toContain("the gates failed for api")
+    const again = await refused(...args)
+    expect(again).toContain("an advisory")
+    expect(again).toContain("ci has not passed")
+    expect(await done("history", "--env", "production", "text")).toContain(`revoked by ${approverUser}`)
   })
 
   it("keeps secrets out of what it says", async () => {
     const { stdout, stderr }: Ended = await call([
-      ...["plan", "--env", "staging", "--image", `api=${await second()}`, "text"],
+      "plan",
+      "--env",
+      "staging",
+      "--image",
+      `api=${await second()}`,
+      "text",
     ]).ended
     for (const secret of Object.values(rehearsal.secrets)) expect(stdout + stderr).not.toContain(secret)
     expect(stdout).toContain("Deployment f1-staging/api-3: created")

@@ -54,17 +54,12 @@ environments:
       "settings.yaml:1 approval: environments.production.namespace",
       "settings.yaml:1 checks: environments.production.namespace",
     ])
-    expect(found("environments: { production: { after: null } }")).toEqual([
-      "settings.yaml:1 checks: environments.production.after",
-    ])
-    expect(found("environments: { staging: { namespace: mine } }")).toEqual([
-      "settings.yaml:1 checks: environments.staging.namespace",
-    ])
+    expect(found("environments: { staging: { namespace: mine } }")).toEqual([])
     expect(found("environments: { staging: { namespace: mine } }", "staging")).toEqual([])
   })
 
   it("are weaker with any other identities", () => {
-    const committed = `${shipped}`.replace(
+    const committed = shipped.replace(
       /^identities:[^]*?^environments:/m,
       "identities: [{ name: Ada, emails: [ada@example.com] }]\nenvironments:",
     )
@@ -84,7 +79,7 @@ environments:
 
   it.each([
     ["{ namespace: f1-production }", "namespace"],
-    ["{ namespace: f1-production-approvals }", "namespace"],
+    ["{ namespace: f1-production-guards }", "namespace"],
     [
       "{ services: { api: { hostnames: [api.staging.example.com, api.example.com] } } }",
       "services.api.hostnames",
@@ -92,7 +87,11 @@ environments:
     ["{ services: { api: { hostnames: ['*.example.com'] } } }", "services.api.hostnames"],
     ["{ services: { f1-backend: { hostnames: [api.example.com] } } }", "services.f1-backend.hostnames"],
   ])("keep staging out of production: %s", (staging, path) => {
-    const [intrusion, ...others] = read(`environments: { staging: ${staging} }`, "staging").weakened
+    // Two environments of one configuration never share these, so the settings move production away.
+    const moved =
+      "{ namespace: elsewhere, services: { api: { hostnames: [a.example.org] }, f1-backend: { hostnames: [b.example.org] } } }"
+    const settings = `environments: { staging: ${staging}, production: ${moved} }`
+    const [intrusion, ...others] = read(settings, "staging").weakened
     expect(others).toEqual([])
     expect(intrusion).toMatchObject({
       guard: "environment",
@@ -108,17 +107,19 @@ environments:
   })
 
   it("keep an environment off the listener of another", () => {
-    const separate = shipped.replaceAll(
-      /namespace: kube-system \}/g,
-      "namespace: kube-system, section: LISTENER }",
+    const committed = shipped.replaceAll(
+      /gateway: \{ name: f1-(\w+), .*\}/g,
+      "gateway: { name: public, namespace: router, section: $1 }",
     )
-    const committed = separate.replace("LISTENER", "staging").replace("LISTENER", "production")
     expect(committed).not.toBe(shipped)
     const changed = (section: string) =>
-      found(`environments: { staging: { gateway: { section: ${section} } } }`, "staging", committed)
+      found(
+        `environments: { staging: { gateway: { section: ${section} } }, production: { gateway: { section: elsewhere } } }`,
+        "staging",
+        committed,
+      )
     const intrusion = "settings.yaml:1 environment: environments.staging.gateway"
     expect(changed("production")).toEqual([intrusion])
-    expect(changed("null")).toEqual([intrusion])
     expect(changed("other")).toEqual([])
   })
 
@@ -128,8 +129,7 @@ environments:
     expect(plain).toMatch(/^sha256:/)
     for (const text of [
       "environments: { production: { guards: { hours: null } } }",
-      "environments: { production: { after: null } }",
-      "environments: { staging: { namespace: mine } }",
+      "environments: { production: { namespace: mine } }",
       "identities: [{ name: Eve, emails: [eve@example.com] }]",
     ])
       expect(digest(text)).not.toBe(plain)

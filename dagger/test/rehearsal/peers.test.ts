@@ -83,7 +83,9 @@ describe("watching a rollout", () => {
     const next = () => Promise.resolve(states.shift() ?? { phase: "?", weight: 0, over: true })
     const changes = await watch(next, 1)
     expect(changes.map(({ phase, weight }) => `${phase} ${weight}`)).toEqual([
-      ...["preparing 0", "shifting 10", "aborted 0"],
+      "preparing 0",
+      "shifting 10",
+      "aborted 0",
     ])
     expect(changes.every(({ at }) => Math.abs(Date.now() - at) < 60_000)).toBe(true)
   })

@@ -300,7 +300,6 @@ function metadataOf({ namespace, service, revision, version, ...release }: Revis
     annotations: {
       [annotations.digest]: release.digest,
       [annotations.environment]: release.environment,
-      ...(release.commit !== undefined && { [annotations.commit]: release.commit }),
       ...(release.schema && {
         [annotations.schemaHead]: release.schema.head,
         [annotations.schemaBreaking]: release.schema.breaking.join(","),
@@ -319,7 +318,11 @@ function deployment(workload: Workload, release: RevisionSpec): Plain<V1Deployme
   return {
     apiVersion: "apps/v1",
     kind: "Deployment",
-    metadata,
+    // Not on the pods: the same image of another commit must not start other ones.
+    metadata:
+      release.commit === undefined
+        ? metadata
+        : { ...metadata, annotations: { ...metadata.annotations, [annotations.commit]: release.commit } },
     spec: {
       replicas: release.replicas ?? workload.replicas.min,
       // The rollout waits for available pods; a pod that is ready for a moment only is not available.

@@ -4,7 +4,7 @@ import type { Service } from "../../platform/catalog.js"
 import type { Platform } from "../../platform/platform.js"
 import { withStores } from "../../platform/stores.js"
 import { coverageGate } from "./coverage.js"
-import { afterCommand, commandGate, reportsFolder } from "../runner/command.js"
+import { afterCommand, commandGate, lastLine, reportsFolder } from "../runner/command.js"
 import type { Gate } from "../runner/gate.js"
 import { migrationGates } from "./migrations.js"
 import { installLocked, pip } from "./pypi.js"
@@ -20,8 +20,12 @@ export function pythonGates(source: Directory, platform: Platform, service: Serv
   const { services } = platform
   const bench = pythonWorkbench(service, services)
   const code = bench.withDirectory("/services", services.filter({ include: service.inputs }))
-  const tool = (gate: string, subject: string, command: string[], container = code) =>
-    commandGate({ name: `${name}:${gate}`, subject, container, command, limit: limits.tool })
+  const tool = (
+    gate: string,
+    subject: string,
+    command: string[],
+    { container = code, detail = lastLine }: { container?: Container; detail?: typeof lastLine } = {},
+  ) => commandGate({ name: `${name}:${gate}`, subject, container, command, detail, limit: limits.tool })
 
   const tests = {
     container: withStores(code, `${name}:test`, "test"),
@@ -46,8 +50,8 @@ export function pythonGates(source: Directory, platform: Platform, service: Serv
       fixing: { command: ["black", "--quiet", "."], folder: `services/${name}` },
       limit: limits.tool,
     }),
-    tool("lint", "flake8", ["flake8", "--count", "."]),
-    tool("types", "mypy", ["mypy"], code.withMountedCache(mypyCache, mypyVolume(name))),
+    tool("lint", "flake8", ["flake8", "."], { detail: () => "no findings" }),
+    tool("types", "mypy", ["mypy"], { container: code.withMountedCache(mypyCache, mypyVolume(name)) }),
     coverageGate(service, `${name}:test`, () => afterCommand(tests).file(`${reportsFolder}/coverage.xml`)),
     ...(service.database === undefined ? [] : migrationGates(source, platform, service, code)),
   ]

@@ -16,6 +16,7 @@ export const eventKinds = [
   "refused",
   "overridden",
   "approved",
+  "revoked",
   "checked",
 ] as const
 export type EventKind = (typeof eventKinds)[number]
@@ -44,6 +45,17 @@ export const deliveryEvent = z.object({
   guards: z.string().optional(),
   overridden: override.optional(),
   approval: z.object({ id: z.string(), by: z.string(), at: z.string() }).optional(),
+  /** Of a refused deploy: what it would run, for an approval of exactly that. */
+  request: z
+    .object({
+      image: z.string(),
+      settings: z.string(),
+      secrets: z.string(),
+      secretNames: z.array(z.string()),
+      /** Objects and fields that would change, without values. */
+      changes: z.array(z.string()),
+    })
+    .optional(),
   /** What the gates said of the very digest. */
   checks: z.enum(["passed", "failed"]).optional(),
 })
@@ -67,6 +79,7 @@ const severities: Partial<Record<EventKind, Alert["severity"]>> = {
   "rolled-back": "warning",
   refused: "warning",
   overridden: "warning",
+  revoked: "warning",
 }
 
 /** A rollout is one problem for a pager; a refusal, an override and an approval are problems of their own. */
@@ -74,6 +87,7 @@ const topics: Partial<Record<EventKind, string>> = {
   refused: "refused",
   overridden: "overridden",
   approved: "approval",
+  revoked: "approval",
   checked: "checks",
 }
 

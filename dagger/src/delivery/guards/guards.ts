@@ -15,7 +15,15 @@ import {
 /** Whether the new revision can work with the database as it is. */
 export type Compatibility = { compatible: true } | { compatible: false | "unknown"; reason: string }
 
-/** An approval of these images for production. Times are in ms since the epoch. */
+/** What a revision runs beside its image, as digests. */
+export interface RevisionContents {
+  /** Everything that is applied, but for the values of secrets. */
+  settings: string
+  /** The values of its secrets. */
+  secrets: string
+}
+
+/** An approval of everything that will run. Times are in ms since the epoch. */
 export interface Approval {
   id: string
   by: string
@@ -23,7 +31,10 @@ export interface Approval {
   expires: number
   /** Service to image digest. */
   digests: Record<string, string>
+  /** The rest of it, by service. */
+  contents: Record<string, RevisionContents>
   note?: string
+  revoked?: { by: string; at: number; reason: string }
 }
 
 /** Everything that the guards evaluate. */
@@ -37,6 +48,8 @@ export interface GuardInput {
   identities: Identity[]
   /** The images to deploy: service to digest. */
   digests: Record<string, string>
+  /** What they run with, by service. */
+  contents: Record<string, RevisionContents>
   /** The images that passed `ci`. */
   checked: { digests: string[]; at: number } | undefined
   approvals: Approval[]
@@ -117,10 +130,11 @@ function approval(policy: GuardPolicy, facts: GuardInput): Refusal[] {
 /** Why an approval does not count; undefined when it does. */
 function objection(
   given: Approval,
-  { now, authors, deployer, digests, identities }: GuardInput,
+  { now, authors, deployer, digests, contents, identities }: GuardInput,
   { validFor, approvers }: NonNullable<GuardPolicy["approval"]>,
   timezone: string,
 ): string | undefined {
+  if (given.revoked) return `it was revoked by ${oneLine(given.revoked.by, 60)}: ${given.revoked.reason}`
   if (normalized(given.by) === "") return "it has no name"
   const approver = identityOfUser(given.by, identities)
   if (!approver) return "identities in dagger/config/deploy.yaml do not say who that is (kubernetes)"
@@ -136,7 +150,23 @@ function objection(
   if (now >= end) return `it expired at ${localTime(end, timezone)}`
   if (given.at > now + skew) return `it is dated ahead, at ${localTime(given.at, timezone)}`
   const others = Object.entries(digests).filter(([service, digest]) => given.digests[service] !== digest)
-  return others.length > 0 ? `it is not for ${images(others)}` : undefined
+  if (others.length > 0) return `it is not for ${images(others)}`
+  return changedContents(given.contents, contents)
+}
+
+/** Compares what was approved with what would run. */
+function changedContents(
+  approved: Record<string, RevisionContents>,
+  contents: Record<string, RevisionContents>,
+): string | undefined {
+  const differing = (part: keyof RevisionContents) =>
+    Object.keys(contents).filter((service) => approved[service]?.[part] !== contents[service]?.[part])
+  const [settings, secrets] = [differing("settings"), differing("secrets")]
+  const changed = [
+    ...(settings.length > 0 ? [`other settings or variables of ${settings.join(", ")}`] : []),
+    ...(secrets.length > 0 ? [`other secrets of ${secrets.join(", ")}`] : []),
+  ]
+  return changed.length > 0 ? `it is for ${changed.join(" and ")}` : undefined
 }
 
 const sameName = (one: string, other: string) => normalized(one) === normalized(other)

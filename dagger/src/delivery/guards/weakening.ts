@@ -99,10 +99,13 @@ export function weakenings(committed: GuardPolicy, effective: GuardPolicy): Weak
  *
  * @returns nothing where neither policy requires one
  */
-export function strictestApproval(
-  committed: GuardPolicy,
-  effective: GuardPolicy,
-): { validFor: number } | undefined {
+export function strictestApproval({
+  committed,
+  effective,
+}: {
+  committed: GuardPolicy
+  effective: GuardPolicy
+}): { validFor: number } | undefined {
   const limits = [committed, effective].flatMap(({ approval }) =>
     approval?.required ? [approval.validFor] : [],
   )

@@ -142,7 +142,12 @@ describe("compareRates", () => {
 describe("compareWithBaseline", () => {
   const history = (values: number[]): Sample[] =>
     values.map((p95) => ({
-      ...{ at: 0, seconds: 10, requests: 100, errors: 50, p95: 1000 + p95, p50: 10 },
+      at: 0,
+      seconds: 10,
+      requests: 100,
+      errors: 50,
+      p95: 1000 + p95,
+      p50: 10,
       pods: { wanted: 1, failing: 0 },
     }))
   const settings = { metric: "p95", confidence: 98, points: 50 } as const

@@ -103,7 +103,11 @@ describe("Datadog", () => {
   it("asks for the version's traffic in whole points since the last time", async () => {
     const { next, requests } = await datadog([says(200, answer([]))])
     expect(await next(0)).toEqual({
-      ...{ at: 1_700_000_065_000, seconds: 0, requests: 0, errors: 0, pods: { wanted: 3, failing: 1 } },
+      at: 1_700_000_065_000,
+      seconds: 0,
+      requests: 0,
+      errors: 0,
+      pods: { wanted: 3, failing: 1 },
     })
     expect(requests).toEqual([])
     await next()
@@ -146,7 +150,12 @@ describe("Datadog", () => {
     const { next } = await datadog([says(200, answer(list))])
     await next(0)
     expect(await next()).toMatchObject({
-      ...{ at: 1_700_000_075_000, seconds: 10, requests: 100, errors: 8, p95: 2000, p50: 500 },
+      at: 1_700_000_075_000,
+      seconds: 10,
+      requests: 100,
+      errors: 8,
+      p95: 2000,
+      p50: 500,
       buckets: [0.5, 1, 2, 10, Infinity].map((le) => expect.objectContaining({ le }) as object),
       pods: { wanted: 3, failing: 1 },
     })
@@ -206,7 +215,11 @@ describe("Datadog", () => {
     const { next, pauses, requests } = await datadog([broken, broken, broken, says(200, answer(list))])
     await next(0)
     expect(await next()).toMatchObject({
-      ...{ seconds: 10, requests: 0, errors: 0, missing: "Datadog: it answered 502", pods: { wanted: 3 } },
+      seconds: 10,
+      requests: 0,
+      errors: 0,
+      missing: "Datadog: it answered 502",
+      pods: { wanted: 3 },
     })
     expect(pauses).toEqual([1000, 5000])
     expect(requests).toHaveLength(3)
@@ -263,7 +276,9 @@ describe("Datadog", () => {
     })
     await next(0)
     expect(await next()).toMatchObject({
-      ...{ requests: 4, pods: { wanted: 0, failing: 0 }, missing: "the pods cannot be listed: forbidden" },
+      requests: 4,
+      pods: { wanted: 0, failing: 0 },
+      missing: "the pods cannot be listed: forbidden",
     })
   })
 

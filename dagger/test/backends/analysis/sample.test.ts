@@ -179,7 +179,11 @@ describe("quantile", () => {
 })
 
 const observation = (requests: number, errors: number, rest: object = {}) => ({
-  ...{ at: 0, seconds: 10, requests, errors, pods: { wanted: 1, failing: 0 } },
+  at: 0,
+  seconds: 10,
+  requests,
+  errors,
+  pods: { wanted: 1, failing: 0 },
   ...rest,
 })
 

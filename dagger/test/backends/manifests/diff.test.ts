@@ -134,7 +134,8 @@ describe("difference", () => {
 
   it("takes no address that the server allots for news of a revision", () => {
     const service = (revision: number, clusterIP: string, port: number) => ({
-      ...{ apiVersion: "v1", kind: "Service" },
+      apiVersion: "v1",
+      kind: "Service",
       metadata: { namespace: "f1-staging", name: `f1-backend-${revision}` },
       spec: { clusterIP, clusterIPs: [clusterIP], ports: [{ port, nodePort: 30_000 + revision }] },
     })

@@ -15,7 +15,12 @@ describe("Controller", () => {
     expect(await platform.run({}, { entered })).toMatchObject({ phase: "promoted", revision: 2 })
     expect(platform.shares).toEqual([10, 50, 100])
     expect(states).toEqual([
-      ...["verifying 0", "shifting 0", "shifting 1", "promoting 0", "settling 0", "promoted 0"],
+      "verifying 0",
+      "shifting 0",
+      "shifting 1",
+      "promoting 0",
+      "settling 0",
+      "promoted 0",
     ])
     platform.expectOn(2, 1)
     expect(platform.cluster.get("Deployment", nameOf(2))?.metadata?.annotations).toMatchObject({
@@ -393,7 +398,9 @@ describe("Controller", () => {
     const { strategy } = asked
     /** Nothing to analyse, so that there are few requests, and each of them can be the last one. */
     const brief = {
-      ...{ prePromotion: 0, postPromotion: 0, scaleDownDelay: 1 },
+      prePromotion: 0,
+      postPromotion: 0,
+      scaleDownDelay: 1,
       steps: [{ weight: 10, for: 0 }],
     }
 

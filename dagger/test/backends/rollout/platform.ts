@@ -73,8 +73,12 @@ class Traffic implements MetricsSource {
     const name = role === "baseline" ? baselineName(service, revision) : nameOf(revision)
     const wanted = Number(this.cluster.get("Deployment", name)?.spec?.replicas)
     return Promise.resolve({
-      ...{ at, seconds, requests, errors: (requests * (this.errors.get(revision) ?? 0)) / 100 },
-      ...{ p95: 100, p50: this.took[role] ?? 50 },
+      at,
+      seconds,
+      requests,
+      errors: (requests * (this.errors.get(revision) ?? 0)) / 100,
+      p95: 100,
+      p50: this.took[role] ?? 50,
       pods: { wanted, failing: wanted - this.cluster.serving(name) },
     })
   }
@@ -146,7 +150,11 @@ export class Platform {
   context(cluster: KubernetesApi, lease: Lease, change: Partial<RolloutSettings> = {}): RolloutContext {
     const plan = settings(change)
     return {
-      ...{ cluster, lease, settings: plan, source: this.traffic, clock: this.clock },
+      cluster,
+      lease,
+      settings: plan,
+      source: this.traffic,
+      clock: this.clock,
       analysis: { ...analysis, ...(this.comparison && { comparison: this.comparison }) },
       record: new RolloutRecord(cluster, entrance, plan),
       revisions: new Revisions(cluster, entrance.namespace, service),

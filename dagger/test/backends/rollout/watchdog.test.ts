@@ -62,8 +62,12 @@ afterEach(() => {
 })
 
 const watchOf = (record: RolloutRecord, state: Rollout): WatchdogSettings => ({
-  ...{ namespace: "f1-staging", image: "registry/f1@sha256:1", pullSecrets: ["registry"] },
-  ...{ program, unattended: 30, safePatch: record.patchOf(abort(state, message, 0)) },
+  namespace: "f1-staging",
+  image: "registry/f1@sha256:1",
+  pullSecrets: ["registry"],
+  program,
+  unattended: 30,
+  safePatch: record.patchOf(abort(state, message, 0)),
 })
 
 /** Runs the program beside a rollout until it ends. */
@@ -130,7 +134,8 @@ async function watch(
     [...flags, (token ? pod : pod.replace(/^files = .*$/m, "files = {}")) + source, ...args],
     {
       env: {
-        ...{ PATH: process.env.PATH, ...environment },
+        PATH: process.env.PATH,
+        ...environment,
         KUBERNETES_SERVICE_HOST: "127.0.0.1",
         KUBERNETES_SERVICE_PORT: String((server.address() as AddressInfo).port),
       },

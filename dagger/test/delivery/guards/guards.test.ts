@@ -17,12 +17,18 @@ const [api, backend, other] = ["a", "b", "c"].map((digit) => `sha256:${digit.rep
 const now = at("2026-11-26T10:00Z")
 const hour = 3_600_000
 
+const contents = {
+  api: { settings: "sha256:1", secrets: "scrypt:1" },
+  "f1-backend": { settings: "sha256:2", secrets: "scrypt:2" },
+}
+
 const facts = (more: Partial<GuardInput> = {}): GuardInput => ({
   now,
   deployer: "dora",
   authors: { known: [by("alan")] },
   identities: people,
   digests: { api, "f1-backend": backend },
+  contents,
   checked: { digests: [api, backend, other], at: now - hour },
   approvals: [approval()],
   database: { api: { compatible: true } },
@@ -40,6 +46,7 @@ function approval(more: Partial<Approval> = {}): Approval {
     at: now - hour,
     expires: now + hour,
     digests: { api, "f1-backend": backend },
+    contents,
     ...more,
   }
 }

@@ -129,11 +129,13 @@ describe("strictestApproval", () => {
   it("is that of the committed policy, unless the settings are stricter", () => {
     const none = but(/approval: \{ req.*/, "")
     const validFor = (text: string) => but(/24h/, text)
-    expect(strictestApproval(committed, none)).toEqual({ validFor: 86_400 })
-    expect(strictestApproval(committed, validFor("48h"))).toEqual({ validFor: 86_400 })
-    expect(strictestApproval(committed, validFor("1h"))).toEqual({ validFor: 3600 })
-    expect(strictestApproval(none, committed)).toEqual({ validFor: 86_400 })
-    expect(strictestApproval(none, none)).toBeUndefined()
+    expect(strictestApproval({ committed: committed, effective: none })).toEqual({ validFor: 86_400 })
+    expect(strictestApproval({ committed: committed, effective: validFor("48h") })).toEqual({
+      validFor: 86_400,
+    })
+    expect(strictestApproval({ committed: committed, effective: validFor("1h") })).toEqual({ validFor: 3600 })
+    expect(strictestApproval({ committed: none, effective: committed })).toEqual({ validFor: 86_400 })
+    expect(strictestApproval({ committed: none, effective: none })).toBeUndefined()
   })
 })
 
