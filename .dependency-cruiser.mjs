@@ -7,10 +7,14 @@ const mayImport = {
   lib: [],
   // Clients of systems outside: Kubernetes.
   clients: ["lib"],
+  // What a database migration does: its locks, what it breaks, and the rules that it must keep.
+  migrations: ["lib"],
   // The platform that is delivered: its services, their images, throw-away stores and clusters to run them on.
   platform: ["clients", "lib"],
   // What every deploy has in common: releases, components, plans, guards, approvals, the audit log, events.
   delivery: ["platform", "clients", "lib"],
+  // Databases of an environment: the plan of a migration.
+  databases: ["migrations", "lib"],
   // The first kind of component: backends on Kubernetes, with their revisions, rollouts and analysis.
   backends: ["delivery", "platform", "clients", "lib"],
   // The environments of deploy.yaml, their secrets, and the connection to one; each section of the file is defined by the folder that uses it.
@@ -18,7 +22,7 @@ const mayImport = {
   // Images of the platform: built from source and pushed to a registry.
   images: ["delivery", "platform", "lib"],
   // Gates, the runner that runs them, and reports of what they found.
-  ci: ["platform", "lib"],
+  ci: ["migrations", "platform", "lib"],
   // Deploys on a throw-away cluster with a fault injected, measured.
   rehearsal: ["environments", "backends", "delivery", "platform", "clients", "lib"],
   // The objects and functions of the Dagger API: arguments in, text and files out.

@@ -166,14 +166,25 @@ export class PythonService {
   }
 
   /**
-   * Migrates an empty database, compares it with the models, and checks that there is one head.
+   * Runs each migration on an empty database: one head, equal to the models, taken back cleanly, and safe for services that run meanwhile. Squawk reads their SQL.
    *
-   * Throws with the difference. Example: `./daggerw check api:migrations`
+   * Throws with the findings. Example: `./daggerw check api:migrations`
    */
   @func()
   @check()
   async migrations(): Promise<void> {
     await this.enforce("migrations")
+  }
+
+  /**
+   * Takes each migration back and applies it again, on a database with the rows of its setup.
+   *
+   * Throws with what is lost. Example: `./daggerw check api:downgrade`
+   */
+  @func()
+  @check()
+  async downgrade(): Promise<void> {
+    await this.enforce("downgrade")
   }
 
   /**

@@ -31,8 +31,12 @@ const help: Record<string, Record<string, Help>> = {
       throws: "what is missing",
     },
     migrations: {
-      does: "Migrates an empty database, compares it with the models, and checks that there is one head.",
-      throws: "the difference",
+      does: "Runs each migration on an empty database: one head, equal to the models, taken back cleanly, and safe for services that run meanwhile. Squawk reads their SQL.",
+      throws: "the findings",
+    },
+    downgrade: {
+      does: "Takes each migration back and applies it again, on a database with the rows of its setup.",
+      throws: "what is lost",
     },
   },
   react: {

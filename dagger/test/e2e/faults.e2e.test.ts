@@ -38,17 +38,168 @@ const replaced =
 
 const versions = "services/api/src/recipes/migrations/versions"
 
+/** The newest migration as the repository has it, and what it comes behind. */
+async function newestMigration(root: string): Promise<{ revision: string; parent: string }> {
+  const names = (await readdir(join(root, versions))).filter((name) => /^\d.*\.py$/.test(name))
+  const text = await readFile(join(root, versions, names.sort().at(-1) ?? ""), "utf8")
+  const value = (name: string) => new RegExp(`^${name}.*= (.*)$`, "m").exec(text)?.[1] ?? "None"
+  return { revision: value("revision"), parent: value("down_revision") }
+}
+
+/** A migration that black and flake8 have nothing against. */
+const migrationText = (revision: string, down: string, up: string[], back: string[], marks = "") => {
+  const body = (lines: string[]) => (lines.length > 0 ? lines : ["pass"]).map((line) => `    ${line}`)
+  const code = [...up, ...back].join("\n")
+  return [
+    '"""Planted."""',
+    "",
+    ...(code.includes("op.") ? ["from alembic import op"] : []),
+    ...(code.includes("outside_transaction")
+      ? ["from servicekit.migrations import outside_transaction"]
+      : []),
+    ...(code === "" || !/op\.|outside_/.test(code) ? [] : [""]),
+    `revision = "${revision}"`,
+    `down_revision = ${down}`,
+    ...(marks === "" ? [] : [marks]),
+    "",
+    "",
+    "def upgrade() -> None:",
+    ...body(up),
+    "",
+    "",
+    "def downgrade() -> None:",
+    ...body(back),
+    "",
+  ].join("\n")
+}
+
 /** A second migration behind the same one. */
 const secondHead: Fault["plant"] = async (write, root) => {
-  const names = (await readdir(join(root, versions))).filter(
-    (name) => name.endsWith(".py") && name !== "__init__.py",
-  )
-  const newest = await readFile(join(root, versions, names.sort().at(-1) ?? ""), "utf8")
-  const parent = /^down_revision.*= (.*)$/m.exec(newest)?.[1] ?? "None"
-  const text = (revision: string, down: string) =>
-    `"""Planted."""\n\nrevision = "${revision}"\ndown_revision = ${down}\nbranch_labels = None\ndepends_on = None\n\n\ndef upgrade() -> None:\n    pass\n\n\ndef downgrade() -> None:\n    pass\n`
-  await write(join(versions, "planted.py"), text("planted", parent))
+  const { parent } = await newestMigration(root)
+  await write(join(versions, "planted.py"), migrationText("planted", parent, [], []))
 }
+
+/** A migration behind the newest one. */
+const migration =
+  (up: string[], back: string[]): Fault["plant"] =>
+  async (write, root) => {
+    const { revision } = await newestMigration(root)
+    await write(join(versions, "planted.py"), migrationText("planted", revision, up, back))
+  }
+
+const sql = (text: string) => `op.execute("${text}")`
+const add = (column: string) => sql(`ALTER TABLE planted ADD COLUMN ${column}`)
+const drop = (column: string) => sql(`ALTER TABLE planted DROP COLUMN ${column}`)
+const loses = 'downgrade_loses = "planted"'
+
+/** Migrations with a fault each, behind one that creates a table for them. The examination runs all of them. */
+const chained: { fault: string; words: RegExp; up: string[]; back: string[]; marks?: string }[] = [
+  {
+    fault: "an index that blocks writes",
+    words: /planted_1\.py:\d+: \[require-concurrent-index-creation\]/,
+    up: [sql("CREATE INDEX planted_plain ON planted (a)")],
+    back: [sql("DROP INDEX planted_plain")],
+  },
+  {
+    fault: "a statement that waits for locks without limit",
+    words: /planted_2\.py:\d+: \[lock-timeout\]/,
+    up: [sql("SET lock_timeout = 0"), add("b int")],
+    back: [drop("b")],
+    marks: loses,
+  },
+  {
+    fault: "a statement that may hold a lock without limit",
+    words: /planted_3\.py:\d+: \[statement-timeout\] It may hold planted/,
+    up: [sql("SET statement_timeout = 0"), add("c int")],
+    back: [drop("c")],
+    marks: loses,
+  },
+  {
+    fault: "a dropped column",
+    words: /planted_4\.py:\d+: \[breaks-old-code\] It drops column planted\.c:/,
+    up: [drop("c")],
+    back: [add("c int")],
+  },
+  {
+    fault: "a renamed column",
+    words: /planted_5\.py:\d+: \[breaks-old-code\] It renames column planted\.b to planted\.d:/,
+    up: [sql("ALTER TABLE planted RENAME COLUMN b TO d")],
+    back: [sql("ALTER TABLE planted RENAME COLUMN d TO b")],
+  },
+  {
+    fault: "a column that old code does not fill",
+    words: /planted_6\.py:\d+: \[breaks-old-code\] It adds column planted\.e, which is NOT NULL/,
+    up: [add("e int NOT NULL")],
+    back: [drop("e")],
+    marks: loses,
+  },
+  {
+    fault: "another type of a column",
+    words:
+      /planted_7\.py:\d+: \[breaks-old-code\] It changes the type of column planted\.a from integer to bigint/,
+    up: [sql("ALTER TABLE planted ALTER COLUMN a TYPE bigint")],
+    back: [sql("ALTER TABLE planted ALTER COLUMN a TYPE int")],
+    marks: 'accepted = {"changing-column-type": "The table is empty."}',
+  },
+  {
+    fault: "a constraint that old code may violate",
+    words: /planted_8\.py:\d+: \[breaks-old-code\] It adds constraint planted\.planted_check/,
+    up: [sql("ALTER TABLE planted ADD CONSTRAINT planted_check CHECK (a > 0) NOT VALID")],
+    back: [sql("ALTER TABLE planted DROP CONSTRAINT planted_check")],
+  },
+  {
+    fault: "a dropped table",
+    words: /planted_9\.py:\d+: \[breaks-old-code\] It drops table planted_too:/,
+    up: [sql("DROP TABLE planted_too")],
+    back: [sql("CREATE TABLE planted_too (a int)")],
+  },
+  {
+    fault: "all rows changed in one transaction",
+    words: /planted_10\.py:\d+: \[data-in-one-transaction\]/,
+    up: [sql("UPDATE planted SET a = 1")],
+    back: [],
+  },
+  {
+    fault: "a migration that fails when it runs again",
+    words: /planted_11\.py:\d+: \[not-repeatable\]/,
+    up: [
+      add("f int"),
+      "with outside_transaction():",
+      `    ${sql("CREATE INDEX CONCURRENTLY IF NOT EXISTS planted_f ON planted (f)")}`,
+    ],
+    back: [drop("f")],
+    marks: loses,
+  },
+  {
+    fault: "a downgrade that leaves something behind",
+    words:
+      /planted_12\.py:\d+: \[downgrade-incomplete\] After the downgrade: sequence planted_sequence is left over/,
+    up: [sql("CREATE SEQUENCE IF NOT EXISTS planted_sequence")],
+    back: [],
+  },
+  {
+    fault: "a downgrade that drops a column and does not say so",
+    words: /planted_13\.py:\d+: \[downgrade-loses\] The downgrade drops column planted\.g/,
+    up: [add("g int")],
+    back: [drop("g")],
+  },
+]
+
+/** Plants one of `chained`, and the first of them also the table. */
+const link =
+  (at: number): Fault["plant"] =>
+  async (write, root) => {
+    const { up, back, marks } = chained[at] ?? { up: [], back: [] }
+    const name = (number: number) => `planted_${number}`
+    if (at === 0) {
+      const { revision } = await newestMigration(root)
+      const tables = [sql("CREATE TABLE planted (a int)"), sql("CREATE TABLE planted_too (a int)")]
+      const undo = [sql("DROP TABLE planted_too"), sql("DROP TABLE planted")]
+      await write(join(versions, `${name(0)}.py`), migrationText(name(0), revision, tables, undo, loses))
+    }
+    const text = migrationText(name(at + 1), `"${name(at)}"`, up, back, marks)
+    await write(join(versions, `${name(at + 1)}.py`), text)
+  }
 
 const uncovered = Array.from(
   { length: 400 },
@@ -198,10 +349,10 @@ const runs: Run[] = [
       {
         fault: "a model without its migration",
         gate: "api:migrations",
-        words: /table.*planted/,
+        words: /\[models\] .*table.*planted_model/,
         plant: file(
           "services/api/src/recipes/models.py",
-          '\n\nclass Planted(Base):\n    """Planted."""\n\n    __tablename__ = "planted"\n    id: Mapped[int] = mapped_column(primary_key=True)\n',
+          '\n\nclass Planted(Base):\n    """Planted."""\n\n    __tablename__ = "planted_model"\n    id: Mapped[int] = mapped_column(primary_key=True)\n',
         ),
       },
     ],
@@ -243,6 +394,55 @@ const runs: Run[] = [
         gate: "api:smoke",
         words: /exit/,
         plant: file("services/api/Dockerfile", 'ENTRYPOINT ["false"]\n'),
+      },
+    ],
+  },
+  {
+    command: "ci --only api",
+    // Their table has no model.
+    faults: [
+      ...chained.map(({ fault, words }, at) => ({ fault, gate: "api:migrations", words, plant: link(at) })),
+      {
+        fault: "a table without a model",
+        gate: "api:migrations",
+        words: /\[models\] .*remove_table.*planted/,
+        plant: () => Promise.resolve(),
+      },
+    ],
+  },
+  {
+    command: "ci --only api",
+    faults: [
+      {
+        fault: "a concurrent index in a transaction",
+        gate: "api:migrations",
+        words: /planted\.py:\d+: \[in-transaction\] .*\n.*outside_transaction/,
+        plant: migration(
+          [sql("CREATE INDEX CONCURRENTLY planted ON recipes (minutes)")],
+          [sql("DROP INDEX planted")],
+        ),
+      },
+    ],
+  },
+  {
+    command: "ci --only api",
+    faults: [
+      {
+        fault: "a downgrade that does not work",
+        gate: "api:migrations",
+        words: /planted\.py:\d+: \[downgrade-fails\] downgrade\(\) fails: NotImplementedError/,
+        plant: migration([], ["raise NotImplementedError"]),
+      },
+    ],
+  },
+  {
+    command: "ci --only api",
+    faults: [
+      {
+        fault: "a downgrade that deletes rows and does not say so",
+        gate: "api:downgrade",
+        words: /planted\.py:\d+: \[downgrade-loses\] The downgrade loses table users: 1 row became 0/,
+        plant: migration([], [sql("DELETE FROM users")]),
       },
     ],
   },

@@ -28,7 +28,7 @@ export function allGates(subjects: Subjects, { load, ...security }: GateOptions 
     ...deployable.flatMap((service) => imageGates(platform, service)),
     ...services.flatMap((service) =>
       service.kind === "python"
-        ? pythonGates(service, platform.services)
+        ? pythonGates(subjects.source, platform, service)
         : reactGates(service, platform.services),
     ),
     ...deployable.filter((service) => !isBackend(service)).map((service) => browserGate(platform, service)),

@@ -1,19 +1,25 @@
 import { type CacheVolume, type Container, type Directory } from "@dagger.io/dagger"
 import { cache } from "../../platform/caches.js"
 import type { Service } from "../../platform/catalog.js"
+import type { Platform } from "../../platform/platform.js"
 import { withStores } from "../../platform/stores.js"
 import { coverageGate } from "./coverage.js"
 import { afterCommand, commandGate, lastLine, reportsFolder } from "../runner/command.js"
 import type { Gate } from "../runner/gate.js"
+import { migrationGates } from "./migrations.js"
 import { installLocked, pip } from "./pypi.js"
 import { verifyTestsRan } from "./tests.js"
 
-/** The gates of a Python service. Tests and migrations run on a real PostgreSQL and Redis. */
-export function pythonGates(service: Service, services: Directory): Gate[] {
+/**
+ * The gates of a Python service. Tests and migrations run on a real PostgreSQL and Redis.
+ *
+ * @param source the repository
+ */
+export function pythonGates(source: Directory, platform: Platform, service: Service): Gate[] {
   const { name, limits } = service
+  const { services } = platform
   const bench = pythonWorkbench(service, services)
-  const source = services.filter({ include: service.inputs })
-  const code = bench.withDirectory("/services", source)
+  const code = bench.withDirectory("/services", services.filter({ include: service.inputs }))
   const tool = (
     gate: string,
     subject: string,
@@ -47,13 +53,7 @@ export function pythonGates(service: Service, services: Directory): Gate[] {
     tool("lint", "flake8", ["flake8", "."], { detail: () => "no findings" }),
     tool("types", "mypy", ["mypy"], { container: code.withMountedCache(mypyCache, mypyVolume(name)) }),
     coverageGate(service, `${name}:test`, () => afterCommand(tests).file(`${reportsFolder}/coverage.xml`)),
-    ...(service.database === undefined
-      ? []
-      : [
-          tool("migrations", "one head, models match, up and down and up", ["sh", "-ec", migrations], {
-            container: withStores(code, `${name}:migrations`, "test"),
-          }),
-        ]),
+    ...(service.database === undefined ? [] : migrationGates(source, platform, service, code)),
   ]
 }
 
@@ -80,15 +80,6 @@ const pytest = [
   "--color=no",
   "-q",
 ]
-
-const migrations = `
-heads=$(alembic heads | grep -c '(head)')
-if [ "$heads" -ne 1 ]; then alembic heads --verbose; echo "There are $heads heads; there must be one: alembic merge heads"; exit 1; fi
-alembic upgrade head
-alembic check
-alembic downgrade base
-alembic upgrade head
-echo "1 head, $(alembic history | wc -l) migrations"`
 
 /** Python with the service's locked packages. Only a changed lock file installs them again. */
 export function pythonWorkbench({ name, inputs }: Service, services: Directory): Container {

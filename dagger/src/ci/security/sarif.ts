@@ -62,13 +62,20 @@ export function readSarif(gate: string, text: string, active: Ignore[]): Read {
 /** Writes findings of Pitwall's own policy as a SARIF log. */
 export function writeSarif(tool: string, found: ScannerFinding[]): string {
   const rules = [...new Set(found.map(({ id }) => id))].map((id) => ({ id }))
-  const results = found.map(({ id, severity, title, file, version }) => ({
+  const results = found.map(({ id, severity, title, file, line, version }) => ({
     ruleId: id,
     level:
       severity === "critical" || severity === "high" ? "error" : severity === "medium" ? "warning" : "note",
     message: { text: [version, title].filter(Boolean).join(": ") },
     ...(file !== undefined && {
-      locations: [{ physicalLocation: { artifactLocation: { uri: encoded(file) } } }],
+      locations: [
+        {
+          physicalLocation: {
+            artifactLocation: { uri: encoded(file) },
+            ...(line !== undefined && { region: { startLine: line } }),
+          },
+        },
+      ],
     }),
   }))
   const invocations = [{ executionSuccessful: true }]

@@ -60,7 +60,9 @@ def get_database(request: Request) -> Database:
 DatabaseDependency = Annotated[Database, Depends(get_database)]
 
 
-def connect_arguments(connect_timeout_seconds: int, statement_timeout_ms: int) -> dict[str, Any]:
+def connect_arguments(
+    connect_timeout_seconds: int, statement_timeout_ms: int, lock_timeout_ms: int = _LOCK_TIMEOUT_MS
+) -> dict[str, Any]:
     """Arguments for psycopg that put a limit on connecting, statements, locks and dead peers."""
     return {
         "connect_timeout": connect_timeout_seconds,
@@ -68,7 +70,7 @@ def connect_arguments(connect_timeout_seconds: int, statement_timeout_ms: int) -
         "keepalives_interval": 10,
         "keepalives_count": 3,
         "tcp_user_timeout": statement_timeout_ms + 5000,
-        "options": f"-c statement_timeout={statement_timeout_ms} -c lock_timeout={_LOCK_TIMEOUT_MS}"
+        "options": f"-c statement_timeout={statement_timeout_ms} -c lock_timeout={lock_timeout_ms}"
         " -c idle_in_transaction_session_timeout=60000",
     }
 

@@ -8,6 +8,7 @@ revision = "0001"
 down_revision = None
 branch_labels = None
 depends_on = None
+downgrade_loses = "all recipes and users"
 
 SEARCH_VECTOR = (
     "setweight(to_tsvector('recipes', title), 'A')"

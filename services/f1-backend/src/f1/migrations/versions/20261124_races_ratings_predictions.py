@@ -8,6 +8,7 @@ revision = "b6132cc7504f"
 down_revision = None
 branch_labels = None
 depends_on = None
+downgrade_loses = "all races, results, ratings and predictions"
 
 
 def upgrade() -> None:
