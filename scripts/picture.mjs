@@ -1,18 +1,49 @@
 // Draws what a command printed as a picture of a terminal:
 //
 //   ./daggerw --silent call ci | node scripts/picture.mjs './daggerw call ci' > docs/ci.svg
+//
+// The live view is drawn from what a terminal of so many columns and rows received, up to a text in it:
+//
+//   script -qc './daggerw call ci' recording
+//   node scripts/picture.mjs './daggerw call ci' 100 24 '5 of 62 gates' < recording > docs/pictures/running.svg
 import { text } from "node:stream/consumers"
+import xterm from "@xterm/headless"
 
-const [command = "", width = "118"] = process.argv.slice(2)
-const printed = (await text(process.stdin)).trimEnd().split("\n")
+const [command = "", width = "118", height = "", until = ""] = process.argv.slice(2)
 const columns = Number(width)
+const received = await text(process.stdin)
+const printed = height === "" ? received.trimEnd().split("\n") : await screen(received, Number(height), until)
 const [size, line, left, top] = [14, 20, 22, 58]
 /** @type {[RegExp, string][]} */
 const colours = [
+  [/^[\dhms]+, .* (gates|steps?) done.*/, "#e8eaed"],
   [/\b(passed|promoted)\b|^Passed.*/, "#5fd38d"],
+  [/^running\b/, "#e3b866"],
   [/\b(failed|aborting|aborted)\b|^Failed.*/, "#ff7a70"],
-  [/\bskipped\b/, "#e3b866"],
+  [/\bskipped\b|^Incomplete.*/, "#e3b866"],
 ]
+
+/**
+ * The lines of the last live view, or of the last one that has a text.
+ *
+ * @param {string} bytes
+ * @param {number} rows
+ * @param {string} until
+ */
+async function screen(bytes, rows, until) {
+  const [top, leave] = ["\u001b[H", "\u001b[H\u001b[J"]
+  const live = bytes.slice(0, bytes.lastIndexOf(leave))
+  const found = until === "" ? live.length : live.lastIndexOf(until)
+  if (live === "" || found < 0) throw new Error(`the recording has no live view with "${until}"`)
+  const next = live.indexOf(top, found)
+  const terminal = new xterm.Terminal({ rows, cols: columns, allowProposedApi: true })
+  await new Promise((resolve) => {
+    terminal.write(next < 0 ? live : live.slice(0, next), () => resolve(undefined))
+  })
+  const buffer = terminal.buffer.active
+  const lines = Array.from({ length: rows }, (_, row) => buffer.getLine(row)?.translateToString(true) ?? "")
+  return lines.join("\n").trimEnd().split("\n")
+}
 
 // A browser makes one of several spaces, whatever xml:space says, and columns no longer stand under each other.
 /** @param {string} words */

@@ -30,6 +30,9 @@ import { useCaches } from "./platform/caches.js"
 import { RehearsalRunner } from "./rehearsal/runner.js"
 import { faultTable } from "./rehearsal/faults.js"
 
+/** Names without repetitions. A workflow passes an empty text where it knows none. */
+const named = (authors: string[]) => [...new Set(authors.map((one) => one.trim()).filter(Boolean))]
+
 @object()
 export class Pitwall {
   private source: Directory
@@ -198,18 +201,36 @@ export class Pitwall {
   }
 
   /**
+   * Returns the files that the formatter of a gate would change. The output of a failed gate contains the whole command.
+   *
+   * Example: `./daggerw call fix --gate api:format export --path services/api`
+   *
+   * @param gate Gate of a formatter, such as api:format or module:format.
+   */
+  @func({ cache: "never" })
+  async fix(gate: string): Promise<Directory> {
+    return (await gatesOf(this.source, this.caches, {})).fix(gate)
+  }
+
+  /**
    * Builds the images of an environment, pushes them to the registry, and returns the release: a file with their digests that `deploy --release` takes.
    *
    * The same release goes through every environment, so that production runs the very images that staging ran. Needs --registry.
    *
    * Example: `./daggerw call --registry ghcr.io/owner/repository publish --from reports/summary.json export --path release.json`
    *
-   * @param from The summary.json of a report for the same source. Nothing is published when its gates failed, and the release records that they passed.
+   * @param from The summary.json of a report for the same source. Nothing is published when its gates failed.
    * @param only Services; all that some environment deploys, if none is named.
+   * @param author Authors that the release names in addition to those of its commits, such as logins that GitHub knows.
    */
   @func({ cache: "never" })
-  async publish(workspace: Workspace, from?: File, only: string[] = []): Promise<File> {
-    return this.delivery.publish(workspace, { only, ...(from && { summary: from }) })
+  async publish(
+    workspace: Workspace,
+    from?: File,
+    only: string[] = [],
+    author: string[] = [],
+  ): Promise<File> {
+    return this.delivery.publish(workspace, { only, authors: named(author), ...(from && { summary: from }) })
   }
 
   /**
@@ -228,22 +249,23 @@ export class Pitwall {
    * @param only Services; all of the environment, if none is named.
    * @param strategy blue-green or canary; default: that of the environment.
    * @param reason Reason for the audit log.
-   * @param author Author of the change, as the cluster names them; somebody else must approve. Default: whoever deploys.
-   * @param override Reason to override guards; it is recorded. A database that the images cannot work with is never overridden.
+   * @param author Authors in addition to those of the commits, such as who started a workflow: an e-mail, a login of GitHub or a user of the cluster.
+   * @param override Reason to override guards; it is recorded. guards.overrides in dagger/config/deploy.yaml says who may. A database that the images cannot work with is never overridden.
    */
   @func({ cache: "never" })
   async deploy(
+    workspace: Workspace,
     env: string,
     release?: File,
     image: string[] = [],
     only: string[] = [],
     strategy = "",
     reason = "",
-    author = "",
+    author: string[] = [],
     override = "",
   ): Promise<string> {
-    const selection = { images: image, only, strategy, author, ...(release && { release }) }
-    return this.delivery.deploy(env, selection, { reason, override })
+    const selection = { images: image, only, strategy, authors: named(author), ...(release && { release }) }
+    return this.delivery.deploy(workspace, env, selection, { reason, override })
   }
 
   /**
@@ -256,18 +278,20 @@ export class Pitwall {
    * @param image Existing images instead of a release, such as api=ghcr.io/owner/repository/api@sha256:…; default: the images that are deployed now.
    * @param only Services; all of the environment, if none is named.
    * @param strategy blue-green or canary; default: that of the environment.
-   * @param author Author of the change, as the cluster names them. Default: whoever asks.
+   * @param author Authors in addition to those of the commits.
    */
   @func({ cache: "never" })
   async plan(
+    workspace: Workspace,
     env: string,
     release?: File,
     image: string[] = [],
     only: string[] = [],
     strategy = "",
-    author = "",
+    author: string[] = [],
   ): Promise<Output> {
-    return this.delivery.plan(env, { images: image, only, strategy, author, ...(release && { release }) })
+    const selection = { images: image, only, strategy, authors: named(author), ...(release && { release }) }
+    return this.delivery.plan(workspace, env, selection)
   }
 
   /**
@@ -331,7 +355,7 @@ export class Pitwall {
   /**
    * Returns the events of an environment's deploys, rollbacks and approvals, oldest first, as JSON Lines: those that ran on this engine. The permanent record is the history.
    *
-   * Each is an object: schemaVersion (1), at (ISO 8601), kind (started, resumed, shifted, promoted, rolling-back, rolled-back, failed, refused, overridden, approved or checked),
+   * Each is an object: schemaVersion (1), at (ISO 8601), kind (started, resumed, shifted, promoted, rolling-back, rolled-back, failed, refused, overridden, approved, revoked or checked),
    * environment, component (kind, name), operation, revision, digest, by, message, key (the same for all events about one problem), severity (info, warning or critical),
    * resolves (true when that problem is over).
    *
@@ -345,31 +369,86 @@ export class Pitwall {
   }
 
   /**
-   * Approves images for an environment, in the name of the kubeconfig's user. It holds for these images only, and for a limited time.
+   * Approves everything that a deploy would run: images, settings, variables and secrets, in the name of the kubeconfig's user and for a limited time.
    *
-   * Example: `./daggerw call approve --env production --image api=sha256:…`
+   * A refused deploy records what it would run and prints its id. With --request, this shows what that contains, after comparing its settings with those of this checkout;
+   * with --confirm and the code that it prints, it approves exactly that.
+   *
+   * Example: `./daggerw call approve --env production --request 20261126-101500-x7k2`
    *
    * @param env production.
-   * @param image Services and their images, such as api=sha256:…; a refused deploy names them.
+   * @param request Id of a refused deploy.
+   * @param confirm Code that the same command prints without it.
+   * @param release Instead of a request, a file that publish made: computes what it would run, from --secrets and --settings.
+   * @param image Instead of a request, images such as api=ghcr.io/owner/repository/api@sha256:…
+   * @param only Services of the release; all of the environment, if none is named.
    * @param note Note for the record.
    */
   @func({ cache: "never" })
-  async approve(env: string, image: string[], note = ""): Promise<string> {
-    return this.delivery.approve(env, image, note)
+  async approve(
+    env: string,
+    request = "",
+    confirm = "",
+    release?: File,
+    image: string[] = [],
+    only: string[] = [],
+    note = "",
+  ): Promise<string> {
+    const selection = { images: image, only, ...(release && { release }) }
+    return this.delivery.approve(env, { request, confirm, note, ...selection })
   }
 
   /**
-   * Prints what an administrator applies once for an environment: its namespaces, and the least rights that deploying and approving need.
+   * Revokes an approval: it permits no further deploy. What runs goes on running; take it back with rollback.
    *
-   * Example: `./daggerw call access --env production --deployer system:serviceaccount:ci:deployer --approver group:approvers | kubectl apply -f -`
+   * Example: `./daggerw call revoke --env production --approval 20261126-101500-x7k2 --reason "the advisory of this morning"`
+   *
+   * @param env production.
+   * @param approval Id of the approval; the history function lists them.
+   * @param reason Reason for the record.
+   */
+  @func({ cache: "never" })
+  async revoke(env: string, approval: string, reason: string): Promise<string> {
+    return this.delivery.revoke(env, approval, reason)
+  }
+
+  /**
+   * Records for an environment what the gates said of a release. It counts for deploys of the release's images; of several verdicts, the latest.
+   *
+   * Only the identity of CI may, see access. The report has to be one of all gates, about the commit of the release. A failure is recorded as well, and then thrown.
+   *
+   * Example: `./daggerw call record-checks --env production --release release.json --from reports/summary.json`
+   *
+   * @param env staging or production.
+   * @param release File that publish made.
+   * @param from The summary.json of a report.
+   */
+  @func({ cache: "never" })
+  async recordChecks(env: string, release: File, from: File): Promise<string> {
+    return this.delivery.recordChecks(env, release, from)
+  }
+
+  /**
+   * Prints what an administrator applies once for an environment, and again after a change to its host names or services and after an upgrade of Pitwall.
+   *
+   * Its namespaces, the least rights that deploying, approving and recording verdicts need, its Gateway, and admission policies: with them the API server itself refuses
+   * images that nobody approved, other environments' host names and Gateways, and pods with other accounts, whatever program asks.
+   *
+   * Example: `./daggerw call access --env production --deployer system:serviceaccount:ci:deployer --approver group:approvers --checker ci | kubectl apply -f -`
    *
    * @param env staging or production.
    * @param deployer Who deploys, as the API server names them: a user, system:serviceaccount:NAMESPACE:NAME or group:NAME.
    * @param approver Who approves, where approval is required; default: those in dagger/config/deploy.yaml.
+   * @param checker Who records what the gates said: the identity of CI.
    */
   @func({ cache: "never" })
-  async access(env: string, deployer: string[], approver: string[] = []): Promise<string> {
-    return this.delivery.access(env, deployer, approver)
+  async access(
+    env: string,
+    deployer: string[],
+    approver: string[] = [],
+    checker: string[] = [],
+  ): Promise<string> {
+    return this.delivery.access(env, { deployers: deployer, approvers: approver, checkers: checker })
   }
 
   /**

@@ -183,6 +183,33 @@ describe.each(awks)("the view of lines in %s %s", (name = "", ...flags) => {
     ])
   })
 
+  it("ends with the place of a fault in the module's source", () => {
+    const failure = [
+      "6   : ┆ loading type definitions ERROR [2.5s]",
+      "",
+      "Error: failed to load the module: exit code: 1",
+    ]
+    expect(
+      shown([
+        '20  : ┆ ┆ [0.3s] | ✘ [ERROR] Expected "}" but found end of file',
+        "20  : ┆ ┆ [0.3s] | ",
+        "20  : ┆ ┆ [0.3s] |     src/lib/text.ts:103:0:",
+        "20  : ┆ ┆ [0.3s] |       103 │ ",
+        ...failure,
+      ]).at(-1),
+    ).toBe('Error: dagger/src/lib/text.ts:103: Expected "}" but found end of file')
+    expect(shown([...failure, "/src/dagger/src/lib/text.ts:7:4: ERROR: Unexpected end of file"]).at(-1)).toBe(
+      "Error: dagger/src/lib/text.ts:7: Unexpected end of file",
+    )
+    expect(
+      shown([
+        "9   : [0.4s] | [pitwall] run api:test",
+        "20  : ┆ ┆ [0.3s] | /services/src/a.ts:7:4: ERROR: Unexpected end of file",
+        "Error: not every gate passed",
+      ]).at(-1),
+    ).toBe("Error: not every gate passed")
+  })
+
   it("names this project's command in the hint of a usage error, before the error", () => {
     expect(
       shown([

@@ -160,6 +160,25 @@ function quoted(text) {
   return text
 }
 
+# --- source that does not compile ---------------------------------------------------------------
+
+# Finds what esbuild says about the module's source, for the first fault: `✘ [ERROR] why`, and then the
+# place on a line of its own, or `file:line:column: ERROR: why` on one line.
+function compiled(text,  place) {
+  if (fault != "") return
+  if (match(text, /\[ERROR\] /)) {
+    why = substr(text, RSTART + RLENGTH)
+    return
+  }
+  if (match(text, /[^ ]+\.ts:[0-9]+:[0-9]+:( ERROR: .*)?$/) == 0) return
+  place = substr(text, RSTART, RLENGTH)
+  if (match(place, / ERROR: .*/)) why = substr(place, RSTART + 8)
+  if (why == "") return
+  sub(/:[0-9]+:( ERROR: .*)?$/, "", place)
+  sub(/^.*dagger\/src\//, "src/", place)
+  fault = "dagger/" place ": " why
+}
+
 # --- the lines ----------------------------------------------------------------------------------
 
 # A tick may have been written into the middle of a line.
@@ -211,12 +230,15 @@ half != "" {
   if (text ~ /^\[[0-9a-z.]+\] \|/) {
     inside = ""
     printed = after("^\\[[0-9a-z.]+\\] \\| ?", text)
-    if (top && printed ~ /^\[pitwall\] /) reported(substr(printed, 11))
-    else if (printed ~ /tunnel started .* https?_url=/) {
+    compiled(printed)
+    if (top && printed ~ /^\[pitwall\] /) {
+      module_runs = 1
+      reported(substr(printed, 11))
+    } else if (printed ~ /tunnel started .* https?_url=/) {
       sub(/.* https?_url=/, "", printed)
       sub(/ .*/, "", printed)
       publish(printed)
-    } else if (substr(name_of[id], 1, 5) == "load ") loading = loading printed "\n"
+    }
   } else if (text ~ /^! /) {
     inside = top ? "cause" : "detail"
     if (top) cause = cause (cause == "" ? "" : "\n") substr(text, 3)
@@ -245,7 +267,6 @@ half != "" {
       }
     } else if (text ~ /^ready http/) publish(after("^ready ", text))
     else {
-      name_of[id] = text
       if (text ~ /^Directory.dockerBuild/) building++
       if (text ~ /Container.from\(address: /) needed = needed text
       if (top && text ~ /^[a-z0-9-]+(:[a-z0-9-]+)+$/) {
@@ -270,15 +291,20 @@ inside == "error" && /^Run 'dagger .* --help' for usage\.$/ {
   next
 }
 inside == "error" {
+  compiled($0)
   sub(/ \[traceparent:[0-9a-f-]+\]$/, "")
   error = error "\n" $0
   next
 }
 inside == "cause" {
+  compiled($0)
   cause = cause "\n" $0
   next
 }
-inside == "detail" { next }
+inside == "detail" {
+  compiled($0)
+  next
+}
 
 # The CLI's own records.
 /^([0-9][0-9][0-9][0-9]\/[0-9][0-9]\/[0-9][0-9] )?[0-9][0-9]:[0-9][0-9]:[0-9][0-9] (DEBUG|INFO|WARN|DBG|INF|WRN) / { next }
@@ -293,4 +319,6 @@ END {
   if (error == "") error = cause
   sub(/\n+$/, "", error)
   if (error != "") print "Error: " error
+  # Once the module runs, such lines come from the tests of somebody else.
+  if (error != "" && fault != "" && !module_runs) print "Error: " fault
 }

@@ -1,13 +1,20 @@
 import { dag, type Directory, type File, type Workspace } from "@dagger.io/dagger"
 import { stringify } from "yaml"
 import { pipelineOf } from "./gates.js"
-import { accessObjects, readSubject } from "../delivery/access.js"
-import type { Component } from "../delivery/component.js"
+import { readSummary } from "../ci/report/summary.js"
+import { ApiError } from "../clients/kubernetes/client.js"
+import { readSubject } from "../delivery/access.js"
+import { approve } from "../delivery/approve.js"
+import type { Component, ComponentId, WouldRun } from "../delivery/component.js"
 import { EventFile } from "../delivery/events/file.js"
-import { deploy, type GateResult, plan, rollback } from "../delivery/executor.js"
+import { deploy, type GateResult, plan, type ReadAuthors, rollback } from "../delivery/executor.js"
+import { strictestApproval } from "../delivery/guards/weakening.js"
 import { historyOf, historyText, type HistoryQuery } from "../delivery/history.js"
 import { iso, newId } from "../delivery/journal.js"
 import { planText } from "../delivery/plan.js"
+import { confirmationOf, refuseOtherSettings, requestOf, requestText } from "../delivery/request.js"
+import { verdictFor } from "../delivery/verdicts.js"
+import { environmentAccess } from "../environments/access.js"
 import {
   digestOf,
   readImages,
@@ -16,16 +23,21 @@ import {
   type ReleasedImage,
   releaseText,
 } from "../delivery/release.js"
+import { deployFile } from "../environments/configuration.js"
 import {
   type Connection,
   inEnvironment,
   type OpenEnvironment,
   readEnvironment,
   secretsOf,
+  watchdogFile,
 } from "../environments/environment.js"
 import { readStrategy, type Strategy } from "../delivery/strategy.js"
 import { describeImages, publish, type RegistryAccess } from "../images/publish.js"
+import { Worktree } from "../ci/worktree/worktree.js"
 import { secondsOf } from "../lib/duration.js"
+import { reportProgress } from "../lib/progress.js"
+import { oneLine } from "../lib/text.js"
 import { useCaches } from "../platform/caches.js"
 import { readPlatform } from "../platform/platform.js"
 import { type Output, outputOf } from "./output.js"
@@ -40,8 +52,17 @@ export interface Selection {
   only: string[]
   /** Empty: that of the environment. */
   strategy: string
-  /** Empty: whoever runs the command. */
-  author: string
+  /** Authors beside those of the commits: e-mails, logins of GitHub or users of the cluster. */
+  authors: string[]
+}
+
+/** What is to be approved, as the command line names it: a recorded request, or a release or images. */
+export interface ApprovalSelection extends Pick<Selection, "release" | "images" | "only"> {
+  /** Id of a refused deploy; empty: none. */
+  request: string
+  /** The code that shows that the request was read; empty: only show it. */
+  confirm: string
+  note: string
 }
 
 /** The verbs of delivery, behind the functions of the module. */
@@ -59,9 +80,12 @@ export class Delivery {
    *
    * @throws Error when the report's gates did not pass, or there is no registry
    */
-  async publish(workspace: Workspace, { only, summary }: { only: string[]; summary?: File }): Promise<File> {
+  async publish(
+    workspace: Workspace,
+    { only, authors, summary }: { only: string[]; authors: string[]; summary?: File },
+  ): Promise<File> {
     const [{ configuration }, secrets, commit] = await Promise.all([
-      readEnvironment(this.source, "staging", this.connection.settings),
+      readEnvironment(this.source, "staging", this.connection),
       secretsOf(this.connection),
       commitOf(workspace),
       // Throws for gates that did not pass.
@@ -79,48 +103,59 @@ export class Delivery {
       schemaVersion: 1,
       images,
       ...(commit !== undefined && { commit }),
-      ...(summary && { checks: "passed" as const }),
+      ...(authors.length > 0 && { authors }),
     }
     return dag.directory().withNewFile("release.json", releaseText(release)).file("release.json")
   }
 
   /** @throws Error with every reason when the deploy may not start, and with the table when a component failed */
   async deploy(
+    workspace: Workspace,
     env: string,
     selection: Selection,
     { reason, override }: { reason: string; override: string },
   ): Promise<string> {
-    return this.within(env, async (opened) => {
+    checkSelection(selection)
+    return this.guarded(workspace, env, async (opened) => {
       const { delivery } = opened
       const components = opened.components(selection.only, strategyOf(selection))
-      const request = { reason, override, author: selection.author || delivery.who }
+      const { authors } = selection
+      const request = { reason, override, authors, readAuthors: authorsIn(workspace) }
       const given = await this.givenRelease(opened, selection, components)
       if (given) return deploy(delivery, components, { ...request, release: given })
       const services = namesOf(components)
       const checks = this.gates(services)
       // Awaited by the deploy, unless publishing fails first.
       checks.catch(() => undefined)
-      const images = await publish(
-        this.source,
-        services,
-        this.registry(opened.secrets),
-        `${opened.environment.name}-${delivery.id}`,
-      )
-      const release: Release = { schemaVersion: 1, images }
+      const [images, commit] = await Promise.all([
+        publish(
+          this.source,
+          services,
+          this.registry(opened.secrets),
+          `${opened.environment.name}-${delivery.id}`,
+        ),
+        commitOf(workspace),
+      ])
+      const release: Release = { schemaVersion: 1, images, ...(commit !== undefined && { commit }) }
       for (const [service, { reference }] of Object.entries(images))
         delivery.say(`${service}: published as ${reference}`)
       return deploy(delivery, components, { ...request, release, checks: () => checks })
     })
   }
 
-  async plan(env: string, selection: Selection): Promise<Output> {
-    return this.within(env, async (opened) => {
+  async plan(workspace: Workspace, env: string, selection: Selection): Promise<Output> {
+    checkSelection(selection)
+    return this.guarded(workspace, env, async (opened) => {
       const { delivery } = opened
       const components = opened.components(selection.only, strategyOf(selection))
       const release =
         (await this.givenRelease(opened, selection, components)) ??
         (await presentRelease(components, delivery.say))
-      const planned = await plan(delivery, components, { release, author: selection.author || delivery.who })
+      const planned = await plan(delivery, components, {
+        release,
+        authors: selection.authors,
+        readAuthors: authorsIn(workspace),
+      })
       return outputOf(planText(planned), planned)
     })
   }
@@ -143,59 +178,111 @@ export class Delivery {
   async history(env: string, query: HistoryQuery): Promise<Output> {
     return this.within(env, async (opened) => {
       opened.components(query.only)
-      const [audit] = opened.delivery.audits
-      const history = historyOf((await audit?.read()) ?? { events: [], unreadable: [] }, query)
-      return outputOf(historyText(history), history)
+      const { approvals, audit, now } = opened.delivery
+      const [trail, given] = await Promise.all([
+        audit.read(),
+        strictestApproval(opened.delivery.guards) ? approvals.all() : [],
+      ])
+      const history = historyOf(trail, query, given)
+      return outputOf(historyText(history, now()), history)
     })
   }
 
   async pruneHistory(env: string, olderThan: string): Promise<string> {
     const seconds = secondsOf(olderThan)
-    return this.within(env, async ({ delivery }) => {
+    return this.within(env, async ({ components, delivery }) => {
       const before = delivery.now() - seconds * 1000
-      const deleted = (await delivery.audits[0]?.prune(before)) ?? 0
-      return `Deleted ${deleted} entries of before ${iso(before)} from the audit log of ${env}.`
+      const deleted = await delivery.audit.prune(before)
+      const revisions = await Promise.all(components([]).map(({ deployed }) => deployed.revisions.all()))
+      const kept = revisions.flat().map(({ digest }) => digest)
+      const approvals = strictestApproval(delivery.guards) ? await delivery.approvals.prune(before, kept) : 0
+      return `Deleted ${deleted} entries of before ${iso(before)} from the audit log of ${env}, and ${approvals} approvals that expired before.`
     })
   }
 
-  async approve(env: string, pairs: string[], note: string): Promise<string> {
-    return this.within(env, async ({ components, delivery, environment }) => {
-      const { approval } = environment.guards
-      if (!approval?.required) throw new Error(`${environment.name} needs no approval`)
-      const images = readImages(pairs, { bare: true })
-      const services = Object.keys(images)
-      if (services.length === 0)
-        throw new Error("an approval names images: give each with --image SERVICE=sha256:…")
-      const approved = components(services)
-      const digests = Object.fromEntries(
-        Object.entries(images).map(([service, image]) => [service, digestOf(image)]),
+  /**
+   * Approves everything that a deploy would run. With a request and no confirmation it only shows what the request contains.
+   *
+   * @throws Error when the settings of a request are not those of this checkout, or the caller may not approve
+   */
+  async approve(env: string, { request, confirm, note, ...selection }: ApprovalSelection): Promise<string> {
+    if (request !== "" && (selection.release || selection.images.length > 0))
+      throw new Error("give either --request, or --release or --image")
+    return this.within(env, async (opened) => {
+      const { delivery, environment } = opened
+      const approval = strictestApproval(delivery.guards)
+      if (!approval) throw new Error(`${environment.name} needs no approval`)
+      if (request === "") {
+        const wanted = await this.wouldRun(opened, selection)
+        return approve(delivery, wanted, { note, validFor: approval.validFor })
+      }
+      const recorded = requestOf((await delivery.audit.read()).events, request)
+      refuseOtherSettings(
+        recorded,
+        opened.components(recorded.components.map(({ component }) => component.name)),
       )
-      const expires = delivery.now() + approval.validFor * 1000
-      await delivery.approvals.give({
-        id: delivery.id,
-        by: delivery.who,
-        expires,
-        digests,
-        ...(note !== "" && { note }),
-      })
+      const code = confirmationOf(recorded)
+      if (confirm === "") {
+        const command = `./daggerw call approve --env ${env} --request ${recorded.id} --confirm ${code}`
+        return `${requestText(recorded)}\n\nNothing is approved yet. Approve exactly this with: ${command}`
+      }
+      if (confirm !== code)
+        throw new Error(
+          `--confirm ${confirm} is not the code of this request: read it again without --confirm`,
+        )
+      return approve(delivery, recorded.components, { note, validFor: approval.validFor })
+    })
+  }
+
+  /** @throws Error for an approval that does not exist or is revoked already, and when the caller may not approve */
+  async revoke(env: string, id: string, reason: string): Promise<string> {
+    return this.within(env, async ({ components, delivery }) => {
+      if (reason.trim() === "") throw new Error("a revocation needs a reason: give it with --reason")
+      const { who: by } = delivery
+      const { digests } = await delivery.approvals.revoke(id, { by, at: delivery.now(), reason })
+      const services = Object.keys(digests)
       await Promise.all(
-        approved.map(({ id }) =>
+        components(services).map(({ id: component }) =>
           delivery.journal.record({
-            kind: "approved",
-            component: id,
-            message: note,
-            ...(digests[id.name] !== undefined && { digest: digests[id.name] }),
+            kind: "revoked",
+            component,
+            message: reason,
+            digest: digests[component.name] ?? "",
           }),
         ),
       )
-      const list = Object.entries(digests).map(([service, digest]) => `${service}@${digest}`)
-      return `${delivery.who} approves ${list.join(", ")} for ${environment.name} until ${iso(expires)}`
+      return `${by} revokes the approval ${id} of ${services.join(", ")} for ${env}`
+    })
+  }
+
+  /**
+   * Records what the gates said of a release where deployers can only read.
+   *
+   * @throws Error when the report is not about the release's commit or not about all of it, when the caller may not record verdicts, and, after recording it, for gates
+   *   that did not pass
+   */
+  async recordChecks(env: string, release: File, summary: File): Promise<string> {
+    return this.within(env, async ({ delivery }) => {
+      const [{ commit, images }, report] = await Promise.all([
+        release.contents().then(readRelease),
+        summary.contents().then(readSummary),
+      ])
+      const verdict = verdictFor(report, { commit, services: Object.keys(images) })
+      await delivery.verdicts.record({
+        ...verdict,
+        id: delivery.id,
+        by: delivery.who,
+        digests: Object.values(images).map(({ reference }) => digestOf(reference)),
+      })
+      const text = `${delivery.who} records for ${env}: the gates ${verdict.verdict} for ${Object.keys(images).join(", ")} of ${verdict.commit}`
+      if (verdict.verdict === "failed") throw new Error(text)
+      return text
     })
   }
 
   /** The event file of an environment on this engine. */
   async events(env: string): Promise<File> {
-    const { environment } = await readEnvironment(this.source, env, this.connection.settings)
+    const { environment } = await readEnvironment(this.source, env, this.connection)
     return new EventFile(environment.name).file()
   }
 
@@ -204,34 +291,70 @@ export class Delivery {
    *
    * @throws Error where nobody may deploy, or nobody may approve although that is required
    */
-  async access(env: string, deployers: string[], approvers: string[]): Promise<string> {
-    const { environment } = await readEnvironment(this.source, env, this.connection.settings)
+  async access(
+    env: string,
+    { deployers, approvers, checkers }: { deployers: string[]; approvers: string[]; checkers: string[] },
+  ): Promise<string> {
+    const [{ environment }, watchdog] = await Promise.all([
+      readEnvironment(this.source, env, this.connection),
+      this.source.file(watchdogFile).contents(),
+    ])
     const { approval } = environment.guards
     const named = approvers.length > 0 ? approvers : approval?.required ? (approval.approvers ?? []) : []
-    if (approval?.required && named.length === 0) {
-      throw new Error(`${env} needs approvals: say whose with --approver, such as group:approvers`)
-    }
     if (deployers.length === 0)
       throw new Error("say who deploys with --deployer, as the API server names them")
-    const objects = accessObjects({
-      namespace: environment.namespace,
+    const people = {
       deployers: deployers.map(readSubject),
       approvers: named.map(readSubject),
-    })
-    return objects.map((object) => stringify(object)).join("---\n")
+      checkers: checkers.map(readSubject),
+    }
+    return environmentAccess(environment, people, watchdog)
+      .map((object) => stringify(object))
+      .join("---\n")
+  }
+
+  /** What a deploy of the release or images that the command names would run. */
+  private async wouldRun(
+    opened: OpenEnvironment,
+    { release, images, only }: Pick<ApprovalSelection, "release" | "images" | "only">,
+  ): Promise<(WouldRun & { component: ComponentId })[]> {
+    const named = only.length > 0 || release ? only : Object.keys(readImages(images))
+    const components = opened.components(named)
+    const given = await this.givenRelease(opened, { images, ...(release && { release }) }, components)
+    if (!given) throw new Error("say what to approve: --request, or --release or --image")
+    try {
+      return await Promise.all(
+        components.map(async (one) => ({ component: one.id, ...(await one.wouldRun(given)) })),
+      )
+    } catch (error) {
+      if (!(error instanceof ApiError && error.status === 403)) throw error
+      throw new Error(
+        `what would run cannot be computed in your name, because it depends on secrets: ${error.message}; approve what a refused deploy has recorded, with --request`,
+        { cause: error },
+      )
+    }
   }
 
   private within<Value>(env: string, task: (opened: OpenEnvironment) => Promise<Value>): Promise<Value> {
     return inEnvironment(this.source, env, this.connection, task)
   }
 
+  /** Like {@link within}, for a command that evaluates guards: those count that are committed. */
+  private guarded<Value>(
+    workspace: Workspace,
+    env: string,
+    task: (opened: OpenEnvironment) => Promise<Value>,
+  ): Promise<Value> {
+    const committed = () => new Worktree(workspace).committed(deployFile)
+    return inEnvironment(this.source, env, { ...this.connection, committed }, task)
+  }
+
   /** The release that the command names, in whole or by its images; undefined where it names none. */
   private async givenRelease(
     { delivery, secrets, environment }: OpenEnvironment,
-    { release, images }: Selection,
+    { release, images }: Pick<Selection, "release" | "images">,
     components: Component[],
   ): Promise<Release | undefined> {
-    if (release && images.length > 0) throw new Error("give either --release or --image")
     const services = namesOf(components)
     const given = release
       ? readRelease(await release.contents())
@@ -311,15 +434,27 @@ async function presentRelease(components: Component[], say: (line: string) => vo
   return { schemaVersion: 1, images: Object.fromEntries(images) }
 }
 
-/** The commit that is checked out, where there is one. */
+/** The commit that is built from; unknown, with a note, where files differ from it or git cannot tell. */
 async function commitOf(workspace: Workspace): Promise<string | undefined> {
   try {
-    return await workspace
-      .directory("/", { include: [".git"] })
-      .asGit()
-      .head()
-      .commit()
-  } catch {
-    return undefined // no checkout: the release does not name its commit
+    const revision = await new Worktree(workspace).revision()
+    if (!revision.endsWith("-dirty")) return revision
+    reportProgress("The release does not name a commit, because files differ from it: commit them first.")
+  } catch (error) {
+    reportProgress(`The release does not name its commit: ${oneLine((error as Error).message)}`)
   }
+  return undefined
+}
+
+/** Reads authors from the history of the clone. */
+const authorsIn =
+  (workspace: Workspace): ReadAuthors =>
+  (from, to) =>
+    new Worktree(workspace).authors(from, to)
+
+/** Finds mistakes in what a command names before a cluster is asked. */
+function checkSelection(selection: Selection): void {
+  if (selection.release && selection.images.length > 0) throw new Error("give either --release or --image")
+  readImages(selection.images)
+  strategyOf(selection)
 }

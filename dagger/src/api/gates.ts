@@ -2,7 +2,7 @@ import { dag, type Directory, type Secret, type Service, type Workspace } from "
 import { Pipeline } from "../ci/pipeline.js"
 import type { GateOptions } from "../ci/gates/gates.js"
 import { deployFile, readDeploy } from "../environments/configuration.js"
-import { secretsOf } from "../environments/environment.js"
+import { secretsOf, watchdogFile } from "../environments/environment.js"
 import { manifestsOf } from "../environments/manifests.js"
 import { secondsOf } from "../lib/duration.js"
 import { useCaches } from "../platform/caches.js"
@@ -22,7 +22,13 @@ export function pipelineOf(
   options: GateOptions = {},
 ): Pipeline {
   useCaches(caches)
-  const manifests = async () => manifestsOf(readDeploy(await source.file(deployFile).contents()))
+  const manifests = async () => {
+    const [configuration, watchdog] = await Promise.all([
+      source.file(deployFile).contents(),
+      source.file(watchdogFile).contents(),
+    ])
+    return manifestsOf(readDeploy(configuration), watchdog)
+  }
   return new Pipeline(source, manifests, workspace, options)
 }
 

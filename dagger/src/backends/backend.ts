@@ -5,12 +5,13 @@ import type {
   ComponentStatus,
   Outcome,
   RevertRequest,
+  WouldRun,
 } from "../delivery/component.js"
 import type { Release, ReleasedImage } from "../delivery/release.js"
 import { stableRevision } from "./decisions.js"
 import { type BackendContext, DeployedService } from "./deployed-service.js"
 import { LockedBackend } from "./locked-backend.js"
-import { planOf, prepare } from "./prepare.js"
+import { planOf, prepare, settingsOf, wouldRun } from "./prepare.js"
 import { revert } from "./revert.js"
 import type { BackendSettings } from "./settings.js"
 import { statusOf } from "./status.js"
@@ -37,6 +38,14 @@ export class Backend implements Component {
 
   async plan(release: Release): Promise<ComponentPlan> {
     return planOf(this.deployed, await prepare(this.deployed, release))
+  }
+
+  async wouldRun(release: Release): Promise<WouldRun> {
+    return wouldRun(this.deployed, await prepare(this.deployed, release))
+  }
+
+  settingsDigest(image: string, secretNames: string[]): string {
+    return settingsOf(this.deployed, image, secretNames)
   }
 
   lock(): Promise<LockedBackend> {

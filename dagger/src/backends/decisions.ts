@@ -1,4 +1,4 @@
-import { createHash } from "node:crypto"
+import { createHash, scryptSync } from "node:crypto"
 import type { Compatibility } from "../delivery/guards/guards.js"
 import { previousRevision } from "./revisions/previous.js"
 import type { Revision } from "./revisions/revisions.js"
@@ -19,13 +19,17 @@ export type DeployAction =
   | { kind: "blocked"; rollout: Rollout }
   | { kind: "begin"; revision: number; stable?: number }
 
+/** The settings digest, short enough for people. */
+export const fingerprintOf = (...of: Parameters<typeof settingsDigest>): string =>
+  settingsDigest(...of).slice("sha256:".length, "sha256:".length + 16)
+
 /**
- * A digest of everything that a deploy applies: the revision's objects, and the host names and the Gateway of its route. Two deploys with equal fingerprints differ in
- * the values of secrets at most. The schema is left out: it is a property of the image, which counts already.
+ * A digest of everything that a deploy applies: the revision's objects, and the host names and the Gateway of its route. Two deploys with equal digests differ in
+ * the values of secrets at most. Schema and commit are left out: they are properties of the image, which counts already.
  *
  * @throws Error for a specification that no revision can be made of
  */
-export function fingerprintOf(
+export function settingsDigest(
   workload: Workload,
   spec: Omit<RevisionSpec, "revision" | "replicas">,
   { hostnames, gateway }: Pick<RouteSettings, "hostnames" | "gateway">,
@@ -33,8 +37,23 @@ export function fingerprintOf(
   const secrets = Object.fromEntries(Object.keys(spec.secrets).map((name) => [name, ""]))
   const counting: RevisionSpec = { ...spec, revision: 1, secrets }
   delete counting.schema
+  delete counting.commit
   const applied = { objects: revisionObjects(workload, counting), hostnames, gateway }
-  return createHash("sha256").update(JSON.stringify(applied)).digest("hex").slice(0, 16)
+  return `sha256:${createHash("sha256").update(JSON.stringify(applied)).digest("hex")}`
+}
+
+/** Work of one guess at secrets that somebody knows the digest of. */
+const scryptCost = { N: 4096, r: 8, p: 1 }
+
+/**
+ * A digest of the values of all secrets of a service together: equal digests are equal secrets. It is slow to compute and covers the service's signing key, so that a
+ * weak password among them cannot be guessed from it.
+ *
+ * @param scope the namespace and the service, so that equal secrets elsewhere have another digest
+ */
+export function secretsDigest(scope: string, secrets: Record<string, string>): string {
+  const text = JSON.stringify(Object.entries(secrets).sort(([one], [other]) => (one < other ? -1 : 1)))
+  return `scrypt:${scryptSync(text, `pitwall/${scope}`, 32, scryptCost).toString("hex")}`
 }
 
 /** The revision with all traffic, or the one that had it before the rollout under way. */

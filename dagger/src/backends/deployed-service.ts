@@ -102,7 +102,7 @@ export class DeployedService {
     kind: EventKind,
     more: Partial<Happening> = {},
   ): Promise<void> {
-    const { id, kind: action, strategy, revision, stable, digest, author, reason, message } = rollout
+    const { id, kind: action, strategy, revision, stable, digest, author, guards, reason, message } = rollout
     await this.context.journal.record({
       kind,
       component: this.id,
@@ -114,6 +114,7 @@ export class DeployedService {
       digest,
       author,
       reason,
+      ...(guards !== undefined && { guards }),
       ...(stable !== undefined && { from: stable }),
       ...more,
     })

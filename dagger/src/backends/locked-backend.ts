@@ -140,6 +140,7 @@ export class LockedBackend implements LockedComponent {
       began: now,
       by: operation.by,
       author: operation.author,
+      guards: operation.guards,
       reason: operation.reason,
       message: `revision ${revision} is brought up`,
       ...(stable !== undefined && { stable }),

@@ -1,5 +1,5 @@
 import type { Manifest } from "../clients/kubernetes/manifest.js"
-import type { Change, ComponentPlan } from "../delivery/component.js"
+import type { Change, ComponentPlan, WouldRun } from "../delivery/component.js"
 import { digestOf, type Release } from "../delivery/release.js"
 import type { DeployedService } from "./deployed-service.js"
 import {
@@ -8,6 +8,8 @@ import {
   fingerprintOf,
   blockedMessage,
   type DeployAction,
+  secretsDigest,
+  settingsDigest,
   stableRevision,
 } from "./decisions.js"
 import { diffObject } from "./manifests/diff.js"
@@ -25,12 +27,16 @@ export interface Prepared {
   /** What the cluster keeps, newest first. */
   revisions: Revision[]
   fingerprint: string
+  /** Values of its secrets, by file name. */
+  secrets: Record<string, string>
   /** Objects of the revision to start; empty for another move. */
   objects: Manifest[]
   /** Secrets that were not given and stay as the present revision has them. */
   kept: string[]
   /** What the image needs of its database, where that is known. */
   schema?: Revision["schema"]
+  /** The commit that the image was built from, where that is known. */
+  commit?: string
 }
 
 /**
@@ -39,8 +45,7 @@ export interface Prepared {
  * @throws Error when the release has no image of it, or a secret is neither given nor in the cluster
  */
 export async function prepare(deployed: DeployedService, release: Release): Promise<Prepared> {
-  const { context, record, revisions: inCluster, rolloutSettings, name: service, settings } = deployed
-  const { name: environment, namespace } = context.environment
+  const { record, revisions: inCluster, name: service, settings } = deployed
   const released = release.images[service]
   if (!released) {
     throw new Error(
@@ -53,18 +58,12 @@ export async function prepare(deployed: DeployedService, release: Release): Prom
   const digest = digestOf(image)
   const schema =
     released.migrations ?? revisions.find((known) => known.digest === digest && known.schema)?.schema
-  const contents: Omit<RevisionSpec, "revision"> = {
-    environment,
-    namespace,
-    service,
-    image,
-    digest,
-    secrets,
-    // The only version that stays the same for the same contents.
-    version: digest.replace("sha256:", "").slice(0, 12),
-    config: settings.variables,
-    progressDeadline: Math.max(rolloutSettings.progressDeadline, settings.workload.minReady + 1),
+  const commit =
+    release.commit ?? revisions.find((known) => known.digest === digest && known.commit !== undefined)?.commit
+  const contents = {
+    ...specOf(deployed, image, secrets),
     ...(schema && { schema }),
+    ...(commit !== undefined && { commit }),
   }
   const objectsOf = (revision: number) => revisionObjects(settings.workload, { ...contents, revision })
   const fingerprint = fingerprintOf(settings.workload, contents, record.routeSettings)
@@ -82,10 +81,61 @@ export async function prepare(deployed: DeployedService, release: Release): Prom
     move,
     revisions,
     fingerprint,
+    secrets,
     kept,
     objects: move.kind === "begin" ? objectsOf(move.revision) : [],
     ...(rollout && { rollout }),
     ...(schema && { schema }),
+    ...(commit !== undefined && { commit }),
+  }
+}
+
+function specOf(
+  { context, rolloutSettings, name: service, settings }: DeployedService,
+  image: string,
+  secrets: Record<string, string>,
+): Omit<RevisionSpec, "revision"> {
+  const { name: environment, namespace } = context.environment
+  const digest = digestOf(image)
+  return {
+    environment,
+    namespace,
+    service,
+    image,
+    digest,
+    secrets,
+    // The only version that stays the same for the same contents.
+    version: digest.replace("sha256:", "").slice(0, 12),
+    config: settings.variables,
+    progressDeadline: Math.max(rolloutSettings.progressDeadline, settings.workload.minReady + 1),
+  }
+}
+
+/** The digest of everything that is applied for an image, but for the values of secrets. */
+export function settingsOf(deployed: DeployedService, image: string, secretNames: string[]): string {
+  const secrets = Object.fromEntries(secretNames.map((name) => [name, ""]))
+  return settingsDigest(
+    deployed.settings.workload,
+    specOf(deployed, image, secrets),
+    deployed.record.routeSettings,
+  )
+}
+
+/** What a revision of a prepared deploy runs. */
+export function wouldRun(
+  deployed: DeployedService,
+  { image, digest, secrets }: Pick<Prepared, "image" | "digest" | "secrets">,
+): WouldRun {
+  const { name, revisions } = deployed
+  const secretNames = Object.keys(secrets).sort()
+  return {
+    image,
+    digest,
+    secretNames,
+    contents: {
+      settings: settingsOf(deployed, image, secretNames),
+      secrets: secretsDigest(`${revisions.namespace}/${name}`, secrets),
+    },
   }
 }
 
@@ -116,7 +166,9 @@ async function secretsOf(
 
 /** The plan of a backend as every component has one. */
 export async function planOf(deployed: DeployedService, prepared: Prepared): Promise<ComponentPlan> {
-  const { move, digest, revisions, schema } = prepared
+  const { commit, move, revisions, rollout, schema } = prepared
+  const stable = stableRevision(rollout)
+  const live = revisions.find(({ number }) => number === stable)
   const { strategy } = deployed.rolloutSettings
   const actions = {
     nothing: "none",
@@ -132,9 +184,13 @@ export async function planOf(deployed: DeployedService, prepared: Prepared): Pro
     changes: await changesOf(deployed, prepared),
     ...((move.kind === "begin" || move.kind === "finish") && {
       start: {
-        digest,
+        ...wouldRun(deployed, prepared),
         strategy,
         compatibility: compatibility(schema, revisions),
+        ...(commit !== undefined && { commit }),
+        ...(stable !== undefined && {
+          live: { revision: stable, ...(live?.commit !== undefined && { commit: live.commit }) },
+        }),
         ...(move.kind === "begin" && {
           revision: move.revision,
           ...(move.stable !== undefined && { from: move.stable }),

@@ -139,6 +139,24 @@ export class Pipeline {
     return rerun(select)
   }
 
+  /**
+   * The files that the tool of a gate would change so that the gate passes.
+   *
+   * @throws Error for a gate whose tool changes nothing
+   */
+  async fix(name: string): Promise<Directory> {
+    const gates = await this.gates()
+    const fixable = gates.filter(({ fix }) => fix !== undefined)
+    const known = gates.some((gate) => gate.name === name) ? gates : fixable
+    const { fix } = gateNamed(known, name)
+    if (!fix) {
+      throw new Error(
+        `the tool of ${name} changes no files; allowed: ${fixable.map((gate) => gate.name).join(", ")}`,
+      )
+    }
+    return fix.files()
+  }
+
   /** A running service of the platform, on its port of a developer's machine. */
   async serve(name: string): Promise<Service> {
     const platform = await readPlatform(this.source)

@@ -1,12 +1,12 @@
+import { isDeepStrictEqual } from "node:util"
 import type {
   RbacV1Subject,
+  V1ConfigMap,
   V1Namespace,
   V1PolicyRule,
   V1Role,
   V1RoleBinding,
   V1ServiceAccount,
-  V1ValidatingAdmissionPolicy,
-  V1ValidatingAdmissionPolicyBinding,
 } from "@kubernetes/client-node"
 import { managedBy, type Manifest, type Plain } from "../clients/kubernetes/manifest.js"
 
@@ -21,17 +21,17 @@ export interface Subject {
 /** The service account of the watchdog. */
 export const watchAccount = "pitwall-watch"
 
-/** The namespace of approvals. Deployers can read it and not write to it. */
-export const approvalsNamespace = (namespace: string): string => `${namespace}-approvals`
+/** The namespace of what guards rely on: approvals, and verdicts of the gates. Deployers can read it and not write to it. */
+export const guardsNamespace = (namespace: string): string => `${namespace}-guards`
+
+/** The ConfigMap there that holds all approvals. */
+export const approvalsName = "approvals"
 
 const rule = (apiGroup: string, resources: string[], verbs: string[]): Plain<V1PolicyRule> => ({
   apiGroups: [apiGroup],
   resources,
   verbs,
 })
-
-/** The label of approvals, and the key of the data that names the approver. */
-export const approvalMark = { label: "pitwall.dev/approval", by: "by" }
 
 /** The rights that a deploy needs. The cluster deletes a revision's objects together with its Deployment. */
 const deployerRules: Plain<V1PolicyRule>[] = [
@@ -55,32 +55,42 @@ const watchRules: Plain<V1PolicyRule>[] = [
   rule("coordination.k8s.io", ["leases"], ["get"]),
 ]
 
-/**
- * The objects that an administrator applies once for an environment: its namespace, the deployers' rights, the deployers' service accounts in that namespace, and the
- * watchdog's service account with its own rights, so that a deployer never grants any. With approvers also a namespace for approvals, and an admission policy: an
- * approval must name the user that creates it.
- *
- * @throws Error when an approver is a service account of the environment's own namespace: a deployer could start a pod with that account
- */
-export function accessObjects({
-  namespace,
-  deployers,
-  approvers,
-}: {
+/** What approvers read of the environment: deploy requests in the audit log, and what runs now. */
+const approverRules: Plain<V1PolicyRule>[] = [
+  rule("", ["configmaps"], ["get", "list"]),
+  rule("apps", ["deployments"], ["get", "list"]),
+  rule("gateway.networking.k8s.io", ["httproutes"], ["get"]),
+]
+
+/** Who may do what in an environment. */
+export interface People {
   namespace: string
   deployers: Subject[]
   approvers: Subject[]
-}): Manifest[] {
-  const deploy = deployers.map((subject) => subjectOf(subject, namespace))
-  const approve = approvers.map((subject) => subjectOf(subject, namespace))
+  /** Who records verdicts of the gates: the identity of CI. */
+  checkers?: Subject[]
+}
+
+/**
+ * The namespaces and rights that an administrator applies once for an environment: its namespace, the deployers' rights, the deployers' service accounts in that
+ * namespace, and the watchdog's service account with its own rights, so that a deployer never grants any. With approvers or checkers also a namespace for what guards
+ * rely on.
+ *
+ * @throws Error when an approver or a checker deploys, or is a service account of the environment's own namespace: a deployer could act in its name
+ */
+export function accessObjects({ namespace, deployers, approvers, checkers = [] }: People): Manifest[] {
+  const subjects = (people: Subject[]) => people.map((subject) => subjectOf(subject, namespace))
+  const [deploy, approve, check] = [subjects(deployers), subjects(approvers), subjects(checkers)]
   const watch = { kind: "ServiceAccount", name: watchAccount, namespace }
-  const usurped = approve.find((subject) => livesIn(subject, namespace))
-  if (usurped) {
+  refuseDeployers(approve, "approve", namespace)
+  refuseDeployers(check, "record verdicts", namespace)
+  const both = check.find((one) => deploy.some((other) => isDeepStrictEqual(one, other)))
+  if (both) {
     throw new Error(
-      `${usurped.name} cannot approve for ${namespace}, as it lives there, and who deploys can start a pod in its name; allowed: an account of another namespace, a user or group:NAME`,
+      `${both.name} cannot record verdicts for ${namespace}, as it deploys there; allowed: an identity of CI that does not deploy`,
     )
   }
-  const approvals = approvalsNamespace(namespace)
+  const guards = guardsNamespace(namespace)
   return [
     namespaceObject(namespace),
     ...deploy
@@ -89,65 +99,43 @@ export function accessObjects({
     ...grant(namespace, "pitwall-deployer", deploy, deployerRules),
     serviceAccount(namespace, watchAccount),
     ...grant(namespace, watchAccount, [watch], watchRules),
-    ...(approvers.length > 0
+    ...(approve.length + check.length > 0
       ? [
-          namespaceObject(approvals),
-          ...grant(approvals, "pitwall-approver", approve, [
-            rule("", ["configmaps"], ["get", "list", "create"]),
-          ]),
-          ...grant(approvals, "pitwall-deployer", deploy, [rule("", ["configmaps"], ["get", "list"])]),
-          ...ownName(approvals),
+          namespaceObject(guards),
+          approvalsObject(guards),
+          ...grant(guards, "pitwall-deployer", deploy, [rule("", ["configmaps"], ["get", "list"])]),
         ]
+      : []),
+    ...(approve.length > 0
+      ? [
+          ...grant(namespace, "pitwall-approver", approve, approverRules),
+          ...grant(guards, "pitwall-approver", approve, [
+            rule("", ["configmaps"], ["get", "list"]),
+            { ...rule("", ["configmaps"], ["patch"]), resourceNames: [approvalsName] },
+          ]),
+        ]
+      : []),
+    ...(check.length > 0
+      ? grant(guards, "pitwall-checker", check, [rule("", ["configmaps"], ["get", "create"])])
       : []),
   ]
 }
 
-/** Refuses an approval in another user's name: a ConfigMap does not record who created it. */
-function ownName(
-  approvals: string,
-): [Plain<V1ValidatingAdmissionPolicy>, Plain<V1ValidatingAdmissionPolicyBinding>] {
-  const apiVersion = "admissionregistration.k8s.io/v1"
-  const metadata = { name: `pitwall-${approvals}`, labels: managedBy }
-  const { label, by } = approvalMark
-  return [
-    {
-      apiVersion,
-      kind: "ValidatingAdmissionPolicy",
-      metadata,
-      spec: {
-        failurePolicy: "Fail",
-        matchConstraints: {
-          resourceRules: [
-            {
-              apiGroups: [""],
-              apiVersions: ["v1"],
-              operations: ["CREATE", "UPDATE"],
-              resources: ["configmaps"],
-            },
-          ],
-        },
-        validations: [
-          {
-            expression: `has(object.data) && "${by}" in object.data && object.data["${by}"] == request.userInfo.username`,
-            message: "an approval bears the name of who gives it",
-          },
-        ],
-      },
-    },
-    {
-      apiVersion,
-      kind: "ValidatingAdmissionPolicyBinding",
-      metadata,
-      spec: {
-        policyName: metadata.name,
-        validationActions: ["Deny"],
-        matchResources: {
-          namespaceSelector: { matchLabels: { "kubernetes.io/metadata.name": approvals } },
-          objectSelector: { matchExpressions: [{ key: label, operator: "Exists" }] },
-        },
-      },
-    },
-  ]
+function refuseDeployers(subjects: Plain<RbacV1Subject>[], what: string, namespace: string): void {
+  const inside = subjects.find((subject) => livesIn(subject, namespace))
+  if (!inside) return
+  throw new Error(
+    `${inside.name} cannot ${what} for ${namespace}, because it is an account of that namespace, which deployers write to; allowed: an account of another namespace, a user or group:NAME`,
+  )
+}
+
+/** Without data, so that applying it again keeps the approvals. */
+function approvalsObject(namespace: string): Plain<V1ConfigMap> {
+  return {
+    apiVersion: "v1",
+    kind: "ConfigMap",
+    metadata: { namespace, name: approvalsName, labels: managedBy },
+  }
 }
 
 /** Parses a user, a service account or `group:NAME`. */

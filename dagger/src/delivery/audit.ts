@@ -7,7 +7,7 @@ import { type DeliveryEvent, deliveryEvent, type EventKind } from "./events/even
 /** The events that the audit log keeps; the others are progress. */
 export const auditedKinds: readonly EventKind[] = ["started", "promoted", "rolled-back", "refused", "checked"]
 
-const labels = {
+export const auditLabels = {
   /** The event's kind; an entry is found by it. */
   kind: "pitwall.dev/audit",
   component: "app.kubernetes.io/name",
@@ -50,7 +50,7 @@ export class AuditLog {
 
   /** Reads all entries. One that cannot be read hides no other. */
   async read(): Promise<AuditTrail> {
-    const objects = await this.cluster.list("v1", "ConfigMap", this.namespace, labels.kind)
+    const objects = await this.cluster.list("v1", "ConfigMap", this.namespace, auditLabels.kind)
     const read = objects.map((object) => ({ name: object.metadata?.name ?? "", event: readEntry(object) }))
     return {
       events: read.flatMap(({ event }) => event ?? []).sort((one, other) => one.at.localeCompare(other.at)),
@@ -65,7 +65,7 @@ export class AuditLog {
    * @returns how many were deleted
    */
   async prune(before: number): Promise<number> {
-    const objects = await this.cluster.list("v1", "ConfigMap", this.namespace, labels.kind)
+    const objects = await this.cluster.list("v1", "ConfigMap", this.namespace, auditLabels.kind)
     const old = objects.filter((object) => {
       const event = readEntry(object)
       return event !== undefined && Date.parse(event.at) < before
@@ -86,17 +86,21 @@ export function entryObject(namespace: string, event: DeliveryEvent): Plain<V1Co
     metadata: {
       namespace,
       name: `audit-${component.name}-${operation}-${kind}-${hash}`,
-      labels: { [labels.component]: component.name, [labels.kind]: kind, ...managedBy },
+      labels: { [auditLabels.component]: component.name, [auditLabels.kind]: kind, ...managedBy },
     },
     immutable: true,
     data: { entry: JSON.stringify(event), by },
   }
 }
 
-/** @returns nothing for an entry that is malformed or of another version */
+/**
+ * @returns nothing for an entry that is malformed, of another version, or names another author than `data.by`, which is the one that the admission policy compares
+ *   with the user
+ */
 export function readEntry({ data }: Plain<V1ConfigMap>): DeliveryEvent | undefined {
   try {
-    return deliveryEvent.safeParse(JSON.parse(data?.entry ?? "")).data
+    const event = deliveryEvent.safeParse(JSON.parse(data?.entry ?? "")).data
+    return event?.by === data?.by ? event : undefined
   } catch {
     return undefined
   }

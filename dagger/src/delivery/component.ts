@@ -1,5 +1,5 @@
 import { z } from "zod"
-import type { Compatibility } from "./guards/guards.js"
+import type { Compatibility, RevisionContents } from "./guards/guards.js"
 import type { Release, ReleasedImage } from "./release.js"
 
 /** The kinds of components, in the order in which a deploy changes them: backends need the schema, web apps need the backends' API. */
@@ -36,14 +36,27 @@ export interface ComponentPlan {
   start?: Start
 }
 
-/** The new operation of a plan. */
-export interface Start {
-  /** Digest of what will run. */
+/** What a new revision of a component runs: what an approval covers. */
+export interface WouldRun {
+  /** The image: `repository@sha256:…`. */
+  image: string
+  /** Digest of the image. */
   digest: string
+  contents: RevisionContents
+  /** Names of the secrets that it reads. */
+  secretNames: string[]
+}
+
+/** The new operation of a plan. */
+export interface Start extends WouldRun {
   revision?: number
   /** The revision that serves until then. */
   from?: number
   strategy?: string
+  /** The commit that it was built from, where that is known. */
+  commit?: string
+  /** What serves until then, with the commit that it was built from; absent before the first deploy. */
+  live?: { revision: number; commit?: string }
   /** Whether the new code can work with the database as it is. */
   compatibility: Compatibility
 }
@@ -52,12 +65,24 @@ export interface Start {
 export interface Operation {
   id: string
   by: string
+  /** Who wrote the change, for people. */
   author: string
   reason: string
+  /** Digest of the guards that permitted it. */
+  guards: string
   /** Guards that were overridden. */
-  overridden?: { reason: string; guards: string[] }
+  overridden?: Override
   approval?: { id: string; by: string; at: string }
 }
+
+/** Guards that were overridden, and why. */
+export const override = z.object({
+  reason: z.string(),
+  guards: z.array(z.string()),
+  /** What the settings weakened of the committed guards. */
+  weakened: z.array(z.string()).optional(),
+})
+export type Override = z.output<typeof override>
 
 /** How an operation on one component ended. */
 export interface Outcome {
@@ -90,6 +115,14 @@ export interface Component {
   current(): Promise<ReleasedImage | undefined>
   /** Reads what a deploy of the release would do. Changes nothing. */
   plan(release: Release): Promise<ComponentPlan>
+  /**
+   * Reads what a deploy of the release would run.
+   *
+   * @throws Error when a secret is neither given nor readable
+   */
+  wouldRun(release: Release): Promise<WouldRun>
+  /** The digest of the settings that this checkout has for an image; see {@link RevisionContents}. */
+  settingsDigest(image: string, secretNames: string[]): string
   /**
    * Takes the exclusive right to change the component.
    *

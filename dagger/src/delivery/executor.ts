@@ -1,6 +1,8 @@
 import { columns, duration, oneLine } from "../lib/text.js"
 import type { Approvals } from "./approvals.js"
 import type { AuditLog } from "./audit.js"
+import { requestedChanges } from "./request.js"
+import type { Verdicts } from "./verdicts.js"
 import {
   type Component,
   type ComponentId,
@@ -13,8 +15,10 @@ import {
   type RevertRequest,
 } from "./component.js"
 import type { GuardPolicy } from "./guards/configuration.js"
-import { approvalFor, type GuardInput, applyOverride, type Refusal, evaluateGuards } from "./guards/guards.js"
-import { passedImages } from "./history.js"
+import { approvalFor, type GuardInput, type Refusal, evaluateGuards } from "./guards/guards.js"
+import { type Author, type Authors, authorText, identitiesOf, type Identity } from "./guards/identities.js"
+import { applyOverride, mayOverride } from "./guards/override.js"
+import { type Weakening, weakeningRefusal, weakeningText } from "./guards/weakening.js"
 import { iso, type Journal } from "./journal.js"
 import { type DeployPlan, planText, refusalsText } from "./plan.js"
 import type { Release } from "./release.js"
@@ -22,19 +26,39 @@ import type { Release } from "./release.js"
 /** The environment that a command works on, independent of what is delivered there. */
 export interface DeliveryContext {
   environment: string
-  guards: GuardPolicy
+  guards: EffectiveGuards
   /** Who runs the command, as the API server knows them. */
   who: string
+  groups: string[]
   /** The operation's id. */
   id: string
   approvals: Approvals
-  /** The audit logs whose record of passed gates counts: this environment's and those before it. */
-  audits: AuditLog[]
+  verdicts: Verdicts
+  audit: AuditLog
   journal: Journal
   /** Milliseconds by the API server's clock. */
   now: () => number
   say: (line: string) => void
 }
+
+/** The guards of an environment: what is committed, and what the settings make of it. */
+export interface EffectiveGuards {
+  committed: GuardPolicy
+  effective: GuardPolicy
+  /** How the settings weaken what is committed. */
+  weakened: Weakening[]
+  identities: Identity[]
+  /** Digest of the effective guards. */
+  digest: string
+}
+
+/**
+ * Reads who has a part in the commits between two: those that are in one's history and not in the other's, and the second itself.
+ *
+ * @param from nothing: all commits up to the second
+ * @throws Error when git cannot tell
+ */
+export type ReadAuthors = (from: string | undefined, to: string) => Promise<Author[]>
 
 /** What the gates said of a release's source. */
 export interface GateResult {
@@ -45,8 +69,10 @@ export interface GateResult {
 export interface DeployRequest {
   release: Release
   reason: string
-  /** Who wrote the change. */
-  author: string
+  /** Authors beside those of the commits: e-mails, logins of GitHub or users of the cluster. */
+  authors: string[]
+  /** Absent: nobody can tell who wrote the change. */
+  readAuthors?: ReadAuthors
   /** Why guards may be overridden; empty: they may not. */
   override: string
   /** Runs the gates for a release that was built from the present source. */
@@ -79,7 +105,7 @@ export async function deploy(
   refuseBlocked(first.components)
 
   // Guards see the gates' result only where they need it; elsewhere the gates run beside the rollout.
-  let gateResult = guards.checks === "required" ? await gates : undefined
+  let gateResult = guards.effective.checks === "required" ? await gates : undefined
   if (gateResult) say(gateResult.summary)
   const { locked, failed } = await lockAll(components, release)
   let results: ComponentResult[]
@@ -87,28 +113,28 @@ export async function deploy(
     const plans = await Promise.all(locked.map((component) => component.plan(release)))
     refuseBlocked(plans)
     const operation = await permitted(context, request, plans, gateResult)
-    await recordChecks(context, plans, checksOf(release, gateResult))
+    await recordChecks(context, plans, gateResult)
     results = [...failed, ...(await applyAll(locked, operation))]
     if (gates && !gateResult) {
       gateResult = await gates
       say(gateResult.summary)
-      await recordChecks(context, plans, checksOf(release, gateResult))
+      await recordChecks(context, plans, gateResult)
     }
   } finally {
     await Promise.all(locked.map((component) => component.unlock()))
   }
-  return conclude(results, environment, checksOf(release, gateResult))
+  return conclude(results, environment, gateResult)
 }
 
 /** Reads what a deploy would do and what speaks against it. Changes nothing. */
 export async function plan(
   context: DeliveryContext,
   components: Component[],
-  request: Pick<DeployRequest, "release" | "author">,
+  request: Pick<DeployRequest, "release" | "authors" | "readAuthors">,
 ): Promise<DeployPlan> {
   const found = await planOf(context, components, request.release)
   const facts = await factsOf(context, request, found.components, undefined)
-  return { ...found, refusals: facts ? evaluateGuards(context.guards, facts) : [] }
+  return { ...found, refusals: facts ? refusalsOf(context.guards, facts) : [] }
 }
 
 /**
@@ -199,29 +225,43 @@ async function permitted(
   plans: ComponentPlan[],
   gateResult: GateResult | undefined,
 ): Promise<Operation> {
-  const { guards, say, journal, id, who } = context
-  const operation: Operation = { id, by: who, author: request.author, reason: request.reason }
+  const { guards, say, journal, id, who, groups } = context
   const facts = await factsOf(context, request, plans, gateResult)
+  const author = authorsText(facts, request, who)
+  const operation: Operation = { id, by: who, author, reason: request.reason, guards: guards.digest }
   if (!facts) return operation
-  const against = evaluateGuards(guards, facts)
-  const found = approvalFor(facts, guards)
+  const against = refusalsOf(guards, facts)
+  const found = approvalFor(facts, guards.effective)
   const approved = found
     ? { ...operation, approval: { id: found.id, by: found.by, at: iso(found.at) } }
     : operation
   if (against.length === 0) return approved
+  const { committed, effective, identities } = guards
+  const by = { who, groups, authors: facts.authors, identities, policies: [committed, effective] }
   const { overridden, standing } =
-    request.override === "" ? { overridden: [], standing: against } : applyOverride(against, request.override)
+    request.override === ""
+      ? { overridden: [], standing: against }
+      : applyOverride(against, request.override, by)
   const recordAll = (kind: "refused" | "overridden", message: string) =>
     Promise.all(
-      starting(plans).map(({ component, start }) =>
+      starting(plans).map(({ component, start, changes }) =>
         journal.record({
           kind,
           component,
           message,
           action: "deploy",
           digest: start.digest,
-          author: request.author,
+          ...(kind === "refused" && {
+            request: {
+              image: start.image,
+              ...start.contents,
+              secretNames: start.secretNames,
+              changes: requestedChanges(changes),
+            },
+          }),
+          author,
           reason: request.reason,
+          guards: guards.digest,
           ...(start.revision !== undefined && { revision: start.revision }),
           ...(start.from !== undefined && { from: start.from }),
           ...(start.strategy !== undefined && { strategy: start.strategy }),
@@ -231,78 +271,139 @@ async function permitted(
   if (standing.length > 0) {
     const message = refusalsText(standing)
     await recordAll("refused", message)
-    throw new Error(`${message}\n${remedies(standing, facts, context.environment)}`)
+    throw new Error(`${message}\n${remedies(standing, context)}`)
   }
-  const names = overridden.map(({ guard }) => guard)
+  const names = [...new Set(overridden.map(({ guard }) => guard))]
+  const weakened = [...new Set(guards.weakened.map(weakeningText))]
   say(`Overridden, for "${oneLine(request.override)}":\n${refusalsText(overridden)}`)
   await recordAll("overridden", `${names.join(", ")}: ${request.override}`)
-  return { ...approved, overridden: { reason: request.override, guards: names } }
+  return {
+    ...approved,
+    overridden: { reason: request.override, guards: names, ...(weakened.length > 0 && { weakened }) },
+  }
 }
 
 const starting = (plans: ComponentPlan[]) =>
-  plans.flatMap(({ component, start }) => (start ? [{ component, start }] : []))
+  plans.flatMap(({ component, start, changes }) => (start ? [{ component, start, changes }] : []))
+
+/** What the guards in effect say, and what the settings took away from the committed ones. */
+function refusalsOf({ effective, weakened }: EffectiveGuards, facts: GuardInput): Refusal[] {
+  return [...weakened.map(weakeningRefusal), ...evaluateGuards(effective, facts)]
+}
 
 async function factsOf(
-  { approvals, audits, guards, now, who }: DeliveryContext,
-  { author, release }: Pick<DeployRequest, "author" | "release">,
+  { approvals, verdicts, guards: { committed, effective: guards, identities }, now, who }: DeliveryContext,
+  { authors, readAuthors, release }: Pick<DeployRequest, "authors" | "readAuthors" | "release">,
   plans: ComponentPlan[],
   gateResult: GateResult | undefined,
 ): Promise<GuardInput | undefined> {
   const starts = starting(plans)
   if (starts.length === 0) return undefined
   const digests = Object.fromEntries(starts.map(({ component, start }) => [component.name, start.digest]))
-  const verdict = checksOf(release, gateResult)
-  const [given, checked] = await Promise.all([
+  const needsAuthors = [committed, guards].some(({ approval }) => approval?.required)
+  const [known, given, checked] = await Promise.all([
+    needsAuthors ? authorsOf(starts, authors, release, readAuthors) : { unknown: "no guard asks" },
     guards.approval?.required ? approvals.all() : [],
     guards.checks === "none"
       ? undefined
-      : verdict === "passed"
-        ? { digests: Object.values(digests), at: now() }
-        : verdict === "failed"
-          ? undefined
-          : recordedPass(audits),
+      : // The gates of this very command count for this very deploy; of existing images only a recorded verdict does.
+        gateResult
+        ? gateResult.passed
+          ? { digests: Object.values(digests), at: now() }
+          : undefined
+        : verdicts.passed(),
   ])
   return {
     now: now(),
     deployer: who,
-    author,
+    authors: known,
+    identities,
     digests,
+    contents: Object.fromEntries(starts.map(({ component, start }) => [component.name, start.contents])),
     approvals: given,
     checked,
     database: Object.fromEntries(starts.map(({ component, start }) => [component.name, start.compatibility])),
   }
 }
 
-async function recordedPass(audits: AuditLog[]): Promise<GuardInput["checked"]> {
-  const trails = await Promise.all(audits.map((audit) => audit.read()))
-  return passedImages(trails.flatMap(({ events }) => events))
+/** Who has a part in what changes: in the commits since what is live, and whoever the release and the command name. */
+async function authorsOf(
+  starts: ReturnType<typeof starting>,
+  named: string[],
+  release: Release,
+  readAuthors: ReadAuthors | undefined,
+): Promise<Authors> {
+  if (!readAuthors) return { unknown: "there is no clone to read the commits from" }
+  const ranges = new Map<string, [string | undefined, string]>()
+  for (const { component, start } of starts) {
+    const { commit, live } = start
+    if (commit === undefined) {
+      return {
+        unknown: `the release of ${component.name} does not name its commit; allowed: one that \`publish\` made of a clone without changes`,
+      }
+    }
+    if (live && live.commit === undefined) {
+      return {
+        unknown: `revision ${live.revision} of ${component.name}, which is live, does not name its commit`,
+      }
+    }
+    ranges.set(`${live?.commit ?? ""}..${commit}`, [live?.commit, commit])
+  }
+  try {
+    const read = await Promise.all([...ranges.values()].map(([from, to]) => readAuthors(from, to)))
+    const others = [...(release.authors ?? []), ...named].map((one) => ({ named: one }))
+    return { known: [...read.flat(), ...others] }
+  } catch (error) {
+    return { unknown: (error as Error).message }
+  }
 }
 
-function checksOf(release: Release, gateResult: GateResult | undefined): "passed" | "failed" | undefined {
-  return gateResult ? (gateResult.passed ? "passed" : "failed") : release.checks
+/** The authors for the record. */
+function authorsText(facts: GuardInput | undefined, request: DeployRequest, who: string): string {
+  const { authors } = facts ?? {}
+  const named = [...(request.release.authors ?? []), ...request.authors]
+  const names =
+    authors && "known" in authors
+      ? authors.known.flatMap((author) => {
+          const people = identitiesOf(author, facts?.identities ?? []).map(({ name }) => name)
+          return people.length > 0 ? people : [authorText(author)]
+        })
+      : named
+  return oneLine([...new Set(names)].join(", ") || who, 300)
 }
 
 async function recordChecks(
-  { journal }: DeliveryContext,
+  { guards, journal }: DeliveryContext,
   plans: ComponentPlan[],
-  checks: "passed" | "failed" | undefined,
+  gateResult: GateResult | undefined,
 ): Promise<void> {
-  if (!checks) return
+  if (!gateResult) return
+  const checks = gateResult.passed ? "passed" : "failed"
   await Promise.all(
     starting(plans).map(({ component, start: { digest } }) =>
-      journal.record({ kind: "checked", component, digest, checks, message: `the gates ${checks}` }),
+      journal.record({
+        kind: "checked",
+        component,
+        digest,
+        checks,
+        guards: guards.digest,
+        message: `the gates ${checks}`,
+      }),
     ),
   )
 }
 
-function remedies(standing: Refusal[], { digests }: GuardInput, environment: string): string {
-  const images = Object.entries(digests).map(([service, digest]) => `--image ${service}=${digest}`)
+function remedies(standing: Refusal[], { environment, guards, id }: DeliveryContext): string {
+  const overridable = [...new Set(standing.flatMap(({ guard, overridable: can }) => (can ? [guard] : [])))]
+  const allowed = overridable.map((guard) => `  ${guard}: ${mayOverride(guard, guards.committed)}`)
   return [
     ...(standing.some(({ guard }) => guard === "approval")
-      ? [`An approver approves it with: ./daggerw call approve --env ${environment} ${images.join(" ")}`]
+      ? [
+          `An approver reads and approves it with: ./daggerw call approve --env ${environment} --request ${id}`,
+        ]
       : []),
-    ...(standing.every(({ overridable }) => overridable)
-      ? [`--override "why" overrides these guards, and is recorded.`]
+    ...(standing.every(({ overridable: can }) => can)
+      ? [`--override "why" overrides guards, and is recorded. Who may:`, ...allowed]
       : []),
   ].join("\n")
 }
@@ -324,7 +425,7 @@ const isFailure = ({ result }: ComponentResult) => result === "aborted" || resul
 function conclude(
   results: ComponentResult[],
   environment: string,
-  checks: "passed" | "failed" | undefined,
+  gateResult: GateResult | undefined,
 ): string {
   const rows = results.map(({ component, result, revision, seconds, message }) => [
     component.name,
@@ -341,7 +442,7 @@ function conclude(
         ? `${component.name} was not deployed to ${environment}; traffic stays on the previous revision: ${message}`
         : `${component.name} in ${environment}: ${message}`,
     )
-  if (checks === "failed") reasons.push(`The gates failed for what was deployed to ${environment}.`)
+  if (gateResult?.passed === false) reasons.push(`The gates failed for what was deployed to ${environment}.`)
   if (reasons.length > 0) throw new Error([table, ...reasons].join("\n\n"))
   return table
 }

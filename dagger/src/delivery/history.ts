@@ -1,4 +1,5 @@
 import { columns, duration, oneLine } from "../lib/text.js"
+import type { Approval } from "./guards/guards.js"
 import type { AuditTrail } from "./audit.js"
 import { type ComponentId, componentText } from "./component.js"
 import type { DeliveryEvent } from "./events/event.js"
@@ -22,6 +23,8 @@ export interface OperationRecord {
   outcome: "promoted" | "aborted" | "refused" | "unfinished"
   message: string
   checks: "passed" | "failed" | "not asked"
+  /** Digest of the guards that it met. */
+  guards?: string
   overridden?: DeliveryEvent["overridden"]
   approval?: DeliveryEvent["approval"]
 }
@@ -32,6 +35,8 @@ export interface History {
   operations: OperationRecord[]
   /** The id to continue with; absent on the last page. */
   next?: string
+  /** Newest first; empty where none are needed. */
+  approvals: Approval[]
   /** Entries that this version cannot read. */
   unreadable: string[]
 }
@@ -82,6 +87,7 @@ function operationOf(group: DeliveryEvent[]): OperationRecord | undefined {
     ...(first.strategy !== undefined && { strategy: first.strategy }),
     ...(first.revision !== undefined && { revision: first.revision }),
     ...(first.from !== undefined && { from: first.from }),
+    ...(first.guards !== undefined && { guards: first.guards }),
     ...(first.overridden && { overridden: first.overridden }),
     ...(first.approval && { approval: first.approval }),
   } as const
@@ -97,7 +103,11 @@ function operationOf(group: DeliveryEvent[]): OperationRecord | undefined {
 }
 
 /** @throws Error for an `after` that names no operation */
-export function historyOf({ events, unreadable }: AuditTrail, { only, limit, after }: HistoryQuery): History {
+export function historyOf(
+  { events, unreadable }: AuditTrail,
+  { only, limit, after }: HistoryQuery,
+  given: Approval[] = [],
+): History {
   if (!Number.isInteger(limit) || limit < 1)
     throw new Error(`a page of ${limit} operations; allowed: 1 and more`)
   const all = operationsOf(events).filter(
@@ -111,11 +121,19 @@ export function historyOf({ events, unreadable }: AuditTrail, { only, limit, aft
   while (end < all.length && all[end]?.id === all[end - 1]?.id) end++
   const operations = all.slice(last + 1, end)
   const next = end < all.length ? operations.at(-1)?.id : undefined
-  return { operations, unreadable, ...(next !== undefined && { next }) }
+  const approvals = given
+    .filter(({ digests }) => only.length === 0 || only.some((name) => name in digests))
+    .slice(-limit)
+    .reverse()
+  return { operations, approvals, unreadable, ...(next !== undefined && { next }) }
 }
 
-/** The history as a table for a terminal. */
-export function historyText({ operations, next, unreadable }: History): string {
+/**
+ * The history as tables for a terminal.
+ *
+ * @param now milliseconds since the epoch
+ */
+export function historyText({ operations, approvals, next, unreadable }: History, now: number): string {
   const rows = operations.map((one) => [
     one.began.slice(0, 19).replace("T", " "),
     one.component.name,
@@ -129,7 +147,7 @@ export function historyText({ operations, next, unreadable }: History): string {
       one.reason,
       ...(one.outcome === "promoted" ? [] : [one.message]),
       ...(one.approval ? [`approved by ${one.approval.by}`] : []),
-      ...(one.overridden ? [`${one.overridden.guards.join(", ")} overridden: ${one.overridden.reason}`] : []),
+      ...(one.overridden ? overrideText(one.overridden, one.guards) : []),
     ]
       .map((part) => oneLine(part))
       .filter((part) => part !== "")
@@ -140,24 +158,38 @@ export function historyText({ operations, next, unreadable }: History): string {
   return [
     rows.length === 0 ? "Nothing was deployed yet." : columns([head, ...rows]),
     ...(next === undefined ? [] : [`Older operations: --after ${next}`]),
+    ...(approvals.length === 0 ? [] : ["", approvalsTable(approvals, now)]),
     ...(unreadable.length === 0
       ? []
       : [`Skipped ${unreadable.length} that this version cannot read: ${some.join(", ")}${more}`]),
   ].join("\n")
 }
 
-/** Images whose latest verdict of the gates is a pass, and when it was recorded. */
-export function passedImages(events: DeliveryEvent[]): { digests: string[]; at: number } | undefined {
-  const latest = new Map<string, DeliveryEvent>()
-  for (const event of events) {
-    if (event.kind !== "checked" || event.digest === undefined) continue
-    const known = latest.get(event.digest)
-    if (!known || known.at <= event.at) latest.set(event.digest, event)
-  }
-  const passed = [...latest.values()].filter(({ checks }) => checks === "passed")
-  if (passed.length === 0) return undefined
-  return {
-    digests: passed.flatMap(({ digest }) => digest ?? []),
-    at: passed.reduce((newest, { at }) => Math.max(newest, Date.parse(at)), 0),
-  }
+function overrideText(
+  { guards, reason, weakened = [] }: NonNullable<OperationRecord["overridden"]>,
+  digest = "",
+): string[] {
+  return [
+    `${guards.join(", ")} overridden: ${reason}`,
+    ...(weakened.length > 0
+      ? [`settings weakened ${weakened.join(", ")} (guards ${digest.slice(0, 19)})`]
+      : []),
+  ]
 }
+
+function approvalsTable(approvals: Approval[], now: number): string {
+  const rows = approvals.map(({ id, at, by, digests, expires, note, revoked }) => [
+    id,
+    moment(at),
+    by,
+    Object.entries(digests)
+      .map(([service, digest]) => `${service}@${digest.slice(0, 19)}`)
+      .join(" "),
+    revoked ? `revoked by ${revoked.by}` : expires > now ? `until ${moment(expires)}` : "expired",
+    oneLine(revoked?.reason ?? note ?? ""),
+  ])
+  return columns([["APPROVAL", "AT (UTC)", "BY", "IMAGES", "STATE", "NOTE"], ...rows])
+}
+
+const moment = (at: number) =>
+  Number.isFinite(at) ? new Date(at).toISOString().slice(0, 19).replace("T", " ") : "?"

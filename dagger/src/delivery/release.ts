@@ -21,10 +21,10 @@ const schema = z.object({
   schemaVersion: z.literal(1),
   /** The commit it was built from. */
   commit: z.string().optional(),
+  /** Authors beside those that git knows: logins of GitHub, e-mails or users of the cluster. */
+  authors: z.array(z.string().trim().min(1)).max(1000).optional(),
   /** Images by service. */
   images: z.record(z.string(), releasedImage),
-  /** What the gates said of the source that the images were built from. */
-  checks: z.enum(["passed", "failed"]).optional(),
 })
 
 /** What is delivered: made once, never changed, and the same in every environment. */

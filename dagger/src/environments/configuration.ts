@@ -1,8 +1,9 @@
 import { z } from "zod"
 import { analysisSection } from "../backends/analysis/rules.js"
 import { ConfigurationError, type Layer, readLayers, section } from "../lib/document.js"
-import { approvalsNamespace } from "../delivery/access.js"
+import { guardsNamespace } from "../delivery/access.js"
 import { guardsSection } from "../delivery/guards/configuration.js"
+import { identitiesSection } from "../delivery/guards/identities.js"
 import { serviceName, variablePattern, workloadSection } from "../backends/manifests/configuration.js"
 import { rolloutSection } from "../backends/rollout/configuration.js"
 import type { BackendSettings } from "../backends/settings.js"
@@ -25,14 +26,43 @@ const byService = <Value extends z.ZodType>(value: Value) =>
       issue.code === "invalid_key" ? (issue.issues as { message: string }[])[0]?.message : undefined,
   })
 
+const gateway = section({
+  name,
+  namespace: name,
+  section: name.optional(),
+  class: name.optional(),
+  port: z.int().min(1).max(65535).optional(),
+  certificate: name.optional(),
+}).superRefine((found, context) => {
+  const { class: className, section: listener, ...more } = found
+  const fault = (path: string, message: string) => {
+    context.addIssue({ code: "custom", path: [path], message })
+  }
+  if (className !== undefined && listener !== undefined) {
+    fault(
+      "section",
+      "only without class, as a listener of a Gateway that exists: with class, `access` makes a listener for each host name",
+    )
+  }
+  if (className === undefined && listener === undefined) {
+    fault(
+      "class",
+      "the class of the Gateway that `access` makes, or section: a listener that no other environment uses, of one that exists",
+    )
+  }
+  for (const one of ["port", "certificate"] as const) {
+    if (className === undefined && more[one] !== undefined)
+      fault(one, "only with class: an existing Gateway has its own")
+  }
+})
+
 const environment = section({
-  // The approvals' namespace is named after it.
+  // Another namespace is named after it.
   namespace: name.max(
-    63 - approvalsNamespace("").length,
-    `at most ${63 - approvalsNamespace("").length} characters`,
+    63 - guardsNamespace("").length,
+    `at most ${63 - guardsNamespace("").length} characters`,
   ),
-  gateway: section({ name, namespace: name, section: name.optional() }),
-  after: z.enum(environmentNames).optional(),
+  gateway,
   datadog: section({ site: hostname, prefix: z.string().default("") }).optional(),
   services: byService(
     section({
@@ -60,11 +90,14 @@ const secrets = z.record(z.string(), secret).transform((all, context) =>
 )
 
 const schema = section({
+  identities: identitiesSection,
   environments: section({ staging: environment, production: environment }),
   analysis: analysisSection,
   services: byService(section({ secrets, probe: z.array(path).min(1), workload: workloadSection })),
 }).superRefine(({ environments, services }, context) => {
   const known = Object.keys(services)
+  for (const [path, message] of sharedEntrances(environments))
+    context.addIssue({ code: "custom", path, message })
   for (const [at, { services: there, guards }] of Object.entries(environments)) {
     // A guard that nothing can satisfy yet would stop every deploy when it is too late.
     if (guards.signature === "required") {
@@ -83,6 +116,52 @@ const schema = section({
     }
   }
 })
+
+type Entrance = Pick<z.output<typeof environment>, "namespace" | "gateway" | "services">
+
+/** Whatever two environments share of the way that requests come in: one of them could take the other's. */
+function sharedEntrances(environments: Record<string, Entrance>): [(string | number)[], string][] {
+  const all = Object.entries(environments)
+  return all.flatMap(([one, first], at) =>
+    all.slice(at + 1).flatMap(([other, second]): [(string | number)[], string][] => {
+      const path = ["environments", other]
+      const hostnames = Object.entries(second.services).flatMap(([service, { hostnames }]) =>
+        hostnames.map((hostname, index) => ({
+          hostname,
+          path: [...path, "services", service, "hostnames", index],
+        })),
+      )
+      const taken = Object.values(first.services).flatMap(({ hostnames: theirs }) => theirs)
+      return [
+        ...(namespacesOf(first).some((namespace) => namespacesOf(second).includes(namespace))
+          ? [[[...path, "namespace"], `another one than that of ${one}`] as [string[], string]]
+          : []),
+        ...(sameGateway(first.gateway, second.gateway)
+          ? [[[...path, "gateway"], `another Gateway or section than that of ${one}`] as [string[], string]]
+          : []),
+        ...hostnames.flatMap(({ hostname, path: place }): [(string | number)[], string][] => {
+          const theirs = taken.find((name) => overlap(name, hostname))
+          return theirs === undefined ? [] : [[place, `${hostname} overlaps with ${theirs} of ${one}`]]
+        }),
+      ]
+    }),
+  )
+}
+
+const namespacesOf = ({ namespace }: Entrance) => [namespace, guardsNamespace(namespace)]
+
+/** An environment without a section uses the whole Gateway. */
+export function sameGateway(one: Entrance["gateway"], other: Entrance["gateway"]): boolean {
+  const same = one.name === other.name && one.namespace === other.namespace
+  return same && (one.section === undefined || other.section === undefined || one.section === other.section)
+}
+
+/** Whether some host name matches both. A wildcard stands for one label or more. */
+export function overlap(one: string, other: string): boolean {
+  const covers = (wide: string, narrow: string) =>
+    wide === narrow || (wide.startsWith("*.") && narrow.endsWith(wide.slice(1)))
+  return covers(one, other) || covers(other, one)
+}
 
 /** How the backends run, and how a revision gets there; see `dagger/config/deploy.yaml`. */
 export type DeployConfiguration = z.output<typeof schema>

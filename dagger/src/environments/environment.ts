@@ -7,14 +7,16 @@ import { ClusterPods } from "../backends/revisions/pods.js"
 import { type KubernetesApi, KubernetesClient } from "../clients/kubernetes/client.js"
 import { Approvals } from "../delivery/approvals.js"
 import { AuditLog } from "../delivery/audit.js"
+import { Verdicts } from "../delivery/verdicts.js"
 import type { Sink } from "../delivery/events/event.js"
 import { EventFile } from "../delivery/events/file.js"
 import { Notifier } from "../delivery/events/notifier.js"
-import type { DeliveryContext } from "../delivery/executor.js"
+import type { DeliveryContext, EffectiveGuards } from "../delivery/executor.js"
 import { Journal, newId } from "../delivery/journal.js"
 import type { Strategy } from "../delivery/strategy.js"
 import { type Clock, monotonic } from "../lib/clock.js"
 import { reportProgress } from "../lib/progress.js"
+import { oneLine } from "../lib/text.js"
 import {
   backendSettings,
   type DeployConfiguration,
@@ -23,7 +25,10 @@ import {
   environmentOf,
   readDeploy,
 } from "./configuration.js"
+import { readGuarded } from "./guards.js"
 import { readSecrets } from "./secrets.js"
+
+export const watchdogFile = "dagger/config/kubernetes/watchdog.py"
 
 /** How environments are reached: what the constructor of the module was given. */
 export interface Connection {
@@ -34,6 +39,8 @@ export interface Connection {
   secrets?: Secret
   /** A file that is laid over deploy.yaml. */
   settings?: File
+  /** Reads deploy.yaml as it is committed; without it, the file in the source counts as committed. */
+  committed?: () => Promise<string>
   /** Address of the registry and path before the service, such as `ghcr.io/owner/repository`; empty: none. */
   registry: string
   /** Serves the registry's address where that is a Dagger service. */
@@ -56,18 +63,25 @@ export interface OpenEnvironment {
   components: (only: string[], options?: { strategy?: Strategy }) => Backend[]
 }
 
-/** Reads deploy.yaml, with the settings laid over it, and finds an environment in it. */
+/** Reads deploy.yaml, with the settings laid over it, and finds an environment and its guards in it. */
 export async function readEnvironment(
   source: Directory,
   name: string,
-  settings: File | undefined,
-): Promise<{ configuration: DeployConfiguration; environment: Environment }> {
-  const [text, layer] = await Promise.all([
+  { committed, settings }: Pick<Connection, "committed" | "settings">,
+): Promise<{ configuration: DeployConfiguration; environment: Environment; guards: EffectiveGuards }> {
+  const [text, base, layer] = await Promise.all([
     source.file(deployFile).contents(),
+    committed?.().catch((error: unknown) => {
+      reportProgress(
+        `Guards are taken from ${deployFile} as it is here: ${oneLine((error as Error).message)}`,
+      )
+      return undefined
+    }),
     settings && Promise.all([settings.name(), settings.contents()]),
   ])
-  const configuration = readDeploy(text, ...(layer ? [{ file: layer[0], text: layer[1] }] : []))
-  return { configuration, environment: environmentOf(configuration, name) }
+  const layers = layer ? [{ file: layer[0], text: layer[1] }] : []
+  const environment = environmentOf(readDeploy(text, ...layers), name)
+  return { environment, ...readGuarded(text, layers, environment.name, base) }
 }
 
 export async function secretsOf({ secrets }: Pick<Connection, "secrets">): Promise<Record<string, string>> {
@@ -94,10 +108,10 @@ export async function inEnvironment<Value>(
 }
 
 async function open(source: Directory, name: string, connection: Connection): Promise<OpenEnvironment> {
-  const { kubeconfig, kubeToken, settings } = connection
-  const [{ configuration, environment }, watchdog, secrets] = await Promise.all([
-    readEnvironment(source, name, settings),
-    source.file("dagger/config/kubernetes/watchdog.py").contents(),
+  const { kubeconfig, kubeToken } = connection
+  const [{ configuration, environment, guards }, watchdog, secrets] = await Promise.all([
+    readEnvironment(source, name, connection),
+    source.file(watchdogFile).contents(),
     secretsOf(connection),
   ])
   if (!kubeconfig) {
@@ -113,6 +127,7 @@ async function open(source: Directory, name: string, connection: Connection): Pr
   return openEnvironment({
     configuration,
     environment,
+    guards,
     cluster,
     who: await cluster.whoAmI(),
     watchdog,
@@ -128,9 +143,10 @@ async function open(source: Directory, name: string, connection: Connection): Pr
 export interface EnvironmentOptions {
   configuration: DeployConfiguration
   environment: Environment
+  guards: EffectiveGuards
   cluster: KubernetesApi
   /** Who runs the command, as the API server knows them. */
-  who: string
+  who: { name: string; groups: string[] }
   /** The program of the watchdog. */
   watchdog: string
   /** Values of the secrets file, by entry. */
@@ -144,27 +160,30 @@ export interface EnvironmentOptions {
 
 /** Puts together what a command needs of an environment. Asks the cluster nothing. */
 export function openEnvironment(options: EnvironmentOptions): OpenEnvironment {
-  const { configuration, environment, cluster, who, watchdog, secrets, metrics, sinks, clock, say } = options
+  const { configuration, environment, guards, cluster, watchdog, secrets, metrics, sinks, clock, say } =
+    options
+  const { name: who, groups } = options.who
   const now = () => cluster.now()
   const id = newId(now())
   const audit = new AuditLog(cluster, environment.namespace)
   const notifier = new Notifier(sinks)
   const journal = new Journal({ environment: environment.name, by: who, operation: id, audit, notifier, now })
-  const before = environment.after && environmentOf(configuration, environment.after)
   return {
     environment,
     notifier,
     secrets,
     delivery: {
       environment: environment.name,
-      guards: environment.guards,
+      guards,
       who,
+      groups,
       id,
       journal,
       now,
       say,
       approvals: new Approvals(cluster, environment.namespace),
-      audits: [audit, ...(before ? [new AuditLog(cluster, before.namespace)] : [])],
+      verdicts: new Verdicts(cluster, environment.namespace),
+      audit,
     },
     components: (only, { strategy } = {}) => {
       const context: BackendContext = {

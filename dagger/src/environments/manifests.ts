@@ -7,7 +7,7 @@ import {
   stableService,
 } from "../backends/manifests/objects.js"
 import type { Manifest, Plain } from "../clients/kubernetes/manifest.js"
-import { accessObjects } from "../delivery/access.js"
+import { environmentAccess } from "./access.js"
 import { backendSettings, type DeployConfiguration, environmentOf } from "./configuration.js"
 
 /** Stands for an image that was pushed. */
@@ -16,8 +16,10 @@ const digest = `sha256:${"0".repeat(64)}`
 /**
  * The manifests of every environment, as YAML by file name: what a deploy applies for its backends, and what an administrator applies for access. Secrets hold
  * placeholders.
+ *
+ * @param watchdog the program of the watchdog
  */
-export function manifestsOf(configuration: DeployConfiguration): Record<string, string> {
+export function manifestsOf(configuration: DeployConfiguration, watchdog: string): Record<string, string> {
   const files: Record<string, Manifest[]> = {}
   for (const name of Object.keys(configuration.environments)) {
     const environment = environmentOf(configuration, name)
@@ -59,11 +61,15 @@ export function manifestsOf(configuration: DeployConfiguration): Record<string, 
         }),
       ]
     }
-    files[`${name}-access.yaml`] = accessObjects({
-      namespace,
-      deployers: [{ kind: "ServiceAccount", namespace, name: "deployer" }],
-      approvers: [{ kind: "Group", name: "approvers" }],
-    })
+    files[`${name}-access.yaml`] = environmentAccess(
+      environment,
+      {
+        deployers: [{ kind: "ServiceAccount", namespace, name: "deployer" }],
+        approvers: [{ kind: "Group", name: "approvers" }],
+        checkers: [{ kind: "User", name: "ci" }],
+      },
+      watchdog,
+    )
   }
   return Object.fromEntries(
     Object.entries(files).map(([file, objects]) => [

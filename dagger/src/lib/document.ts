@@ -52,11 +52,15 @@ export function readConfiguration<Schema extends z.ZodType>(
  */
 export function readLayers<Schema extends z.ZodType>(layers: Layer[], schema: Schema): z.output<Schema> {
   const parsed = layers.map(parse)
-  const [first] = parsed
-  if (first?.document.contents === null) throw new ConfigurationError(`${first.file}:1: the file is empty`)
-  const result = schema.safeParse(
-    parsed.map(({ document }) => (document.toJS() ?? {}) as unknown).reduce(overridden),
-  )
+  // Checked in each file, because the schema sees all of them as one.
+  const values = parsed.map(({ document }) => document.toJS() as unknown)
+  const unusable = parsed.flatMap(({ file }, at) => {
+    if (isMapping(values[at])) return []
+    const found = Array.isArray(values[at]) ? "a list" : "a single value"
+    return `${file}:1: the file ${values[at] === null ? "is empty" : `must be a mapping, not ${found}`}`
+  })
+  if (unusable.length > 0) throw new ConfigurationError(unusable.join("\n"))
+  const result = schema.safeParse(values.reduce(overridden))
   if (result.success) return result.data
   const faults = result.error.issues.map((issue) => {
     const path = issue.path.map(String)
@@ -66,6 +70,13 @@ export function readLayers<Schema extends z.ZodType>(layers: Layer[], schema: Sc
   })
   throw new ConfigurationError(faults.join("\n"))
 }
+
+/**
+ * File and line of a value in the last of these files that has it, or that has a mapping around it.
+ *
+ * @throws ConfigurationError for a file that is no YAML
+ */
+export const placeIn = (layers: Layer[], path: string[]): string => placeOf(layers.map(parse), path)
 
 function parse({ file, text }: Layer): Parsed {
   const lines = new LineCounter()

@@ -26,6 +26,7 @@ function sentence(issue: z.core.$ZodRawIssue): string | undefined {
     case "invalid_type": {
       const wanted = nameOf(issue.expected)
       if (issue.input === undefined) return `is missing: it must be ${wanted}`
+      if (issue.expected === "int" && typeof issue.input === "number") return `must be ${wanted}`
       return `must be ${wanted}, not ${nameOf(typeOf(issue.input))}`
     }
     case "invalid_value": {

@@ -8,7 +8,9 @@ import {
 import { ThrowAwayRegistry } from "../platform/cluster/throw-away-registry.js"
 import { monotonic } from "../lib/clock.js"
 import { KubernetesClient, type KubernetesObject } from "../clients/kubernetes/client.js"
-import { accessObjects } from "../delivery/access.js"
+import { environmentAccess } from "../environments/access.js"
+import type { Environment } from "../environments/configuration.js"
+import { watchdogFile } from "../environments/environment.js"
 import { type Platform, readPlatform } from "../platform/platform.js"
 import type { Service } from "../platform/catalog.js"
 import { addressesOf, postgres, redis } from "../platform/stores.js"
@@ -35,7 +37,7 @@ export class RehearsalEnvironment {
   /**
    * Prepares all images, and then starts the cluster and the stores.
    *
-   * @param options.namespace to deploy to
+   * @param options.deployedTo the environment whose namespace, rights, Gateway and admission policies the cluster gets
    * @param options.id of this environment; the engine would share services between environments of one id
    * @param options.resolveEndpoint see {@link ThrowAwayClusterOptions}
    * @param options.say receives a line per image
@@ -44,13 +46,13 @@ export class RehearsalEnvironment {
     source: Directory,
     {
       service: name,
-      namespace,
+      deployedTo,
       id,
       resolveEndpoint,
       say = () => undefined,
     }: {
       service: string
-      namespace: string
+      deployedTo: Environment
       id: string
       resolveEndpoint?: ResolveEndpoint
       say?: (line: string) => void
@@ -95,7 +97,9 @@ export class RehearsalEnvironment {
       admin,
       secrets,
     )
-    for (const object of [...account(), ...accessObjects({ namespace, ...people })]) await admin.apply(object)
+    const watchdog = await source.file(watchdogFile).contents()
+    for (const object of [...account(), ...environmentAccess(deployedTo, people, watchdog)])
+      await admin.apply(object)
     return environment
   }
 

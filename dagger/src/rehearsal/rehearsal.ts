@@ -14,6 +14,7 @@ import {
   environmentOf,
 } from "../environments/configuration.js"
 import { type OpenEnvironment, openEnvironment } from "../environments/environment.js"
+import { guardsOf } from "../environments/guards.js"
 import { monotonic } from "../lib/clock.js"
 import { oneLine } from "../lib/text.js"
 import { candidateImage, missingImage } from "./candidate.js"
@@ -226,7 +227,7 @@ export class Rehearsals {
     return deploy(opened.delivery, opened.components([], { strategy }), {
       release: { schemaVersion: 1, images: { [this.context.service]: { reference: image } } },
       reason: "rehearsal",
-      author: opened.delivery.who,
+      authors: [],
       override: "",
     })
   }
@@ -249,6 +250,7 @@ export class Rehearsals {
     return openEnvironment({
       configuration: { ...configuration, analysis: { ...configuration.analysis, ...analysis } },
       environment: { ...environment, services },
+      guards: guardsOf(configuration, configuration, environment.name),
       cluster,
       who: await cluster.whoAmI(),
       watchdog,

@@ -49,7 +49,7 @@ export class RehearsalRunner {
     await prepareImages([...loadImages, ...comparisons.flatMap(({ peer }) => peerImages[peer])], say)
     const cluster = await RehearsalEnvironment.start(this.source, {
       service,
-      namespace: environment.namespace,
+      deployedTo: environment,
       id: `rehearsal-${newId(Date.now())}`,
       say,
     })

@@ -22,6 +22,12 @@ describe("progressLine", () => {
     )
     const failed = verdict("web:lint", "failed", "a.ts: no\n3 problems\n")
     expect(progressLine(failed)).toBe("web:lint failed in 12.3 s: 3 problems")
+    const ruled = verdict(
+      "module:unit",
+      "failed",
+      "a.py:1:1: F401 unused\n\n⎯⎯⎯[1/1]⎯\n1\nnpm error code 1\n",
+    )
+    expect(progressLine(ruled)).toBe("module:unit failed in 12.3 s: a.py:1:1: F401 unused")
     const skipped = { ...verdict("security:snyk", "skipped"), detail: "there is no token" }
     expect(progressLine(skipped)).toBe("security:snyk skipped: there is no token")
   })

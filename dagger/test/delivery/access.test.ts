@@ -3,7 +3,7 @@ import type { V1Namespace, V1Role, V1RoleBinding } from "@kubernetes/client-node
 import { dumpYaml, loadYaml } from "@kubernetes/client-node/dist/yaml.js"
 import { describe, expect, it } from "vitest"
 import { parse, stringify } from "yaml"
-import { accessObjects, approvalsNamespace, readSubject, watchAccount } from "../../src/delivery/access.js"
+import { accessObjects, guardsNamespace, readSubject, watchAccount } from "../../src/delivery/access.js"
 import type { Plain } from "../../src/clients/kubernetes/manifest.js"
 import { baselineObjects, revisionObjects, routeObject } from "../../src/backends/manifests/objects.js"
 import { full, release, the, workload } from "../backends/manifests/fixtures.js"
@@ -12,6 +12,7 @@ const objects = accessObjects({
   namespace: "f1-production",
   deployers: [{ kind: "ServiceAccount", name: "deployer", namespace: "ci" }],
   approvers: [{ kind: "Group", name: "approvers" }],
+  checkers: [{ kind: "User", name: "ci" }],
 })
 const roles = objects.filter(({ kind }) => kind === "Role") as Plain<V1Role>[]
 const bindings = objects.filter(({ kind }) => kind === "RoleBinding") as Plain<V1RoleBinding>[]
@@ -26,10 +27,12 @@ function rights(subject: string, namespace: string): string[] {
     const role = roles.find(
       ({ metadata }) => metadata?.namespace === namespace && metadata.name === roleRef.name,
     )
-    return (role?.rules ?? []).flatMap(({ apiGroups = [], resources = [], verbs }) =>
+    return (role?.rules ?? []).flatMap(({ apiGroups = [], resources = [], resourceNames = [], verbs }) =>
       apiGroups.flatMap((group) =>
         resources.flatMap((resource) =>
-          verbs.map((verb) => `${verb} ${resource}${group === "" ? "" : `.${group}`}`),
+          verbs.map((verb) =>
+            [`${verb} ${resource}${group === "" ? "" : `.${group}`}`, ...resourceNames].join(" "),
+          ),
         ),
       ),
     )
@@ -54,7 +57,7 @@ describe("accessObjects", () => {
     const namespaces = objects.filter(({ kind }) => kind === "Namespace") as Plain<V1Namespace>[]
     expect(namespaces.map(({ metadata }) => metadata?.name)).toEqual([
       "f1-production",
-      "f1-production-approvals",
+      "f1-production-guards",
     ])
     for (const { metadata } of namespaces) {
       expect(metadata?.labels?.["pod-security.kubernetes.io/enforce"]).toBe("restricted")
@@ -63,14 +66,7 @@ describe("accessObjects", () => {
 
   it("gives rights in namespaces only, and none by wildcard", () => {
     expect(new Set(objects.map(({ kind }) => kind))).toEqual(
-      new Set([
-        "Namespace",
-        "Role",
-        "RoleBinding",
-        "ServiceAccount",
-        "ValidatingAdmissionPolicy",
-        "ValidatingAdmissionPolicyBinding",
-      ]),
+      new Set(["Namespace", "Role", "RoleBinding", "ServiceAccount", "ConfigMap"]),
     )
     for (const { rules = [] } of roles) {
       const words = rules.flatMap(({ apiGroups = [], resources = [], verbs }) => [
@@ -153,38 +149,28 @@ describe("accessObjects", () => {
     })
   })
 
-  it("lets the approver approve, and the deployer only read that", () => {
-    const approvals = approvalsNamespace("f1-production")
-    expect(rights("approvers", approvals)).toEqual(["get configmaps", "list configmaps", "create configmaps"])
-    expect(rights("deployer", approvals)).toEqual(["get configmaps", "list configmaps"])
-    expect(rights("approvers", "f1-production")).toEqual([])
+  it("lets approvers approve and CI record verdicts, and the deployer only read both", () => {
+    const guards = guardsNamespace("f1-production")
+    expect(rights("approvers", guards)).toEqual([
+      "get configmaps",
+      "list configmaps",
+      "patch configmaps approvals",
+    ])
+    expect(rights("ci", guards)).toEqual(["get configmaps", "create configmaps"])
+    expect(rights("deployer", guards)).toEqual(["get configmaps", "list configmaps"])
+    expect(rights("ci", "f1-production")).toEqual([])
   })
 
-  it("lets nobody approve in another's name", () => {
-    const policy = objects.find(({ kind }) => kind === "ValidatingAdmissionPolicy")
-    const binding = objects.find(({ kind }) => kind === "ValidatingAdmissionPolicyBinding")
-    expect(policy).toMatchObject({
-      spec: {
-        failurePolicy: "Fail",
-        validations: [
-          {
-            expression:
-              'has(object.data) && "by" in object.data && object.data["by"] == request.userInfo.username',
-          },
-        ],
-      },
-    })
-    expect(binding).toMatchObject({
-      spec: {
-        policyName: policy?.metadata?.name,
-        validationActions: ["Deny"],
-        matchResources: {
-          namespaceSelector: {
-            matchLabels: { "kubernetes.io/metadata.name": approvalsNamespace("f1-production") },
-          },
-        },
-      },
-    })
+  it("lets approvers read what is deployed, but no secrets, and change nothing of it", () => {
+    const read = rights("approvers", "f1-production")
+    expect(read.every((right) => /^(get|list) /.test(right))).toBe(true)
+    expect(read.join("\n")).not.toContain("secrets")
+  })
+
+  it("has an object for approvals that can be applied again without a loss", () => {
+    const found = objects.filter(({ kind }) => kind === "ConfigMap")
+    expect(found).toMatchObject([{ metadata: { namespace: "f1-production-guards", name: "approvals" } }])
+    expect(found[0]).not.toHaveProperty("data")
   })
 
   it("has no place for approvals where nobody approves", () => {
@@ -219,10 +205,23 @@ describe("accessObjects", () => {
     expect(access("system:serviceaccount:people:boss")).not.toThrow()
   })
 
+  it("lets nobody record verdicts who deploys, or in whose name a deployer can start pods", () => {
+    const access = (checker: string) => () =>
+      accessObjects({
+        namespace: "f1-production",
+        deployers: [readSubject("dora")],
+        approvers: [],
+        checkers: [readSubject(checker)],
+      })
+    expect(access("dora")).toThrow("dora cannot record verdicts for f1-production, as it deploys there")
+    expect(access("system:serviceaccount:f1-production:api")).toThrow("api cannot record verdicts")
+    expect(access("ci")).not.toThrow()
+  })
+
   it("names subjects as Kubernetes does", () => {
     const subjects = bindings.map(({ subjects: named }) => named?.[0])
     expect(subjects[0]).toEqual({ kind: "ServiceAccount", name: "deployer", namespace: "ci" })
-    expect(subjects[2]).toEqual({ kind: "Group", name: "approvers", apiGroup: "rbac.authorization.k8s.io" })
+    expect(subjects[3]).toEqual({ kind: "Group", name: "approvers", apiGroup: "rbac.authorization.k8s.io" })
     const near = accessObjects({
       namespace: "x",
       deployers: [

@@ -38,8 +38,13 @@ describe("an entry", () => {
   })
 
   it("may have fields that this version does not know", () => {
-    const data = { entry: JSON.stringify({ ...started(), signature: "later" }) }
+    const data = { entry: JSON.stringify({ ...started(), signature: "later" }), by: "dora" }
     expect(readEntry({ data })).toEqual(started())
+  })
+
+  it("does not count with another author than the one that the admission policy has compared with the user", () => {
+    const data = { entry: JSON.stringify(started({ by: "grace" })), by: "dora" }
+    expect(readEntry({ data })).toBeUndefined()
   })
 })
 

@@ -1,11 +1,31 @@
 import { describe, expect, it } from "vitest"
-import { plan } from "../../src/delivery/executor.js"
+import { Approvals } from "../../src/delivery/approvals.js"
+import { approve } from "../../src/delivery/approve.js"
+import type { DeliveryEvent } from "../../src/delivery/events/event.js"
+import { type DeployRequest, plan } from "../../src/delivery/executor.js"
+import { historyOf, historyText, operationsOf } from "../../src/delivery/history.js"
 import { planText } from "../../src/delivery/plan.js"
-import { type Command, FakePlatform, image, releaseOf } from "./fake-platform.js"
+import type { Release } from "../../src/delivery/release.js"
+import { confirmationOf, refuseOtherSettings, requestOf, requestText } from "../../src/delivery/request.js"
+import {
+  authorOf,
+  type Command,
+  type CommandOptions,
+  FakePlatform,
+  image,
+  releaseOf,
+  secrets,
+} from "./fake-platform.js"
 
 /** The plan for a release, as people see it. */
 const planned = async (command: Command, letter: string) =>
-  planText(await plan(command, command.components, { release: releaseOf(letter), author: "alan" }))
+  planText(
+    await plan(command, command.components, {
+      release: releaseOf(letter),
+      authors: [],
+      readAuthors: command.readAuthors,
+    }),
+  )
 
 describe("deploy", () => {
   it("brings the first revision to all traffic", async () => {
@@ -153,6 +173,9 @@ describe("a deploy that was cut off", () => {
 describe("a deploy to production", () => {
   const production = (platform: FakePlatform, who = "dora") =>
     platform.command({ environment: "production", who })
+  /** Somebody who may override every guard. */
+  const manager = (platform: FakePlatform) =>
+    platform.command({ environment: "production", groups: ["incident-managers"] })
 
   it("is refused with all reasons, and that is recorded", async () => {
     const platform = new FakePlatform()
@@ -160,7 +183,7 @@ describe("a deploy to production", () => {
     await expect(refused).rejects.toThrow(/approval: no approval for api@sha256:aaaaaaaaaaaa by somebody/)
     await expect(refused).rejects.toThrow(/checks: ci has not passed for api@sha256:aaaaaaaaaaaa/)
     await expect(refused).rejects.toThrow(
-      `./daggerw call approve --env production --image api=sha256:${"a".repeat(64)}`,
+      /\.\/daggerw call approve --env production --request \d{8}-\d{6}-\w{4}/,
     )
     expect(platform.cluster.all("Deployment")).toEqual([])
     expect(platform.events.map(({ kind }) => kind)).toEqual(["refused"])
@@ -168,14 +191,11 @@ describe("a deploy to production", () => {
     expect(entry?.metadata?.labels).toMatchObject({ "pitwall.dev/audit": "refused" })
   })
 
-  it("begins with an approval and with what staging's record says of ci, step by step", async () => {
+  it("begins with an approval and a verdict of the gates, step by step", async () => {
     const platform = new FakePlatform()
-    const checks = () => Promise.resolve({ passed: true, summary: "Passed: all 12 gates." })
-    await platform.deploy("a", { checks })
-    await platform.deploy("b", { checks })
-    expect(platform.said).toContain("Passed: all 12 gates.")
     for (const letter of ["a", "b"]) {
       platform.approve(letter, "grace")
+      platform.verdict(letter)
       await platform.deploy(letter, {}, production(platform))
     }
     const begun = platform.cluster
@@ -192,6 +212,91 @@ describe("a deploy to production", () => {
     expect(shown).toMatch(/api \d: shifting: .*10 % of traffic/)
   })
 
+  it.each([
+    [
+      "other variables",
+      "services: { api: { workload: { environment: { LOG_LEVEL: DEBUG } } } }",
+      {},
+      "settings or variables",
+    ],
+    [
+      "other replicas",
+      "services: { api: { workload: { history: 3, minReady: 9s } } }",
+      {},
+      "settings or variables",
+    ],
+    [
+      "another host name",
+      "environments: { production: { services: { api: { hostnames: [b.example.com] } } } }",
+      {},
+      "settings or variables",
+    ],
+    ["another secret", "", { PRODUCTION_REDIS_URL: "redis://evil" }, "secrets"],
+  ])("is refused with %s than what was approved", async (_, settings, secret, what) => {
+    const platform = new FakePlatform()
+    platform.approve("a", "grace")
+    platform.verdict("a")
+    if (settings !== "") platform.set(settings)
+    const command = platform.command({ environment: "production", secrets: { ...secrets, ...secret } })
+    await expect(platform.deploy("a", {}, command)).rejects.toThrow(
+      `that of grace does not count: it is for other ${what} of api`,
+    )
+  })
+
+  it("is refused once its approval was revoked", async () => {
+    const platform = new FakePlatform()
+    platform.approve("a", "grace", { id: "one" })
+    platform.verdict("a")
+    platform.approvals({ "one.revoked": "by=ada\nat=2026-03-02T10:00:00.000Z\nreason=an advisory" })
+    await expect(platform.deploy("a", {}, production(platform))).rejects.toThrow(
+      "it was revoked by ada: an advisory",
+    )
+  })
+
+  it("records what it would run when it is refused, and an approval of exactly that lets it begin", async () => {
+    const platform = new FakePlatform()
+    platform.verdict("a")
+    await expect(platform.deploy("a", {}, production(platform))).rejects.toThrow(
+      "approve --env production --request",
+    )
+    const grace = production(platform, "grace")
+    const { events } = await grace.audit.read()
+    const request = requestOf(events, events[0]?.operation ?? "")
+    expect(request.components[0]?.changes).toEqual(
+      expect.arrayContaining(["Deployment f1-production/api-1: created"]),
+    )
+    const shown = requestText(request)
+    expect(shown).toContain("Deploy request")
+    expect(shown).toContain("database_url, jwt_secret_key, redis_url")
+    for (const value of Object.values(secrets)) expect(JSON.stringify(events)).not.toContain(value)
+    expect(() => {
+      refuseOtherSettings(request, grace.components)
+    }).not.toThrow()
+    platform.approvals({})
+    const approvals = new Approvals(platform.cluster.client(), "f1-production")
+    await platform.clock.until(
+      approve({ ...grace, approvals }, request.components, { note: "", validFor: 3600 }),
+    )
+    expect(await platform.deploy("a", {}, production(platform))).toMatch(/api +promoted/)
+  })
+
+  it("cannot be approved by its request from a checkout with other settings, or once the request has changed", async () => {
+    const platform = new FakePlatform()
+    await expect(platform.deploy("a", {}, production(platform))).rejects.toThrow()
+    const { events } = await production(platform).audit.read()
+    const [first] = events
+    if (!first) throw new Error("nothing was recorded")
+    const request = requestOf(events, first.operation)
+    platform.set("services: { api: { workload: { environment: { LOG_LEVEL: DEBUG } } } }")
+    expect(() => {
+      refuseOtherSettings(request, production(platform, "grace").components)
+    }).toThrow("the request is for other settings of api than this checkout has")
+    const forged = { ...first, digest: `sha256:${"f".repeat(64)}` }
+    expect(confirmationOf(requestOf([forged], first.operation))).not.toBe(confirmationOf(request))
+    expect(() => requestOf([first, forged], first.operation)).toThrow("several deploys are recorded as")
+    expect(() => requestOf(events, "another")).toThrow(`allowed: ${first.operation}`)
+  })
+
   it("is not helped by a ci that failed", async () => {
     const platform = new FakePlatform()
     platform.approve("a", "grace")
@@ -205,15 +310,231 @@ describe("a deploy to production", () => {
   it("may set guards aside for a reason, which is recorded", async () => {
     const platform = new FakePlatform()
     const override = "the login fails, agreed with Ada"
-    await platform.deploy("a", { override }, production(platform))
+    await platform.deploy("a", { override }, manager(platform))
     const begun = platform.cluster
       .all("ConfigMap")
       .map(({ data }) => JSON.parse(data?.entry ?? "{}") as { kind?: string; overridden?: object })
       .find(({ kind }) => kind === "started")
     expect(begun?.overridden).toEqual({ reason: override, guards: ["approval", "checks"] })
     expect(platform.events.map(({ kind }) => kind)).toContain("overridden")
-    await expect(platform.deploy("b", { override: "because" }, production(platform))).rejects.toThrow(
+    await expect(platform.deploy("b", { override: "because" }, manager(platform))).rejects.toThrow(
       "is no reason to override a guard",
+    )
+  })
+})
+
+describe("a deploy with settings that weaken guards", () => {
+  const passed = { checks: () => Promise.resolve({ passed: true, summary: "Passed." }) }
+  const override = "the login fails, agreed with Ada"
+  const entriesOf = (platform: FakePlatform) =>
+    platform.cluster
+      .all("ConfigMap")
+      .flatMap(({ data }) => (data?.entry === undefined ? [] : [JSON.parse(data.entry) as DeliveryEvent]))
+
+  it.each<[string, string, string[]]>([
+    ["guards: { approval: null }", "guards.approval: committed required, here not required", ["approval"]],
+    ["guards: { checks: none }", "guards.checks: committed required, here none", ["checks"]],
+    ["guards: { hours: null }", "guards.hours: committed Mon–Fri 09:00–16:00, here none", ["hours"]],
+    ["namespace: mine", "namespace: committed f1-production, here mine", ["approval", "checks"]],
+    [
+      "guards: { overrides: { approval: ['group:system:authenticated'] } }",
+      "guards.overrides.approval: committed group:incident-managers, here group:system:authenticated",
+      ["approval"],
+    ],
+  ])("%s is refused without an override, and recorded with one", async (field, why, guards) => {
+    const platform = new FakePlatform()
+    platform.set(`environments: { production: { ${field} } }`)
+    platform.approve("a", "grace")
+    const production = { environment: "production" as const, groups: ["incident-managers"] }
+    expect(await planned(platform.command(production), "a")).toContain(why)
+    const refused = platform.deploy("a", passed, platform.command(production))
+    await expect(refused).rejects.toThrow(`weakens environments.production.${why}`)
+    await expect(refused).rejects.toThrow(/Who may:\n {2}\w+: allowed: group:/)
+    expect(platform.cluster.all("Deployment")).toEqual([])
+    await platform.deploy("a", { ...passed, override }, platform.command(production))
+    const started = entriesOf(platform).find(({ kind }) => kind === "started")
+    expect(started?.overridden?.guards).toEqual(expect.arrayContaining(guards))
+    expect(started?.overridden).toMatchObject({
+      reason: override,
+      weakened: [`environments.production.${why}`],
+    })
+    expect(platform.events.find(({ kind }) => kind === "overridden")?.message).toContain(guards.join(", "))
+    expect(
+      historyText(
+        historyOf(await platform.trail("production"), { only: [], limit: 9 }),
+        platform.cluster.now(),
+      ),
+    ).toContain(`settings weakened environments.production.${why} (guards sha256:`)
+  })
+
+  it("needs somebody whom the committed file lets override that guard", async () => {
+    const platform = new FakePlatform()
+    const everybody = "['group:system:authenticated']"
+    platform.set(
+      `environments: { production: { guards: { approval: null, checks: none, overrides: { approval: ${everybody}, checks: ${everybody}, ownChanges: ${everybody} } } } }`,
+    )
+    const deploying = platform.deploy("a", { override }, platform.command({ environment: "production" }))
+    await expect(deploying).rejects.toThrow(
+      "dora may not override it; allowed: group:incident-managers (guards.overrides.approval)",
+    )
+    expect(platform.cluster.all("Deployment")).toEqual([])
+    expect(platform.events.map(({ kind }) => kind)).toEqual(["refused"])
+  })
+
+  it("is not needed for stricter settings, nor for what starts nothing", async () => {
+    const platform = new FakePlatform()
+    const production = () => platform.command({ environment: "production" })
+    platform.set("environments: { production: { guards: { approval: { validFor: 23h } } } }")
+    platform.approve("a", "grace")
+    expect(await platform.deploy("a", passed, production())).toMatch(/api +promoted/)
+    platform.set("environments: { production: { guards: { approval: null } } }")
+    expect(await platform.deploy("a", passed, production())).toMatch(/api +unchanged/)
+  })
+
+  it("never takes staging into production", async () => {
+    const platform = new FakePlatform()
+    platform.set(
+      "environments: { staging: { namespace: f1-production }, production: { namespace: elsewhere } }",
+    )
+    const deploying = platform.deploy("a", { override, groups: ["incident-managers"] })
+    await expect(deploying).rejects.toThrow(
+      "environment: a setting weakens environments.staging.namespace: committed f1-staging, here f1-production, which is of production",
+    )
+    expect(platform.cluster.all("Deployment")).toEqual([])
+  })
+
+  it("leaves the digest of the guards in every entry of the audit log, and in the history", async () => {
+    const platform = new FakePlatform()
+    const production = () => platform.command({ environment: "production", groups: ["incident-managers"] })
+    await expect(platform.deploy("a", passed, production())).rejects.toThrow("no approval")
+    platform.approve("a", "grace")
+    await platform.deploy("a", passed, production())
+    const before = entriesOf(platform)
+    expect(before.map(({ kind }) => kind).sort()).toEqual(["checked", "promoted", "refused", "started"])
+    const [digest, ...others] = new Set(before.map(({ guards }) => guards))
+    expect(digest).toMatch(/^sha256:[0-9a-f]{64}$/)
+    expect(others).toEqual([])
+    platform.set("environments: { production: { guards: { hours: null } } }")
+    platform.approve("b", "ada")
+    await platform.deploy("b", { ...passed, override }, production())
+    const { operations } = historyOf(await platform.trail("production"), { only: [], limit: 9 })
+    expect(operations.map(({ guards }) => guards === digest)).toEqual([false, true, true])
+  })
+})
+
+describe("the authors of a change", () => {
+  const passed = { checks: () => Promise.resolve({ passed: true, summary: "Passed." }) }
+  const production = (platform: FakePlatform, more: CommandOptions = {}) =>
+    platform.command({ environment: "production", ...more })
+  /** A platform with release a live in production. */
+  async function live() {
+    const platform = new FakePlatform()
+    platform.approve("a", "grace")
+    await platform.deploy("a", passed, production(platform))
+    return platform
+  }
+
+  it("are those of every commit since what is live, and none of them may approve", async () => {
+    const platform = await live()
+    platform.authors.b = [authorOf("grace", "b")]
+    platform.approve("c", "grace")
+    await expect(platform.deploy("c", passed, production(platform))).rejects.toThrow(
+      "that of grace does not count: they wrote the change",
+    )
+    platform.approve("c", "ada")
+    await platform.deploy("c", passed, production(platform))
+    const operations = operationsOf((await platform.trail("production")).events)
+    expect(operations.find(({ approval }) => approval?.by === "ada")).toMatchObject({ author: "Grace, Alan" })
+    // What is live has moved on: her commit is not part of the next change.
+    platform.approve("d", "grace")
+    expect(await platform.deploy("d", passed, production(platform))).toMatch(/api +promoted +3/)
+  })
+
+  it("are those of the whole history before the first deploy", async () => {
+    const platform = new FakePlatform()
+    platform.authors.a = [authorOf("grace", "a")]
+    platform.approve("b", "grace")
+    await expect(platform.deploy("b", passed, production(platform))).rejects.toThrow("they wrote the change")
+  })
+
+  it("are also those whom the release and the command name, who can only be more", async () => {
+    const platform = await live()
+    platform.approve("b", "grace")
+    await expect(
+      platform.deploy("b", { ...passed, authors: ["grace@example.com"] }, production(platform)),
+    ).rejects.toThrow("they wrote the change")
+    await expect(
+      platform.deploy(releaseOf("b", { authors: ["grace"] }), passed, production(platform)),
+    ).rejects.toThrow("they wrote the change")
+    platform.approve("b", "alan")
+    await expect(
+      platform.deploy("b", { ...passed, authors: ["eve"] }, production(platform, { who: "grace" })),
+    ).rejects.toThrow("that of alan does not count: they wrote the change")
+  })
+
+  it("are remembered with the revision: the same image of another commit is the same", async () => {
+    const platform = await live()
+    const { metadata, spec } = platform.cluster.get("Deployment", "api-1", "f1-production") ?? {}
+    expect(metadata?.annotations?.["pitwall.dev/commit"]).toBe("a".repeat(40))
+    expect(JSON.stringify(spec)).not.toContain("pitwall.dev/commit")
+    const again = releaseOf("a", { commit: releaseOf("c").commit ?? "" })
+    expect(await platform.deploy(again, passed, production(platform))).toMatch(/api +unchanged +1/)
+    // What runs was built from a, so the commit c is not live.
+    platform.authors.c = [authorOf("grace", "c")]
+    platform.approve("d", "grace")
+    await expect(platform.deploy("d", passed, production(platform))).rejects.toThrow("they wrote the change")
+  })
+
+  it("must be in deploy.yaml", async () => {
+    const platform = await live()
+    platform.authors.b = [authorOf("mallory", "b")]
+    platform.approve("b", "grace")
+    await expect(platform.deploy("b", passed, production(platform))).rejects.toThrow(
+      "the author mallory <mallory@example.com> (commit bbbbbbbbbbbb) is nobody that is known: add this e-mail or login to identities in dagger/config/deploy.yaml",
+    )
+  })
+
+  it.each<[string, (platform: FakePlatform) => [string | Release, Partial<DeployRequest>], string]>([
+    [
+      "the release names no commit",
+      () => {
+        const { images, schemaVersion } = releaseOf("b")
+        return [{ images, schemaVersion }, {}]
+      },
+      "the release of api does not name its commit",
+    ],
+    [
+      "git cannot tell",
+      () => ["b", { readAuthors: () => Promise.reject(new Error("this is a shallow clone")) }],
+      "this is a shallow clone",
+    ],
+    ["there are none", () => ["b", { readAuthors: () => Promise.resolve([]) }], "it has no author"],
+  ])("are unknown where %s: then no approval counts", async (_, change, why) => {
+    const platform = await live()
+    platform.approve("b", "grace")
+    const [release, more] = change(platform)
+    await expect(platform.deploy(release, { ...passed, ...more }, production(platform))).rejects.toThrow(
+      `approval: it is not known who wrote the change: ${why}`,
+    )
+  })
+
+  it("are unknown where what is live names no commit, which only those may override who may for their own changes", async () => {
+    const platform = await live()
+    const deployment = platform.cluster.get("Deployment", "api-1")
+    platform.cluster.merge(deployment ?? {}, { metadata: { annotations: { "pitwall.dev/commit": null } } })
+    platform.approve("b", "grace")
+    const why = "revision 1 of api, which is live, does not name its commit"
+    await expect(platform.deploy("b", passed, production(platform))).rejects.toThrow(why)
+    const override = "the login fails, agreed with Ada"
+    const manager = { groups: ["incident-managers"] }
+    await expect(
+      platform.deploy("b", { ...passed, override }, production(platform, manager)),
+    ).rejects.toThrow("guards.overrides.ownChanges says who may all the same")
+    platform.commit(
+      "environments: { production: { guards: { overrides: { ownChanges: [group:incident-managers] } } } }",
+    )
+    expect(await platform.deploy("b", { ...passed, override }, production(platform, manager))).toMatch(
+      /api +promoted +2/,
     )
   })
 })
@@ -292,20 +613,37 @@ describe("what the gates say", () => {
     expect(last).toMatchObject({ outcome: "promoted", checks: "failed" })
   })
 
-  it("comes with a release, and counts for the images of the next environment", async () => {
+  it("counts for existing images where deployers can only read", async () => {
     const platform = new FakePlatform()
-    await platform.deploy(releaseOf("a", { checks: "passed" }))
     platform.approve("a", "grace")
+    platform.verdict("a")
     const production = platform.command({ environment: "production" })
     expect(await platform.deploy("a", {}, production)).toMatch(/api +promoted/)
   })
 
-  it("counts by its latest word for an image", async () => {
+  it("does not count for existing images when a deployer, an audit entry or a release says it", async () => {
     const platform = new FakePlatform()
-    await platform.deploy(releaseOf("a", { checks: "passed" }))
-    await platform.deploy("b")
-    await expect(platform.deploy("a", { checks: failing })).rejects.toThrow("The gates failed")
+    const passing = () => Promise.resolve({ passed: true, summary: "Passed." })
+    await platform.deploy("a", { checks: passing })
     platform.approve("a", "grace")
+    const production = platform.command({ environment: "production" })
+    await production.journal.record({
+      kind: "checked",
+      component: { kind: "backend", name: "api" },
+      digest: `sha256:${"a".repeat(64)}`,
+      checks: "passed",
+      message: "",
+    })
+    const release = { ...releaseOf("a"), checks: "passed" }
+    await expect(platform.deploy(release, {}, production)).rejects.toThrow("checks: ci has not passed")
+  })
+
+  it("counts by its latest verdict of an image", async () => {
+    const platform = new FakePlatform()
+    platform.approve("a", "grace")
+    platform.verdict("a", "passed")
+    await platform.clock.until(platform.clock.pause(2_000))
+    platform.verdict("a", "failed")
     const production = platform.command({ environment: "production" })
     await expect(platform.deploy("a", {}, production)).rejects.toThrow("checks: ci has not passed")
   })
@@ -332,7 +670,7 @@ describe("guards", () => {
     const gates = async () => {
       await platform.rollback({}, platform.command({ environment: "production", who: "ada" }))
       platform.cluster.all("ConfigMap").forEach((object) => {
-        if (object.metadata?.name === "approval-grace") platform.cluster.remove(object)
+        if (object.metadata?.name === "approvals") platform.cluster.remove(object)
       })
       return { passed: false, summary: "Failed: api:test." }
     }

@@ -4,14 +4,28 @@ import type { Sample } from "../../src/backends/analysis/sample.js"
 import type { Strategy } from "../../src/delivery/strategy.js"
 import type { KubernetesApi } from "../../src/clients/kubernetes/client.js"
 import type { Plain } from "../../src/clients/kubernetes/manifest.js"
-import { accessObjects, approvalsNamespace } from "../../src/delivery/access.js"
+import { accessObjects, approvalsName, guardsNamespace } from "../../src/delivery/access.js"
+import { approvalEntries } from "../../src/delivery/approvals.js"
 import type { Component, RevertRequest } from "../../src/delivery/component.js"
 import type { Notification } from "../../src/delivery/events/event.js"
-import { deploy, type DeliveryContext, type DeployRequest, rollback } from "../../src/delivery/executor.js"
+import {
+  deploy,
+  type DeliveryContext,
+  type DeployRequest,
+  type ReadAuthors,
+  rollback,
+} from "../../src/delivery/executor.js"
+import type { Author } from "../../src/delivery/guards/identities.js"
+import type { AuditTrail } from "../../src/delivery/audit.js"
+import type { Layer } from "../../src/lib/document.js"
 import { operationsOf } from "../../src/delivery/history.js"
 import type { Release } from "../../src/delivery/release.js"
 import { environmentOf, readDeploy } from "../../src/environments/configuration.js"
+import { Backend } from "../../src/backends/backend.js"
+import { secretsDigest } from "../../src/backends/decisions.js"
+import { verdictObject } from "../../src/delivery/verdicts.js"
 import { openEnvironment } from "../../src/environments/environment.js"
+import { guardsOf } from "../../src/environments/guards.js"
 import type { EnvironmentName } from "../../src/environments/secrets.js"
 import { FakeCluster } from "../clients/kubernetes/fake.js"
 import { FakeClock } from "../lib/fake-clock.js"
@@ -20,6 +34,12 @@ const shipped = readFileSync(new URL("../../config/deploy.yaml", import.meta.url
 
 /** Everything as it is shipped, in less time. */
 const short = `
+identities:
+  - { name: Alan, emails: [alan@example.com], github: [alan-t], kubernetes: [alan] }
+  - { name: Dora, emails: [dora@example.com], kubernetes: [dora] }
+  - { name: Grace, emails: [grace@example.com], kubernetes: [grace] }
+  - { name: Ada, emails: [ada@example.com], kubernetes: [ada] }
+  - { name: Eve, emails: [eve@example.com], kubernetes: [eve] }
 environments:
   staging: { rollout: { prePromotion: 2s, scaleDownDelay: 3s, abortDelay: 2s } }
   production:
@@ -29,7 +49,9 @@ environments:
       postPromotion: 6s
       scaleDownDelay: 3s
       abortDelay: 2s
-    guards: { holidays: [{ date: 03-03, name: A holiday }] }
+    guards:
+      holidays: [{ date: 03-03, name: A holiday }]
+      overrides: { approval: [group:incident-managers], checks: [group:incident-managers] }
 analysis: { interval: 2s, noDataTimeout: 60s, rules: [{ metric: error-rate, above: 10, for: 4s }] }
 `
 
@@ -52,14 +74,25 @@ function rightsOnly(verb: string, resource: string): void {
 export const image = (letter: string, service = "api") =>
   `registry.example.com/${service}@sha256:${letter.repeat(64)}`
 
+/** The commit of a release's letter. */
+export const commitOf = (letter: string) => letter.repeat(40)
+
 /** A release of one service, or of several with the same letter. */
 export const releaseOf = (letter: string, more: Partial<Release> = {}, services = ["api"]): Release => ({
   schemaVersion: 1,
+  commit: commitOf(letter),
   images: Object.fromEntries(services.map((service) => [service, { reference: image(letter, service) }])),
   ...more,
 })
 
-const secrets = Object.fromEntries(
+/** The author of the commit of a letter. */
+export const authorOf = (name: string, letter: string): Author => ({
+  name,
+  email: `${name}@example.com`,
+  commit: commitOf(letter),
+})
+
+export const secrets = Object.fromEntries(
   ["STAGING", "PRODUCTION"].flatMap((environment) => [
     [`${environment}_DATABASE_URL`, "postgresql://recipes@db/recipes"],
     [`${environment}_F1_DATABASE_URL`, "postgresql://f1@db/f1"],
@@ -72,6 +105,7 @@ const secrets = Object.fromEntries(
 export interface CommandOptions {
   environment?: EnvironmentName
   who?: string
+  groups?: string[]
   /** The request at which the command is killed. */
   dies?: number
   /** Components; the service api alone, if absent. */
@@ -83,6 +117,7 @@ export interface CommandOptions {
 /** A command of somebody: what it works with, and the components it works on. */
 export interface Command extends DeliveryContext {
   components: Component[]
+  readAuthors: ReadAuthors
   dead: Promise<void>
 }
 
@@ -99,10 +134,21 @@ export class FakePlatform {
   readonly failingServices = new Set<string>()
   /** Paths that were requested by way of the API server. */
   readonly asked: string[] = []
-  private readonly layers = [{ file: "short.yaml", text: short }]
+  /** Who has a part in a commit, by the letter of its release; Alan, if absent. */
+  readonly authors: Record<string, Author[]> = {}
+  private readonly committed = [{ file: "short.yaml", text: short }]
+  private readonly settings: Layer[] = []
 
   command(options: CommandOptions = {}): Command {
-    const { environment = "staging", who = "dora", dies = Infinity, only = ["api"], strategy } = options
+    const {
+      environment = "staging",
+      who: name = "dora",
+      groups = [],
+      dies = Infinity,
+      only = ["api"],
+      strategy,
+    } = options
+    const who = { name, groups: ["system:authenticated", ...groups] }
     const client = this.cluster.client({ dies, may: rightsOnly })
     const cluster: KubernetesApi = {
       ...client,
@@ -111,10 +157,12 @@ export class FakePlatform {
       whoAmI: () => Promise.resolve(who),
       proxy: (_kind, _namespace, name, path) => Promise.resolve(this.answer(name, path)),
     }
-    const configuration = readDeploy(shipped, ...this.layers)
+    const committed = readDeploy(shipped, ...this.committed)
+    const configuration = readDeploy(shipped, ...this.committed, ...this.settings)
     const opened = openEnvironment({
       configuration,
       environment: environmentOf(configuration, environment),
+      guards: guardsOf(committed, configuration, environment),
       cluster,
       who,
       watchdog: "pass",
@@ -138,12 +186,17 @@ export class FakePlatform {
       },
     })
     const components = opened.components(only, { ...(strategy && { strategy }) })
-    return { ...opened.delivery, components, dead: client.dead }
+    return { ...opened.delivery, components, readAuthors: this.readAuthors, dead: client.dead }
+  }
+
+  /** Changes the committed file for commands to come. */
+  commit(text: string): void {
+    this.committed.push({ file: "commit.yaml", text })
   }
 
   /** Lays other settings over those of commands to come. */
   set(text: string): void {
-    this.layers.push({ file: "more.yaml", text })
+    this.settings.push({ file: "more.yaml", text })
   }
 
   /** Deploys the release of a letter, or another release. */
@@ -152,15 +205,24 @@ export class FakePlatform {
     options: CommandOptions & Partial<Omit<DeployRequest, "release">> = {},
     command: Command = this.command(options),
   ): Promise<string> {
-    const { reason = "pesto", author = "alan", override = "", checks } = options
+    const { reason = "pesto", authors = [], override = "", checks, readAuthors = this.readAuthors } = options
     const request: DeployRequest = {
       release: typeof release === "string" ? releaseOf(release, {}, options.only) : release,
       reason,
-      author,
+      authors,
+      readAuthors,
       override,
       ...(checks && { checks }),
     }
     return this.clock.until(deploy(command, command.components, request))
+  }
+
+  /** Reads who wrote the releases between two; the history has them in the order of the alphabet. */
+  readonly readAuthors: ReadAuthors = (from, to) => {
+    const letters = "abcdef"
+      .split("")
+      .filter((letter) => commitOf(letter) <= to && commitOf(letter) > (from ?? ""))
+    return Promise.resolve(letters.flatMap((letter) => this.authors[letter] ?? [authorOf("alan", letter)]))
   }
 
   rollback(more: Partial<RevertRequest> = {}, command: Command = this.command()): Promise<string> {
@@ -191,25 +253,59 @@ export class FakePlatform {
   }
 
   async history() {
-    const [audit] = this.command().audits
-    return operationsOf((await audit?.read())?.events ?? [])
+    return operationsOf((await this.trail("staging")).events)
   }
 
-  approve(letter: string, by: string): void {
+  trail(environment: EnvironmentName): Promise<AuditTrail> {
+    return this.command({ environment }).audit.read()
+  }
+
+  /** Approves everything that a deploy of the api would run in production, as this platform is now. */
+  approve(letter: string, by: string, { id = `by-${by}-${letter}`, given = secrets } = {}): void {
+    const command = this.command({ environment: "production" })
+    const [backend] = command.components
+    if (!(backend instanceof Backend)) throw new Error("production has no api")
+    const { settings, revisions } = backend.deployed
+    const values = Object.fromEntries(
+      settings.secrets.flatMap(({ variable, entry }) => {
+        const value = given[entry]
+        return value === undefined ? [] : [[variable.toLowerCase(), value]]
+      }),
+    ) as Record<string, string>
+    const data = approvalEntries({
+      id,
+      by,
+      at: this.cluster.now(),
+      expires: this.cluster.now() + 3_600_000,
+      digests: { api: `sha256:${letter.repeat(64)}` },
+      contents: {
+        api: {
+          settings: backend.settingsDigest(image(letter), Object.keys(values).sort()),
+          secrets: secretsDigest(`${revisions.namespace}/api`, values),
+        },
+      },
+    })
+    this.approvals(data)
+  }
+
+  /** Adds entries to production's approvals. */
+  approvals(data: Record<string, string>): void {
+    const before = this.cluster.get("ConfigMap", approvalsName)?.data
     this.cluster.put({
       apiVersion: "v1",
       kind: "ConfigMap",
-      metadata: {
-        name: `approval-${by}`,
-        namespace: approvalsNamespace("f1-production"),
-        labels: { "pitwall.dev/approval": "given" },
-      },
-      data: {
-        by,
-        digests: JSON.stringify({ api: `sha256:${letter.repeat(64)}` }),
-        expires: new Date(this.cluster.now() + 3_600_000).toISOString(),
-      },
+      metadata: { name: approvalsName, namespace: guardsNamespace("f1-production") },
+      data: { ...before, ...data },
     })
+  }
+
+  /** Records what the gates said of the api's image, as the identity of CI does. */
+  verdict(letter: string, verdict: "passed" | "failed" = "passed"): void {
+    const id = `${letter}-${verdict}-${this.cluster.now()}`
+    const digests = [`sha256:${letter.repeat(64)}`]
+    this.cluster.put(
+      verdictObject(guardsNamespace("f1-production"), { id, by: "ci", verdict, commit: "c", digests }),
+    )
   }
 
   private answer(name: string, path: string): { status: number; text: string } {

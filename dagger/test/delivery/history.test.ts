@@ -1,6 +1,7 @@
 import { describe, expect, it } from "vitest"
 import type { ComponentId } from "../../src/delivery/component.js"
-import { historyOf, historyText, operationsOf, passedImages } from "../../src/delivery/history.js"
+import type { Approval } from "../../src/delivery/guards/guards.js"
+import { historyOf, historyText, operationsOf } from "../../src/delivery/history.js"
 import { checked, digest, promoted, started } from "./events.js"
 
 const f1: ComponentId = { kind: "backend", name: "f1-backend" }
@@ -84,29 +85,14 @@ describe("historyOf", () => {
   })
 })
 
-describe("passedImages", () => {
-  const other = `sha256:${"b2".repeat(32)}`
-
-  it("are those that passed, and no others", () => {
-    const events = [checked(), checked({ digest: other, checks: "failed" }), started({ digest: other })]
-    expect(passedImages(events)).toEqual({ digests: [digest], at: Date.parse("2026-11-26T10:01:00.000Z") })
-    expect(passedImages([started(), promoted()])).toBeUndefined()
-  })
-
-  it("lose a pass to a later failure, in whatever order they are read", () => {
-    const later = checked({ checks: "failed", at: "2026-11-26T10:02:00.000Z" })
-    expect(passedImages([checked(), later])).toBeUndefined()
-    expect(passedImages([later, checked()])).toBeUndefined()
-    expect(passedImages([later, checked({ at: "2026-11-26T10:03:00.000Z" })])?.digests).toEqual([digest])
-  })
-})
+const now = Date.parse("2026-11-26T12:00:00Z")
 
 describe("historyText", () => {
   it("has a line per operation, with who and why", () => {
     const approval = { id: "x", by: "grace", at: "2026-11-26T09:00:00.000Z" }
     const overridden = { reason: "agreed with Ada", guards: ["freeze"] }
     const trail = { events: [started({ approval, overridden }), promoted()], unreadable: [] }
-    const table = historyText(historyOf(trail, all))
+    const table = historyText(historyOf(trail, all), now)
     expect(table.split("\n")).toHaveLength(2)
     expect(table).toMatch(
       /2026-11-26 10:00:00 +api +deploy +7 → 8 +sha256:a1a1a1a1a1a1 +promoted +12 min 30 s +dora/,
@@ -115,9 +101,40 @@ describe("historyText", () => {
   })
 
   it("says when there is nothing, when there is more, and what could not be read", () => {
-    expect(historyText({ operations: [], unreadable: [] })).toBe("Nothing was deployed yet.")
-    const text = historyText({ operations: [], next: "op-3", unreadable: ["odd"] })
+    expect(historyText({ operations: [], approvals: [], unreadable: [] }, now)).toBe(
+      "Nothing was deployed yet.",
+    )
+    const text = historyText({ operations: [], approvals: [], next: "op-3", unreadable: ["odd"] }, now)
     expect(text).toContain("--after op-3")
     expect(text).toContain("Skipped 1 that this version cannot read: odd")
+  })
+
+  it("lists approvals with their state", () => {
+    const given = (id: string, more: Partial<Approval>): Approval => ({
+      id,
+      by: "grace",
+      at: now - 1000,
+      expires: now + 1000,
+      digests: { api: digest },
+      contents: {},
+      ...more,
+    })
+    const history = historyOf({ events: [], unreadable: [] }, all, [
+      given("one", { expires: now - 1 }),
+      given("two", { revoked: { by: "ada", at: now, reason: "an advisory" } }),
+      given("three", { note: "read it all" }),
+      given("four", { digests: { "f1-backend": digest } }),
+    ])
+    const lines = historyText(history, now).split("\n").slice(3)
+    expect(lines[0]).toMatch(/^four /)
+    expect(lines[1]).toMatch(
+      /^three .*grace +api@sha256:a1a1a1a1a1a1 +until 2026-11-26 12:00:01 +read it all/,
+    )
+    expect(lines[2]).toMatch(/^two .*revoked by ada +an advisory/)
+    expect(lines[3]).toMatch(/^one .*expired/)
+    expect(
+      historyOf({ events: [], unreadable: [] }, { only: ["f1-backend"], limit: 5 }, history.approvals)
+        .approvals,
+    ).toHaveLength(1)
   })
 })

@@ -31,7 +31,6 @@ describe("a release", () => {
   const release: Release = {
     schemaVersion: 1,
     commit: "0123456789abcdef",
-    checks: "passed",
     images: { api: { reference: `ghcr.io/o/api@${digest}`, migrations: { head: "0002", breaking: [] } } },
   }
 

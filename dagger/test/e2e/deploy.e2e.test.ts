@@ -3,6 +3,7 @@
 import { readFile, rm, writeFile } from "node:fs/promises"
 import http from "node:http"
 import net, { type AddressInfo } from "node:net"
+import { execFileSync } from "node:child_process"
 import { networkInterfaces } from "node:os"
 import { join } from "node:path"
 import { connection, dag, type Service } from "@dagger.io/dagger"
@@ -11,6 +12,7 @@ import { registryPort } from "../../src/platform/cluster/throw-away-registry.js"
 import { images } from "../../src/platform/base-images.js"
 import type { Release } from "../../src/delivery/release.js"
 import type { Notification } from "../../src/delivery/events/event.js"
+import { deployFile, environmentOf, readDeploy } from "../../src/environments/configuration.js"
 import { RehearsalEnvironment } from "../../src/rehearsal/environment.js"
 import { copyOfTheRepository, daggerw, type Ended, repository } from "./daggerw.js"
 
@@ -18,9 +20,10 @@ aroundAll((suite) => connection(suite))
 
 const [staging, production] = ["f1-staging", "f1-production"]
 const deployer = "system:serviceaccount:operators:deployer"
-const approverAccount = { namespace: "operators", name: "approver" }
+const accounts = "operators"
+const approverUser = `system:serviceaccount:${accounts}:approver`
 
-/** As it is shipped, where this cluster's router is, at any hour, and in less time. */
+/** As it is shipped, where this cluster's router is, and in less time. */
 const rollout = `
       steps: [{ weight: 10, for: 6s }, { weight: 50, for: 6s }]
       progressDeadline: 120s
@@ -32,16 +35,45 @@ const rollout = `
 const settings = `
 environments:
   staging:
-    gateway: { name: router, namespace: router, section: http }
+    gateway: { name: f1-staging, namespace: router, class: router, port: 8080 }
     rollout: ${rollout}
     services: { f1-backend: null }
   production:
-    gateway: { name: router, namespace: router, section: http }
+    gateway: { name: f1-production, namespace: router, class: router, port: 8080 }
     rollout: ${rollout}
-    guards: { hours: null, holidays: [] }
     services: { api: { replicas: { min: 1, max: 2 } }, f1-backend: null }
 analysis: { interval: 2s, noDataTimeout: 60s, rules: [{ metric: error-rate, above: 10, for: 4s, requests: 1 }] }
 `
+
+/** The guards as they are shipped, at any hour, and for the people of this test. */
+function committedGuards(shipped: string): string {
+  const changes: [RegExp, string][] = [
+    [
+      /hours: \{ days: .*\}/,
+      'hours: { days: [mon, tue, wed, thu, fri, sat, sun], from: "00:00", to: "24:00" }',
+    ],
+    [/holidays:\n( +- \{.*\}\n)+/, "holidays: []\n"],
+    [
+      /^identities:\n/m,
+      `identities:
+  - { name: Alan, emails: [alan@example.com] }
+  - { name: Grace, emails: [grace@example.com], kubernetes: ["${approverUser}"] }
+`,
+    ],
+  ]
+  return changes.reduce((text, [pattern, replacement]) => {
+    expect(text).toMatch(pattern)
+    return text.replace(pattern, replacement)
+  }, shipped)
+}
+
+/** Makes the copy a clone of a repository with one commit, by Alan. */
+function commitCheckout(): void {
+  const git = (...args: string[]) => execFileSync("git", args, { cwd: checkout, stdio: "pipe" })
+  git("init", "--quiet", "--initial-branch=main")
+  git("add", "--all")
+  git("-c", "user.name=Alan", "-c", "user.email=alan@example.com", "commit", "--quiet", "--message=x")
+}
 
 /** This machine, as containers of the engine reach it. */
 const machine = Object.values(networkInterfaces())
@@ -88,7 +120,13 @@ beforeAll(async () => {
   })
   rehearsal = await RehearsalEnvironment.start(source, {
     service: "api",
-    namespace: staging,
+    deployedTo: environmentOf(
+      readDeploy(await readFile(join(repository, deployFile), "utf8"), {
+        file: "settings.yaml",
+        text: settings,
+      }),
+      "staging",
+    ),
     id: "deploy-test",
     resolveEndpoint: (service, port) => tunnelled(service, port),
   })
@@ -107,6 +145,9 @@ beforeAll(async () => {
   }
   const lines = Object.entries(defaults).map(([name, value]) => `${name}=${value}`)
   await writeFile(join(checkout, ".env"), lines.join("\n"))
+  const file = join(checkout, "dagger/config/deploy.yaml")
+  await writeFile(file, committedGuards(await readFile(file, "utf8")))
+  commitCheckout()
 })
 
 afterAll(async () => {
@@ -148,6 +189,8 @@ interface Operation {
   reason: string
   digest: string
   checks?: string
+  author: string
+  guards?: string
 }
 
 const history = async (env: string) =>
@@ -190,6 +233,38 @@ function users(router: string): () => Promise<{ sent: number; failed: string[] }
 const second = () =>
   rehearsal.image().then((image) => rehearsal.publish(image.withEnvVariable("SERVICE_REVISION", "second")))
 
+/** The summary.json of a report about a commit. */
+function summaryOf(commit: string, outcome: "passed" | "failed"): string {
+  const gate = (name: string) => ({
+    gate: name,
+    on: "x",
+    outcome,
+    seconds: 1,
+    cached: false,
+    retries: [],
+    detail: "",
+    output: "",
+    failing: "",
+    again: "",
+    pictures: [],
+  })
+  return JSON.stringify({
+    schemaVersion: 1,
+    outcome,
+    conclusion: "",
+    started: "2026-11-26T10:00:00.000Z",
+    seconds: 1,
+    revision: commit,
+    gates: [gate("api:test"), gate("security:trivy")],
+    tests: { tests: 0, passed: 0, failed: 0, errors: 0, skipped: 0, flaky: 0 },
+    failures: [],
+    flaky: [],
+    slowest: [],
+    scans: [],
+    problems: [],
+  })
+}
+
 describe("a deploy by its command", { timeout: 20 * 60_000 }, () => {
   let digest: string
 
@@ -213,6 +288,7 @@ describe("a deploy by its command", { timeout: 20 * 60_000 }, () => {
   it("publishes the same image as a release, which a deploy takes without building anything", async () => {
     await done("publish", "--only", "api", "export", "--path", "release.json")
     const release = JSON.parse(await readFile(join(checkout, "release.json"), "utf8")) as Release
+    expect(release.commit).toMatch(/^[0-9a-f]{40}$/)
     expect(release.images.api).toEqual({
       reference: `localhost:${registryPort}/api@${digest}`,
       migrations: { head: "0001", breaking: [] },
@@ -275,13 +351,36 @@ describe("a deploy by its command", { timeout: 20 * 60_000 }, () => {
     expect(new Set(events.map(({ by }) => by))).toEqual(new Set([deployer]))
   })
 
-  it("comes to production with an approval, for images that ci has passed for", async () => {
+  const image = (pinned: string) => pinned.replace("registry.local", `localhost:${registryPort}`)
+  /** Calls with the token of an account, as somebody else than the deployer. */
+  const as = (account: string) => ["--kube-token", `cmd://cat ${join(checkout, `token-${account}`)}`]
+
+  const recordChecks = (release: string) => [
+    ...["record-checks", "--env", "production"],
+    ...["--release", release, "--from", "summary.json"],
+  ]
+
+  /** Approves what a refused deploy has recorded, as a person does: reads it, then approves exactly that. */
+  async function approveRequest(refusal: string): Promise<string> {
+    const id = /approve --env production --request (\S+)/.exec(refusal)?.[1] ?? ""
+    const request = [...as("approver"), "approve", "--env", "production", "--request", id]
+    const shown = await done(...request)
+    expect(shown).toContain("Nothing is approved yet")
+    expect(shown).toContain("Deployment f1-production/api-")
+    for (const secret of Object.values(rehearsal.secrets)) expect(shown).not.toContain(secret)
+    const code = /--confirm (\S+)/.exec(shown)?.[1] ?? ""
+    const told = await done(...request, "--confirm", code)
+    return /the approval is (\S+)/.exec(told)?.[1] ?? ""
+  }
+
+  it("comes to production with an approval, for images that ci has passed for, within the admission policies", async () => {
     const rights = await done(
       ...["access", "--env", "production", "--deployer", deployer],
-      ...["--approver", `system:serviceaccount:${approverAccount.namespace}:${approverAccount.name}`],
+      ...["--approver", approverUser],
+      ...["--checker", `system:serviceaccount:${accounts}:ci`],
     )
     const kubectl = (...args: string[]) => ["k3s", "kubectl", "--kubeconfig=/kubeconfig", ...args]
-    const token = await dag
+    const admin = dag
       .container()
       .from(images.k3s)
       .withServiceBinding("cluster", rehearsal.cluster.service)
@@ -289,29 +388,70 @@ describe("a deploy by its command", { timeout: 20 * 60_000 }, () => {
       .withNewFile("/access.yaml", rights)
       .withEnvVariable("AT", String(Date.now()))
       .withExec(kubectl("apply", "--filename=/access.yaml"))
-      .withExec(
-        kubectl("create", "serviceaccount", approverAccount.name, `--namespace=${approverAccount.namespace}`),
-      )
-      .withExec(kubectl("create", "token", approverAccount.name, `--namespace=${approverAccount.namespace}`))
-      .stdout()
+    for (const account of ["approver", "ci"]) {
+      const token = await admin
+        .withExec(kubectl("create", "serviceaccount", account, `--namespace=${accounts}`))
+        .withExec(kubectl("create", "token", account, `--namespace=${accounts}`))
+        .stdout()
+      await writeFile(join(checkout, `token-${account}`), token)
+    }
 
-    const image = `api=localhost:${registryPort}/api@${digest}`
-    const order = ["deploy", "--env", "production", "--image", image]
-    const args = [...order, "--author", "alan"]
-    expect(await refused(...args)).toContain(`./daggerw call approve --env production --image api=${digest}`)
-    await writeFile(join(checkout, "token"), token)
-    const approver = ["--kube-token", `cmd://cat ${join(checkout, "token")}`]
-    expect(await done(...approver, "approve", "--env", "production", "--image", image)).toContain(
-      `${approverAccount.namespace}:${approverAccount.name} approves api@${digest} for production`,
+    const args = ["deploy", "--env", "production", "--release", "release.json"]
+    // Settings cannot do without the approval.
+    await writeFile(
+      join(checkout, "weaker.yaml"),
+      settings.replace("  production:\n", "  production:\n    guards: { approval: null }\n"),
     )
+    expect(await refused("--settings", "weaker.yaml", ...args)).toMatch(
+      /weaker\.yaml:\d+ weakens environments\.production\.guards\.approval: committed required, here not required/,
+    )
+    const refusal = await refused(...args)
+    expect(refusal).toContain("checks: ci has not passed")
+    await approveRequest(refusal)
+    // A report of the gates, as CI has it for the commit of the release.
+    const { commit = "" } = JSON.parse(await readFile(join(checkout, "release.json"), "utf8")) as Release
+    await writeFile(join(checkout, "summary.json"), summaryOf(commit, "passed"))
+    const record = recordChecks("release.json")
+    expect(await refused(...record)).toContain("verdicts of the gates cannot be recorded")
+    expect(await done(...as("ci"), ...record)).toContain("the gates passed for api")
     expect(await done(...args)).toMatch(/^api +promoted +1 /m)
     expect(await traffic(production)).toEqual({ "api-1": 100 })
-    expect((await history("production")).map(({ outcome }) => outcome)).toEqual(["promoted", "refused"])
-    // What nobody has approved and ci has not seen stays outside.
-    const stranger = (await second()).replace("registry.local", `localhost:${registryPort}`)
-    const why = await refused(...args.map((arg) => (arg === image ? `api=${stranger}` : arg)))
-    expect(why).toContain("approval")
-    expect(why).toContain("checks")
+    expect(
+      (await history("production")).map(({ author, guards, outcome }) => [outcome, author, guards]),
+    ).toEqual([
+      ["promoted", "Alan", expect.stringMatching(/^sha256:/)],
+      ["refused", "Alan", expect.stringMatching(/^sha256:/)],
+      ["refused", "Alan", expect.stringMatching(/^sha256:/)],
+    ])
+    const why = await refused("deploy", "--env", "production", "--image", `api=${image(await second())}`)
+    expect(why).toContain(
+      "approval: it is not known who wrote the change: the release of api does not name its commit",
+    )
+  })
+
+  it("goes on to a canary with its watchdog and back again, within the admission policies", async () => {
+    const { commit = "" } = JSON.parse(await readFile(join(checkout, "release.json"), "utf8")) as Release
+    const next = { schemaVersion: 1, commit, images: { api: { reference: image(await second()) } } }
+    await writeFile(join(checkout, "next.json"), JSON.stringify(next))
+    const args = ["deploy", "--env", "production", "--release", "next.json"]
+    const refusal = await refused(...args)
+    expect(refusal).toContain("checks")
+    const approval = await approveRequest(refusal)
+    await done(...as("ci"), ...recordChecks("next.json"))
+    expect(await done(...args)).toMatch(/^api +promoted +2 /m)
+    expect(await traffic(production)).toEqual({ "api-2": 100 })
+    const back = ["rollback", "--env", "production", "--service", "api", "--reason", "it is wrong"]
+    expect(await done(...back)).toMatch(/^api +promoted +1 /m)
+    expect(await traffic(production)).toEqual({ "api-1": 100 })
+    // Neither a revoked approval nor a later verdict lets the image start again.
+    const revoke = ["revoke", "--env", "production", "--approval", approval, "--reason", "an advisory"]
+    await done(...as("approver"), ...revoke)
+    await writeFile(join(checkout, "summary.json"), summaryOf(commit, "failed"))
+    expect(await refused(...as("ci"), ...recordChecks("next.json"))).toContain("the gates failed for api")
+    const again = await refused(...args)
+    expect(again).toContain("an advisory")
+    expect(again).toContain("ci has not passed")
+    expect(await done("history", "--env", "production", "text")).toContain(`revoked by ${approverUser}`)
   })
 
   it("keeps secrets out of what it says", async () => {

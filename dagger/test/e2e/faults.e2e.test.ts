@@ -88,7 +88,7 @@ const runs: Run[] = [
         fault: "badly formatted Markdown",
         gate: "module:format",
         words: /planted-format\.md/,
-        plant: file("planted-format.md", "*   planted\n"),
+        plant: file("dagger/planted-format.md", "*   planted\n"),
       },
       {
         fault: "a lint finding in the module",

@@ -8,6 +8,8 @@ interface Step {
   name?: string
   uses?: string
   run?: string
+  with?: Record<string, unknown>
+  env?: Record<string, string>
 }
 interface Workflow {
   permissions: Record<string, string>
@@ -41,7 +43,8 @@ const calls = steps
 
 /** The function of the module that a call runs. */
 const functionOf = (words: string[]) =>
-  words.find((word) => ["report", "ci", "publish", "deploy"].includes(word)) ?? words.join(" ")
+  words.find((word) => ["report", "ci", "publish", "record-checks", "deploy"].includes(word)) ??
+  words.join(" ")
 
 /** Asks for help behind a call's own words: its functions and arguments are looked up, and nothing runs. */
 const understood = async (words: string[]) => (await daggerw([...words, "--help"]).ended).code === 0
@@ -58,8 +61,15 @@ describe("the workflow", () => {
   })
 
   it("does in one call each what a laptop does: the gates, the release, and the deploy", () => {
-    expect(calls.map(functionOf)).toEqual(["publish", "report", "ci", "deploy"])
-    expect(Object.keys(workflow.jobs)).toEqual(["pipeline", "release", "staging", "production", "codeql"])
+    expect(calls.map(functionOf)).toEqual(["publish", "record-checks", "report", "ci", "deploy"])
+    expect(Object.keys(workflow.jobs)).toEqual([
+      "pipeline",
+      "release",
+      "verdict",
+      "staging",
+      "production",
+      "codeql",
+    ])
   })
 
   it("builds images once: a deploy takes the release and neither builds nor runs gates", async () => {
@@ -70,6 +80,17 @@ describe("the workflow", () => {
       const used = workflow.jobs[name]?.steps.map(({ uses }) => uses ?? "") ?? []
       expect(used).toEqual([expect.stringMatching(/^actions\/checkout@/), "./.github/actions/deploy"])
     }
+  })
+
+  it("takes the authors of a deploy from git's whole history, and not from who pressed the button", () => {
+    for (const name of ["staging", "production"])
+      expect(workflow.jobs[name]?.steps[0]?.with).toMatchObject({ "fetch-depth": 0 })
+    const deploy = actions[1]?.runs.steps.find(({ name }) => name === "Deploy")
+    expect(deploy?.env).not.toHaveProperty("AUTHOR")
+    // A push has no such author; a run by hand adds one.
+    expect(deploy?.env?.STARTED_BY).toMatch(/workflow_dispatch.* && github\.triggering_actor \|\| ''/)
+    const publish = workflow.jobs.release?.steps.find(({ name }) => name === "Publish")
+    expect(publish?.env?.AUTHORS).toContain("github.event.commits.*.author.username")
   })
 
   it("separates the caches of what is not merged, and publishes with those that the gates of main used", async () => {
@@ -90,13 +111,16 @@ describe("the workflow", () => {
   })
 
   it("may do nothing by default, and each job no more than it names", () => {
-    const { release, staging, production, ...others } = workflow.jobs
+    const { release, verdict, staging, production, ...others } = workflow.jobs
     expect(workflow.permissions).toEqual({})
     for (const { permissions, environment } of Object.values(others)) {
       expect(permissions).toEqual({ contents: "read", "security-events": "write" })
       expect(environment).toBeUndefined()
     }
     expect(release?.permissions).toEqual({ contents: "read", "security-events": "write", packages: "write" })
+    // The job with CI's identity runs no gate.
+    expect(verdict?.permissions).toEqual({ contents: "read", "id-token": "write" })
+    expect(JSON.stringify(verdict)).not.toContain("actions/gates")
     for (const job of [staging, production]) {
       expect(job?.permissions).toEqual({ actions: "read", contents: "read", "id-token": "write" })
     }

@@ -147,11 +147,54 @@ analysis: { rules: [{ metric: error-rate, above: 10, for: 5s }] }
       `services.${"a".repeat(37)}: a lower-case name of at most 36 letters`,
     ],
     [
-      `environments: { staging: { namespace: ${"a".repeat(54)} } }`,
-      "staging.namespace: at most 53 characters",
+      `environments: { staging: { namespace: ${"a".repeat(58)} } }`,
+      "staging.namespace: at most 56 characters",
+    ],
+    [
+      "environments: { staging: { gateway: { name: f1-production } } }",
+      "production.gateway: another Gateway or section than that of staging",
+    ],
+    [
+      "environments: { staging: { gateway: { name: public, class: null, port: null, section: one } }, production: { gateway: { name: public, class: null, port: null, section: one } } }",
+      "production.gateway: another Gateway or section than that of staging",
+    ],
+    [
+      "environments: { staging: { gateway: { section: one } } }",
+      "staging.gateway.section: only without class",
+    ],
+    [
+      "environments: { staging: { gateway: { class: null, port: null } } }",
+      "staging.gateway.class: the class of the Gateway",
+    ],
+    [
+      "environments: { staging: { gateway: { class: null, section: one } } }",
+      "staging.gateway.port: only with class",
+    ],
+    [
+      "environments: { staging: { namespace: f1-production } }",
+      "production.namespace: another one than that of staging",
+    ],
+    [
+      "environments: { staging: { services: { api: { hostnames: [a.example.com, f1.example.com] } } } }",
+      "production.services.f1-backend.hostnames.0: f1.example.com overlaps with f1.example.com of staging",
+    ],
+    [
+      'environments: { staging: { services: { api: { hostnames: ["*.example.com"] } } } }',
+      "api.example.com overlaps with *.example.com of staging",
+    ],
+    [
+      'environments: { production: { services: { api: { hostnames: ["*.staging.example.com"] } } } }',
+      "*.staging.example.com overlaps with api.staging.example.com of staging",
     ],
   ])("cannot be %s", (text, message) => {
     expect(() => over(text)).toThrow(message)
+  })
+
+  it("may share a Gateway of an administrator by sections, and a domain without overlap", () => {
+    const gateway = (section: string) =>
+      `gateway: { name: public, class: null, port: null, section: ${section} }`
+    const text = `environments: { staging: { ${gateway("one")} }, production: { ${gateway("two")}, services: { api: { hostnames: ["*.live.example.com"] } } } }`
+    expect(environmentOf(over(text), "production").gateway.section).toBe("two")
   })
 
   it("cannot ask for signatures, which nothing verifies yet", () => {

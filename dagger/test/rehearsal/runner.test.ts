@@ -96,7 +96,12 @@ describe("the settings of rehearsals", () => {
     const [text, over] = await Promise.all([read(deployFile), read("dagger/config/rehearsal.yaml")])
     const configuration = readDeploy(text, { file: "rehearsal.yaml", text: over })
     const environment = environmentOf(configuration, environmentName)
-    expect(environment.gateway).toEqual({ name: "router", namespace: "router", section: "http" })
+    expect(environment.gateway).toEqual({
+      name: "f1-staging",
+      namespace: "router",
+      class: "router",
+      port: 8080,
+    })
     const usual = environmentOf(readDeploy(text), environmentName)
     expect(environment.rollout.prePromotion).toBeLessThan(usual.rollout.prePromotion)
     for (const { service, workload } of backendSettings(configuration, environment, [])) {

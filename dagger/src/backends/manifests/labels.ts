@@ -19,6 +19,8 @@ export const annotations = {
   outcome: "pitwall.dev/outcome",
   /** The revision that had all traffic when this one was promoted: where a rollback from it goes. */
   replaced: "pitwall.dev/replaced",
+  /** The commit that the image was built from. */
+  commit: "pitwall.dev/commit",
   schemaHead: "pitwall.dev/schema-head",
   schemaBreaking: "pitwall.dev/schema-breaking",
   /** The autoscaler's own minimum, while a rollout holds it at more pods. */

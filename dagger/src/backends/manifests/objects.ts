@@ -43,6 +43,8 @@ export interface RevisionSpec {
   secrets: Record<string, string>
   /** The newest migration in the image, and those that older revisions cannot work with. */
   schema?: Schema
+  /** The commit that the image was built from. */
+  commit?: string
   /** Initial number of pods; default: the minimum. */
   replicas?: number
   /** Seconds after which the Deployment reports that it makes no progress. */
@@ -316,7 +318,11 @@ function deployment(workload: Workload, release: RevisionSpec): Plain<V1Deployme
   return {
     apiVersion: "apps/v1",
     kind: "Deployment",
-    metadata,
+    // Not on the pods: the same image of another commit must not start other ones.
+    metadata:
+      release.commit === undefined
+        ? metadata
+        : { ...metadata, annotations: { ...metadata.annotations, [annotations.commit]: release.commit } },
     spec: {
       replicas: release.replicas ?? workload.replicas.min,
       // The rollout waits for available pods; a pod that is ready for a moment only is not available.

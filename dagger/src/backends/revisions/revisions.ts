@@ -15,6 +15,8 @@ export interface Revision {
   number: number
   image: string
   digest: string
+  /** The commit that the image was built from, where the release named it. */
+  commit?: string
   version: string
   /** Equal fingerprints are equal revisions, but for the values of secrets. */
   fingerprint: string
@@ -309,6 +311,7 @@ function revisionOf(thing: KubernetesObject, whose: PodRole): Revision {
     ({ type, status: holds }) => type === "ReplicaFailure" && holds === "True",
   )
   const head = notes[annotations.schemaHead]
+  const commit = notes[annotations.commit]
   const replaced = notes[annotations.replaced]
   return {
     number: Number(metadata?.labels?.[labels[whose]]),
@@ -319,6 +322,7 @@ function revisionOf(thing: KubernetesObject, whose: PodRole): Revision {
     ...(outcome === "promoted" || outcome === "aborted" ? { outcome } : {}),
     ...(replaced !== undefined && { replaced: replaced === "none" ? replaced : Number(replaced) }),
     createdAt: String(metadata?.creationTimestamp ?? ""),
+    ...(commit !== undefined && { commit }),
     ...(rejected?.message !== undefined && { rejected: rejected.message }),
     pullSecrets: (spec?.template.spec?.imagePullSecrets ?? []).flatMap(({ name }) => name ?? []),
     wanted: spec?.replicas ?? 0,

@@ -24,6 +24,7 @@ const schema = z.object({
   began: z.number(),
   by: z.string(),
   author: z.string(),
+  guards: z.string().optional(),
   reason: z.string(),
   message: z.string(),
   controller: z.string(),

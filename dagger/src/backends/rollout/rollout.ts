@@ -48,6 +48,8 @@ export interface Rollout {
   began: number
   by: string
   author: string
+  /** Digest of the guards that permitted it; a rollback has none. */
+  guards?: string
   /** Why the rollout was asked for. */
   reason: string
   /** What happened last, for people. */

@@ -25,6 +25,9 @@ export interface WatchdogSettings {
 
 const uid = 10001
 
+/** What the watchdog's container runs; an admission policy refuses others. */
+export const watchdogCommand = (program: string): string[] => ["python3", "-I", "-S", "-c", program]
+
 /**
  * The Job that runs the watchdog.
  *
@@ -56,7 +59,7 @@ export function watchdogJob(rollout: Rollout, settings: WatchdogSettings): Plain
     UNATTENDED_SECONDS: String(unattended),
     SAFE_PATCH: JSON.stringify(safePatch),
   }
-  const python = ["python3", "-I", "-S", "-c", program]
+  const command = watchdogCommand(program)
   return {
     apiVersion: "batch/v1",
     kind: "Job",
@@ -81,10 +84,10 @@ export function watchdogJob(rollout: Rollout, settings: WatchdogSettings): Plain
             {
               name: "watch",
               image,
-              command: python,
+              command,
               env: Object.entries(environment).map(([name, value]) => ({ name, value })),
               readinessProbe: {
-                exec: { command: [...python, "check"] },
+                exec: { command: [...command, "check"] },
                 periodSeconds: 5,
                 timeoutSeconds: 30,
                 failureThreshold: 1,

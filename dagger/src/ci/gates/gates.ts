@@ -1,8 +1,7 @@
 import { reportPlan, reportProgress, reportStart } from "../../lib/progress.js"
-import { duration, oneLine } from "../../lib/text.js"
+import { duration, oneLine, plain } from "../../lib/text.js"
 import type { Service } from "../../platform/catalog.js"
 import type { Gate } from "../runner/gate.js"
-import { lastLine } from "../runner/command.js"
 import { type CompletedGate, runGate, skippedGate } from "../runner/run.js"
 import { schedule, type SchedulePolicy } from "../runner/schedule.js"
 import type { Verdict } from "../runner/verdict.js"
@@ -58,9 +57,19 @@ export function runAll(gates: Gate[], policy: SchedulePolicy): Promise<Completed
   return schedule(gates, run, skip, policy)
 }
 
+/** The last line that has a word, because tools end with rulers and bare counts, and npm with its own log. */
+function lastSentence(output: string): string {
+  const lines = plain(output).trimEnd().split("\n")
+  return (
+    [...lines].reverse().find((line) => /[A-Za-z]{2}/.test(line) && !/^npm (error|ERR!)/.test(line)) ??
+    lines.at(-1) ??
+    ""
+  )
+}
+
 /** For example `api:test passed in 12.3 s`, or `web:lint failed in 2.0 s: 3 problems`. */
 export function progressLine({ gate, outcome, seconds, cached, detail, output }: Verdict): string {
   const time = outcome === "skipped" ? "" : ` in ${duration(seconds)}`
-  const reason = outcome === "passed" ? "" : oneLine(detail || lastLine(output), 160)
+  const reason = outcome === "passed" ? "" : oneLine(detail || lastSentence(output), 160)
   return `${gate} ${outcome}${time}${cached ? " (remembered)" : ""}${reason === "" ? "" : `: ${reason}`}`
 }

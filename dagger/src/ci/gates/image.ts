@@ -4,6 +4,7 @@ import type { Platform } from "../../platform/platform.js"
 import type { Service } from "../../platform/catalog.js"
 import { commandGate } from "../runner/command.js"
 import { type Gate, GateFailure } from "../runner/gate.js"
+import { type BuildFailure, placeOfFailure } from "./dockerfile.js"
 import { isNetworkError } from "../runner/verdict.js"
 
 /** The gates of an image: it builds, and its service starts and reports that it is ready. */
@@ -19,7 +20,13 @@ export function imageGates(platform: Platform, service: Service): Gate[] {
         try {
           await image.sync()
         } catch (error) {
-          const message = messageOf(error)
+          const file = `${name}/Dockerfile`
+          const place = placeOfFailure(
+            `services/${file}`,
+            await platform.services.file(file).contents(),
+            failureOf(error),
+          )
+          const message = [messageOf(error), place].filter(Boolean).join("\n")
           // The steps fetch packages. A failure of the network is not a fault of the Dockerfile.
           if (isNetworkError(message)) throw new Error(message, { cause: error })
           throw buildFailed(error) ? new GateFailure(message) : error
@@ -78,8 +85,16 @@ function buildFailed(error: unknown): boolean {
   )
 }
 
+function failureOf(error: unknown): BuildFailure {
+  const message = messageOf(error)
+  return error instanceof ExecError ? { message, command: error.cmd, exitCode: error.exitCode } : { message }
+}
+
 function messageOf(error: unknown): string {
   if (error instanceof ExecError)
-    return [error.message, error.stdout, error.stderr].filter(Boolean).join("\n")
-  return error instanceof Error ? error.message : String(error)
+    return [error.message, error.stdout, error.stderr].filter(Boolean).join("\n").replace(traceOfError, "")
+  return (error instanceof Error ? error.message : String(error)).replace(traceOfError, "")
 }
+
+/** The engine's note for machines behind a message. */
+const traceOfError = / \[traceparent:[0-9a-f-]+\]/g

@@ -35,7 +35,7 @@ export function moduleGates({ source, manifests: rendered }: Pick<Subjects, "sou
     name: string,
     subject: string,
     include: string[],
-    { detail = lastLine, container = npm } = {},
+    { detail = lastLine, container = npm, fix = "" } = {},
   ): Gate =>
     commandGate({
       name: `module:${name}`,
@@ -44,11 +44,12 @@ export function moduleGates({ source, manifests: rendered }: Pick<Subjects, "sou
       command: ["npm", "run", "--silent", `check:${name}`],
       detail,
       limit,
+      ...(fix !== "" && { fixing: { command: ["npm", "run", "--silent", fix], folder: "." } }),
     })
   return [
     npmGate("lint", "TypeScript, JavaScript", code),
     npmGate("types", "TypeScript, JavaScript", code),
-    npmGate("format", "every text file", text),
+    npmGate("format", "every text file", text, { fix: "format" }),
     npmGate("architecture", "which folder may import which", imports),
     npmGate("unit", "the module's decisions", units, {
       detail: testCount,

@@ -3,7 +3,7 @@ import { cache } from "../../platform/caches.js"
 import type { Service } from "../../platform/catalog.js"
 import { withStores } from "../../platform/stores.js"
 import { coverageGate } from "./coverage.js"
-import { afterCommand, commandGate, reportsFolder } from "../runner/command.js"
+import { afterCommand, commandGate, lastLine, reportsFolder } from "../runner/command.js"
 import type { Gate } from "../runner/gate.js"
 import { installLocked, pip } from "./pypi.js"
 import { verifyTestsRan } from "./tests.js"
@@ -14,8 +14,12 @@ export function pythonGates(service: Service, services: Directory): Gate[] {
   const bench = pythonWorkbench(service, services)
   const source = services.filter({ include: service.inputs })
   const code = bench.withDirectory("/services", source)
-  const tool = (gate: string, subject: string, command: string[], container = code) =>
-    commandGate({ name: `${name}:${gate}`, subject, container, command, limit: limits.tool })
+  const tool = (
+    gate: string,
+    subject: string,
+    command: string[],
+    { container = code, detail = lastLine }: { container?: Container; detail?: typeof lastLine } = {},
+  ) => commandGate({ name: `${name}:${gate}`, subject, container, command, detail, limit: limits.tool })
 
   const tests = {
     container: withStores(code, `${name}:test`, "test"),
@@ -32,19 +36,23 @@ export function pythonGates(service: Service, services: Directory): Gate[] {
       ...(service.database === undefined ? {} : { needs: [`${name}:migrations`] }),
       ...tests,
     }),
-    tool("format", "black", ["black", "--check", "--quiet", "--diff", "."]),
-    tool("lint", "flake8", ["flake8", "--count", "."]),
-    tool("types", "mypy", ["mypy"], code.withMountedCache(mypyCache, mypyVolume(name))),
+    commandGate({
+      name: `${name}:format`,
+      subject: "black",
+      container: code,
+      command: ["black", "--check", "--quiet", "--diff", "."],
+      fixing: { command: ["black", "--quiet", "."], folder: `services/${name}` },
+      limit: limits.tool,
+    }),
+    tool("lint", "flake8", ["flake8", "."], { detail: () => "no findings" }),
+    tool("types", "mypy", ["mypy"], { container: code.withMountedCache(mypyCache, mypyVolume(name)) }),
     coverageGate(service, `${name}:test`, () => afterCommand(tests).file(`${reportsFolder}/coverage.xml`)),
     ...(service.database === undefined
       ? []
       : [
-          tool(
-            "migrations",
-            "one head, models match, up and down and up",
-            ["sh", "-ec", migrations],
-            withStores(code, `${name}:migrations`, "test"),
-          ),
+          tool("migrations", "one head, models match, up and down and up", ["sh", "-ec", migrations], {
+            container: withStores(code, `${name}:migrations`, "test"),
+          }),
         ]),
   ]
 }

@@ -13,13 +13,16 @@ export function reactGates(service: Service, services: Directory): Gate[] {
   const code = reactWorkbench(services)
     .withDirectory("/services", services.filter({ include: service.inputs }))
     .withWorkdir(`/services/${name}`)
-  const script = (gate: string, subject: string, script: string) =>
+  const script = (gate: string, subject: string, script: string, fix?: string) =>
     commandGate({
       name: `${name}:${gate}`,
       subject,
       container: code,
       command: ["npm", "run", "--silent", script],
       limit: limits.tool,
+      ...(fix !== undefined && {
+        fixing: { command: ["npm", "run", "--silent", fix], folder: `services/${name}` },
+      }),
     })
   const reports = reportsOf(name)
   const tests = { container: code, command: vitest, limit: limits.test, reports }
@@ -35,7 +38,7 @@ export function reactGates(service: Service, services: Directory): Gate[] {
     }),
     script("lint", "ESLint", "check:lint"),
     script("types", "tsc", "check:types"),
-    script("format", "Prettier", "check:format"),
+    script("format", "Prettier", "check:format", "format"),
     ...(backend === undefined ? [] : [script("contract", `types as in ${backend}'s OpenAPI`, "check:api")]),
     coverageGate(service, `${name}:test`, () =>
       afterCommand(tests).file(`${reports}/coverage/cobertura-coverage.xml`),

@@ -86,12 +86,14 @@ export interface CommandGate
   detail?: (output: string) => string
   /** Checks the reports of a command that succeeded. Throws a GateFailure. */
   verify?: (reports: Directory) => Promise<void>
+  /** The command that changes files in its working directory so that the gate passes, and the folder of the repository that this directory is. */
+  fixing?: { command: string[]; folder: string }
   /** The command that runs only the tests selected by the arguments behind it. */
   selecting?: string[]
 }
 
 export function commandGate(gate: CommandGate): Gate {
-  const { container, command, limit, reports, detail = lastLine, verify, selecting, ...rest } = gate
+  const { container, command, limit, reports, detail = lastLine, verify, selecting, fixing, ...rest } = gate
   const described = async (): Promise<Omit<Command, "command">> => ({
     container: typeof container === "function" ? await container() : container,
     limit,
@@ -105,6 +107,15 @@ export function commandGate(gate: CommandGate): Gate {
       await verify?.(result.reports)
       return result
     },
+    ...(fixing && {
+      fix: {
+        folder: fixing.folder,
+        files: async () => {
+          const before = (await described()).container
+          return before.directory(".").diff(before.withExec(fixing.command).directory("."))
+        },
+      },
+    }),
     ...(selecting && {
       rerun: async (select: string) => rerun({ ...(await described()), command: selecting }, select, verify),
     }),

@@ -2,6 +2,7 @@ import { type Directory, ExecError } from "@dagger.io/dagger"
 import { type Pause, retry } from "../../lib/retry.js"
 import { asCommandFailure, reportsOfFailure, withoutReportsLine } from "./command.js"
 import { type Gate, GateFailure, GateSkip } from "./gate.js"
+import { fixCommand } from "./summary.js"
 import { classifyFailure, type Verdict } from "./verdict.js"
 
 /** A gate that ended, with the reports it left. */
@@ -51,7 +52,8 @@ export async function runGate(gate: Gate, pause?: Pause): Promise<CompletedGate>
     if (error instanceof GateFailure)
       return completed({ outcome: "failed", output: error.message }, error.reports)
     const { outcome, output } = classifyFailure(asCommandFailure(error))
-    return completed({ outcome, output: withoutReportsLine(output) }, reportsOfFailure(error))
+    const fix = outcome === "failed" && gate.fix ? `\nfix: ${fixCommand(gate.name, gate.fix.folder)}` : ""
+    return completed({ outcome, output: withoutReportsLine(output) + fix }, reportsOfFailure(error))
   }
 }
 

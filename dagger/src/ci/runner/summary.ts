@@ -80,3 +80,8 @@ export function conclusion(verdicts: Verdict[]): string {
 export function checkCommand(gate: string): string {
   return `./daggerw check ${gate.replace(/(?<=[a-z])(?=\d)|(?<=\d)(?=[a-z])/g, "-").replaceAll("--", "-")}`
 }
+
+/** The command that writes what a gate's tool would change into the repository. */
+export function fixCommand(gate: string, folder: string): string {
+  return `./daggerw call fix --gate ${gate} export --path ${folder}`
+}

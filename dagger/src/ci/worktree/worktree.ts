@@ -1,5 +1,6 @@
-import { type Container, dag, type Directory, type Workspace } from "@dagger.io/dagger"
+import { type Container, dag, type Directory, ReturnType, type Workspace } from "@dagger.io/dagger"
 import { images } from "../../platform/base-images.js"
+import { listAuthors, readSignatures, type Signature } from "./authors.js"
 
 /** The checkout on the caller's machine, as git sees it. */
 export class Worktree {
@@ -28,6 +29,36 @@ export class Worktree {
     return paths(
       await (await this.repository()).withExec(["sh", "-ec", changedPaths, "changes", ref]).stdout(),
     )
+  }
+
+  /**
+   * Everybody who wrote, committed or co-authored a commit between two.
+   *
+   * @param from nothing: all commits up to the second
+   * @throws Error when git cannot tell, as in a shallow clone or for a commit that it does not have
+   */
+  async authors(from: string | undefined, to: string): Promise<Signature[]> {
+    const output = git()
+      .withMountedDirectory("/repository/.git", this.workspace.directory("/.git"))
+      .withExec(["sh", "-ec", listAuthors, "authors", from ?? "", to], { expect: ReturnType.Any })
+    const [code, text, fault] = await Promise.all([output.exitCode(), output.stdout(), output.stderr()])
+    if (code !== 0)
+      throw new Error(`git cannot tell who wrote ${from ?? "everything"} to ${to}: ${fault.trim()}`)
+    return readSignatures(text)
+  }
+
+  /**
+   * A file as the commit that is checked out has it.
+   *
+   * @throws Error when git cannot tell, and for a file that the commit does not have
+   */
+  async committed(path: string): Promise<string> {
+    const output = git()
+      .withMountedDirectory("/repository/.git", this.workspace.directory("/.git"))
+      .withExec(["git", "show", `HEAD:${path}`], { expect: ReturnType.Any })
+    const [code, text, fault] = await Promise.all([output.exitCode(), output.stdout(), output.stderr()])
+    if (code !== 0) throw new Error(`git cannot show ${path} as it is committed: ${fault.trim()}`)
+    return text
   }
 
   /** The commit that is checked out, with the suffix `-dirty` when files differ from it. */

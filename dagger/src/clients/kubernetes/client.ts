@@ -120,13 +120,14 @@ export class KubernetesClient {
     return Date.now() + this.offset
   }
 
-  /** The name under which the API server authenticates this client. */
-  async whoAmI(): Promise<string> {
+  /** The user as whom the API server authenticates this client, and the user's groups. */
+  async whoAmI(): Promise<{ name: string; groups: string[] }> {
     const review = { apiVersion: "authentication.k8s.io/v1", kind: "SelfSubjectReview" }
     const { status } = await this.create(review)
-    const name = (status as { userInfo?: { username?: string } } | undefined)?.userInfo?.username
-    if (name === undefined) throw new Error("the API server does not say which user this kubeconfig is")
-    return name
+    const { userInfo } = (status ?? {}) as { userInfo?: { username?: string; groups?: string[] } }
+    if (userInfo?.username === undefined)
+      throw new Error("the API server does not say which user this kubeconfig is")
+    return { name: userInfo.username, groups: userInfo.groups ?? [] }
   }
 
   /** @returns the object, or undefined if it does not exist */

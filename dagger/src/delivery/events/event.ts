@@ -1,5 +1,5 @@
 import { z } from "zod"
-import { componentId } from "../component.js"
+import { componentId, override } from "../component.js"
 
 /** The version of the event format; readers skip events of versions that they do not know. */
 export const eventVersion = 1
@@ -16,6 +16,7 @@ export const eventKinds = [
   "refused",
   "overridden",
   "approved",
+  "revoked",
   "checked",
 ] as const
 export type EventKind = (typeof eventKinds)[number]
@@ -40,8 +41,21 @@ export const deliveryEvent = z.object({
   digest: z.string().optional(),
   author: z.string().optional(),
   reason: z.string().optional(),
-  overridden: z.object({ reason: z.string(), guards: z.array(z.string()) }).optional(),
+  /** Digest of the guards in effect: equal digests are equal guards. */
+  guards: z.string().optional(),
+  overridden: override.optional(),
   approval: z.object({ id: z.string(), by: z.string(), at: z.string() }).optional(),
+  /** Of a refused deploy: what it would run, for an approval of exactly that. */
+  request: z
+    .object({
+      image: z.string(),
+      settings: z.string(),
+      secrets: z.string(),
+      secretNames: z.array(z.string()),
+      /** Objects and fields that would change, without values. */
+      changes: z.array(z.string()),
+    })
+    .optional(),
   /** What the gates said of the very digest. */
   checks: z.enum(["passed", "failed"]).optional(),
 })
@@ -65,6 +79,7 @@ const severities: Partial<Record<EventKind, Alert["severity"]>> = {
   "rolled-back": "warning",
   refused: "warning",
   overridden: "warning",
+  revoked: "warning",
 }
 
 /** A rollout is one problem for a pager; a refusal, an override and an approval are problems of their own. */
@@ -72,6 +87,7 @@ const topics: Partial<Record<EventKind, string>> = {
   refused: "refused",
   overridden: "overridden",
   approved: "approval",
+  revoked: "approval",
   checked: "checks",
 }
 

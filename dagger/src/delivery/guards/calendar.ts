@@ -89,7 +89,7 @@ function leap(from: DateTime, to: DateTime): number {
 }
 
 /** Such as `Mon–Thu 09:00–16:00`. */
-function hoursText({ days, from, to }: NonNullable<GuardPolicy["hours"]>): string {
+export function hoursText({ days, from, to }: NonNullable<GuardPolicy["hours"]>): string {
   const title = (name: string) => name.charAt(0).toUpperCase() + name.slice(1)
   const runs: string[][] = []
   for (const [at, name] of weekdays.entries()) {

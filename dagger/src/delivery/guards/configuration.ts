@@ -50,6 +50,30 @@ const names = z
   .array(z.string().trim().min(1))
   .min(1, "at least one name; without approvers anybody may approve")
 
+const subjects = z.array(
+  z
+    .string()
+    .regex(
+      /^\S(.*\S)?$/,
+      "a user, system:serviceaccount:NAMESPACE:NAME or group:NAME, as the API server names them",
+    ),
+)
+const everybody = ["group:system:authenticated"]
+const overrides = section({
+  hours: subjects.default(everybody),
+  holiday: subjects.default(everybody),
+  freeze: subjects.default(everybody),
+  approval: subjects.default([]),
+  checks: subjects.default([]),
+  signature: subjects.default([]),
+  database: subjects.default(everybody),
+  /** Who may override `approval` for changes of their own. */
+  ownChanges: subjects.default([]),
+})
+
+/** A condition for a deploy to start. `environment` keeps the settings of one environment out of another. */
+export type Guard = Exclude<keyof z.output<typeof overrides>, "ownChanges"> | "environment"
+
 const schema = section({
   timezone: timezone.optional(),
   hours: hours.optional(),
@@ -62,6 +86,7 @@ const schema = section({
   }).optional(),
   checks: z.enum(["required", "none"]).default("none"),
   signature: z.enum(["required", "none"]).default("none"),
+  overrides: overrides.prefault({}),
 })
 
 /** Conditions for a deploy to an environment; see `dagger/config/deploy.yaml`. */

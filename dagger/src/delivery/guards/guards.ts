@@ -1,12 +1,29 @@
 import { digestPattern } from "../../lib/image-reference.js"
 import { oneLine } from "../../lib/text.js"
 import { localTime, closures, horizonDays, nextOpening } from "./calendar.js"
-import type { GuardPolicy } from "./configuration.js"
+import type { Guard, GuardPolicy } from "./configuration.js"
+import {
+  type Authors,
+  authorText,
+  identitiesOf,
+  type Identity,
+  identityOfUser,
+  isServiceAccount,
+  normalized,
+} from "./identities.js"
 
 /** Whether the new revision can work with the database as it is. */
 export type Compatibility = { compatible: true } | { compatible: false | "unknown"; reason: string }
 
-/** An approval of these images for production. Times are in ms since the epoch. */
+/** What a revision runs beside its image, as digests. */
+export interface RevisionContents {
+  /** Everything that is applied, but for the values of secrets. */
+  settings: string
+  /** The values of its secrets. */
+  secrets: string
+}
+
+/** An approval of everything that will run. Times are in ms since the epoch. */
 export interface Approval {
   id: string
   by: string
@@ -14,7 +31,10 @@ export interface Approval {
   expires: number
   /** Service to image digest. */
   digests: Record<string, string>
+  /** The rest of it, by service. */
+  contents: Record<string, RevisionContents>
   note?: string
+  revoked?: { by: string; at: number; reason: string }
 }
 
 /** Everything that the guards evaluate. */
@@ -23,10 +43,13 @@ export interface GuardInput {
   now: number
   /** The deployer, as the API server authenticates them. */
   deployer: string
-  /** The author of the change. */
-  author: string
+  /** Everybody who has a part in the change. */
+  authors: Authors
+  identities: Identity[]
   /** The images to deploy: service to digest. */
   digests: Record<string, string>
+  /** What they run with, by service. */
+  contents: Record<string, RevisionContents>
   /** The images that passed `ci`. */
   checked: { digests: string[]; at: number } | undefined
   approvals: Approval[]
@@ -38,18 +61,13 @@ export interface GuardInput {
 
 /** A guard's reason why a deploy may not begin. */
 export interface Refusal {
-  guard: "hours" | "holiday" | "freeze" | "approval" | "checks" | "signature" | "database"
+  guard: Guard
   reason: string
   overridable: boolean
 }
 
 /** Allowed difference between the clocks of two machines. */
 const skew = 5 * 60_000
-/** The least length of a reason to override guards, in letters and digits of an alphabet, and how many must differ. */
-const leastReason = { letters: 10, different: 5 }
-/** A character of these scripts is a syllable or a word. */
-const dense = /[\p{Script=Han}\p{Script=Hangul}\p{Script=Hiragana}\p{Script=Katakana}]/u
-
 /** Evaluates every guard; no refusal means that the deploy may begin. */
 export function evaluateGuards(policy: GuardPolicy, facts: GuardInput): Refusal[] {
   check(facts)
@@ -62,33 +80,11 @@ export function evaluateGuards(policy: GuardPolicy, facts: GuardInput): Refusal[
   ]
 }
 
-/**
- * Overrides the guards that may be overridden.
- *
- * @throws Error when the reason is too short for others to judge it
- */
-export function applyOverride(
-  refusals: Refusal[],
-  reason: string,
-): { overridden: Refusal[]; standing: Refusal[] } {
-  const characters = reason.toLowerCase().match(/[\p{L}\p{N}]/gu) ?? []
-  const letters = characters.reduce((sum, character) => sum + (dense.test(character) ? 2 : 1), 0)
-  if (letters < leastReason.letters || new Set(characters).size < leastReason.different) {
-    throw new Error(
-      `"${oneLine(reason)}" is no reason to override a guard; allowed: one that others can judge, of at least ${leastReason.letters} letters and digits, such as "fixes the failing login, agreed with Ada"`,
-    )
-  }
-  return {
-    overridden: refusals.filter(({ overridable }) => overridable),
-    standing: refusals.filter(({ overridable }) => !overridable),
-  }
-}
-
 /** The approval that covers the deploy; undefined if none is needed or none covers it. */
 export function approvalFor(facts: GuardInput, policy: GuardPolicy): Approval | undefined {
   check(facts)
   const rules = policy.approval
-  if (!rules?.required) return undefined
+  if (!rules?.required || unidentified(facts).length > 0) return undefined
   return facts.approvals.find((given) => objection(given, facts, rules, policy.timezone) === undefined)
 }
 
@@ -120,38 +116,91 @@ function calendar(policy: GuardPolicy, now: number): Refusal[] {
 function approval(policy: GuardPolicy, facts: GuardInput): Refusal[] {
   const rules = policy.approval
   if (!rules?.required || approvalFor(facts, policy)) return []
+  const unknown = unidentified(facts)
+  if (unknown.length > 0) return unknown.map((reason) => ({ guard: "approval", reason, overridable: true }))
   const who = rules.approvers ? `one of ${rules.approvers.join(", ")}` : "somebody"
   const given = facts.approvals.map((given) => {
     const against = objection(given, facts, rules, policy.timezone)
     return `that of ${oneLine(given.by, 60)} does not count: ${String(against)}`
   })
-  const needed = `no approval for ${images(Object.entries(facts.digests))} by ${who} other than the author and the deployer`
+  const needed = `no approval for ${images(Object.entries(facts.digests))} by ${who} other than the authors and the deployer`
   return [{ guard: "approval", reason: [needed, ...given].join("; "), overridable: true }]
 }
 
 /** Why an approval does not count; undefined when it does. */
 function objection(
   given: Approval,
-  { now, author, deployer, digests }: GuardInput,
+  { now, authors, deployer, digests, contents, identities }: GuardInput,
   { validFor, approvers }: NonNullable<GuardPolicy["approval"]>,
   timezone: string,
 ): string | undefined {
-  if (!person(given.by)) return "it has no name"
-  if (!person(author) || !person(deployer)) return "it is not known who wrote or who deploys the change"
-  if (samePerson(given.by, author)) return "they wrote the change"
-  if (samePerson(given.by, deployer)) return "they deploy the change"
-  if (approvers && !approvers.some((name) => samePerson(name, given.by))) return "they are no approver"
+  if (given.revoked) return `it was revoked by ${oneLine(given.revoked.by, 60)}: ${given.revoked.reason}`
+  if (normalized(given.by) === "") return "it has no name"
+  const approver = identityOfUser(given.by, identities)
+  if (!approver) return "identities in dagger/config/deploy.yaml do not say who that is (kubernetes)"
+  if (approver.bot) return "a bot cannot approve"
+  const people = "known" in authors ? authors.known.flatMap((one) => identitiesOf(one, identities)) : []
+  if (people.includes(approver)) return "they wrote the change"
+  if (sameName(given.by, deployer) || identityOfUser(deployer, identities) === approver)
+    return "they deploy the change"
+  if (approvers && !approvers.some((name) => sameName(name, given.by))) return "they are no approver"
   // A policy that became stricter applies to earlier approvals too.
   const end = Math.min(given.expires, given.at + validFor * 1000)
   if (!Number.isFinite(end)) return "its time cannot be read"
   if (now >= end) return `it expired at ${localTime(end, timezone)}`
   if (given.at > now + skew) return `it is dated ahead, at ${localTime(given.at, timezone)}`
   const others = Object.entries(digests).filter(([service, digest]) => given.digests[service] !== digest)
-  return others.length > 0 ? `it is not for ${images(others)}` : undefined
+  if (others.length > 0) return `it is not for ${images(others)}`
+  return changedContents(given.contents, contents)
 }
 
-const person = (name: string) => name.normalize("NFKC").trim().toLowerCase()
-const samePerson = (one: string, other: string) => person(one) === person(other)
+/** Compares what was approved with what would run. */
+function changedContents(
+  approved: Record<string, RevisionContents>,
+  contents: Record<string, RevisionContents>,
+): string | undefined {
+  const differing = (part: keyof RevisionContents) =>
+    Object.keys(contents).filter((service) => approved[service]?.[part] !== contents[service]?.[part])
+  const [settings, secrets] = [differing("settings"), differing("secrets")]
+  const changed = [
+    ...(settings.length > 0 ? [`other settings or variables of ${settings.join(", ")}`] : []),
+    ...(secrets.length > 0 ? [`other secrets of ${secrets.join(", ")}`] : []),
+  ]
+  return changed.length > 0 ? `it is for ${changed.join(" and ")}` : undefined
+}
+
+const sameName = (one: string, other: string) => normalized(one) === normalized(other)
+
+/** Names at most this many authors in a message. */
+const mostNamed = 10
+
+/** Whom the approver cannot be compared with: then nobody's approval counts. */
+function unidentified({ authors, deployer, identities }: GuardInput): string[] {
+  const where = (key: string) => `add ${key} to identities in dagger/config/deploy.yaml`
+  if (normalized(deployer) === "") return ["it is not known who deploys the change"]
+  const unmapped =
+    isServiceAccount(deployer) || identityOfUser(deployer, identities)
+      ? []
+      : [
+          `it is not known which person deploys as ${oneLine(deployer, 100)}: ${where("this name")}, as kubernetes`,
+        ]
+  if ("unknown" in authors) return [...unmapped, `it is not known who wrote the change: ${authors.unknown}`]
+  if (authors.known.length === 0)
+    return [...unmapped, "it is not known who wrote the change: it has no author"]
+  const strangers = authors.known.filter((author) => identitiesOf(author, identities).length === 0)
+  // One commit of each is enough.
+  const names = [
+    ...new Map(strangers.map((one) => ["email" in one ? one.email : one.named, authorText(one)])).values(),
+  ]
+  const more = names.length > mostNamed ? [`${names.length - mostNamed} more authors are unknown too`] : []
+  return [
+    ...unmapped,
+    ...names
+      .slice(0, mostNamed)
+      .map((name) => `the author ${name} is nobody that is known: ${where("this e-mail or login")}`),
+    ...more,
+  ]
+}
 
 function checks({ digests, checked }: GuardInput, timezone: string): Refusal[] {
   const missing = without(digests, checked?.digests)

@@ -2,6 +2,7 @@ import { dag } from "@dagger.io/dagger"
 import { images } from "../../platform/base-images.js"
 import type { KubernetesApi, KubernetesObject } from "../../clients/kubernetes/client.js"
 import { revisionName } from "../../backends/manifests/labels.js"
+import { gateway } from "../../platform/cluster/router.js"
 import { define, install } from "./controller.js"
 import {
   createPods,
@@ -39,7 +40,7 @@ export class FlaggerCanary implements Peer {
     await installFlagger(context)
     const { admin, analysis, environment, settings } = context
     const { service, workload } = settings
-    const { gateway, rollout } = environment
+    const { rollout } = environment
     const deployment = await createPods(context)
     const named = (name: string) => ({ namespace, name })
     const queries = queriesOf(analysis.rules, 'pod=~"{{ target }}-[0-9a-z]+-[0-9a-z]+"')

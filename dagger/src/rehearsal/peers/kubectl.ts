@@ -1,5 +1,6 @@
 import type { KubernetesApi, KubernetesObject } from "../../clients/kubernetes/client.js"
 import { routeObject } from "../../backends/manifests/objects.js"
+import { gateway } from "../../platform/cluster/router.js"
 import {
   type DeploymentState,
   createPods,
@@ -22,7 +23,7 @@ export class KubectlRollout implements Peer {
   ) {}
 
   static async start(context: PeerContext): Promise<KubectlRollout> {
-    const { admin, environment, settings } = context
+    const { admin, settings } = context
     const { service, workload } = settings
     const deployment = await createPods(context)
     const backends = [{ revision, weight: 100 }]
@@ -31,7 +32,7 @@ export class KubectlRollout implements Peer {
       routeObject({
         namespace,
         service,
-        gateway: environment.gateway,
+        gateway,
         port: workload.port,
         hostnames: [host],
         backends,

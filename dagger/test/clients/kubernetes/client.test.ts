@@ -292,9 +292,9 @@ describe("Kubernetes", () => {
     expect(asked[0]?.query).toEqual({ tailLines: "10", previous: "true" })
     const { cluster: other } = await serve({
       status: 201,
-      body: { status: { userInfo: { username: "ada" } } },
+      body: { status: { userInfo: { username: "ada", groups: ["approvers"] } } },
     })
-    expect(await other.whoAmI()).toBe("ada")
+    expect(await other.whoAmI()).toEqual({ name: "ada", groups: ["approvers"] })
     const { cluster: mute } = await serve({ status: 201, body: {} })
     await expect(mute.whoAmI()).rejects.toThrow("does not say which user")
   })

@@ -40,9 +40,22 @@ export class FakeCluster {
     return epoch + this.clock.now()
   }
 
-  get(kind: string, name: string): KubernetesObject | undefined {
-    const found = this.objects.get(`${kind}/${name}`)
+  /** @param namespace any, if absent: the object that was created last */
+  get(kind: string, name: string, namespace?: string): KubernetesObject | undefined {
+    const found = this.find(kind, name, namespace)
     return found && this.present(found)
+  }
+
+  private find(kind: string, name: string, namespace?: string): KubernetesObject | undefined {
+    return [...this.objects.values()]
+      .filter((thing) => thing.kind === kind && thing.metadata?.name === name)
+      .filter(({ metadata }) => namespace === undefined || metadata?.namespace === namespace)
+      .at(-1)
+  }
+
+  /** The object that is meant, which tests may name without its namespace. */
+  private live({ kind = "", metadata }: KubernetesObject): KubernetesObject | undefined {
+    return this.find(kind, metadata?.name ?? "", metadata?.namespace)
   }
 
   all(kind: string): KubernetesObject[] {
@@ -100,9 +113,15 @@ export class FakeCluster {
         died()
       },
       now: () => this.now(),
-      whoAmI: () => ask("create", "selfsubjectreviews.authentication.k8s.io", () => "system:test"),
+      whoAmI: () =>
+        ask("create", "selfsubjectreviews.authentication.k8s.io", () => ({
+          name: "system:test",
+          groups: ["system:authenticated"],
+        })),
       read: (thing: KubernetesObject) =>
-        ask("get", resourceOf(thing), () => this.get(thing.kind ?? "", thing.metadata?.name ?? "")),
+        ask("get", resourceOf(thing), () =>
+          this.get(thing.kind ?? "", thing.metadata?.name ?? "", thing.metadata?.namespace),
+        ),
       list: (apiVersion: string, kind: string, namespace: string, selector = "") =>
         ask("list", resourceOf({ apiVersion, kind }), () =>
           (kind === "Pod" ? this.podObjects() : this.all(kind)).filter(
@@ -137,7 +156,7 @@ export class FakeCluster {
   }
 
   merge(thing: KubernetesObject, patch: Tree): KubernetesObject {
-    const live = this.objects.get(keyOf(thing))
+    const live = this.live(thing)
     if (!live) throw new ApiError(404, "NotFound", `${keyOf(thing)} is not there`)
     const { resourceVersion } = (patch.metadata ?? {}) as { resourceVersion?: string }
     if (resourceVersion !== undefined && resourceVersion !== live.metadata?.resourceVersion) {
@@ -173,32 +192,35 @@ export class FakeCluster {
   }
 
   remove(thing: KubernetesObject): void {
-    const live = this.objects.get(keyOf(thing))
-    this.objects.delete(keyOf(thing))
-    if (thing.kind === "Deployment") this.pods.delete(thing.metadata?.name ?? "")
+    const live = this.live(thing)
+    if (!live) return
+    this.objects.delete(keyOf(live))
+    this.pods.delete(keyOf(live))
     for (const object of this.objects.values()) {
-      if (object.metadata?.ownerReferences?.some(({ uid }) => uid === live?.metadata?.uid) === true) {
+      if (object.metadata?.ownerReferences?.some(({ uid }) => uid === live.metadata?.uid) === true) {
         this.remove(object)
       }
     }
   }
 
-  private scale({ metadata, spec }: KubernetesObject): void {
+  private scale(deployment: KubernetesObject): void {
+    const { metadata, spec } = deployment
     const name = metadata?.name ?? ""
-    const pods = this.pods.get(name) ?? []
+    const pods = this.pods.get(keyOf(deployment)) ?? []
     const wanted = Number(spec?.replicas)
     while (pods.length < wanted) {
       const uid = `pod-${++this.counter}`
       pods.push({ name: `${name}-${uid}`, uid, born: this.clock.now() })
     }
-    this.pods.set(name, pods.slice(0, wanted))
+    this.pods.set(keyOf(deployment), pods.slice(0, wanted))
   }
 
   /** Pods of a revision that take requests now. */
-  serving(name: string): number {
-    const deployment = this.objects.get(`Deployment/${name}`)
+  serving(name: string, namespace?: string): number {
+    const deployment = this.find("Deployment", name, namespace)
     if (!deployment || this.healthOf(deployment) !== "well") return 0
-    return (this.pods.get(name) ?? []).filter(({ born }) => this.clock.now() - born >= startup).length
+    return (this.pods.get(keyOf(deployment)) ?? []).filter(({ born }) => this.clock.now() - born >= startup)
+      .length
   }
 
   private healthOf({ metadata }: KubernetesObject): Health {
@@ -216,7 +238,7 @@ export class FakeCluster {
       ...thing,
       status: {
         observedGeneration: metadata?.generation,
-        availableReplicas: this.serving(metadata?.name ?? ""),
+        availableReplicas: this.serving(metadata?.name ?? "", metadata?.namespace),
       },
     }
   }
@@ -237,7 +259,7 @@ export class FakeCluster {
     return this.all("Deployment").flatMap((deployment) => {
       const health = this.healthOf(deployment)
       const { template } = deployment.spec as { template: { metadata: KubernetesObject["metadata"] } }
-      return (this.pods.get(deployment.metadata?.name ?? "") ?? []).map(({ name, uid, born }) => {
+      return (this.pods.get(keyOf(deployment)) ?? []).map(({ name, uid, born }) => {
         const up = health === "well" && this.clock.now() - born >= startup
         const crashed = health === "crashing" && this.clock.now() - born >= startup
         const container = {
@@ -266,7 +288,8 @@ export class FakeCluster {
   }
 }
 
-const keyOf = ({ kind, metadata }: KubernetesObject) => `${kind ?? ""}/${metadata?.name ?? ""}`
+const keyOf = ({ kind, metadata }: KubernetesObject) =>
+  `${kind ?? ""}/${metadata?.namespace ?? ""}/${metadata?.name ?? ""}`
 
 function resourceOf({ apiVersion = "", kind = "" }: KubernetesObject): string {
   const plural = `${kind.toLowerCase().replace(/y$/, "ie")}s`

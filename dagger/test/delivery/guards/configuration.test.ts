@@ -15,6 +15,17 @@ approval: { required: true, validFor: 24h, approvers: [Ada, Grace] }
 checks: required
 signature: none
 `
+const everybody = ["group:system:authenticated"]
+const overrides = {
+  hours: everybody,
+  holiday: everybody,
+  freeze: everybody,
+  approval: [],
+  checks: [],
+  signature: [],
+  database: everybody,
+  ownChanges: [],
+}
 const but = (line: RegExp, replacement: string) => {
   expect(whole).toMatch(line)
   return whole.replace(line, replacement)
@@ -37,6 +48,7 @@ describe("guardsSection", () => {
       approval: { required: true, validFor: 86_400, approvers: ["Ada", "Grace"] },
       checks: "required",
       signature: "none",
+      overrides,
     })
   })
 
@@ -47,6 +59,7 @@ describe("guardsSection", () => {
       freezes: [],
       checks: "none",
       signature: "none",
+      overrides,
     })
   })
 

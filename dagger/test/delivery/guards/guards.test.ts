@@ -1,12 +1,13 @@
 import { describe, expect, it } from "vitest"
 import {
   approvalFor,
-  applyOverride,
   evaluateGuards,
   type Approval,
   type GuardInput,
 } from "../../../src/delivery/guards/guards.js"
-import { at, policy } from "./policy.js"
+import type { Author } from "../../../src/delivery/guards/identities.js"
+import { applyOverride, type Overrider } from "../../../src/delivery/guards/override.js"
+import { at, identities, people, policy } from "./policy.js"
 
 const [api, backend, other] = ["a", "b", "c"].map((digit) => `sha256:${digit.repeat(64)}`) as [
   string,
@@ -16,16 +17,27 @@ const [api, backend, other] = ["a", "b", "c"].map((digit) => `sha256:${digit.rep
 const now = at("2026-11-26T10:00Z")
 const hour = 3_600_000
 
+const contents = {
+  api: { settings: "sha256:1", secrets: "scrypt:1" },
+  "f1-backend": { settings: "sha256:2", secrets: "scrypt:2" },
+}
+
 const facts = (more: Partial<GuardInput> = {}): GuardInput => ({
   now,
   deployer: "dora",
-  author: "alan",
+  authors: { known: [by("alan")] },
+  identities: people,
   digests: { api, "f1-backend": backend },
+  contents,
   checked: { digests: [api, backend, other], at: now - hour },
   approvals: [approval()],
   database: { api: { compatible: true } },
   ...more,
 })
+
+function by(name: string): Author {
+  return { name, email: `${name}@example.com`, commit: "1".repeat(40) }
+}
 
 function approval(more: Partial<Approval> = {}): Approval {
   return {
@@ -34,6 +46,7 @@ function approval(more: Partial<Approval> = {}): Approval {
     at: now - hour,
     expires: now + hour,
     digests: { api, "f1-backend": backend },
+    contents,
     ...more,
   }
 }
@@ -95,7 +108,7 @@ describe("refusals", () => {
       {
         guard: "approval",
         reason:
-          "no approval for api@sha256:aaaaaaaaaaaa, f1-backend@sha256:bbbbbbbbbbbb by somebody other than the author and the deployer",
+          "no approval for api@sha256:aaaaaaaaaaaa, f1-backend@sha256:bbbbbbbbbbbb by somebody other than the authors and the deployer",
         overridable: true,
       },
       {
@@ -198,15 +211,121 @@ describe("approvalFor", () => {
     expect(approvalFor(ahead(6), needsApproval)).toBeUndefined()
   })
 
+  const twice = identities(
+    "[{ name: Grace, kubernetes: [grace, grace@corp] }, { name: Alan, emails: [alan@example.com] }]",
+  )
+  const bots = identities(
+    "[{ name: Renovate, kubernetes: [renovate], github: ['renovate[bot]'], bot: true }]",
+  )
+
+  it.each<[string, Partial<GuardInput>, RegExp]>([
+    ["nobody wrote", { authors: { known: [] } }, /^it is not known who wrote the change: it has no author$/],
+    [
+      "commits cannot be read of",
+      { authors: { unknown: "this is a shallow clone" } },
+      /^it is not known who wrote the change: this is a shallow clone$/,
+    ],
+    [
+      "an unknown author wrote",
+      { authors: { known: [by("alan"), by("eve")] } },
+      /^the author eve <eve@example.com> \(commit 111111111111\) is nobody that is known: add this e-mail or login to identities in dagger\/config\/deploy.yaml$/,
+    ],
+    [
+      "an unknown bot wrote",
+      {
+        authors: {
+          known: [{ ...by("dependabot[bot]"), email: "49699333+dependabot[bot]@users.noreply.github.com" }],
+        },
+      },
+      /the author dependabot\[bot\] .* is nobody that is known/,
+    ],
+    [
+      "an unknown login has part in",
+      { authors: { known: [by("alan"), { named: "eve" }] } },
+      /the author eve is nobody that is known/,
+    ],
+    ["nobody deploys", { deployer: "" }, /^it is not known who deploys the change$/],
+    [
+      "an unknown user deploys",
+      { deployer: "kubernetes-admin" },
+      /^it is not known which person deploys as kubernetes-admin: add this name to identities/,
+    ],
+  ])("is none for a change that %s", (_, more, reason) => {
+    const all = facts(more)
+    expect(approvalFor(all, needsApproval)).toBeUndefined()
+    const [found, ...others] = evaluateGuards(needsApproval, all)
+    expect(others).toEqual([])
+    expect(found).toMatchObject({ guard: "approval", overridable: true })
+    expect(found?.reason).toMatch(reason)
+  })
+
+  it("counts for a change of bots, and for a deploy by a service account", () => {
+    const known = [{ ...by("x"), email: "29139614+renovate[bot]@users.noreply.github.com" }]
+    const all = facts({
+      authors: { known },
+      deployer: "system:serviceaccount:ci:deployer",
+      identities: [...people, ...bots],
+    })
+    expect(approvalFor(all, needsApproval)?.by).toBe("grace")
+  })
+
+  it("names each unknown author once, and not all of very many", () => {
+    const strangers = Array.from({ length: 25 }, (_, at) => ({
+      ...by(`s${at % 12}`),
+      commit: String(at).padStart(40, "0"),
+    }))
+    const found = evaluateGuards(needsApproval, facts({ authors: { known: strangers } }))
+    expect(found).toHaveLength(11)
+    expect(found.at(-1)?.reason).toBe("2 more authors are unknown too")
+  })
+
   it.each<[string, Partial<Approval>, Partial<GuardInput>, RegExp]>([
-    ["by the author", { by: "ada" }, { author: "ada" }, /that of ada does not count: they wrote the change/],
-    ["by the author in other letters", { by: "ADA" }, { author: "ada " }, /ADA does not count: they wrote/],
-    ["by the author in wide letters", { by: "ａｄａ" }, { author: "Ada" }, /they wrote the change/],
+    [
+      "by an author",
+      { by: "ada" },
+      { authors: { known: [by("alan"), by("ada")] } },
+      /that of ada does not count: they wrote the change/,
+    ],
+    [
+      "by an author in other letters",
+      { by: "ADA" },
+      { authors: { known: [by("ada")] } },
+      /ADA does not count: they wrote/,
+    ],
+    [
+      "by an author in wide letters",
+      { by: "ａｄａ" },
+      { authors: { known: [by("Ada")] } },
+      /they wrote the change/,
+    ],
+    [
+      "by an author whose e-mail GitHub hides",
+      { by: "ada" },
+      { authors: { known: [{ ...by("x"), email: "12345+Ada-GH@users.noreply.github.com" }] } },
+      /they wrote the change/,
+    ],
+    [
+      "by an author whom the command names",
+      { by: "ada" },
+      { authors: { known: [by("alan"), { named: "ada-gh" }] } },
+      /they wrote the change/,
+    ],
+    [
+      "by the deployer under another name",
+      { by: "grace" },
+      { deployer: "grace@corp", identities: twice },
+      /they deploy the change/,
+    ],
+    ["by a bot", { by: "renovate" }, { identities: [...people, ...bots] }, /a bot cannot approve/],
+    [
+      "by a user whom no identity has",
+      { by: "eve" },
+      {},
+      /identities in dagger.config.deploy.yaml do not say who that is/,
+    ],
     ["by the deployer", { by: "Grace" }, { deployer: "grace" }, /they deploy the change/],
     ["by somebody else", { by: "mallory" }, {}, /that of mallory does not count: they are no approver/],
     ["by nobody", { by: " " }, {}, /it has no name/],
-    ["of a change by nobody", {}, { author: "" }, /it is not known who wrote or who deploys/],
-    ["of a deploy by nobody", {}, { deployer: "" }, /it is not known who wrote or who deploys/],
     ["that has expired", { expires: now }, {}, /it expired at Thursday 2026-11-26 10:00 UTC/],
     [
       "that was expired when given",
@@ -237,7 +356,7 @@ describe("approvalFor", () => {
     const [found] = evaluateGuards(needsApproval, all)
     expect(found).toMatchObject({ guard: "approval", overridable: true })
     expect(found?.reason).toMatch(
-      /^no approval for api@\S+ f1-backend@\S+ by one of Grace, Ada other than the author/,
+      /^no approval for api@\S+ f1-backend@\S+ by one of Grace, Ada other than the authors/,
     )
     expect(found?.reason).toMatch(reason)
     expect(found).not.toHaveProperty("until")
@@ -249,17 +368,70 @@ describe("override", () => {
     production,
     facts({ now: at("2026-11-28T10:00Z"), database: { api: { compatible: false, reason: "x" } } }),
   )
+  const reason = "fixes the login, agreed with Ada"
+  const open = policy("overrides: { approval: [dora], signature: [group:managers], ownChanges: [] }")
+  const overrider = (more: Partial<Overrider> = {}): Overrider => ({
+    who: "dora",
+    groups: ["system:authenticated", "managers"],
+    authors: { known: [by("alan")] },
+    identities: people,
+    policies: [open],
+    ...more,
+  })
+  const standing = (more: Partial<Overrider>) =>
+    applyOverride(all, reason, overrider(more)).standing.map(({ guard }) => guard)
 
-  it("sets aside all but the database", () => {
-    const { overridden, standing } = applyOverride(all, "fixes the login, agreed with Ada")
+  it("overrides what this user may, and never a database that cannot be worked with", () => {
+    const { overridden, standing } = applyOverride(all, reason, overrider())
     expect(overridden.map(({ guard }) => guard)).toEqual(["hours", "approval", "signature"])
     expect(standing.map(({ guard }) => guard)).toEqual(["database"])
   })
 
+  it("is for nobody where the policy names nobody, but for the calendar", () => {
+    const { standing } = applyOverride(all, reason, overrider({ policies: [production] }))
+    expect(standing.map(({ guard }) => guard)).toEqual(["approval", "signature", "database"])
+    expect(standing[0]?.reason).toContain(
+      "dora may not override it; allowed: nobody (guards.overrides.approval)",
+    )
+    expect(standing[1]?.reason).toContain("allowed: nobody (guards.overrides.signature)")
+  })
+
+  it("is by the user and the groups that the API server names, and by all policies", () => {
+    expect(standing({ who: "grace" })).toEqual(["approval", "database"])
+    expect(standing({ who: "Dora" })).toEqual(["approval", "database"])
+    expect(standing({ groups: ["system:authenticated"] })).toEqual(["signature", "database"])
+    expect(standing({ groups: [] })).toEqual(["hours", "signature", "database"])
+    expect(standing({ policies: [production, open] })).toEqual(["approval", "signature", "database"])
+    expect(standing({ policies: [open, production] })).toEqual(["approval", "signature", "database"])
+  })
+
+  it.each<[string, Partial<Overrider>, string]>([
+    ["by an author", { authors: { known: [by("alan"), by("dora")] } }, "they wrote the change"],
+    [
+      "where an author is unknown",
+      { authors: { known: [by("eve")] } },
+      "not every author of the change is known",
+    ],
+    ["where no author is known", { authors: { unknown: "shallow" } }, "it is not known who wrote the change"],
+    ["by a user whom no identity has", { identities: [] }, "deploy.yaml does not say who they are"],
+  ])("of an approval is not %s, unless ownChanges says so", (_, more, why) => {
+    const [approval] = applyOverride(all, reason, overrider(more)).standing
+    expect(approval).toMatchObject({ guard: "approval" })
+    expect(approval?.reason).toContain(`dora may not override it: ${why}`)
+    const own = policy("overrides: { approval: [dora], signature: [dora], ownChanges: [dora] }")
+    expect(standing({ ...more, policies: [own] })).toEqual(["database"])
+    expect(standing({ ...more, policies: [own, open] })).toEqual(["approval", "database"])
+  })
+
+  it("never lets an environment into another one", () => {
+    const intrusion = { guard: "environment" as const, reason: "x", overridable: true }
+    expect(applyOverride([intrusion], reason, overrider()).overridden).toEqual([])
+  })
+
   it.each(["ログイン障害を修正する", "紧急修复支付故障", "긴급 결제 오류 수정", "แก้ไขปัญหาการเข้าสู่ระบบ"])(
     "takes a reason in any script: %s",
-    (reason) => {
-      expect(applyOverride(all, reason).standing).toHaveLength(1)
+    (text) => {
+      expect(applyOverride(all, text, overrider()).standing).toHaveLength(1)
     },
   )
 
@@ -273,10 +445,10 @@ describe("override", () => {
     "asasasasasas",
     "修复",
     "修复修复修复",
-  ])("does not for %j", (reason) => {
-    expect(() => applyOverride(all, reason)).toThrow(
+  ])("does not for %j", (text) => {
+    expect(() => applyOverride(all, text, overrider())).toThrow(
       /is no reason to override a guard; allowed: one that others can judge, of at least 10/,
     )
-    expect(() => applyOverride([], reason)).toThrow(/is no reason/)
+    expect(() => applyOverride([], text, overrider())).toThrow(/is no reason/)
   })
 })
