@@ -28,6 +28,7 @@ const usage = `./daggerw engine manages the local engine, which daggerw uses whe
   logs [-n N] [-f]     its log: the last N lines (200); -f follows
   prune [--all]        remove what the current version does not use; --all: everything
   doctor               whether this machine meets the requirements
+  image FILE           write the engine as a container image, for docker load or podman load
   pin                  confirm or add the checksums of the official CLI in dagger.sums
 
 All its files are in $PITWALL_HOME (~/.cache/pitwall); prune --all removes them.
@@ -98,6 +99,16 @@ func run(args []string) error {
 			return nil
 		}
 		return errReported
+	}
+	if command == "image" {
+		if flags.NArg() != 1 {
+			return fmt.Errorf("engine image takes the name of the file to write\n%s", usage)
+		}
+		image, err := m.EngineImage(ctx, flags.Arg(0))
+		if err == nil {
+			report("%s is the image %s, built here: docker load -i %[1]s", flags.Arg(0), image)
+		}
+		return err
 	}
 	if flags.NArg() > 0 {
 		return fmt.Errorf("engine %s takes no %q\n%s", command, strings.Join(flags.Args(), " "), usage)

@@ -266,7 +266,11 @@ esac`,
   const run = (args: string[] = ["call", "ci"], options?: Options) => start(args, options).outcome
 
   const read = (file: string) => (existsSync(join(root, file)) ? readFileSync(join(root, file), "utf8") : "")
-  const calls = () => read("calls").split("\n").filter(Boolean)
+  /** The calls of the fakes, without daggerw's looks at the engine's container. */
+  const calls = () =>
+    read("calls")
+      .split("\n")
+      .filter((call) => call !== "" && !call.includes(" container inspect "))
   const called = (name: string) => calls().filter((call) => call.split(" ")[0] === name)
   const argv = () => read("argv").split("\0").slice(0, -1)
   const environ = (name: string) => new RegExp(`^${name}=(.*)$`, "m").exec(read("environ"))?.[1]
@@ -540,6 +544,107 @@ esac`,
       writeFileSync(join(root, "home/.docker/config.json"), '{\n\t"currentContext": "colima"\n}')
       await run(["call"])
       expect(called("docker")).toEqual(["docker version"])
+    })
+
+    describe("whose engine's container", () => {
+      const engine = `dagger-engine-${pin}`
+      const wait = `trap 'echo >"$CALLS.stopped"; exit 2' TERM; while :; do sleep 0.1; done`
+
+      /** A docker whose answer to `container inspect` is a state, and a CLI that waits until it is stopped. */
+      async function runWith(inspect: string, version = "") {
+        fake(
+          "docker",
+          `case $* in version) ${version} ;; container*) ${inspect} ;; logs*) echo "no space left" >&2 ;; esac`,
+        )
+        install()
+        const { code, stdout, stderr } = await run(["call", "ci"], { env: { ...askDocker, THEN: wait } })
+        expect(existsSync(join(root, "calls.stopped"))).toBe(true)
+        expect({ code, stdout, leftovers: leftovers() }).toEqual({ code: 2, stdout: "", leftovers: [] })
+        return stderr.trimEnd().split("\n")
+      }
+
+      it.each([
+        [
+          "cannot start",
+          `echo "created 0 128 false cannot do: not permitted"`,
+          `docker cannot start the engine's container ${engine}: cannot do: not permitted. When the cause is gone, run \`docker rm -fv ${engine}\` and the command again`,
+        ],
+        [
+          "ends at each start",
+          `echo >>"$CALLS.starts"; starts=$(grep -c '' "$CALLS.starts"); [ "$starts" -eq 2 ] && echo "restarting 2 1 true" || echo "running $starts 0 false"`,
+          `the engine's container ${engine} starts and ends again and again (exit code 1, out of memory). When the cause is gone, run \`docker rm -fv ${engine}\` and the command again`,
+        ],
+        [
+          "is paused",
+          `echo "paused 0 0 false"`,
+          `the engine's container ${engine} is paused: run \`docker unpause ${engine}\` and the command again`,
+        ],
+        [
+          "has ended and stays so",
+          `echo "exited 0 3 false"`,
+          `the engine's container ${engine} does not run (it is exited, exit code 3). When the cause is gone, run \`docker rm -fv ${engine}\` and the command again`,
+        ],
+      ])("%s: the CLI is stopped, and the reason comes last", async (_, inspect, why) => {
+        expect((await runWith(inspect)).slice(-3)).toEqual([
+          `daggerw: the last lines of docker logs ${engine}:`,
+          "  no space left",
+          `daggerw: ${why}`,
+        ])
+      })
+
+      it("was paused before, and the CLI ended at once without a reason: it comes last", async () => {
+        fake("docker", `case $* in container*) echo "paused 0 0 false" ;; esac`)
+        install()
+        const { stderr } = await run(["call", "ci"], { env: { ...askDocker, EXIT: "1" } })
+        expect(stderr).toBe(
+          `daggerw: the engine's container ${engine} is paused: run \`docker unpause ${engine}\` and the command again\n`,
+        )
+      })
+
+      it("leaves a process behind: daggerw ends with the CLI all the same", async () => {
+        fake("docker", `case $* in container*) echo "running 0 0 false" ;; esac`)
+        install()
+        const stays = `sleep 60 >/dev/null 2>&1 & echo $! >"$CALLS.stays"`
+        const ended = await run(["call", "ci"], { env: { ...askDocker, THEN: stays } })
+        expect(ended).toMatchObject({ code: 0, stderr: "" })
+        const left = Number(read("calls.stays"))
+        expect(lives(left)).toBe(true)
+        process.kill(left)
+        expect(leftovers()).toEqual([])
+      })
+
+      it("is gone with its runtime: the CLI is stopped, and the reason comes last", async () => {
+        const lines = await runWith(
+          `if [ -e "$CALLS.ran" ]; then exit 1; fi; echo >"$CALLS.ran"; echo "running 0 0 false"`,
+          `[ ! -e "$CALLS.ran" ]`,
+        )
+        expect(lines.at(-1)).toBe(
+          "daggerw: docker has stopped, and with it the engine and this run: start docker and run the command again",
+        )
+      })
+
+      it("was removed: the CLI is stopped, and the reason comes last", async () => {
+        const lines = await runWith(
+          `if [ -e "$CALLS.ran" ]; then exit 1; fi; echo >"$CALLS.ran"; echo "running 0 0 false"`,
+        )
+        expect(lines.at(-1)).toBe(
+          `daggerw: the engine's container ${engine} was removed during the run: run the command again`,
+        )
+      })
+
+      it("runs, restarts once at its start, or is not there yet: the CLI ends by itself", async () => {
+        for (const inspect of [
+          `echo "running 4 0 false"`,
+          `[ -e "$CALLS.1" ] && echo "running 1 0 false" || { echo >"$CALLS.1"; echo "restarting 0 1 false"; }`,
+          `exit 1`,
+        ]) {
+          fake("docker", `case $* in container*) ${inspect} ;; esac`)
+          install()
+          const env = { ...askDocker, THEN: "sleep 6" }
+          expect(await run(["call", "ci"], { env })).toMatchObject({ code: 0, stderr: "" })
+          expect(read("calls").split(" container inspect ").length).toBeGreaterThan(2)
+        }
+      })
     })
 
     it("fits the machine: macOS on arm64", async () => {

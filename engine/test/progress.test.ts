@@ -67,6 +67,32 @@ describe.each(awks)("the view of lines in %s %s", (name = "", ...flags) => {
     ).toEqual(["api:lint passed 1.0 s", "api:test failed 9.9 s: 1 of 20", log])
   })
 
+  it("ends with what the client of a container runtime said, if the engine does not start", () => {
+    expect(
+      shown([
+        "3   : ┆ ┆ exec docker pull registry.dagger.io/engine:v0.21.8",
+        "4   : ┆ ┆ exec docker ps -a",
+        "3   : ┆ ┆ [0.2s] | Error response from daemon: no such host",
+        "3   : ┆ ┆ exec docker pull registry.dagger.io/engine:v0.21.8 ERROR [0.2s]",
+        "4   : ┆ ┆ [0.2s] | dagger-engine-v0.21.7",
+        "Error: start engine: failed to pull image: exit status 1",
+      ]),
+    ).toEqual([
+      log,
+      "Error: start engine: failed to pull image: exit status 1",
+      "Error response from daemon: no such host",
+    ])
+  })
+
+  it("says which versions do not fit", () => {
+    expect(
+      shown(["Error: incompatible engine version v0.18.0 [traceparent:0a-1b]"], { version: "v0.21.8" }),
+    ).toEqual([
+      log,
+      "Error: the engine is Dagger v0.18.0, and dagger.json pins v0.21.8: use an engine of that version. Docker's is replaced by `docker rm -fv dagger-engine-v0.21.8; docker rmi registry.dagger.io/engine:v0.21.8` and the command again",
+    ])
+  })
+
   it("counts the gates that passed at once, and gives one reason for many skips", () => {
     const reason = "no vulnerability database (tried registry.local/trivy-db:2)"
     expect(

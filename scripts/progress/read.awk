@@ -9,6 +9,7 @@
 #   [pitwall] TEXT                 anything else: shown as it is
 #
 #   -v file=FILE      the full log, to name it
+#   -v version=VERSION  the version of Dagger that dagger.json pins
 #   -v began=SECONDS  when the call began; a line of \001, the present second, rows and columns is a tick
 #   -v times=FILE     how long steps took in earlier calls; new times are added to it
 #   -v catalog=FILE   dagger/config/services.yaml, to name what `up` publishes
@@ -239,11 +240,14 @@ half != "" {
       sub(/ .*/, "", printed)
       publish(printed)
     }
+    # The CLI starts the engine with a runtime's client, and its error hides what the client says.
+    if (id in client && printed ~ /[Ee]rror/) refusal = printed
   } else if (text ~ /^! /) {
     inside = top ? "cause" : "detail"
     if (top) cause = cause (cause == "" ? "" : "\n") substr(text, 3)
   } else {
     inside = ""
+    if (text ~ /^exec (docker|podman|finch|nerdctl|container) /) client[id]
     if (match(text, / (DONE|CACHED|ERROR) \[[0-9a-z.]+\]/)) {
       done++
       outcome = substr(text, RSTART + 1, RLENGTH - 1)
@@ -318,6 +322,11 @@ END {
   if (usage != "") print usage
   if (error == "") error = cause
   sub(/\n+$/, "", error)
+  # The CLI names the engine's version only.
+  if (error ~ /incompatible engine version v[0-9.]+/)
+    error = "the engine is Dagger " after("incompatible engine version ", error) ", and dagger.json pins " version ": use an engine of that version. " \
+      "Docker's is replaced by `docker rm -fv dagger-engine-" version "; docker rmi registry.dagger.io/engine:" version "` and the command again"
+  if (error ~ /^start engine: / && refusal != "") error = error "\n" refusal
   if (error != "") print "Error: " error
   # Once the module runs, such lines come from the tests of somebody else.
   if (error != "" && fault != "" && !module_runs) print "Error: " fault

@@ -330,7 +330,7 @@ func (m Maker) StateKey() (string, error) {
 func (m Maker) StoreNames() (map[string]bool, error) {
 	names := map[string]bool{"recipes-" + m.Home.Key[:16]: true}
 	for kind, key := range map[string]func() (string, error){
-		"programs": m.programsKey, "rootfs": m.rootfsKey, "sdk": m.sdkKey,
+		"programs": m.programsKey, "dial": m.programsKey, "rootfs": m.rootfsKey, "sdk": m.sdkKey,
 		"mmdebstrap": packageKey("mmdebstrap"), "qemu-user-static": packageKey("qemu-user-static"),
 	} {
 		key, err := key()

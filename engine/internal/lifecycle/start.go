@@ -298,3 +298,17 @@ func (m Manager) CLI(ctx context.Context) (string, error) {
 	programs, err := maker.Programs(ctx)
 	return filepath.Join(programs, "bin", "dagger"), err
 }
+
+// EngineImage writes the engine as a container image to a file, and returns the image's name.
+func (m Manager) EngineImage(ctx context.Context, file string) (string, error) {
+	if missing := unmet(m.Home); len(missing) > 0 {
+		return "", fmt.Errorf("the engine's image cannot be made here:\n%s", strings.Join(missing, "\n"))
+	}
+	if err := m.Home.Make(); err != nil {
+		return "", err
+	}
+	if _, err := m.make(ctx); err != nil {
+		return "", err
+	}
+	return m.maker().EngineImage(ctx, file)
+}

@@ -156,7 +156,7 @@ func (m Manager) engine(ctx context.Context, maker artifact.Maker, programs, sta
 	if err != nil {
 		return nil, nil, err
 	}
-	digest, err := os.ReadFile(filepath.Join(sdk, "digest"))
+	env, err := artifact.EngineEnv(sdk)
 	if err != nil {
 		return nil, nil, err
 	}
@@ -184,12 +184,6 @@ func (m Manager) engine(ctx context.Context, maker artifact.Maker, programs, sta
 	if err := os.MkdirAll(root, 0o700); err != nil {
 		return nil, nil, err
 	}
-	env := []string{
-		"PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin", "HOME=/root", "LANG=C.UTF-8", "DO_NOT_TRACK=1",
-		// By default a quarter of the engine's time goes into garbage collection. The limit keeps its heap from growing for that.
-		"GOGC=400", "GOMEMLIMIT=2GiB",
-		"DAGGER_TYPESCRIPT_SDK_MANIFEST_DIGEST=" + string(digest),
-	}
 	for _, name := range []string{"HTTP_PROXY", "HTTPS_PROXY", "NO_PROXY", "http_proxy", "https_proxy", "no_proxy"} {
 		if value, ok := os.LookupEnv(name); ok {
 			env = append(env, name+"="+value)
@@ -203,9 +197,7 @@ func (m Manager) engine(ctx context.Context, maker artifact.Maker, programs, sta
 		Name:   label(m.Home),
 		Layers: []string{filepath.Join(programs, "rootfs"), filepath.Join(sdk, "rootfs"), filepath.Join(rootfs, "rootfs")},
 		Binds:  binds, Files: files, Env: env, Root: root, Output: log,
-		// By default it prepares a hundred network namespaces for containers, which keeps
-		// a small machine busy for ten seconds after each start.
-		Args: []string{"/usr/bin/tini", "--", "/usr/local/bin/dagger-engine", "--oci-cni-pool-size=12"},
+		Args: artifact.EngineCommand,
 	})
 	if err != nil {
 		return nil, nil, errors.Join(err, log.Close())
