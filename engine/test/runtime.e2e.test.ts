@@ -195,7 +195,7 @@ describe("edits", () => {
       `import { pad } from "left-pad"\n${text}\nexport const padded = pad("x")\n`
     const said = await edited("src/greeting.ts", missing, () => failure("call", "owner"))
     expect(said).toMatch(/src\/greeting\.ts:1:\d+/)
-    expect(said).toContain('"left-pad" is no file of the module and no package that it installs')
+    expect(said).toContain('"left-pad" is neither a file of the module nor an installed package')
   })
 
   it("that the scan cannot follow say which type it is about", async () => {

@@ -1,6 +1,6 @@
 type Ask = (query: string) => Promise<Record<string, unknown>>
 
-/** Asks what is asked at the same moment in one query, and the same thing once only. */
+/** Sends requests of the same moment as one query, and equal requests once. */
 export function batched(ask: Ask): Ask {
   const answers = new Map<string, ReturnType<Ask>>()
   const fields: string[] = []

@@ -8,11 +8,11 @@ export interface Sources {
   /** Relative to `src`. */
   files: string[]
   tsconfig: string
-  /** A folder with the node_modules of the module, which need not be where they are when a function is called. */
+  /** The folder that contains the module's node_modules. */
   packages: string
 }
 
-/** Bundles the module's own files into one. Packages stay what they are and are loaded by Node. */
+/** Bundles the module's own files into one. Node loads packages from node_modules. */
 export async function bundle({ src, files, tsconfig, packages }: Sources, output: string): Promise<void> {
   // The SDK knows a class by its name, in the decorators too.
   const options: BuildOptions = {
@@ -33,7 +33,7 @@ export async function bundle({ src, files, tsconfig, packages }: Sources, output
   })
 }
 
-/** What a file knows of its own place must not become the place of the bundle. */
+/** Keeps `import.meta` of a file: in the bundle it would name the bundle. */
 function inPlace(options: BuildOptions): Plugin {
   return {
     name: "in-place",
@@ -62,7 +62,7 @@ function inPlace(options: BuildOptions): Plugin {
 
 const CLIENT = /^@dagger\.io\/dagger($|\/)/
 
-/** Leaves imports of packages to Node, once it is sure that they lead somewhere. */
+/** Leaves imports of packages to Node. Fails for a package that is not installed. */
 function packagesFrom(folder: string): Plugin {
   return {
     name: "packages",
@@ -76,9 +76,9 @@ function packagesFrom(folder: string): Plugin {
         const own = await resolveFrom(place.resolveDir)
         if (own.errors.length === 0) return own
         const found = await resolveFrom(folder)
-        // What is imported on demand may be optional.
+        // A dynamic import may be of an optional package.
         if (found.errors.length > 0 && place.kind === "import-statement")
-          return { errors: [{ text: `"${path}" is no file of the module and no package that it installs` }] }
+          return { errors: [{ text: `"${path}" is neither a file of the module nor an installed package` }] }
         return { path, external: true }
       })
     },

@@ -1,4 +1,4 @@
-/** The library as modules import it, and what a call and a registration need besides. */
+/** The library as modules import it, with what calls and registration need. */
 export * from "#dagger/index.js"
 export { Register } from "#dagger/module/entrypoint/register.js"
 export { scan } from "./introspector.ts"

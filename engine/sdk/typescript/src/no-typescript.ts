@@ -1,2 +1,2 @@
-/** Takes the place of the compiler where the types have been scanned already: only the names are asked for. */
+/** Replaces the compiler in calls: the types are scanned by then, and the SDK only reads this name. */
 export default { SyntaxKind: {} }

@@ -13,7 +13,7 @@ const home = process.cwd()
 const src = join(home, "src")
 const client = join(home, "node_modules/@dagger.io/dagger/dist/src/api/client.gen.ts")
 
-/** The module's own configuration, and what the SDK's decorators cannot do without. */
+/** The module's own configuration, with the option that the SDK's decorators need. */
 async function tsconfig(): Promise<string> {
   const own = join(home, "tsconfig.json")
   const file = join(await mkdtemp(join(tmpdir(), "tsconfig-")), "tsconfig.json")
@@ -30,12 +30,12 @@ if (files.length === 0) {
 
 const [bundled, scanned] = await Promise.allSettled([
   bundle({ src, files, tsconfig: await tsconfig(), packages }, bundleFile(src)),
-  // The scan never leaves its thread, so it gets a process.
+  // The scan blocks its thread, so it runs in a process of its own.
   promisify(execFile)(process.execPath, [
     ...[join(import.meta.dirname, "scan.mjs"), moduleName, src, typesFile(src), client],
   ]),
 ])
-// A scan of sources that do not bundle has nothing to add. esbuild has said what it found.
+// esbuild has printed its errors; those of the scan would repeat them.
 if (bundled.status === "rejected") process.exit(1)
 if (scanned.status === "rejected") {
   console.error((scanned.reason as { stderr: string }).stderr)

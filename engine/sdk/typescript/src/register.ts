@@ -8,8 +8,8 @@ await connection(async () => {
   const types = await scan([bundleFile(src)])
   const register = new Register(types)
 
-  // The SDK asks for the id of every type and place in the sources, one after another: hundreds of questions.
-  // To have asked for all functions at once leaves a handful, the answers to the others being known by then.
+  // The SDK requests the id of every type and source location, one after another: hundreds of requests.
+  // Requesting all functions at once first answers most of them from memory.
   const client = dag.getGQLClient()
   client.request = batched(client.request.bind(client)) as typeof client.request
   const functions = [

@@ -4,7 +4,7 @@ import { scan } from "#dagger/module/introspector/index.js"
 import { sourceFiles } from "./files.ts"
 import { dehydrate } from "./types.ts"
 
-/** The SDK's own scan of the module's types, written down. */
+/** Writes the result of the SDK's scan of the module's types. */
 const [moduleName, src, output, client] = process.argv.slice(2) as [string, string, string, string]
 const files = (await sourceFiles(src)).map((file) => join(src, file))
 try {

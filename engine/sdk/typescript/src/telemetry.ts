@@ -3,8 +3,8 @@ import { NodeTracerProvider, type SpanProcessor } from "@opentelemetry/sdk-trace
 import { defaultResource, resourceFromAttributes } from "@opentelemetry/resources"
 
 /**
- * Takes the place of the class of this name in @opentelemetry/sdk-node, for the one use that the SDK makes of it.
- * The original brings exporters of every signal and protocol with it, half of what the SDK takes to start.
+ * Replaces the class of this name in @opentelemetry/sdk-node. The original loads exporters for every signal and
+ * protocol, which takes half of the SDK's start; the SDK uses it for traces only.
  */
 export class NodeSDK {
   readonly #provider: NodeTracerProvider

@@ -1,13 +1,13 @@
 /**
- * The scan's result as JSON, and back. The SDK's classes describe the module's types, and hold on to the syntax
- * tree that they were read from; what a call and a registration need of them is their fields and their class.
+ * Converts the scan's result to JSON and back. The SDK's classes refer to the syntax tree; calls and registration
+ * need only their fields and their class.
  */
 
-// No identifier of a module can collide with these.
+// No identifier of a module can equal these.
 const CLASS = "@class"
 const LOCATION = "@location"
 
-/** Fields that lead into the syntax tree; the module's `references` served the scan only. */
+/** Fields that refer to the syntax tree, and `references`, which only the scan uses. */
 const SCAN_ONLY = new Set(["node", "__node", "ast", "symbol", "signature", "userModule", "references"])
 
 type Fields = Record<string, unknown>
@@ -20,7 +20,7 @@ export function dehydrate(value: unknown): unknown {
   if (!isObject(value)) return value
   const prototype = Object.getPrototypeOf(value) as object
   const fields = (names: string[]) => Object.fromEntries(names.map((name) => [name, dehydrate(value[name])]))
-  // A plain object is a dictionary of the module's own names, of which none is left out.
+  // A plain object is a dictionary with the module's own names as keys: all of them are kept.
   if (prototype === Object.prototype) return fields(Object.keys(value))
   return {
     [CLASS]: prototype.constructor.name,
@@ -29,7 +29,7 @@ export function dehydrate(value: unknown): unknown {
   }
 }
 
-/** Classes that are not among `classes` are ones of which the SDK reads fields and the location only. */
+/** Of classes that are not in `classes`, the SDK reads only fields and the location. */
 export function hydrate(value: unknown, classes: Record<string, Class | undefined>): unknown {
   if (Array.isArray(value)) return value.map((item) => hydrate(item, classes))
   if (!isObject(value)) return value
