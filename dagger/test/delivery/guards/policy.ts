@@ -1,4 +1,4 @@
-import { readConfiguration } from "../../../src/lib/document.js"
+import { readConfiguration, section } from "../../../src/lib/document.js"
 import { guardsSection, type GuardPolicy } from "../../../src/delivery/guards/configuration.js"
 import { identitiesSection, type Identity } from "../../../src/delivery/guards/identities.js"
 
@@ -7,7 +7,11 @@ export const policy = (yaml: string): GuardPolicy => readConfiguration("deploy.y
 
 /** Identities as they are read from a file. */
 export const identities = (yaml: string): Identity[] =>
-  readConfiguration("deploy.yaml", yaml, identitiesSection)
+  readConfiguration(
+    "deploy.yaml",
+    `identities:\n${yaml.replaceAll(/^/gm, "  ")}`,
+    section({ identities: identitiesSection }),
+  ).identities
 
 /** People whose names are the same everywhere. */
 export const people = identities(
