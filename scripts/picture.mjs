@@ -38,7 +38,9 @@ async function screen(bytes, rows, until) {
   const next = live.indexOf(top, found)
   const terminal = new xterm.Terminal({ rows, cols: columns, allowProposedApi: true })
   await new Promise((resolve) => {
-    terminal.write(next < 0 ? live : live.slice(0, next), () => resolve(undefined))
+    terminal.write(next < 0 ? live : live.slice(0, next), () => {
+      resolve(undefined)
+    })
   })
   const buffer = terminal.buffer.active
   const lines = Array.from({ length: rows }, (_, row) => buffer.getLine(row)?.translateToString(true) ?? "")

@@ -51,7 +51,7 @@ export function placeOfFailure(file: string, text: string, failure: BuildFailure
 function namesIn(text: string): string[] {
   const [instruction = "", ...words] = text.split(/\s+/).filter((word) => !word.startsWith("--"))
   if (/^FROM$/i.test(instruction)) return words.slice(0, 1)
-  if (/^(COPY|ADD)$/i.test(instruction) && !/--from=/.test(text))
+  if (/^(COPY|ADD)$/i.test(instruction) && !text.includes("--from="))
     return words.slice(0, -1).filter((word) => word.length > 1)
   return []
 }
