@@ -300,3 +300,84 @@ def test_a_database_that_is_not_up_to_date_is_not_examined_with_rows(
     write_service(tmp_path, {"a": THINGS})
     with pytest.raises(RuntimeError, match="1 migrations have not been applied"):
         examined("rows")
+
+
+def test_a_downgrade_that_fails_ends_the_examination(examined: Examine) -> None:
+    second = """
+    def downgrade():
+        op.execute("DROP TABLE missing")
+    """
+    first, found = examined(a=THINGS, b=second).migrations
+    assert found.downgrade and found.downgrade.failure
+    assert found.downgrade.failure.message == 'table "missing" does not exist'
+    assert first.downgrade is None
+
+
+def test_a_migration_that_cannot_be_applied_again_says_why(examined: Examine) -> None:
+    kept = """
+    def upgrade():
+        op.execute("CREATE TABLE things (id int PRIMARY KEY)")
+    """
+    (found,) = examined(a=kept).migrations
+    assert "table things is left over" in found.left_over
+    assert found.not_restored == ['relation "things" already exists']
+
+
+@pytest.mark.parametrize(
+    "second, failing",
+    [
+        (
+            """
+            def downgrade():
+                op.execute("SELECT 1 / (2 - count(*)) FROM things")
+            """,
+            "downgrade",
+        ),
+        (
+            """
+            def upgrade():
+                op.execute("ALTER TABLE things ADD COLUMN size int NOT NULL")
+
+
+            def downgrade():
+                op.execute("ALTER TABLE things DROP COLUMN size")
+            """,
+            "upgrade",
+        ),
+    ],
+)
+def test_what_fails_with_rows_only_is_a_failure(
+    examined: Examine, url: str, second: str, failing: str
+) -> None:
+    examined(a=THINGS, b=second)
+    values = "(1, 'a', 1), (2, 'b', 2)" if failing == "upgrade" else "(1, 'a'), (2, 'b')"
+    with connection_to(url) as connection:
+        connection.exec_driver_sql("INSERT INTO things VALUES " + values)
+    a, b = examined("rows").migrations
+    found = b.upgrade if failing == "upgrade" else b.downgrade
+    assert found and found.failure
+    assert a.downgrade is None
+
+
+def test_a_configuration_that_alembic_refuses_is_named(examined: Examine, tmp_path: Path) -> None:
+    write_service(tmp_path, {"a": THINGS})
+    (tmp_path / "alembic.ini").write_text("[alembic]\n")
+    found = examined().unreadable
+    assert found and (found.file, found.line) == ("alembic.ini", 1)
+
+
+def test_models_that_the_migrations_do_not_make_are_named(
+    url: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    env = """
+from sqlalchemy import Column, Integer, MetaData, Table
+from servicekit.migrations import run_environment
+
+models = MetaData()
+Table("others", models, Column("id", Integer, primary_key=True))
+run_environment(models)
+"""
+    write_service(tmp_path, {"a": THINGS}, env)
+    monkeypatch.chdir(tmp_path)
+    (difference,) = examine("empty", tmp_path).model_differences
+    assert "others" in difference
