@@ -324,13 +324,14 @@ def test_a_migration_that_cannot_be_applied_again_says_why(examined: Examine) ->
 
 
 @pytest.mark.parametrize(
-    "second, failing",
+    "second, insert, failing",
     [
         (
             """
             def downgrade():
                 op.execute("SELECT 1 / (2 - count(*)) FROM things")
             """,
+            "INSERT INTO things VALUES (1, 'a'), (2, 'b')",
             "downgrade",
         ),
         (
@@ -342,17 +343,17 @@ def test_a_migration_that_cannot_be_applied_again_says_why(examined: Examine) ->
             def downgrade():
                 op.execute("ALTER TABLE things DROP COLUMN size")
             """,
+            "INSERT INTO things VALUES (1, 'a', 1), (2, 'b', 2)",
             "upgrade",
         ),
     ],
 )
 def test_what_fails_with_rows_only_is_a_failure(
-    examined: Examine, url: str, second: str, failing: str
+    examined: Examine, url: str, second: str, insert: str, failing: str
 ) -> None:
     examined(a=THINGS, b=second)
-    values = "(1, 'a', 1), (2, 'b', 2)" if failing == "upgrade" else "(1, 'a'), (2, 'b')"
     with connection_to(url) as connection:
-        connection.exec_driver_sql("INSERT INTO things VALUES " + values)
+        connection.exec_driver_sql(insert)
     a, b = examined("rows").migrations
     found = b.upgrade if failing == "upgrade" else b.downgrade
     assert found and found.failure
