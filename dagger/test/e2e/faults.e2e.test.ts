@@ -398,6 +398,46 @@ const runs: Run[] = [
     ],
   },
   {
+    command: "ci --only web",
+    faults: [
+      {
+        fault: "types that are not the backend's",
+        gate: "web:contract",
+        words: /types are not up-to-date/,
+        plant: file("services/web/src/api/schema.ts", "\n/** Planted. */\nexport type Planted = string\n"),
+      },
+      {
+        fault: "a failing journey in the browser",
+        gate: "web:browser",
+        words: /planted\.spec\.ts:\d+[\s\S]*again: .*call test --gate web:browser --select/,
+        plant: file(
+          "services/web/e2e/planted.spec.ts",
+          'import { expect, test } from "@playwright/test"\n\ntest("is planted", async ({ page }) => {\n  await page.goto("/")\n  await expect(page.getByRole("heading", { name: "planted" })).toBeVisible({ timeout: 2000 })\n})\n',
+        ),
+      },
+    ],
+  },
+  {
+    command: "load-test --only api --duration 20s --users 20",
+    faults: [
+      {
+        fault: "a slow endpoint",
+        gate: "api:load",
+        words: /95 % of answers took up to \d+ ms; at most 2000 ms is allowed/,
+        plant: replaced(
+          "services/api/src/recipes/routes.py",
+          /^(def _json\(.*\n)/m,
+          '$1    __import__("time").sleep(3)\n',
+        ),
+      },
+    ],
+    again: 20,
+  },
+]
+
+/** Faults of migrations, one or a chain of them for each run. They take long, so they are planted with PITWALL_TEST_MIGRATIONS=1. */
+const migrationRuns: Run[] = [
+  {
     command: "ci --only api",
     // Their table has no model.
     faults: [
@@ -446,50 +486,15 @@ const runs: Run[] = [
       },
     ],
   },
-  {
-    command: "ci --only web",
-    faults: [
-      {
-        fault: "types that are not the backend's",
-        gate: "web:contract",
-        words: /types are not up-to-date/,
-        plant: file("services/web/src/api/schema.ts", "\n/** Planted. */\nexport type Planted = string\n"),
-      },
-      {
-        fault: "a failing journey in the browser",
-        gate: "web:browser",
-        words: /planted\.spec\.ts:\d+[\s\S]*again: .*call test --gate web:browser --select/,
-        plant: file(
-          "services/web/e2e/planted.spec.ts",
-          'import { expect, test } from "@playwright/test"\n\ntest("is planted", async ({ page }) => {\n  await page.goto("/")\n  await expect(page.getByRole("heading", { name: "planted" })).toBeVisible({ timeout: 2000 })\n})\n',
-        ),
-      },
-    ],
-  },
-  {
-    command: "load-test --only api --duration 20s --users 20",
-    faults: [
-      {
-        fault: "a slow endpoint",
-        gate: "api:load",
-        words: /95 % of answers took up to \d+ ms; at most 2000 ms is allowed/,
-        plant: replaced(
-          "services/api/src/recipes/routes.py",
-          /^(def _json\(.*\n)/m,
-          '$1    __import__("time").sleep(3)\n',
-        ),
-      },
-    ],
-    again: 20,
-  },
 ]
+const planted = process.env.PITWALL_TEST_MIGRATIONS === undefined ? runs : [...runs, ...migrationRuns]
 
 const caught: string[] = []
 afterAll(() => {
   console.log(["", "FAULT  →  CAUGHT BY", ...caught].join("\n"))
 })
 
-describe.each(runs)("call $command", ({ command, faults, again }) => {
+describe.each(planted)("call $command", ({ command, faults, again }) => {
   let ended: Ended
   let end: string
   beforeAll(async () => {
