@@ -79,7 +79,7 @@ sys.exit(f"{address} was not ready after {limit:.0f} s. It answered: {answered}"
 function buildFailed(error: unknown): boolean {
   return (
     error instanceof ExecError ||
-    /did not complete successfully|dockerfile parse error|not found|failed to compute cache key/i.test(
+    /did not complete successfully|dockerfile (parse error|copy: .*no such file)|not found|failed to compute cache key/i.test(
       messageOf(error),
     )
   )
@@ -93,8 +93,11 @@ function failureOf(error: unknown): BuildFailure {
 function messageOf(error: unknown): string {
   if (error instanceof ExecError)
     return [error.message, error.stdout, error.stderr].filter(Boolean).join("\n").replace(traceOfError, "")
-  return (error instanceof Error ? error.message : String(error)).replace(traceOfError, "")
+  const message = error instanceof Error ? error.message : String(error)
+  return message.replace(traceOfError, "").replace(stepsOfBuild, "")
 }
 
+/** The engine's ids of the steps that led to a failure of a build, which nobody can look up. */
+const stepsOfBuild = /^failed to load container from converted ID: (load \S+ |inputs: )*/
 /** The engine's note for machines behind a message. */
 const traceOfError = / \[traceparent:[0-9a-f-]+\]/g
