@@ -3,10 +3,11 @@
 /**
  * @typedef {{ kind: "unit", name: string, vitest?: string, go?: string }} UnitSuite
  *   `vitest` names a project of vitest.config.ts, `go` the folder of a Go module.
- * @typedef {{ file: string, project: "session" | "command", inputs: string[], alone?: boolean, after?: string[] }} EndToEndSuite
+ * @typedef {{ file: string, project: "session" | "command", inputs: string[], alone?: boolean, after?: string[], when?: string }} EndToEndSuite
  *   One test file. `project` is its project in vitest.config.ts. `inputs` are files and folders, without those that start
  *   with "!"; its own file, what that imports, and `shared` always belong to them. An `alone` suite measures or compares
- *   the machine, so nothing runs beside it. `after` names suites that have to end first.
+ *   the machine, so nothing runs beside it. `after` names suites that have to end first. `when` names a variable of the
+ *   environment without which a long suite does not run.
  */
 
 /** How suites are run: the locked packages, the configuration and the runner. */
@@ -50,7 +51,13 @@ export const endToEnd = [
   { file: "engine/test/cli.e2e.test.ts", project: "command", inputs: module },
   { file: "dagger/test/e2e/workflow.e2e.test.ts", project: "command", inputs: [...module, ".github"] },
   { file: "dagger/test/e2e/events.e2e.test.ts", project: "session", inputs: engine },
-  { file: "dagger/test/e2e/faults.e2e.test.ts", project: "command", inputs: everything, after: [ci] },
+  {
+    file: "dagger/test/e2e/faults.e2e.test.ts",
+    project: "command",
+    inputs: everything,
+    after: [ci],
+    when: "PITWALL_TEST_FAULTS",
+  },
   { file: "dagger/test/e2e/mistakes.e2e.test.ts", project: "command", inputs: everything, after: [ci] },
   { file: "engine/test/runtime.e2e.test.ts", project: "command", inputs: [...engine, fixtures] },
   { file: "engine/test/lifecycle.e2e.test.ts", project: "command", inputs: engine },
@@ -63,6 +70,7 @@ export const endToEnd = [
   { file: "dagger/test/e2e/deploy.e2e.test.ts", project: "session", inputs: everything, alone: true },
   {
     file: "dagger/test/e2e/rehearse.e2e.test.ts",
+    when: "PITWALL_TEST_REHEARSALS",
     project: "command",
     inputs: [...module, "services"],
     alone: true,
