@@ -53,6 +53,9 @@ export function guardsOf(
   }
 }
 
+/** Paths in deploy.yaml of an environment's settings. */
+const pathIn = (name: EnvironmentName) => (path: string[]) => ["environments", name, ...path]
+
 /** Every way in which an environment is guarded less than the committed configuration says. */
 export function weakenedIn(
   committed: DeployConfiguration,
@@ -60,7 +63,7 @@ export function weakenedIn(
   name: EnvironmentName,
 ): Weakening[] {
   const [before, after] = [environmentOf(committed, name), environmentOf(effective, name)]
-  const within = (path: string[]) => ["environments", name, ...path]
+  const within = pathIn(name)
   const needed = (guard: Guard & ("approval" | "checks")) =>
     guard === "checks" ? before.guards.checks === "required" : before.guards.approval?.required === true
   const changed = (guard: "approval" | "checks", path: string[], one: unknown, other: unknown) =>
@@ -97,7 +100,7 @@ function intrusions(
   name: EnvironmentName,
 ): Weakening[] {
   const [before, after] = [environmentOf(committed, name), environmentOf(effective, name)]
-  const within = (path: string[]) => ["environments", name, ...path]
+  const within = pathIn(name)
   const others = environmentNames.filter((other) => other !== name)
   return others.flatMap((other) => {
     const { namespace, gateway, services } = environmentOf(committed, other)

@@ -1,18 +1,11 @@
 import { describe, expect, it } from "vitest"
 import { describePlan, planOf } from "../../src/databases/plan.js"
 import type { Examination, Migration } from "../../src/migrations/examination.js"
-import { column, direction, migration, statement, table } from "../migrations/fixtures.js"
+import { column, direction, examination, migration, statement, table } from "../migrations/fixtures.js"
 
 const things = table("things")
 const name = column("things", "name")
 const lock = (mode: string, of = things) => ({ mode, relation: of.id, name: of.name })
-const examination = (migrations: Migration[], more: Partial<Examination> = {}): Examination => ({
-  migrations,
-  heads: ["a"],
-  model_differences: [],
-  unreadable: null,
-  ...more,
-})
 
 const expand = migration({
   downgrade_loses: "sizes",

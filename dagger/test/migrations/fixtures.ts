@@ -1,4 +1,10 @@
-import type { DatabaseObject, Direction, Migration, Statement } from "../../src/migrations/examination.js"
+import type {
+  DatabaseObject,
+  Direction,
+  Examination,
+  Migration,
+  Statement,
+} from "../../src/migrations/examination.js"
 
 /** A statement of a migration with the limits that `run_environment` sets. */
 export const statement = (sql: string, more: Partial<Statement> = {}): Statement => ({
@@ -79,5 +85,14 @@ export const migration = (more: Partial<Migration> = {}): Migration => ({
   left_over: [],
   not_restored: [],
   lost: [],
+  ...more,
+})
+
+/** What the examination of these migrations found, without faults of its own. */
+export const examination = (migrations: Migration[], more: Partial<Examination> = {}): Examination => ({
+  migrations,
+  heads: ["a"],
+  model_differences: [],
+  unreadable: null,
   ...more,
 })

@@ -1,19 +1,12 @@
 import { describe, expect, it } from "vitest"
 import { readFileSync } from "node:fs"
-import type { Examination, Migration, Statement } from "../../src/migrations/examination.js"
+import type { Migration, Statement } from "../../src/migrations/examination.js"
 import { checkMigrations, checkRows, describeFindings } from "../../src/migrations/rules.js"
 import { scriptOf } from "../../src/migrations/squawk.js"
 import { images } from "../../src/platform/base-images.js"
-import { column, direction, migration, statement, table } from "./fixtures.js"
+import { column, direction, examination, migration, statement, table } from "./fixtures.js"
 
 const things = table("things")
-const examination = (migrations: Migration[], more: Partial<Examination> = {}): Examination => ({
-  migrations,
-  heads: ["a"],
-  model_differences: [],
-  unreadable: null,
-  ...more,
-})
 const holding = (mode: string) => ({ locks: [{ mode, relation: things.id, name: "things" }] })
 
 /** The rules that one migration breaks, with lines. */
