@@ -20,7 +20,7 @@ describe("the files that the source is loaded from", () => {
       ? execFileSync("git", ["ls-files"], { cwd: root, encoding: "utf8" }).split("\n")
       : readdirSync(root)
     const texts = tracked.filter((path) => /^[^/]+\.(md|[cm]?[jt]s|json|ya?ml)$/.test(path))
-    expect(texts).toContain("README.md")
+    expect(texts).toContain("dagger.json")
     expect(texts.filter((path) => !exceptions.includes(path))).toEqual([])
   })
 })
