@@ -215,9 +215,22 @@ export class KubernetesClient {
     }
   }
 
-  /** The last lines that a container of a pod wrote. */
-  async logs(namespace: string, pod: string, { previous = false, lines = 10 } = {}): Promise<string> {
-    const query = { tailLines: String(lines), ...(previous && { previous: "true" }) }
+  /**
+   * The last lines that a container of a pod wrote, standard output and standard error alike.
+   *
+   * @param options.container needed for a pod with several
+   * @param options.lines Infinity: all that the node has kept
+   */
+  async logs(
+    namespace: string,
+    pod: string,
+    { previous = false, lines = 10, container = "" } = {},
+  ): Promise<string> {
+    const query = {
+      ...(lines !== Infinity && { tailLines: String(lines) }),
+      ...(previous && { previous: "true" }),
+      ...(container !== "" && { container }),
+    }
     return (await this.send("GET", `/api/v1/namespaces/${namespace}/pods/${pod}/log`, { query })).text
   }
 
