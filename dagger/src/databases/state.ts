@@ -88,26 +88,28 @@ export const begun = (state: DatabaseState, began: Running): DatabaseState & { r
 
 /** The state after the run in progress has ended. */
 export function ended(state: DatabaseState, { at, result, message }: RunEnd): DatabaseState {
-  const { running: over, heads: before = [], passed, runs, ...rest } = state
+  const { running: over, heads: before = [], passed, runs, waiting, backup } = state
   if (!over) return state
   const outcome =
     !result || result.outcome === "failed" || result.outcome === "planned" ? "failed" : result.outcome
   const { id, image, by, reason, began, head } = over
   const done = outcome === "failed" ? undefined : result
-  const { waiting: _, backup, ...others } = rest
   const saved = result?.backup ? { ...result.backup, verified: at } : backup
+  // What was held back did not run, whatever else failed.
+  const held = over.allowBreaking ? undefined : waiting
+  const left = done
+    ? done.waiting.length > 0 && head !== undefined
+      ? { head, migrations: done.waiting }
+      : undefined
+    : held
   return schema.parse({
-    ...others,
+    schemaVersion: 1,
     // After a failure nobody knows where the database is until the next run.
     ...(done && { heads: done.to }),
     passed: [...new Set([...passed, ...before, ...(result?.from ?? []), ...(done?.to ?? [])])].slice(
       -kept.heads,
     ),
-    ...(done &&
-      done.waiting.length > 0 &&
-      head !== undefined && {
-        waiting: { head, migrations: done.waiting },
-      }),
+    ...(left && { waiting: left }),
     ...(saved && { backup: saved }),
     runs: [
       {

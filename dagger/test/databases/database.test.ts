@@ -260,8 +260,15 @@ describe("a migration whose command is killed", () => {
   const moments = Array.from({ length: 40 }, (_, at) => at + 1)
   const cases = moments.flatMap((dies) => [false, true].map((after) => ({ dies, after })))
 
+  it("sends so many requests that the following are all of them", async () => {
+    const platform = new Platform().run({ takes: 3_000 })
+    const command = platform.command()
+    await platform.migrate("b", {}, command)
+    expect(command.requests()).toBeLessThanOrEqual(moments.length)
+  })
+
   it.each(cases)("at request $dies (handled: $after) is gone on with, once", async ({ dies, after }) => {
-    const platform = new Platform()
+    const platform = new Platform().run({ takes: 3_000 })
     const command = platform.command({ dies, after })
     await platform.cutOff(command)
     expect(await platform.migrate("b")).toMatch(/^recipes +migrated /m)
@@ -358,18 +365,23 @@ describe("a connection that is lost", () => {
     expect(platform.said.filter((line) => line.includes("ECONNREFUSED"))).toHaveLength(1)
   })
 
-  it.each([
+  const losses: [string, Error][] = [
     ["by an expired token", new ApiError(401, "Unauthorized", "Unauthorized")],
     ["for good", new UnreachableError("connect ECONNREFUSED")],
-  ])("%s ends the command and not the migration, which the next command follows", async (_, error) => {
-    const platform = new Platform()
-    await expect(losing(platform, error)).rejects.toThrow(
-      /cannot follow the migration any longer: .*; the Job recipes-migrate-\S+ goes on in the cluster: run the same command again/,
-    )
-    expect(platform.state.running).toBeDefined()
-    expect(await platform.migrate("b")).toMatch(/^recipes +migrated /m)
-    expect(platform.jobs.created).toHaveLength(1)
-  })
+  ]
+
+  it.each(losses)(
+    "%s ends the command and not the migration, which the next command follows",
+    async (_, error) => {
+      const platform = new Platform()
+      await expect(losing(platform, error)).rejects.toThrow(
+        /cannot follow the migration any longer: .*; the Job recipes-migrate-\S+ goes on in the cluster: run the same command again/,
+      )
+      expect(platform.state.running).toBeDefined()
+      expect(await platform.migrate("b")).toMatch(/^recipes +migrated /m)
+      expect(platform.jobs.created).toHaveLength(1)
+    },
+  )
 })
 
 describe("a deploy of a service with a database", () => {

@@ -36,7 +36,7 @@ describe("the Job of a migration", () => {
         "--work",
         "/work",
       ],
-      ...["--operation", expect.stringMatching(/^[0-9a-f]{16}$/)],
+      ...["--operation", expect.stringMatching(/^[0-9a-f]{16}$/) as string],
       ...["--backup", "s3://backups/pitwall/staging/recipes"],
     ])
     const { containers, initContainers = [] } = pod()

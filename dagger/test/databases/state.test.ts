@@ -62,6 +62,14 @@ describe("the state after a run", () => {
     expect(after.runs[0]).toMatchObject({ outcome: "failed", to: [] })
   })
 
+  it("knows after a failure that what was held back did not run, and no more after one that might have run it", () => {
+    const waiting = { head: "0003", migrations: ["0003"] }
+    const after = (allowBreaking: boolean) =>
+      ended(begun({ ...empty, waiting }, { ...running("one"), allowBreaking }), { at, message: "x" })
+    expect(after(false).waiting).toEqual(waiting)
+    expect(after(true).waiting).toBeUndefined()
+  })
+
   it("keeps the last verified backup through a failure without one", () => {
     const first = ended(begun(empty, running("one")), { at, result: result(), message: "" })
     const second = ended(begun(first, running("two")), { at, message: "gone" })

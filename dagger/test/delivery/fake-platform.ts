@@ -128,6 +128,8 @@ export interface Command extends DeliveryContext {
   components: Component[]
   readAuthors: ReadAuthors
   dead: Promise<void>
+  /** Requests that it has sent. */
+  requests: () => number
 }
 
 /** A cluster with nothing in it, and commands of people who work on its backends. */
@@ -196,7 +198,14 @@ export class FakePlatform {
       },
     })
     const components = opened.components(only, { ...(strategy && { strategy }) })
-    return { ...opened.delivery, opened, components, readAuthors: this.readAuthors, dead: client.dead }
+    return {
+      ...opened.delivery,
+      opened,
+      components,
+      readAuthors: this.readAuthors,
+      dead: client.dead,
+      requests: () => client.requests,
+    }
   }
 
   /** Changes the committed file for commands to come. */

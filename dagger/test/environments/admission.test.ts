@@ -47,7 +47,7 @@ describe("the policies of an environment with a database", () => {
       'variables.account in ["pitwall-database-recipes"]',
     )
     expect(shapes).toHaveLength(1)
-    const [{ expression = "" } = {}] = shapes ?? []
+    const expression = shapes?.[0]?.expression ?? ""
     for (const part of [
       JSON.stringify(copyCommand),
       JSON.stringify(copyProbe),
