@@ -163,11 +163,12 @@ export class MigratedDatabase {
     return migrationObjects(this.settings, { ...run, mode: "migrate" }, {}).job
   }
 
-  /** Values of the Secret of a run, by file name. */
+  /** Values of the Secret of a run, by file name: of the service's secrets only the address of the database. */
   async secrets(): Promise<Record<string, string>> {
     const keys = this.context.backupKeys()
+    const { database_url: address } = await this.owner.secrets()
     return {
-      ...(await this.owner.secrets()),
+      ...(address !== undefined && { database_url: address }),
       ...(keys && {
         [credentialsFile]: `[default]\naws_access_key_id = ${keys.id}\naws_secret_access_key = ${keys.secret}\n`,
       }),

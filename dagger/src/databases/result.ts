@@ -13,8 +13,10 @@ const backup = z.object({
   heads: z.array(z.string()),
   /** Version of the server. */
   server: z.string(),
+  /** It was restored and compared. */
+  verified: z.boolean(),
 })
-/** A verified backup. */
+/** A backup that a run has made. */
 export type Backup = z.output<typeof backup>
 
 const result = z
@@ -35,8 +37,8 @@ const result = z
     step: z.string().nullish(),
     message: z.string().nullish(),
   })
-  .refine(({ outcome, backup }) => outcome !== "migrated" || backup, {
-    error: "it migrated and names no backup",
+  .refine(({ outcome, backup }) => outcome !== "migrated" || backup?.verified, {
+    error: "it migrated and names no backup that is verified",
     path: ["backup"],
   })
 /** What a run of the command came to. */
@@ -101,6 +103,7 @@ function eventText({ event, ...rest }: Record<string, unknown>): string | undefi
 
 const details = (fields: Record<string, unknown>) =>
   Object.entries(fields)
+    .map(([name, value]) => [name, Array.isArray(value) ? value.join("; ") : value] as const)
     .filter(([, value]) => ["string", "number", "boolean"].includes(typeof value))
     .map(([name, value]) => `${name} ${String(value)}`)
     .join(", ")
@@ -119,6 +122,9 @@ export function resultText({ outcome, from, to, backup, step, message, waiting }
     case "migrated":
       return `${headsText(from)} → ${headsText(to)}, after the verified backup ${backup?.id ?? ""}${waits}`
     case "failed":
-      return [step ? `${step} failed` : "failed", oneLine(message ?? "it does not say why", 500)].join(": ")
+      return oneLine(
+        `${step ? `${step} failed` : "failed"}: ${oneLine(message ?? "it does not say why", 500)}; the database is at ${headsText(to)}`,
+        700,
+      )
   }
 }

@@ -94,7 +94,7 @@ export function ended(state: DatabaseState, { at, result, message }: RunEnd): Da
     !result || result.outcome === "failed" || result.outcome === "planned" ? "failed" : result.outcome
   const { id, image, by, reason, began, head } = over
   const done = outcome === "failed" ? undefined : result
-  const saved = result?.backup ? { ...result.backup, verified: at } : backup
+  const saved = result?.backup?.verified ? { ...result.backup, verified: at } : backup
   // What was held back did not run, whatever else failed.
   const held = over.allowBreaking ? undefined : waiting
   const left = done

@@ -13,7 +13,7 @@ import {
   releaseOf,
   secrets,
 } from "../delivery/fake-platform.js"
-import { FakeJobs, type JobScript, resultLine, step } from "./fixtures.js"
+import { backup, FakeJobs, type JobScript, resultLine, step } from "./fixtures.js"
 
 const databaseSettings = `
 services:
@@ -127,7 +127,7 @@ describe("migrate", () => {
     expect(platform.jobs.created).toHaveLength(2)
   })
 
-  it("gives the Job the secrets of the service's pods, and the keys for backups in their form", async () => {
+  it("gives the Job the address of the database and no other secret of the service, and the keys for backups in their form", async () => {
     const platform = new Platform()
     const keys = { STAGING_BACKUP_ACCESS_KEY_ID: "AKIA", STAGING_BACKUP_SECRET_ACCESS_KEY: "s3cret" }
     await platform.migrate("b", { secrets: { ...secrets, ...keys } })
@@ -138,8 +138,6 @@ describe("migrate", () => {
     ])
     expect(Object.fromEntries(data)).toEqual({
       database_url: "postgresql://recipes@db/recipes",
-      redis_url: "redis://redis",
-      jwt_secret_key: "a-key",
       aws_credentials: "[default]\naws_access_key_id = AKIA\naws_secret_access_key = s3cret\n",
     })
     expect(platform.said.join("\n")).not.toMatch(/AKIA|s3cret/)
@@ -209,6 +207,11 @@ describe("a migration that fails", () => {
     ["although it says that it migrated", { end: "Failed" }, /its result says migrated, but its Job failed/],
     ["although its Job succeeds", { ...failed(), end: "Complete" }, /says failed, but its Job succeeded/],
     ["naming no backup", { log: resultLine({ backup: null }) }, /names no backup/],
+    [
+      "with a backup that is not verified",
+      { log: resultLine({ backup: { ...backup, verified: false } }) },
+      /names no backup that is verified/,
+    ],
   ]
 
   it.each(ends)("%s is no success, and the next one tries again", async (_, script, message) => {

@@ -45,6 +45,11 @@ describe("the log of a migration", () => {
     expect(problem).toMatch(/no result|cannot be read/)
   })
 
+  it("names differences from the models", () => {
+    const line = JSON.stringify({ event: "drift", differences: ["one table", "two columns"] })
+    expect(readLog(line).progress).toEqual(["drift: differences one table; two columns"])
+  })
+
   it("has no result of another tool's objects", () => {
     expect(readLog('{"event": 3}\n["event"]\nnull\n{"event":').problem).toBe("its log has no result")
   })
@@ -61,7 +66,10 @@ describe("resultText", () => {
     [{ from: [] }, `no revision → 0002, after the verified backup ${backup.id}`],
     [{ waiting: ["0003"] }, `0001 → 0002, after the verified backup ${backup.id}; 0003 waits`],
     [{ outcome: "unchanged", backup: null, to: ["0001"] }, "at 0001, nothing to migrate"],
-    [{ outcome: "failed", step: "backup", message: "disk full" }, "backup failed: disk full"],
+    [
+      { outcome: "failed", step: "backup", message: "disk full" },
+      "backup failed: disk full; the database is at 0002",
+    ],
   ])("of %j", (change, text) => {
     expect(textOf(change)).toBe(text)
   })

@@ -70,6 +70,12 @@ describe("the state after a run", () => {
     expect(after(true).waiting).toBeUndefined()
   })
 
+  it("takes no backup for a verified one that a failed run did not get to verify", () => {
+    const unverified = result({ outcome: "failed", backup: { ...backup, verified: false } })
+    const after = ended(begun(empty, running("one")), { at, result: unverified, message: "" })
+    expect(after.backup).toBeUndefined()
+  })
+
   it("keeps the last verified backup through a failure without one", () => {
     const first = ended(begun(empty, running("one")), { at, result: result(), message: "" })
     const second = ended(begun(first, running("two")), { at, message: "gone" })

@@ -142,6 +142,7 @@ interface Migration {
   revision: string
   down: string
   body: string
+  undo: string
   breaking?: boolean
 }
 
@@ -149,7 +150,7 @@ interface Migration {
 async function imageWith(schema: Schema, ...migrations: Migration[]): Promise<string> {
   const folder = "/app/recipes/migrations/versions"
   const image = migrations.reduce(
-    (container: Container, { revision, down, body, breaking = false }) =>
+    (container: Container, { revision, down, body, undo, breaking = false }) =>
       container.withNewFile(
         `${folder}/${revision}_of_the_test.py`,
         [
@@ -161,7 +162,7 @@ async function imageWith(schema: Schema, ...migrations: Migration[]): Promise<st
           "def upgrade() -> None:",
           `    op.execute("""${body}""")`,
           "def downgrade() -> None:",
-          `    raise NotImplementedError`,
+          `    op.execute("""${undo}""")`,
           "",
         ].join("\n"),
         { permissions: 0o644 },
@@ -175,13 +176,10 @@ async function imageWith(schema: Schema, ...migrations: Migration[]): Promise<st
 }
 
 // Views, so that the models and the service do not notice them.
-const expand = {
-  revision: "0002",
-  down: "0001",
-  body: "CREATE VIEW of_the_test AS SELECT count(*) AS recipes FROM recipes",
-}
-const contract = { revision: "0003", down: "0002", body: "DROP VIEW of_the_test", breaking: true }
-const failing = { revision: "0009", down: "0002", body: "SELECT 1 / 0" }
+const view = "CREATE VIEW of_the_test AS SELECT count(*) AS recipes FROM recipes"
+const expand = { revision: "0002", down: "0001", body: view, undo: "DROP VIEW of_the_test" }
+const contract = { revision: "0003", down: "0002", body: "DROP VIEW of_the_test", undo: view, breaking: true }
+const failing = { revision: "0009", down: "0002", body: "SELECT 1 / 0", undo: "SELECT 1" }
 
 const call = (args: string[], mortal = false) =>
   daggerw(["--progress", "plain", "call", ...args], checkout, { mortal })
