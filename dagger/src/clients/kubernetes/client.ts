@@ -60,7 +60,6 @@ export const fieldManager = "pitwall"
 const delays = [200, 500, 1_000, 2_000, 4_000, 8_000]
 const busy = [429, 500, 502, 503, 504]
 
-/** The operations of a {@link KubernetesClient}; tests implement them with a fake API server. */
 /** Objects that one page of a list has. */
 const pageSize = 500
 
@@ -69,6 +68,7 @@ interface ListPage {
   metadata?: { continue?: string }
 }
 
+/** The operations of a {@link KubernetesClient}; tests implement them with a fake API server. */
 export type KubernetesApi = Pick<KubernetesClient, keyof KubernetesClient>
 
 /** A client of the Kubernetes API with the rights of one kubeconfig. */
@@ -215,9 +215,26 @@ export class KubernetesClient {
     }
   }
 
-  /** The last lines that a container of a pod wrote. */
-  async logs(namespace: string, pod: string, { previous = false, lines = 10 } = {}): Promise<string> {
-    const query = { tailLines: String(lines), ...(previous && { previous: "true" }) }
+  /**
+   * The last lines that a container of a pod wrote.
+   *
+   * @param options.container the API server refuses to choose one where a mesh or an agent has injected others
+   * @param options.previous those of the process before the present one
+   */
+  async logs(
+    namespace: string,
+    pod: string,
+    {
+      container,
+      previous = false,
+      lines = 10,
+    }: { container?: string; previous?: boolean; lines?: number } = {},
+  ): Promise<string> {
+    const query = {
+      tailLines: String(lines),
+      ...(container !== undefined && { container }),
+      ...(previous && { previous: "true" }),
+    }
     return (await this.send("GET", `/api/v1/namespaces/${namespace}/pods/${pod}/log`, { query })).text
   }
 
