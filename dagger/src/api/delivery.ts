@@ -39,6 +39,7 @@ import { secondsOf } from "../lib/duration.js"
 import { reportProgress } from "../lib/progress.js"
 import { oneLine } from "../lib/text.js"
 import { useCaches } from "../platform/caches.js"
+import { builtFrom } from "../platform/catalog.js"
 import { readPlatform } from "../platform/platform.js"
 import { type Output, outputOf } from "./output.js"
 
@@ -431,10 +432,7 @@ export class Delivery {
   /** Runs the gates of services and of everything they are made of. Remembered passes cost nothing. */
   private async gates(services: string[]): Promise<GateResult> {
     const { catalog } = await readPlatform(this.source)
-    const inputs = services.flatMap((service) =>
-      (catalog[service]?.inputs ?? []).filter((name) => name in catalog),
-    )
-    const only = [...new Set([...services, ...inputs, "security"])]
+    const only = [...builtFrom(catalog, services), "security"]
     try {
       const summary = await pipelineOf(this.source, this.caches).ci({
         only,

@@ -1,4 +1,4 @@
-import { columns, duration, oneLine } from "../lib/text.js"
+import { columns, duration, oneLine, plain } from "../lib/text.js"
 import type { Approvals } from "./approvals.js"
 import type { AuditLog } from "./audit.js"
 import { requestedChanges } from "./request.js"
@@ -471,6 +471,7 @@ function conclude(
         : `${component.name} in ${environment}: ${message}`,
     )
   if (gateResult?.passed === false) reasons.push(`The gates failed for what was deployed to ${environment}.`)
-  if (reasons.length > 0) throw new Error([table, ...reasons].join("\n\n"))
+  // The reasons come from clusters and images, and the error is printed as it is.
+  if (reasons.length > 0) throw new Error(plain([table, ...reasons].join("\n\n")))
   return table
 }

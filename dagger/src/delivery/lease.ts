@@ -1,10 +1,13 @@
 import { randomBytes } from "node:crypto"
 import { type Clock, monotonic } from "../lib/clock.js"
+import { clip, oneLine } from "../lib/text.js"
 import { ApiError, type KubernetesApi, type KubernetesObject } from "../clients/kubernetes/client.js"
 
 /** Seconds without a renewal after which another command may take the lease. */
 export const leaseSeconds = 15
 const renewSeconds = 4
+/** Characters of a holder's name: it is part of each rollout's state, whose size is limited. */
+const longestName = 200
 
 /** Another command holds the lease. */
 export class LeaseHeld extends Error {
@@ -72,7 +75,7 @@ export class Lease {
       kind: "Lease",
       metadata: { namespace, name },
     }
-    const holder = `${who} (${randomBytes(3).toString("hex")})`
+    const holder = `${clip(oneLine(who), longestName)} (${randomBytes(3).toString("hex")})`
     const lease = new Lease(cluster, address, holder, clock, report)
     await lease.acquire(`${subject} is ${activity}`)
     void lease.keep()

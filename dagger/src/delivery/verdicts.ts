@@ -90,7 +90,7 @@ export interface GateReport {
 /**
  * The verdict of a report for a release. Gates that could not run did not pass; skipped ones had nothing to say.
  *
- * @throws Error for a report about another commit, about changes on top of it, or without gates of some service or of security
+ * @throws Error for a report about another commit, about changes on top of it, or where no gate of some service or of security ran
  */
 export function verdictFor(
   { revision, because, gates }: GateReport,
@@ -103,11 +103,12 @@ export function verdictFor(
       `the report is about ${revision ?? "no commit"}, and the release about ${commit}; allowed: a report about the same commit`,
     )
   }
+  const ran = gates.filter(({ outcome }) => outcome !== "skipped")
   const missing = [...services, "security"].filter(
-    (group) => !gates.some(({ gate }) => gate.startsWith(`${group}:`)),
+    (group) => !ran.some(({ gate }) => gate.startsWith(`${group}:`)),
   )
   if (missing.length > 0 || (because !== undefined && !because.startsWith("All gates run"))) {
-    const why = missing.length > 0 ? `it has no gates of ${missing.join(", ")}` : (because ?? "")
+    const why = missing.length > 0 ? `no gates of ${missing.join(", ")} ran` : (because ?? "")
     throw new Error(`the report is not about all of the release: ${why}; allowed: a report of all gates`)
   }
   const unmet = gates.filter(({ outcome }) => !["passed", "skipped"].includes(outcome))

@@ -24,6 +24,7 @@ const name = z
 const hostname = z
   .string()
   .regex(/^(\*\.)?[a-z0-9-]+(\.[a-z0-9-]+)*$/, "a host name, such as api.example.com")
+  .max(253, "a host name of at most 253 characters")
 const path = z.string().startsWith("/", "a path that begins with /")
 
 /** A mapping from services' names; a wrong name is reported with what is allowed. */

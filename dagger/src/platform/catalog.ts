@@ -245,6 +245,14 @@ function topLevel(path: string): string {
   return first === "" || /[$*?[\]\\]/.test(first) ? everything : first
 }
 
+/** The names of some services and of all services that they are built from. One that cannot be followed may be built from each. */
+export function builtFrom(catalog: Catalog, names: string[]): string[] {
+  const inputs = names.flatMap((name) => catalog[name]?.inputs ?? [])
+  const known = Object.keys(catalog)
+  const folders = inputs.includes(everything) ? known : inputs.filter((input) => known.includes(input))
+  return [...new Set([...names, ...folders])]
+}
+
 /**
  * The services that a change affects: those built from it, and web apps whose backend is, because their browser tests run on its image.
  *

@@ -20,15 +20,21 @@ export class PythonSyntaxError extends Error {
 
 /**
  * Reads what a Python module assigns to its names: strings (joined ones too), numbers, True, False, None, tuples, lists and sets of them, and names assigned
- * before. An assignment within an `if`, `for` or `try` has no constant value.
+ * before. An assignment within an `if`, `for` or `try` has no constant value, nor has a name that is bound in another way, such as by an import.
  *
  * @returns the last assignment of each name
  * @throws PythonSyntaxError for an error outside functions and classes
  */
-export function readConstants(text: string): Map<string, Assignment> {
+export function readConstants(module: string): Map<string, Assignment> {
+  const text = module.replace(/^\ufeff/, "")
   const assignments = new Map<string, Assignment>()
   const source = ({ from, to }: SyntaxNode) => text.slice(from, to)
-  const lineOf = ({ from }: { from: number }) => text.slice(0, from).split("\n").length
+  // Nodes come in the order of the text, so that each line is counted once.
+  let [counted, line] = [0, 1]
+  const lineOf = ({ from }: { from: number }) => {
+    for (; counted < from; counted++) if (text[counted] === "\n") line++
+    return line
+  }
 
   const listOf = (nodes: SyntaxNode[]): Constant[] | undefined => {
     const values = nodes.filter(({ name }) => !punctuation.has(name)).map(valueOf)
@@ -82,6 +88,10 @@ export function readConstants(text: string): Map<string, Assignment> {
     const value = !known || !first ? undefined : values.length === 1 ? valueOf(first) : listOf(values)
     for (const target of targets) {
       if (target.name === "VariableName") assignments.set(source(target), { value, line: lineOf(target) })
+      // In brackets, a target is a pattern.
+      else
+        for (const name of namesIn(target))
+          assignments.set(source(name), { value: undefined, line: lineOf(name) })
     }
   }
 
@@ -89,11 +99,56 @@ export function readConstants(text: string): Map<string, Assignment> {
     enter: (node) => {
       if (node.type.isError) throw new PythonSyntaxError(lineOf(node))
       if (node.name === "AssignStatement" || node.name === "UpdateStatement") readAssignment(node.node)
+      for (const name of boundBy(node.node))
+        assignments.set(source(name), { value: undefined, line: lineOf(name) })
       // Functions and classes have names of their own.
       return !["FunctionDefinition", "ClassDefinition", "LambdaExpression"].includes(node.name)
     },
   })
   return assignments
+}
+
+/** The names in a target of an assignment or a loop. An attribute or an item of something is no name. */
+function namesIn(target: SyntaxNode): SyntaxNode[] {
+  if (target.name === "VariableName") return [target]
+  return target.name === "MemberExpression" ? [] : childrenOf(target).flatMap(namesIn)
+}
+
+/** The names that a node binds otherwise than by an assignment. */
+function boundBy(node: SyntaxNode): SyntaxNode[] {
+  const parts = childrenOf(node)
+  const after = (keyword: string) => parts.slice(parts.findIndex(({ name }) => name === keyword) + 1)
+  const nameAfter = (keyword: string) =>
+    parts.filter((part, at) => part.name === "VariableName" && parts[at - 1]?.name === keyword)
+  switch (node.name) {
+    case "ImportStatement":
+      return after("import").filter(
+        ({ name, nextSibling }) => name === "VariableName" && nextSibling?.name !== "as",
+      )
+    case "ForStatement":
+      return parts
+        .slice(
+          0,
+          parts.findIndex(({ name }) => name === "in"),
+        )
+        .flatMap(namesIn)
+    case "WithStatement":
+    case "TryStatement":
+      return nameAfter("as")
+    case "FunctionDefinition":
+      return nameAfter("def")
+    case "ClassDefinition":
+      return nameAfter("class")
+    case "TypeDefinition":
+      return nameAfter("type")
+    case "DeleteStatement":
+    case "CapturePattern":
+      return parts.flatMap(namesIn)
+    case "NamedExpression":
+      return parts.slice(0, 1)
+    default:
+      return []
+  }
 }
 
 const punctuation = new Set(["(", ")", "[", "]", "{", "}", ",", "Comment"])

@@ -100,6 +100,24 @@ describe("Revisions", () => {
     expect((await revisions.readiness(7)).failure).toMatch(/^f1-backend-7-pod-\d+: it ended with exit code 1/)
   })
 
+  it("shows the log of the container that crashed, wherever others were injected", async () => {
+    const { clock, cluster, client, objects } = begin()
+    const asked: unknown[] = []
+    // The API server chooses no container for a caller that names none.
+    const logs: typeof client.logs = (...asking) => {
+      asked.push(asking)
+      return Promise.resolve(`${"x".repeat(200_000)}\n${"y\n".repeat(50)}ValueError: no such setting`)
+    }
+    const revisions = new Revisions({ ...client, logs }, "f1-staging", "f1-backend")
+    await revisions.ensure(objects(), "print")
+    await clock.pass(startup)
+    cluster.health.set(7, "crashing")
+    const { failure = "" } = await revisions.readiness(7)
+    expect(failure).toMatch(/its log ends with:\n[^]*\nValueError: no such setting$/)
+    expect(failure.length).toBeLessThan(2_000)
+    expect(asked).toEqual([["f1-staging", expect.any(String), { container: "f1-backend", previous: true }]])
+  })
+
   it("holds pods as far as the autoscaler may go, and lets them go again", async () => {
     const { cluster, revisions, objects } = begin()
     await revisions.ensure(objects(), "print")

@@ -1,9 +1,9 @@
 import { execFileSync } from "node:child_process"
-import { chmodSync, mkdirSync, mkdtempSync, renameSync, rmSync, writeFileSync } from "node:fs"
+import { chmodSync, copyFileSync, mkdirSync, mkdtempSync, renameSync, rmSync, writeFileSync } from "node:fs"
 import { tmpdir } from "node:os"
 import { dirname, join } from "node:path"
 import { afterEach, beforeEach, describe, expect, it } from "vitest"
-import { changedPaths, describeHead, paths } from "../../src/ci/worktree/worktree.js"
+import { changedPaths, describeHead, paths, trackedButIgnored } from "../../src/ci/worktree/worktree.js"
 
 // The very scripts that run in the container, on a real repository.
 let folder: string
@@ -133,6 +133,36 @@ describe("changedPaths", () => {
     }
   })
 
+  it.each(["--assume-unchanged", "--skip-worktree"])(
+    "has files that git was told to overlook by %s, whatever they are called",
+    (bit) => {
+      write('services/my "dir"\n/größe.py')
+      commit()
+      git("tag", "overlooked")
+      for (const path of ["README.md", 'services/my "dir"\n/größe.py']) {
+        git("update-index", bit, path)
+        write(path, "new")
+      }
+      expect(git("status", "--porcelain")).toBe("")
+      expect(changes("overlooked")).toEqual(["README.md", 'services/my "dir"\n/größe.py'])
+    },
+  )
+
+  it("misses no change during a merge, and takes no file that a sparse checkout lacks for a removed one", () => {
+    git("checkout", "--quiet", "-b", "other")
+    write("README.md", "theirs")
+    commit()
+    git("checkout", "--quiet", "main")
+    write("README.md", "ours")
+    commit()
+    expect(() => git("merge", "--quiet", "other")).toThrow()
+    expect(changes()).toEqual(["README.md"])
+    git("reset", "--quiet", "--hard", "base")
+    git("sparse-checkout", "set", "services/api")
+    write("services/api/app.py", "new")
+    expect(changes()).toEqual(["services/api/app.py"])
+  })
+
   it("leaves out what .gitignore excludes, and what changed on the other branch only", () => {
     write("debug.log")
     git("checkout", "--quiet", "-b", "other")
@@ -151,6 +181,33 @@ describe("changedPaths", () => {
     write("elsewhere.md")
     commit()
     expect(() => changes()).toThrow(/no common history/)
+  })
+})
+
+describe("trackedButIgnored", () => {
+  it("lists what is tracked although .gitignore excludes it, and no installed package", () => {
+    mkdirSync(join(folder, "services/node_modules"))
+    for (const path of ["debug.log", "services/my \n.log", "services/node_modules/x.log", "other.log"])
+      write(path)
+    write("services/.gitignore", "secret\n")
+    write("services/secret/key.pem")
+    git("add", "--force", "debug.log", "services/my \n.log", "services/secret/key.pem")
+    commit()
+    // Two files of .git and the ignore files are enough: nothing else reaches the container.
+    const bare = mkdtempSync(join(tmpdir(), "index-"))
+    try {
+      for (const path of [".git/HEAD", ".git/index", ".gitignore", "services/.gitignore"]) {
+        mkdirSync(dirname(join(bare, path)), { recursive: true })
+        copyFileSync(join(folder, path), join(bare, path))
+      }
+      expect(paths(run("sh", ["-ec", trackedButIgnored], bare)).sort()).toEqual([
+        "debug.log",
+        "services/my \n.log",
+        "services/secret/key.pem",
+      ])
+    } finally {
+      rmSync(bare, { recursive: true })
+    }
   })
 })
 
@@ -178,6 +235,20 @@ describe("describeHead", () => {
       "a removed file",
       () => {
         rmSync(join(folder, "README.md"))
+      },
+    ],
+    [
+      "a new file where git was told not to show any",
+      () => {
+        git("config", "status.showUntrackedFiles", "no")
+        write("new.md")
+      },
+    ],
+    [
+      "a modified file that git was told to overlook",
+      () => {
+        git("update-index", "--assume-unchanged", "README.md")
+        write("README.md", "new")
       },
     ],
   ])("marks a checkout with %s", (_, change) => {

@@ -30,6 +30,16 @@ describe("Lease", () => {
     lease.check()
   })
 
+  it("has a holder of bounded length, whatever the user's name is, and still tells commands apart", async () => {
+    const { clock, take } = begin()
+    const name = `oidc:${"x".repeat(300_000)}\n::error::`
+    const first = await clock.until(take(name))
+    expect(first.holder.length).toBeLessThan(300)
+    await expect(clock.until(take(name))).rejects.toThrow(LeaseHeld)
+    await first.release()
+    expect((await clock.until(take(name))).holder).not.toBe(first.holder)
+  })
+
   it("is refused while its holder lives, even to another command of the same person", async () => {
     const { clock, take } = begin()
     const first = await clock.until(take("ada"))

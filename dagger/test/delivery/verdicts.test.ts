@@ -80,9 +80,15 @@ describe("the verdict of a report", () => {
       "another service",
       { revision: "c", gates },
       { ...release, services: ["api", "f1-backend"] },
-      "no gates of f1-backend",
+      "no gates of f1-backend ran",
     ],
-    ["no scanner", { revision: "c", gates: gates.slice(0, 1) }, release, "no gates of security"],
+    ["no scanner", { revision: "c", gates: gates.slice(0, 1) }, release, "no gates of security ran"],
+    [
+      "gates that were all skipped",
+      { revision: "c", gates: gates.map(({ gate }) => ({ gate, outcome: "skipped" })) },
+      release,
+      "no gates of api, security ran",
+    ],
   ] as const)("is refused for %s", (_, report, about, why) => {
     expect(() =>
       verdictFor({ ...report, gates: [...report.gates] }, { ...about, services: [...about.services] }),

@@ -231,6 +231,18 @@ analysis: { rules: [{ metric: error-rate, above: 10, for: 5s }] }
       `services: { ${"a".repeat(37)}: { secrets: {}, probe: [/] } }`,
       `services.${"a".repeat(37)}: a lower-case name of at most 36 letters`,
     ],
+    ...["api-3", "api-12-baseline"].map((name) => [
+      `services: { ${name}: { secrets: {}, probe: [/] } }`,
+      `services.${name}: a name that no revision of another service can have, as api-3`,
+    ]),
+    [
+      "services: { pitwall-watch: { secrets: {}, probe: [/] } }",
+      "services.pitwall-watch: a name that does not begin with pitwall-",
+    ],
+    [
+      `environments: { staging: { services: { api: { hostnames: [${"a.".repeat(126)}com] } } } }`,
+      "staging.services.api.hostnames.0: a host name of at most 253 characters",
+    ],
     [
       `environments: { staging: { namespace: ${"a".repeat(58)} } }`,
       "staging.namespace: at most 56 characters",

@@ -1,6 +1,6 @@
 import { readFileSync } from "node:fs"
 import { describe, expect, it } from "vitest"
-import { copiedPaths, readCatalog, touched, verifyFolders } from "../../src/platform/catalog.js"
+import { builtFrom, copiedPaths, readCatalog, touched, verifyFolders } from "../../src/platform/catalog.js"
 
 const yaml = `defaults:
   coverage: { lines: 80, branches: 70 }
@@ -157,6 +157,20 @@ describe("touched", () => {
     [[], []],
   ])("%j touches %j", (paths, services) => {
     expect(names(paths)).toEqual(services)
+  })
+
+  it("finds a library by the folder of its contract, which git names alone when it becomes a submodule", () => {
+    const library = `${yaml}  client: { kind: react, backend: api }\n`
+    const found = touched(readCatalog(library, recipes), ["api"])
+    expect(found.map(({ name }) => name)).toEqual(["api", "web", "client"])
+  })
+})
+
+describe("builtFrom", () => {
+  it("has the services and what they are built from, and all where a Dockerfile cannot be followed", () => {
+    expect(builtFrom(readCatalog(yaml, recipes), ["web"])).toEqual(["web", "kit"])
+    const unclear = { ...recipes, api: { dockerfile: "FROM python\nARG FROM\nCOPY $FROM /app/\n" } }
+    expect(builtFrom(readCatalog(yaml, unclear), ["api"])).toEqual(["api", "kit", "web"])
   })
 })
 

@@ -48,6 +48,56 @@ describe("the schema of a service", () => {
     expect(schemaOf({ "1.py": text })).toEqual({ head: "new", breaking: [] })
   })
 
+  it.each([
+    "(breaking := True)",
+    "from marks import breaking",
+    "from marks import other as breaking",
+    "import marks as breaking",
+    "for breaking in [True]:\n    pass",
+    "for _, (breaking, *_) in pairs:\n    pass",
+    "with marks() as breaking:\n    pass",
+    "try:\n    pass\nexcept Exception as breaking:\n    pass",
+    "def breaking():\n    pass",
+    "@mark\nclass breaking:\n    pass",
+    "type breaking = bool",
+    "match mark:\n    case breaking:\n        pass",
+    "[breaking] = [True]",
+    "(breaking, other) = True, 1",
+    "*breaking, other = marks",
+    "breaking = False\ndel breaking",
+    "breaking = False\nbreaking |= True",
+    "if True:\n    breaking = True",
+  ])("never takes a migration for harmless that says so in a way that is not read: %s", (mark) => {
+    expect(() => schemaOf({ "1.py": migration("a1", "None", `${mark}\n`) })).toThrow(
+      /^1\.py:\d+: breaking must be True or False, written out \(found an expression\)$/,
+    )
+  })
+
+  it("is not taken in by names of something else", () => {
+    const marks =
+      "marks.breaking = True\nmarks['breaking'] = True\nfrom marks import breaking as other\nfor marks.breaking in [1]:\n    pass\n"
+    expect(schemaOf({ "1.py": migration("a1", "None", marks) })).toEqual({ head: "a1", breaking: [] })
+  })
+
+  it("reads a file with a byte order mark, and one with the ends of lines of Windows", () => {
+    const text = migration("a1", "(\n    None\n)", "breaking = True\n")
+    expect(schemaOf({ "1.py": `\ufeff${text.replaceAll("\n", "\r\n")}` })).toEqual({
+      head: "a1",
+      breaking: ["a1"],
+    })
+  })
+
+  it("takes time that grows with a file", () => {
+    const lines = (number: number) => "x = 1\n".repeat(number)
+    const time = (number: number) => {
+      const before = process.cpuUsage().user
+      schemaOf({ "1.py": migration("a1", "None", lines(number)) })
+      return process.cpuUsage().user - before
+    }
+    time(5_000)
+    expect(time(80_000)).toBeLessThan(40 * Math.max(time(10_000), 1_000))
+  })
+
   it("ignores the files that Alembic ignores", () => {
     const ignored = {
       "api/migrations/versions/__init__.py": "",

@@ -34,7 +34,7 @@ export function readExposition(text: string): Counters {
   for (const [index, written] of text.split(/\r?\n/).entries()) {
     // The format allows blanks around a line.
     const line = written.trim()
-    if (line === "" || line.startsWith("#")) continue
+    if (line === "" || line.startsWith("#") || quotedName.test(line)) continue
     try {
       const { name, labels, value } = readSample(line)
       if (name === `${requestsMetric}_total`) {
@@ -67,7 +67,9 @@ interface MetricLine {
 
 /** Name, labels, value; then an optional timestamp and, in OpenMetrics, an optional exemplar. */
 const sample =
-  /^([a-zA-Z_:][\w:]*)(?:\s*\{((?:[^"}]|"(?:[^"\\]|\\.)*")*)\}\s*|\s+)(\S+)(?:\s+-?\d+(?:\.\d+)?)?(?:\s+#\s.*)?\s*$/
+  /^([a-zA-Z_:][\w:]*)(?:\s*\{((?:[^"}]|"(?:[^"\\]|\\.)*")*)\}\s*|\s+)(\S+)(?:\s+[+-]?\d+(?:\.\d*)?(?:e[+-]?\d+)?)?(?:\s+#\s.*)?\s*$/i
+/** The form of names with other characters, such as `{"disk.used",host="a"} 1`. No metric of the services has one. */
+const quotedName = /^\{\s*"(?:[^"\\]|\\.)*"\s*[,}]/
 const pair = /\s*([a-zA-Z_]\w*)\s*=\s*"((?:[^"\\]|\\[\\"n])*)"\s*(?:,\s*|$)/y
 
 function readSample(line: string): MetricLine {

@@ -22,6 +22,12 @@ export const serviceName = z
     new RegExp(`^[a-z]([a-z0-9-]{0,${longestService - 2}}[a-z0-9])?$`),
     `a lower-case name of at most ${longestService} letters, digits and hyphens, so that names of objects made from it are not too long`,
   )
+  .refine(
+    (name) => !/-\d+(-baseline)?$/.test(name),
+    "a name that no revision of another service can have, as api-3",
+  )
+  // Its pods would have the watchdog's rights.
+  .refine((name) => !name.startsWith("pitwall-"), "a name that does not begin with pitwall-")
 
 const resources = section({
   requests: section({ cpu, memory }),

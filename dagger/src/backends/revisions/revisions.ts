@@ -252,16 +252,16 @@ export class Revisions {
     const serving = pods.filter(isReady).length
     const failure = pods.map(failureOf).find((reason) => reason !== undefined)
     if (failure) {
-      const log = failure.crashed ? await this.lastLines(failure.pod) : ""
+      const log = failure.crashed ? await this.lastLines(failure) : ""
       return { wanted, ready, serving, failure: `${failure.pod}: ${failure.reason}${log}` }
     }
     const pending = pods.map(pendingReason).find((reason) => reason !== undefined) ?? found.rejected
     return { wanted, ready, serving, ...(pending !== undefined && { pending }) }
   }
 
-  private async lastLines(pod: string): Promise<string> {
+  private async lastLines({ pod, container }: { pod: string; container: string }): Promise<string> {
     try {
-      const log = await this.cluster.logs(this.namespace, pod, { previous: true })
+      const log = await this.cluster.logs(this.namespace, pod, { container, previous: true })
       return `; its log ends with:\n${tail(log.trim(), 10, 150)}`
     } catch (error) {
       return `; its log cannot be read: ${(error as Error).message}`
@@ -340,18 +340,21 @@ const permanent = ["InvalidImageName", "CreateContainerConfigError"]
 const maxRestarts = 2
 
 /** Why a pod will never be ready. */
-function failureOf({ metadata, status }: Pod): { pod: string; reason: string; crashed: boolean } | undefined {
-  const pod = metadata?.name ?? ""
+function failureOf({
+  metadata,
+  status,
+}: Pod): { pod: string; container: string; reason: string; crashed: boolean } | undefined {
   for (const container of status?.containerStatuses ?? []) {
+    const at = { pod: metadata?.name ?? "", container: container.name }
     const waiting = container.state?.waiting
     if (waiting?.reason !== undefined && permanent.includes(waiting.reason)) {
-      return { pod, reason: waitingText(waiting), crashed: false }
+      return { ...at, reason: waitingText(waiting), crashed: false }
     }
     if (container.restartCount >= maxRestarts && !container.ready) {
       const { exitCode, reason } = container.lastState?.terminated ?? {}
       const how =
         reason === "OOMKilled" ? "was killed for its memory" : `ended with exit code ${exitCode ?? "?"}`
-      return { pod, reason: `it ${how}, ${container.restartCount} times`, crashed: true }
+      return { ...at, reason: `it ${how}, ${container.restartCount} times`, crashed: true }
     }
   }
   return undefined

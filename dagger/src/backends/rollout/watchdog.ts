@@ -82,7 +82,7 @@ export function watchdogJob(rollout: Rollout, settings: WatchdogSettings): Plain
           },
           containers: [
             {
-              name: "watch",
+              name: containerName,
               image,
               command,
               env: Object.entries(environment).map(([name, value]) => ({ name, value })),
@@ -108,6 +108,7 @@ export function watchdogJob(rollout: Rollout, settings: WatchdogSettings): Plain
   }
 }
 
+const containerName = "watch"
 /** Names a watchdog's Job on its pods. */
 const jobLabel = "pitwall.dev/watchdog"
 
@@ -155,7 +156,8 @@ async function notReadyReason(cluster: KubernetesApi, { metadata }: KubernetesOb
   const selector = `${jobLabel}=${metadata?.name ?? ""}`
   const [pod] = (await cluster.list("v1", "Pod", namespace, selector)) as Plain<V1Pod>[]
   if (!pod) return "it has no pod yet"
-  const [container] = pod.status?.containerStatuses ?? []
+  // A mesh or an agent may have injected others.
+  const container = pod.status?.containerStatuses?.find(({ name }) => name === containerName)
   const { waiting } = container?.state ?? {}
   const ended = container?.state?.terminated ?? container?.lastState?.terminated
   const unscheduled = pod.status?.conditions?.find(
@@ -173,7 +175,7 @@ async function notReadyReason(cluster: KubernetesApi, { metadata }: KubernetesOb
 
 async function lastLine(cluster: KubernetesApi, namespace: string, pod: string): Promise<string> {
   try {
-    const lines = (await cluster.logs(namespace, pod, { lines: 1 })).trim()
+    const lines = (await cluster.logs(namespace, pod, { container: containerName, lines: 1 })).trim()
     return lines === "" ? "its check has not succeeded yet" : lines
   } catch (error) {
     return `its log cannot be read: ${(error as Error).message}`

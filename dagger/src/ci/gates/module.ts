@@ -11,7 +11,7 @@ import { testCount } from "./react.js"
 const packages = ["package*.json", ".npmrc", "dagger/package*.json", "dagger/.npmrc"]
 const code = ["**/*.ts", "**/*.mts", "**/*.js", "**/*.mjs", "**/tsconfig.json"]
 const text = [...code, "**/*.json", "**/*.md", "**/*.yaml", "**/*.yml", ".prettier*", ".gitignore"]
-const units = ["dagger", "scripts", "dagger.json", "vitest.config.ts", ".prettierrc"]
+const units = ["dagger", "scripts", ".github", "dagger.json", "vitest.config.ts", ".prettierrc"]
 const imports = [
   "dagger/src",
   "**/tsconfig.json",
@@ -105,12 +105,12 @@ function withManifests(container: Container, manifests: Record<string, string>):
 }
 
 // A kind without a schema is an error, and so is a file without an object.
-const validateManifests = `
+export const validateManifests = `
 [ "$(ls manifests | wc -l)" -gt 0 ] || { echo "there are no manifests"; exit 1; }
 kubeconform -strict -summary -schema-location '${schemasFolder}/{{.ResourceKind}}{{.KindSuffix}}.json' manifests`
 
 // --offline: the pinned version alone decides, and no token is needed.
-const lintWorkflows = `
+export const lintWorkflows = `
 status=0
 zizmor --offline --no-progress --quiet --color never --persona pedantic .github || status=$?
 actionlint -no-color .github/workflows/*.yml || status=$?

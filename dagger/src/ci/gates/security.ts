@@ -299,7 +299,7 @@ function dockerfiles(source: Directory): Gate {
   })
 }
 
-const lintDockerfiles = `
+export const lintDockerfiles = `
 find . \\( -name Dockerfile -o -name '*.Dockerfile' \\) -print >/tmp/files
 [ -s /tmp/files ] || { echo "there is no Dockerfile"; exit 1; }
 xargs -d '\\n' hadolint --no-color </tmp/files

@@ -58,6 +58,7 @@ const invocation = z.looseObject({
   executionSuccessful: z.boolean().optional(),
   processStartFailureMessage: z.string().optional(),
   exitSignalName: z.string().optional(),
+  exitSignalNumber: z.number().optional(),
   toolExecutionNotifications: z.array(notification).optional(),
   toolConfigurationNotifications: z.array(notification).optional(),
 })
@@ -67,8 +68,12 @@ const run = z.looseObject({
   invocations: z.array(invocation).optional(),
   artifacts: z.array(z.looseObject({ location: artifactLocation.optional() })).optional(),
   originalUriBaseIds: z.record(z.string(), artifactLocation).optional(),
+  externalPropertyFileReferences: z.looseObject({ results: z.unknown().optional() }).optional(),
 })
-const log = z.looseObject({ runs: z.array(run).min(1, "it has no run") })
+const log = z.looseObject({
+  runs: z.array(run).min(1, "it has no run"),
+  inlineExternalProperties: z.array(z.looseObject({ results: z.unknown().optional() })).optional(),
+})
 
 export type SarifLog = z.output<typeof log>
 export type SarifRun = z.output<typeof run>
@@ -89,7 +94,16 @@ export function readLog(text: string): SarifLog {
     throw new Error(`its SARIF log ${text.trim() === "" ? "is empty" : "is cut off or no JSON"}`)
   }
   const checked = log.safeParse(parsed)
-  if (checked.success) return checked.data
+  if (checked.success) {
+    const { runs, inlineExternalProperties = [] } = checked.data
+    const outside = [
+      ...inlineExternalProperties,
+      ...runs.map(({ externalPropertyFileReferences: references = {} }) => references),
+    ]
+    if (outside.some(({ results }) => results !== undefined))
+      throw new Error("its log has results outside of its runs, which are not read")
+    return checked.data
+  }
   const issue = checked.error.issues[0]
   const where = issue && issue.path.length > 0 ? `${issue.path.join(".")}: ` : ""
   throw new Error(`its log is not SARIF: ${where}${issue?.message ?? ""}`)
@@ -108,19 +122,21 @@ export function whyIncomplete({ invocations = [], results }: SarifRun): string |
   ])
   const errors = notifications.filter(({ level }) => level?.toLowerCase() === "error")
   const failed = invocations.some(
-    ({ executionSuccessful, processStartFailureMessage, exitSignalName }) =>
+    ({ executionSuccessful, processStartFailureMessage, exitSignalName, exitSignalNumber }) =>
       executionSuccessful === false ||
       processStartFailureMessage !== undefined ||
-      exitSignalName !== undefined,
+      (exitSignalName ?? exitSignalNumber) !== undefined,
   )
   const reasons = (errors.length > 0 || !failed ? errors : notifications.slice(0, 1)).map(
     ({ message, locations }) =>
       [locations?.[0]?.physicalLocation?.artifactLocation?.uri, message?.text].filter(Boolean).join(": "),
   )
-  const own = invocations.flatMap(({ processStartFailureMessage = [], exitSignalName }) => [
-    ...[processStartFailureMessage].flat(),
-    ...(exitSignalName === undefined ? [] : [`it was ended by ${exitSignalName}`]),
-  ])
+  const own = invocations.flatMap(
+    ({ processStartFailureMessage = [], exitSignalNumber, exitSignalName = exitSignalNumber }) => [
+      ...[processStartFailureMessage].flat(),
+      ...(exitSignalName === undefined ? [] : [`it was ended by ${exitSignalName}`]),
+    ],
+  )
   const known = [...reasons, ...own].filter((reason) => reason !== "")
   if (known.length > 0) return known.join("\n")
   if (failed || errors.length > 0) return "it did not finish, and does not say why"
@@ -221,8 +237,12 @@ export function isFinding({ kind }: SarifResult): boolean {
   return kind === undefined || !harmless.includes(kind.toLowerCase())
 }
 
+/** One suppression that is rejected or under review keeps a result a finding, however many others are accepted. */
 export function isSuppressed({ suppressions = [] }: SarifResult): boolean {
-  return suppressions.some(({ status }) => status === undefined || status === "accepted")
+  return (
+    suppressions.length > 0 &&
+    suppressions.every(({ status }) => status === undefined || status === "accepted")
+  )
 }
 
 /** The text of a result. A result may name a message of its rule instead of having one. */

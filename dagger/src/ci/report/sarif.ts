@@ -1,3 +1,4 @@
+import { z } from "zod"
 import {
   bySeverity,
   encoded,
@@ -161,6 +162,10 @@ function partOf({ gate, folder }: Log, run: SarifRun): Part {
       changes,
       `of a rule: the severity ${oneLine(JSON.stringify(written), 20)} is no score from 0 to 10 and ${how}`,
     )
+  }
+  for (const [name, time] of timesOf(run)) {
+    if (!isTime(time))
+      note(changes, `of the run: its ${name} ${oneLine(JSON.stringify(time), 40)} is no time and is left out`)
   }
   return {
     gate,
@@ -347,8 +352,16 @@ function texts(rule: Record<string, unknown>, names: string[]): object {
   return Object.fromEntries(written)
 }
 
+/** When a run began and ended, as far as its tool says so. */
+const timesOf = ({ invocations: [first] = [] }: SarifRun): [string, unknown][] =>
+  ["startTimeUtc", "endTimeUtc"].flatMap((name): [string, unknown][] =>
+    first?.[name] === undefined ? [] : [[name, first[name]]],
+  )
+
+/** GitHub refuses a log with another time. */
+const isTime = (time: unknown): boolean => z.iso.datetime({ offset: true }).safeParse(time).success
+
 function writeInvocation(part: Part, kept: number, rules: Detail, limits: Limits): object {
-  const [first] = part.run.invocations ?? []
   const notes = [
     part.dropped > 0 &&
       `${count(part.dropped, "result")} of ${part.ranked.length} left out, the least severe, to stay within GitHub's limits.`,
@@ -360,7 +373,7 @@ function writeInvocation(part: Part, kept: number, rules: Detail, limits: Limits
   ].filter((note) => note !== false)
   return {
     executionSuccessful: part.failure === undefined,
-    ...strings({ startTimeUtc: first?.startTimeUtc, endTimeUtc: first?.endTimeUtc }),
+    ...Object.fromEntries(timesOf(part.run).filter(([, time]) => isTime(time))),
     toolExecutionNotifications: [
       ...(part.failure === undefined ? [] : [{ level: "error", message: { text: part.failure } }]),
       ...notes.map((text) => ({ level: "warning", message: { text } })),

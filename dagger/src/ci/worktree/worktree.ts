@@ -96,14 +96,7 @@ export class Worktree {
     }
     if (!found.includes(".git/index")) return []
     return paths(
-      await git()
-        .withDirectory("/repository", index)
-        .withExec([
-          "sh",
-          "-ec",
-          "git init --quiet && git ls-files -z --cached --ignored --exclude-standard --exclude=node_modules/",
-        ])
-        .stdout(),
+      await git().withDirectory("/repository", index).withExec(["sh", "-ec", trackedButIgnored]).stdout(),
     )
   }
 }
@@ -111,16 +104,29 @@ export class Worktree {
 /** The CLI would walk through them even where .gitignore excludes them. Tracked files in them are found in git's index. */
 const installedPackages = "**/node_modules"
 
+/** Prints paths, each ended by a NUL. It needs the index and the ignore files only. */
+export const trackedButIgnored = `
+git init --quiet
+git ls-files -z --cached --ignored --exclude-standard --exclude=node_modules/`
+
+/** Has git look at every file. A user can tell it not to, by bits of the index; a sparse checkout lacks files by such bits, so there they stay. */
+const everyFile = `
+flagged() { git ls-files -z -v | tr '\\n\\0' '\\0\\n' | LC_ALL=C sed -n "s/^$1 //p" | tr '\\n\\0' '\\0\\n'; }
+flagged '[a-z]' | git update-index -z --no-assume-unchanged --stdin
+if [ "$(git config --type=bool --default=false core.sparseCheckout)" = false ]; then
+  flagged '[Ss]' | git update-index -z --no-skip-worktree --stdin
+fi`
+
 /** Prints paths, each ended by a NUL. */
-export const changedPaths = `
+export const changedPaths = `${everyFile}
 commit=$(git rev-parse --verify --quiet --end-of-options "$1^{commit}") || { echo "there is no commit $1" >&2; exit 1; }
 base=$(git merge-base HEAD "$commit") || { echo "HEAD and $1 have no common history here" >&2; exit 1; }
 git diff --name-only -z --no-renames --ignore-submodules=none "$base"
 git ls-files -z --others --exclude-standard`
 
-export const describeHead = `
+export const describeHead = `${everyFile}
 head=$(git rev-parse HEAD)
-if [ -n "$(git status --porcelain --ignore-submodules=none)" ]; then head=$head-dirty; fi
+if [ -n "$(git status --porcelain --untracked-files=normal --ignore-submodules=none)" ]; then head=$head-dirty; fi
 echo "$head"`
 
 function git(): Container {

@@ -60,7 +60,6 @@ export const fieldManager = "pitwall"
 const delays = [200, 500, 1_000, 2_000, 4_000, 8_000]
 const busy = [429, 500, 502, 503, 504]
 
-/** The operations of a {@link KubernetesClient}; tests implement them with a fake API server. */
 /** Objects that one page of a list has. */
 const pageSize = 500
 
@@ -69,6 +68,7 @@ interface ListPage {
   metadata?: { continue?: string }
 }
 
+/** The operations of a {@link KubernetesClient}; tests implement them with a fake API server. */
 export type KubernetesApi = Pick<KubernetesClient, keyof KubernetesClient>
 
 /** A client of the Kubernetes API with the rights of one kubeconfig. */
@@ -218,18 +218,23 @@ export class KubernetesClient {
   /**
    * The last lines that a container of a pod wrote, standard output and standard error alike.
    *
-   * @param options.container needed for a pod with several
+   * @param options.container the API server refuses to choose one where a mesh or an agent has injected others
+   * @param options.previous those of the process before the present one
    * @param options.lines Infinity: all that the node has kept
    */
   async logs(
     namespace: string,
     pod: string,
-    { previous = false, lines = 10, container = "" } = {},
+    {
+      container,
+      previous = false,
+      lines = 10,
+    }: { container?: string; previous?: boolean; lines?: number } = {},
   ): Promise<string> {
     const query = {
       ...(lines !== Infinity && { tailLines: String(lines) }),
+      ...(container !== undefined && { container }),
       ...(previous && { previous: "true" }),
-      ...(container !== "" && { container }),
     }
     return (await this.send("GET", `/api/v1/namespaces/${namespace}/pods/${pod}/log`, { query })).text
   }

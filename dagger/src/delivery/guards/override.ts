@@ -17,7 +17,8 @@ export interface Overrider {
 /** The least length of a reason to override guards, in letters and digits of an alphabet, and how many must differ. */
 const leastReason = { letters: 10, different: 5 }
 /** A character of these scripts is a syllable or a word. */
-const dense = /[\p{Script=Han}\p{Script=Hangul}\p{Script=Hiragana}\p{Script=Katakana}]/u
+const dense =
+  /[\p{Script=Han}\p{Script=Hangul}\p{Script=Hiragana}\p{Script=Katakana}\p{Script=Bopomofo}\p{Script=Yi}\p{Script=Ethiopic}\p{Script=Cherokee}\p{Script=Canadian_Aboriginal}\p{Script=Vai}]/u
 
 /**
  * Overrides the guards that this user may override. The others stand, each with who may.
@@ -29,7 +30,8 @@ export function applyOverride(
   reason: string,
   by: Overrider,
 ): { overridden: Refusal[]; standing: Refusal[] } {
-  const characters = reason.toLowerCase().match(/[\p{L}\p{N}]/gu) ?? []
+  // Many scripts write vowels as marks on their letters.
+  const characters = reason.toLowerCase().match(/[\p{L}\p{Mc}\p{Mn}\p{N}]/gu) ?? []
   const letters = characters.reduce((sum, character) => sum + (dense.test(character) ? 2 : 1), 0)
   if (letters < leastReason.letters || new Set(characters).size < leastReason.different) {
     throw new Error(

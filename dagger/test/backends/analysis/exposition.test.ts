@@ -70,6 +70,8 @@ describe("readExposition", () => {
     ["a negative timestamp", `${requests("3")} -3982045`],
     ["an exemplar", `${requests("3")} # {trace_id="a # b"} 1.0 1520879607.789`],
     ["a timestamp and an exemplar", `${requests("3")} 1520879607.789 # {} 1`],
+    ["a timestamp with an exponent", `${requests("3")} 1.520879607789e+09`],
+    ["names with other characters", `{"disk.used",host="a"} 4\n{ "a b\\"" } 1\n${requests("3")}`],
     ["an exponent", requests("3e0")],
     ["a sign", requests("+3.0")],
     ["a carriage return", `${requests("3")}\r\n${requests("0", "201")}\r`],

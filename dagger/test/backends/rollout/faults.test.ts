@@ -255,7 +255,10 @@ describe("a hotfix while the stable revision is down", () => {
               kind,
               metadata: { name: "f1-watch-x" },
               status: {
-                containerStatuses: [{ state: { waiting: { reason: "ErrImagePull", message: "not found" } } }],
+                containerStatuses: [
+                  { name: "mesh", state: { running: {} } },
+                  { name: "watch", state: { waiting: { reason: "ErrImagePull", message: "not found" } } },
+                ],
               },
             },
           ])

@@ -307,6 +307,12 @@ describe("watchdogJob", () => {
     expect(parse(dumpYaml(loadYaml<V1Job>(stringify(job))))).toEqual(JSON.parse(JSON.stringify(job)))
   })
 
+  it("is ready by its own check, for a pod that merely runs proves nothing", () => {
+    const [container] = job.spec?.template.spec?.containers ?? []
+    const command = [...(container?.command ?? []), "check"]
+    expect(container?.readinessProbe).toMatchObject({ exec: { command }, failureThreshold: 1 })
+  })
+
   it("is created once, is ready when its pod is, and is replaced when it has ended", async () => {
     const client = cluster.client()
     const set = () => ensureWatchdog(client, state, watchOf(record, state))

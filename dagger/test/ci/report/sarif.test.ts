@@ -372,6 +372,22 @@ describe("every upload is one that GitHub takes", () => {
     expect(scans[0]?.changes).toHaveLength(Number(severity) === Number(written) ? 0 : 1)
   })
 
+  it("leaves out a time that is none, and says so", () => {
+    const times = { startTimeUtc: "28 Nov 2026", endTimeUtc: "2026-11-28T10:00:01.5Z" }
+    const text = log({
+      ...driver("T"),
+      results: [result("r", at("a.py"))],
+      invocations: [{ executionSuccessful: true, ...times }],
+    })
+    const { files, scans } = mergeSarif([{ gate: "a:scan", text }])
+    const [invocation] = read(files[0]).runs[0]?.invocations ?? []
+    expect(invocation).toMatchObject({ executionSuccessful: true, endTimeUtc: times.endTimeUtc })
+    expect(invocation).not.toHaveProperty("startTimeUtc")
+    expect(scans[0]?.changes).toEqual([
+      '1 result of the run: its startTimeUtc "28 Nov 2026" is no time and is left out.',
+    ])
+  })
+
   it("has a text where a result only names a message of its rule", () => {
     const rules = [{ id: "r", messageStrings: { default: { text: "{0} is not checked" } } }]
     const { files, scans } = merge(

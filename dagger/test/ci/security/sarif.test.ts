@@ -132,6 +132,24 @@ describe("readSarif", () => {
         /ended by SIGKILL/,
       ],
       [
+        "it was killed by a signal without a name",
+        run({ invocations: [{ executionSuccessful: true, exitSignalNumber: 9 }] }),
+        /ended by 9/,
+      ],
+      [
+        "its results are in another file",
+        run({ results: [], externalPropertyFileReferences: { results: [{ location: { uri: "x" } }] } }),
+        /results outside of its runs/,
+      ],
+      [
+        "its results are beside its runs",
+        JSON.stringify({
+          runs: (JSON.parse(run({ results: [] })) as { runs: object[] }).runs,
+          inlineExternalProperties: [{ results: [hole] }],
+        }),
+        /results outside of its runs/,
+      ],
+      [
         "it did not start",
         run({ invocations: [{ executionSuccessful: true, processStartFailureMessage: "no such file" }] }),
         /no such file/,
@@ -160,6 +178,22 @@ describe("readSarif", () => {
     ])("the gate cannot run where %s", (_, text, reason) => {
       expect(() => readSarif("security:snyk", text, [])).toThrow(reason)
     })
+
+    it.each(["rejected", "underReview", "surprise"])(
+      "a suppression that is %s counts, also beside an accepted one",
+      (status) => {
+        const suppressions = [
+          { kind: "inSource", status: "accepted" },
+          { kind: "external", status },
+        ]
+        const { found } = readSarif(
+          "security:snyk",
+          run({ results: [{ ...hole, suppressions }] }),
+          [],
+        ).examined
+        expect(found).toEqual(critical)
+      },
+    )
 
     it.each(["open", "review", "Fail", "surprise"])("a result of kind %s counts", (kind) => {
       expect(readSarif("security:snyk", run({ results: [{ ...hole, kind }] }), []).examined.found).toEqual(

@@ -290,6 +290,8 @@ describe("Kubernetes", () => {
     const { cluster, asked } = await serve({ body: "Traceback" })
     expect(await cluster.logs("staging", "api-3-x", { previous: true })).toBe("Traceback")
     expect(asked[0]?.query).toEqual({ tailLines: "10", previous: "true" })
+    await cluster.logs("staging", "api-3-x", { container: "api", lines: 1 })
+    expect(asked[1]?.query).toEqual({ tailLines: "1", container: "api" })
     const { cluster: other } = await serve({
       status: 201,
       body: { status: { userInfo: { username: "ada", groups: ["approvers"] } } },

@@ -265,11 +265,14 @@ export class FakeCluster {
   private podObjects(): KubernetesObject[] {
     return this.all("Deployment").flatMap((deployment) => {
       const health = this.healthOf(deployment)
-      const { template } = deployment.spec as { template: { metadata: KubernetesObject["metadata"] } }
+      const { template } = deployment.spec as {
+        template: { metadata: KubernetesObject["metadata"]; spec?: { containers?: { name: string }[] } }
+      }
       return (this.pods.get(keyOf(deployment)) ?? []).map(({ name, uid, born }) => {
         const up = health === "well" && this.clock.now() - born >= startup
         const crashed = health === "crashing" && this.clock.now() - born >= startup
         const container = {
+          name: template.spec?.containers?.[0]?.name,
           ready: up,
           restartCount: crashed ? 2 : 0,
           state: crashed ? { waiting: { reason: "CrashLoopBackOff" } } : { running: {} },

@@ -428,12 +428,17 @@ describe("override", () => {
     expect(applyOverride([intrusion], reason, overrider()).overridden).toEqual([])
   })
 
-  it.each(["ログイン障害を修正する", "紧急修复支付故障", "긴급 결제 오류 수정", "แก้ไขปัญหาการเข้าสู่ระบบ"])(
-    "takes a reason in any script: %s",
-    (text) => {
-      expect(applyOverride(all, text, overrider()).standing).toHaveLength(1)
-    },
-  )
+  it.each([
+    "ログイン障害を修正する",
+    "紧急修复支付故障",
+    "긴급 결제 오류 수정",
+    "แก้ไขปัญหาการเข้าสู่ระบบ",
+    "कर गणना सुधार",
+    "ክፍያ ማስተካከያ",
+    "إصلاح الدفع الآن",
+  ])("takes a reason in any script: %s", (text) => {
+    expect(applyOverride(all, text, overrider()).standing).toHaveLength(1)
+  })
 
   it.each([
     "",
