@@ -51,13 +51,7 @@ export const endToEnd = [
   { file: "engine/test/cli.e2e.test.ts", project: "command", inputs: module },
   { file: "dagger/test/e2e/workflow.e2e.test.ts", project: "command", inputs: [...module, ".github"] },
   { file: "dagger/test/e2e/events.e2e.test.ts", project: "session", inputs: engine },
-  {
-    file: "dagger/test/e2e/faults.e2e.test.ts",
-    project: "command",
-    inputs: everything,
-    after: [ci],
-    when: "PITWALL_TEST_FAULTS",
-  },
+  { file: "dagger/test/e2e/faults.e2e.test.ts", project: "command", inputs: everything, after: [ci] },
   { file: "dagger/test/e2e/mistakes.e2e.test.ts", project: "command", inputs: everything, after: [ci] },
   { file: "engine/test/runtime.e2e.test.ts", project: "command", inputs: [...engine, fixtures] },
   { file: "engine/test/lifecycle.e2e.test.ts", project: "command", inputs: engine },
@@ -77,7 +71,6 @@ export const endToEnd = [
   { file: "dagger/test/e2e/deploy.e2e.test.ts", project: "session", inputs: everything, alone: true },
   {
     file: "dagger/test/e2e/rehearse.e2e.test.ts",
-    when: "PITWALL_TEST_REHEARSALS",
     project: "command",
     inputs: [...module, "services"],
     alone: true,

@@ -197,13 +197,13 @@ const history = async (env: string) =>
   (JSON.parse(await done("history", "--env", env, "json")) as { operations: Operation[] }).operations
 
 /** Asks as users do, on a connection that is kept, until it is stopped; gives back what was not answered well. */
-function users(router: string): () => Promise<{ sent: number; failed: string[] }> {
+function users(router: string, host: string): () => Promise<{ sent: number; failed: string[] }> {
   const agent = new http.Agent({ keepAlive: true })
   const failed: string[] = []
   let [sent, over] = [0, false]
   const ask = () =>
     new Promise<string>((resolve) => {
-      const headers = { Host: "api.staging.example.com" }
+      const headers = { Host: host }
       const request = http.get(`${router}/api/recipes`, { agent, headers, timeout: 10_000 }, (response) => {
         response.resume().on("end", () => {
           resolve(String(response.statusCode))
@@ -304,7 +304,7 @@ describe("a deploy by its command", { timeout: 20 * 60_000 }, () => {
   let usersStop: ReturnType<typeof users>
 
   it("goes on where a killed one has left it", async () => {
-    usersStop = users(await rehearsal.cluster.router())
+    usersStop = users(await rehearsal.cluster.router(), "api.staging.example.com")
     const image = await second()
     const order = ["deploy", "--env", "staging", "--strategy", "canary"]
     const args = [...order, "--reason", "the second", "--image", `api=${image}`]
@@ -373,92 +373,91 @@ describe("a deploy by its command", { timeout: 20 * 60_000 }, () => {
     return /the approval is (\S+)/.exec(told)?.[1] ?? ""
   }
 
-  it.skipIf(process.env.PITWALL_TEST_PRODUCTION === undefined)(
-    "comes to production with an approval, for images that ci has passed for, within the admission policies",
-    async () => {
-      const rights = await done(
-        ...["access", "--env", "production", "--deployer", deployer],
-        ...["--approver", approverUser],
-        ...["--checker", `system:serviceaccount:${accounts}:ci`],
-      )
-      const kubectl = (...args: string[]) => ["k3s", "kubectl", "--kubeconfig=/kubeconfig", ...args]
-      const admin = dag
-        .container()
-        .from(images.k3s)
-        .withServiceBinding("cluster", rehearsal.cluster.service)
-        .withMountedSecret("/kubeconfig", await rehearsal.cluster.secret("https://cluster:6443"))
-        .withNewFile("/access.yaml", rights)
-        .withEnvVariable("AT", String(Date.now()))
-        .withExec(kubectl("apply", "--filename=/access.yaml"))
-      for (const account of ["approver", "ci"]) {
-        const token = await admin
-          .withExec(kubectl("create", "serviceaccount", account, `--namespace=${accounts}`))
-          .withExec(kubectl("create", "token", account, `--namespace=${accounts}`))
-          .stdout()
-        await writeFile(join(checkout, `token-${account}`), token)
-      }
+  it("comes to production with an approval, for images that ci has passed for, within the admission policies", async () => {
+    const rights = await done(
+      ...["access", "--env", "production", "--deployer", deployer],
+      ...["--approver", approverUser],
+      ...["--checker", `system:serviceaccount:${accounts}:ci`],
+    )
+    const kubectl = (...args: string[]) => ["k3s", "kubectl", "--kubeconfig=/kubeconfig", ...args]
+    const admin = dag
+      .container()
+      .from(images.k3s)
+      .withServiceBinding("cluster", rehearsal.cluster.service)
+      .withMountedSecret("/kubeconfig", await rehearsal.cluster.secret("https://cluster:6443"))
+      .withNewFile("/access.yaml", rights)
+      .withEnvVariable("AT", String(Date.now()))
+      .withExec(kubectl("apply", "--filename=/access.yaml"))
+    for (const account of ["approver", "ci"]) {
+      const token = await admin
+        .withExec(kubectl("create", "serviceaccount", account, `--namespace=${accounts}`))
+        .withExec(kubectl("create", "token", account, `--namespace=${accounts}`))
+        .stdout()
+      await writeFile(join(checkout, `token-${account}`), token)
+    }
 
-      const args = ["deploy", "--env", "production", "--release", "release.json"]
-      // Settings cannot do without the approval.
-      await writeFile(
-        join(checkout, "weaker.yaml"),
-        settings.replace("  production:\n", "  production:\n    guards: { approval: null }\n"),
-      )
-      expect(await refused("--settings", "weaker.yaml", ...args)).toMatch(
-        /weaker\.yaml:\d+ weakens environments\.production\.guards\.approval: committed required, here not required/,
-      )
-      const refusal = await refused(...args)
-      expect(refusal).toContain("checks: ci has not passed")
-      await approveRequest(refusal)
-      // A report of the gates, as CI has it for the commit of the release.
-      const { commit = "" } = JSON.parse(await readFile(join(checkout, "release.json"), "utf8")) as Release
-      await writeFile(join(checkout, "summary.json"), summaryOf(commit, "passed"))
-      const record = recordChecks("release.json")
-      expect(await refused(...record)).toContain("verdicts of the gates cannot be recorded")
-      expect(await done(...as("ci"), ...record)).toContain("the gates passed for api")
-      expect(await done(...args)).toMatch(/^api +promoted +1 /m)
-      expect(await traffic(production)).toEqual({ "api-1": 100 })
-      expect(
-        (await history("production")).map(({ author, guards, outcome }) => [outcome, author, guards]),
-      ).toEqual([
-        ["promoted", "Alan", expect.stringMatching(/^sha256:/)],
-        ["refused", "Alan", expect.stringMatching(/^sha256:/)],
-        ["refused", "Alan", expect.stringMatching(/^sha256:/)],
-      ])
-      const why = await refused("deploy", "--env", "production", "--image", `api=${image(await second())}`)
-      expect(why).toContain(
-        "approval: it is not known who wrote the change: the release of api does not name its commit",
-      )
-    },
-  )
+    const args = ["deploy", "--env", "production", "--release", "release.json"]
+    // Settings cannot do without the approval.
+    await writeFile(
+      join(checkout, "weaker.yaml"),
+      settings.replace("  production:\n", "  production:\n    guards: { approval: null }\n"),
+    )
+    expect(await refused("--settings", "weaker.yaml", ...args)).toMatch(
+      /weaker\.yaml:\d+ weakens environments\.production\.guards\.approval: committed required, here not required/,
+    )
+    const refusal = await refused(...args)
+    expect(refusal).toContain("checks: ci has not passed")
+    await approveRequest(refusal)
+    // A report of the gates, as CI has it for the commit of the release.
+    const { commit = "" } = JSON.parse(await readFile(join(checkout, "release.json"), "utf8")) as Release
+    await writeFile(join(checkout, "summary.json"), summaryOf(commit, "passed"))
+    const record = recordChecks("release.json")
+    expect(await refused(...record)).toContain("verdicts of the gates cannot be recorded")
+    expect(await done(...as("ci"), ...record)).toContain("the gates passed for api")
+    expect(await done(...args)).toMatch(/^api +promoted +1 /m)
+    expect(await traffic(production)).toEqual({ "api-1": 100 })
+    expect(
+      (await history("production")).map(({ author, guards, outcome }) => [outcome, author, guards]),
+    ).toEqual([
+      ["promoted", "Alan", expect.stringMatching(/^sha256:/)],
+      ["refused", "Alan", expect.stringMatching(/^sha256:/)],
+      ["refused", "Alan", expect.stringMatching(/^sha256:/)],
+    ])
+    const why = await refused("deploy", "--env", "production", "--image", `api=${image(await second())}`)
+    expect(why).toContain(
+      "approval: it is not known who wrote the change: the release of api does not name its commit",
+    )
+  })
 
-  it.skipIf(process.env.PITWALL_TEST_PRODUCTION === undefined)(
-    "goes on to a canary with its watchdog and back again, within the admission policies",
-    async () => {
-      const { commit = "" } = JSON.parse(await readFile(join(checkout, "release.json"), "utf8")) as Release
-      const next = { schemaVersion: 1, commit, images: { api: { reference: image(await second()) } } }
-      await writeFile(join(checkout, "next.json"), JSON.stringify(next))
-      const args = ["deploy", "--env", "production", "--release", "next.json"]
-      const refusal = await refused(...args)
-      expect(refusal).toContain("checks")
-      const approval = await approveRequest(refusal)
-      await done(...as("ci"), ...recordChecks("next.json"))
-      expect(await done(...args)).toMatch(/^api +promoted +2 /m)
-      expect(await traffic(production)).toEqual({ "api-2": 100 })
-      const back = ["rollback", "--env", "production", "--service", "api", "--reason", "it is wrong"]
-      expect(await done(...back)).toMatch(/^api +promoted +1 /m)
-      expect(await traffic(production)).toEqual({ "api-1": 100 })
-      // Neither a revoked approval nor a later verdict lets the image start again.
-      const revoke = ["revoke", "--env", "production", "--approval", approval, "--reason", "an advisory"]
-      await done(...as("approver"), ...revoke)
-      await writeFile(join(checkout, "summary.json"), summaryOf(commit, "failed"))
-      expect(await refused(...as("ci"), ...recordChecks("next.json"))).toContain("the gates failed for api")
-      const again = await refused(...args)
-      expect(again).toContain("an advisory")
-      expect(again).toContain("ci has not passed")
-      expect(await done("history", "--env", "production", "text")).toContain(`revoked by ${approverUser}`)
-    },
-  )
+  it("goes on to a canary with its watchdog and back again, within the admission policies", async () => {
+    const { commit = "" } = JSON.parse(await readFile(join(checkout, "release.json"), "utf8")) as Release
+    const next = { schemaVersion: 1, commit, images: { api: { reference: image(await second()) } } }
+    await writeFile(join(checkout, "next.json"), JSON.stringify(next))
+    const args = ["deploy", "--env", "production", "--release", "next.json"]
+    const refusal = await refused(...args)
+    expect(refusal).toContain("checks")
+    const approval = await approveRequest(refusal)
+    await done(...as("ci"), ...recordChecks("next.json"))
+    // Without requests a canary is aborted.
+    const stop = users(await rehearsal.cluster.router(), "api.example.com")
+    expect(await done(...args)).toMatch(/^api +promoted +2 /m)
+    expect(await traffic(production)).toEqual({ "api-2": 100 })
+    const back = ["rollback", "--env", "production", "--service", "api", "--reason", "it is wrong"]
+    expect(await done(...back)).toMatch(/^api +promoted +1 /m)
+    expect(await traffic(production)).toEqual({ "api-1": 100 })
+    const { sent, failed } = await stop()
+    expect(sent).toBeGreaterThan(50)
+    expect(failed).toEqual([])
+    // Neither a revoked approval nor a later verdict lets the image start again.
+    const revoke = ["revoke", "--env", "production", "--approval", approval, "--reason", "an advisory"]
+    await done(...as("approver"), ...revoke)
+    await writeFile(join(checkout, "summary.json"), summaryOf(commit, "failed"))
+    expect(await refused(...as("ci"), ...recordChecks("next.json"))).toContain("the gates failed for api")
+    const again = await refused(...args)
+    expect(again).toContain("an advisory")
+    expect(again).toContain("ci has not passed")
+    expect(await done("history", "--env", "production", "text")).toContain(`revoked by ${approverUser}`)
+  })
 
   it("keeps secrets out of what it says", async () => {
     const { stdout, stderr }: Ended = await call([

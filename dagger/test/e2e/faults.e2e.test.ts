@@ -435,7 +435,7 @@ const runs: Run[] = [
   },
 ]
 
-/** Faults of migrations, one or a chain of them for each run. They take long, so they are planted with PITWALL_TEST_MIGRATIONS=1. */
+/** Faults of migrations, one or a chain of them for each run. */
 const migrationRuns: Run[] = [
   {
     command: "ci --only api",
@@ -487,7 +487,7 @@ const migrationRuns: Run[] = [
     ],
   },
 ]
-const planted = process.env.PITWALL_TEST_MIGRATIONS === undefined ? runs : [...runs, ...migrationRuns]
+const planted = [...runs, ...migrationRuns]
 
 const caught: string[] = []
 afterAll(() => {

@@ -46,8 +46,18 @@ const moment = z
     "a local time, such as 2026-09-04T00:00, or one with its offset, such as 2026-09-04T00:00+02:00",
   )
 
+// An approval records its author's name and no groups.
 const names = z
-  .array(z.string().trim().min(1))
+  .array(
+    z
+      .string()
+      .trim()
+      .min(1)
+      .refine(
+        (name) => !name.startsWith("group:"),
+        "a user, as the API server names them; a group gets its right to approve from `access --approver group:NAME`",
+      ),
+  )
   .min(1, "at least one name; without approvers anybody may approve")
 
 const subjects = z.array(

@@ -150,6 +150,11 @@ describe("guardsSection", () => {
     ["an approval that is over at once", but(/24h/, "0s"), /approval\.validFor: longer than 0s/],
     ["days as a duration", but(/24h/, "1d"), /approval\.validFor: "1d" is not a duration/],
     ["no approvers", but(/\[Ada, Grace\]/, "[]"), /approval\.approvers: at least one name/],
+    [
+      "a group of approvers",
+      but(/\[Ada, Grace\]/, '["group:admins"]'),
+      /approval\.approvers\.0: a user, .*access --approver group:NAME/,
+    ],
     ["checks that are a boolean", but(/checks: required/, "checks: true"), /checks: .*"required"\|"none"/],
     ["a guard that is none", `${whole}moon: full`, /no such key: moon; allowed: timezone, hours, holidays/],
   ])("refuses %s", (_, text, message) => {
