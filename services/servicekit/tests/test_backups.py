@@ -27,6 +27,11 @@ CONTENTS = Contents(
 
 def _manifest(folder: Path) -> Manifest:
     (folder / "toc.dat").write_bytes(b"contents")
+    return manifest_of(folder)
+
+
+def manifest_of(folder: Path) -> Manifest:
+    """The manifest of a backup with the files of a folder."""
     backup, taken = new_id()
     return Manifest(
         id=backup,

@@ -21,8 +21,8 @@ from sqlalchemy import make_url, text
 from typer.testing import CliRunner
 
 from servicekit import migrations
-from servicekit.backups import Store, programs
-from servicekit.backups.manifest import _digest, read_manifest
+from servicekit.backups import BackupError, Store, programs
+from servicekit.backups.manifest import _digest, check_files, read_manifest
 from servicekit.backups.snapshot import read_contents, reading
 from servicekit.migrations import environment
 from servicekit.migrations.command import COPY_VARIABLE, BackupSettings, database_commands
@@ -32,6 +32,7 @@ from servicekit.migrations.run import Event
 from servicekit.testing import temporary_database, wait_until
 from tests.migrating import connection_to, engine_for, package_of, write_migration, write_service
 from tests.storage import CREDENTIALS, Bucket, Refusal, bucket_behind_proxy, running_moto
+from tests.test_backups import manifest_of
 
 pytestmark = pytest.mark.integration
 
@@ -99,12 +100,13 @@ def copy() -> str:
 
 @pytest.fixture
 def url() -> Iterator[str]:
-    """A live database whose password is found nowhere else."""
+    """A live database, whose owner is no superuser and has a password that is found nowhere else."""
     password = f"s3cr3t@{secrets.token_hex(8)}"
     role = f"test_{secrets.token_hex(6)}"
     with temporary_database(os.environ["DATABASE_URL"]) as url:
         with connection_to(url) as connection:
-            connection.exec_driver_sql(f"CREATE ROLE {role} LOGIN SUPERUSER PASSWORD '{password}'")
+            connection.exec_driver_sql(f"CREATE ROLE {role} LOGIN PASSWORD '{password}'")
+            connection.exec_driver_sql(f"ALTER DATABASE {make_url(url).database} OWNER TO {role}")
         yield make_url(url).set(username=role, password=password).render_as_string(hide_password=False)
     with connection_to(os.environ["DATABASE_URL"]) as connection:
         connection.exec_driver_sql(f"DROP ROLE {role}")
@@ -273,6 +275,27 @@ def test_stored_files_are_encrypted_and_have_a_checksum(runner: Runner) -> None:
         assert found["ServerSideEncryption"] == "AES256" and found["ChecksumSHA256"], key
 
 
+def test_a_large_file_is_stored_in_parts(
+    bucket: Bucket, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("servicekit.backups.store._PART_BYTES", 5 * 2**20)
+    source = tmp_path / "source"
+    source.mkdir()
+    (source / "toc.dat").write_bytes(b"small")
+    (source / "1.dat").write_bytes(os.urandom(11 * 2**20))
+    manifest = manifest_of(source)
+    store = Store(bucket.location, bucket.endpoint)
+    store.upload(manifest, source)
+    store.download(store.get(manifest.id), tmp_path / "found")
+    check_files(tmp_path / "found", manifest.files)
+    bucket.refuse = lambda method, path: (
+        Refusal(507, "XMinioStorageFull") if "partNumber=3" in path else None
+    )
+    with pytest.raises(BackupError, match="XMinioStorageFull"):
+        store.upload(manifest, source)
+    assert "Uploads" not in bucket.client().list_multipart_uploads(Bucket=bucket.name)
+
+
 def test_nothing_to_do_needs_no_backup(runner: Runner) -> None:
     runner.migrate()
     stored = runner.bucket.keys()
@@ -340,8 +363,8 @@ def test_goes_on_after_it_was_killed(runner: Runner, step: str) -> None:
         assert connection.scalar(text("SELECT count(*) FROM things WHERE size = 1")) == 2500
     # The backup from before the first change is used again.
     assert len(runner.manifests()) == 1
-    assert runner.copies() == []
     assert runner.verify()["outcome"] == "verified"
+    assert runner.copies() == []
     assert [path.name for path in runner.work.iterdir()] == ["lock"]
 
 
@@ -429,7 +452,7 @@ def _rewrite(change: Callable[[dict[str, Any]], None]) -> Callable[[Runner, str]
         (_truncate, r"the backup is damaged: \S+ has \d+ bytes instead of \d+"),
         (_flip, r"the backup is damaged: the content of \S+ has changed"),
         (_empty, r"the backup is damaged: \S+ has 0 bytes instead of \d+"),
-        (_remove, r"cannot read s3://\S+: .*404"),
+        (_remove, r"cannot read s3://\S+: .*NoSuchKey"),
         (_remove_manifest, r"there is no finished backup at s3://\S+/service"),
         (_flip_manifest, r"manifest.json is damaged: its content does not have the checksum"),
         (
@@ -464,6 +487,25 @@ def _rewrite(change: Callable[[dict[str, Any]], None]) -> Callable[[Runner, str]
             "sequence things_id_seq is at 2500, before 9999",
         ),
         (_rewrite(lambda it: it["contents"]["objects"].append("index gone")), "index gone is missing"),
+    ],
+    ids=[
+        "truncated",
+        "flipped byte",
+        "empty file",
+        "missing file",
+        "no manifest",
+        "changed manifest",
+        "another database",
+        "another environment",
+        "another major version",
+        "another format",
+        "manifest of another backup",
+        "file outside",
+        "other revision",
+        "other rows",
+        "other values",
+        "sequence behind",
+        "missing index",
     ],
 )
 def test_a_backup_that_is_not_good_is_found_out(runner: Runner, damage: Any, message: str) -> None:
@@ -627,15 +669,25 @@ def test_a_migration_that_fails_on_the_copy_leaves_the_database_alone(runner: Ru
 def test_a_migration_that_cannot_be_loaded_is_named(runner: Runner) -> None:
     write_migration(runner.service, "b", "a", "import nothing_of_this_name\n")
     result = runner.migrate()
-    assert result["outcome"] == "failed" and "nothing_of_this_name" in result["message"]
+    assert (result["outcome"], result["step"]) == ("failed", "plan")
+    assert "service/migrations/versions/b.py:5 cannot be read" in result["message"]
+    assert "nothing_of_this_name" in result["message"]
+
+
+def test_a_database_that_a_newer_release_migrated_is_left_alone(runner: Runner) -> None:
+    runner.migrate()
+    (runner.service / "migrations/versions/b.py").unlink()
+    result = runner.migrate()
+    assert (result["outcome"], result["step"]) == ("failed", "plan")
+    assert "the database is at revision b, which this image does not have" in result["message"]
 
 
 def test_several_heads_are_refused(runner: Runner) -> None:
     write_migration(runner.service, "c", "a", "")
     result = runner.migrate()
-    assert (result["outcome"], result["step"]) == ("failed", "dry-run")
-    assert "there are several heads" in result["message"]
-    assert runner.heads() == ["a"]
+    assert (result["outcome"], result["step"]) == ("failed", "plan")
+    assert "this image has 2 heads" in result["message"]
+    assert runner.heads() == ["a"] and runner.bucket.keys() == []
 
 
 def test_a_copy_that_differs_from_the_models_is_refused(runner: Runner) -> None:
@@ -833,7 +885,8 @@ def test_where_one_back_is_ambiguous_it_is_refused(runner: Runner) -> None:
     assert (result["outcome"], result["step"]) == ("failed", "plan")
     assert "-1 is ambiguous: before d are b, c" in result["message"]
     assert "-x is not a revision" in runner.downgrade("-x")["message"]
-    assert "Can't locate revision" in runner.downgrade("zzz")["message"]
+    for unknown in (runner.downgrade("zzz"), runner.migrate(target="zzz")):
+        assert (unknown["step"], unknown["message"]) == ("plan", "this image has no single revision zzz")
     assert runner.heads() == ["d"]
 
 

@@ -1,25 +1,28 @@
 """Backups in S3: an object for each file of the dump, and a manifest that is written last."""
 
+import hashlib
 import re
+from base64 import b64encode
 from collections.abc import Iterator
 from contextlib import contextmanager
 from functools import cached_property
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO
 
 import boto3
-from boto3.exceptions import Boto3Error
-from boto3.s3.transfer import TransferConfig
 from botocore.config import Config
 from botocore.exceptions import BotoCoreError, ClientError
+from tenacity import Retrying, retry_if_exception_type, stop_after_attempt
 
 from servicekit.backups.errors import BackupError
-from servicekit.backups.manifest import Manifest, read_manifest
+from servicekit.backups.manifest import DumpFile, Manifest, read_manifest
 
 _MANIFEST = "manifest.json"
 _LOCATION = re.compile(r"s3://(?P<bucket>[a-z0-9][a-z0-9.-]{1,61}[a-z0-9])(?:/(?P<prefix>[^?#]*))?")
-# Without threads, a signal ends a transfer at once.
-_TRANSFER = TransferConfig(use_threads=False, multipart_threshold=64 * 2**20, multipart_chunksize=64 * 2**20)
+# A larger file is stored in parts of this size; S3 takes 10,000 parts of a file.
+_PART_BYTES = 64 * 2**20
+_CHUNK_BYTES = 2**20
+_DOWNLOAD_ATTEMPTS = 3
 
 
 class Store:
@@ -66,15 +69,9 @@ class Store:
 
     def upload(self, manifest: Manifest, folder: Path) -> None:
         """Stores a dump, and its manifest when all files are there."""
-        for name in manifest.files:
+        for name, file in manifest.files.items():
             with self._explained("write", f"{manifest.id}/{name}"):
-                self._client.upload_file(
-                    str(folder / name),
-                    self._bucket,
-                    self._key(manifest.id, name),
-                    ExtraArgs={"ChecksumAlgorithm": "SHA256", **self._encryption},
-                    Config=_TRANSFER,
-                )
+                self._upload_file(folder / name, self._key(manifest.id, name), file)
         with self._explained("write", f"{manifest.id}/{_MANIFEST}"):
             self._client.put_object(
                 Bucket=self._bucket,
@@ -128,11 +125,57 @@ class Store:
     def download(self, manifest: Manifest, folder: Path) -> None:
         """Writes the files of a backup into the new folder `folder`. Compare them with the manifest."""
         folder.mkdir()
+        retrying = Retrying(
+            # boto3 repeats a request that fails, but not an answer that breaks off.
+            retry=retry_if_exception_type(BotoCoreError),
+            stop=stop_after_attempt(_DOWNLOAD_ATTEMPTS),
+            reraise=True,
+        )
         for name in manifest.files:
             with self._explained("read", f"{manifest.id}/{name}"):
-                self._client.download_file(
-                    self._bucket, self._key(manifest.id, name), str(folder / name), Config=_TRANSFER
+                retrying(self._download_file, self._key(manifest.id, name), folder / name)
+
+    # boto3's own transfers wait for ever when a signal ends one of their tasks.
+
+    def _upload_file(self, path: Path, key: str, file: DumpFile) -> None:
+        with path.open("rb") as content:
+            if file.bytes > _PART_BYTES:
+                self._upload_parts(content, key)
+                return
+            self._client.put_object(
+                Bucket=self._bucket,
+                Key=key,
+                Body=content,
+                ChecksumAlgorithm="SHA256",
+                ChecksumSHA256=b64encode(bytes.fromhex(file.sha256)).decode(),
+                **self._encryption,
+            )
+
+    def _upload_parts(self, content: BinaryIO, key: str) -> None:
+        place = {"Bucket": self._bucket, "Key": key}
+        place["UploadId"] = self._client.create_multipart_upload(
+            **place, ChecksumAlgorithm="SHA256", **self._encryption
+        )["UploadId"]
+        parts: list[dict[str, Any]] = []
+        try:
+            while data := content.read(_PART_BYTES):
+                number = len(parts) + 1
+                checksum = b64encode(hashlib.sha256(data).digest()).decode()
+                stored = self._client.upload_part(
+                    **place, PartNumber=number, Body=data, ChecksumSHA256=checksum
                 )
+                parts.append({"PartNumber": number, "ETag": stored["ETag"], "ChecksumSHA256": checksum})
+            self._client.complete_multipart_upload(**place, MultipartUpload={"Parts": parts})
+        except BaseException:
+            # Parts of an upload that is not complete are paid for, and no listing shows them.
+            self._client.abort_multipart_upload(**place)
+            raise
+
+    def _download_file(self, key: str, path: Path) -> None:
+        found = self._client.get_object(Bucket=self._bucket, Key=key)
+        with path.open("wb") as file, found["Body"] as body:
+            while data := body.read(_CHUNK_BYTES):
+                file.write(data)
 
     def _key(self, backup: str, name: str) -> str:
         return f"{self._prefix}{backup}/{name}"
@@ -141,5 +184,5 @@ class Store:
     def _explained(self, action: str, name: str = "") -> Iterator[None]:
         try:
             yield
-        except (BotoCoreError, ClientError, Boto3Error) as error:
+        except (BotoCoreError, ClientError) as error:
             raise BackupError(f"cannot {action} {self.location(name)}: {error}") from error

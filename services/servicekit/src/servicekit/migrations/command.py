@@ -100,7 +100,9 @@ def database_commands(package: ModuleType) -> typer.Typer:
         allow_breaking: Annotated[
             bool, typer.Option("--allow-breaking", help="No code that needs the old shape runs any more")
         ] = False,
-        target: Annotated[str, typer.Option(help="Where to, as Alembic names it")] = "heads",
+        target: Annotated[
+            str, typer.Option(help="The revision to migrate to; the newest without it")
+        ] = "heads",
         operation: OperationOption = None,
         lock_wait: LockWaitOption = 60.0,
         jobs: JobsOption = 2,
@@ -178,7 +180,9 @@ def _run(
     hide = secrets_filter(secrets)
 
     def report(event: dict[str, Any]) -> None:
-        print(hide(json.dumps(event, ensure_ascii=False)), file=events, flush=True)
+        # In one piece: a signal may come between two.
+        events.write(hide(json.dumps(event, ensure_ascii=False)) + "\n")
+        events.flush()
 
     operation = Operation(settings, package, Places(store=store or None, **places), report)
     raise typer.Exit(operation.run(lambda: body(operation), result=with_result))

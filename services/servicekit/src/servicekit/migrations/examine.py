@@ -249,7 +249,7 @@ def _described(script: Script, folder: Path) -> Migration:
     )
 
 
-def _unreadable(error: BaseException, folder: Path) -> Unreadable | None:
+def unreadable(error: BaseException, folder: Path) -> Unreadable | None:
     """The place of the service's own code that an error comes from; None when the service is not at fault."""
     if isinstance(error, SyntaxError) and error.filename:
         return Unreadable(os.path.relpath(error.filename, folder), error.lineno or 1, str(error.msg))
@@ -270,18 +270,13 @@ _MODES: dict[str, Callable[[Examiner], None]] = {
 
 def examine(mode: str, folder: Path) -> Examination:
     """Examines the migrations of the service in `folder`."""
-    return examine_with(_MODES[mode], Config(str(folder / "alembic.ini")), folder)
-
-
-def examine_with(run: Callable[[Examiner], None], config: Config, folder: Path) -> Examination:
-    """Examines migrations by the function `run`. Names of files are relative to `folder`."""
     try:
-        examiner = Examiner(config, folder)
+        examiner = Examiner(Config(str(folder / "alembic.ini")), folder)
     except Exception as error:
-        if found := _unreadable(error, folder):
+        if found := unreadable(error, folder):
             return Examination([], [], unreadable=found)
         raise
-    run(examiner)
+    _MODES[mode](examiner)
     return examiner.result
 
 

@@ -26,7 +26,7 @@ from servicekit.backups.snapshot import origin_of, reading, server_version, syst
 from servicekit.migrations import steps
 from servicekit.migrations.catalogue import DatabaseObject, read_catalogue
 from servicekit.migrations.environment import alembic_config, migration_engine
-from servicekit.migrations.examine import Direction, Examination, Examiner, Migration, examine_with
+from servicekit.migrations.examine import Direction, Examination, Examiner, Migration, unreadable
 from servicekit.migrations.lock import OPERATION_LOCK_KEY, WAIT_SECONDS, Lock, MigrationError, exclusive
 from servicekit.migrations.run import Event, Limits, Report, downgrade, explain_command, upgrade
 from servicekit.settings import DatabaseSettings
@@ -119,7 +119,7 @@ class Operation:
     def backup(self) -> None:
         """Makes a backup, and does not verify it."""
         with self._workspace() as work:
-            manifest = self._back_up(work)
+            manifest, _ = self._stored_backup(work)
         self._finish("backed-up", manifest.contents.heads, f"the backup {manifest.id} is stored")
 
     def verify(self, backup: str | None) -> None:
@@ -162,7 +162,8 @@ class Operation:
         """
         self._change(lambda heads: self._downgrade(revision, heads, lose_data))
 
-    def _upgrade(self, target: steps.Target, heads: steps.Heads, allow_breaking: bool) -> _Change:
+    def _upgrade(self, requested: str, heads: steps.Heads, allow_breaking: bool) -> _Change:
+        target: steps.Target = self._require(requested)
         pending = [steps.script_of(step) for step in steps.pending(self._script(), target, heads)]
         breaking = [number for number, script in enumerate(pending) if _says(script, "breaking")]
         if breaking and not allow_breaking:
@@ -219,9 +220,7 @@ class Operation:
             return revision
         script = self._script()
         if not revision.startswith("-"):
-            found = script.get_revision(revision)
-            assert found is not None
-            return found.revision
+            return self._require(revision)
         if not revision[1:].isdigit():
             raise MigrationError(f"{revision} is not a revision, nor how many to go back, such as -1")
         for _ in range(int(revision[1:])):
@@ -235,6 +234,16 @@ class Operation:
             if not heads:
                 return "base"
         return heads[0]
+
+    def _require(self, target: str) -> str:
+        """The id of the revision that `target` names. Raises MigrationError when this image has none."""
+        try:
+            found = self._script().get_revisions(target)
+        except CommandError:
+            found = ()
+        if target != "heads" and len(found) != 1:
+            raise MigrationError(f"this image has no single revision {target}")
+        return target if target == "heads" else str(found[0].revision)
 
     def _change(self, make: Callable[[steps.Heads], _Change]) -> None:
         with ExitStack() as held:
@@ -275,16 +284,28 @@ class Operation:
 
     def _verified_copy(self, work: Path, copies: ExitStack) -> str:
         """The address of a copy, restored from a stored backup, that lives as long as `copies`."""
-        reused = self._reusable()
-        if reused is not None:
-            try:
-                with self._step("verify-backup", backup=reused.id, reused=True):
-                    copy = self._restore_stored(reused, work, copies)
-                    self._record_backup(reused, verified=True)
-                    return copy
-            except BackupError as error:
-                log.warning("the backup of the stopped operation is not good, making another: %s", error)
-        manifest = self._back_up(work)
+        manifest, reused = self._stored_backup(work, self._reusable)
+        try:
+            return self._verify_backup(manifest, work, copies)
+        except BackupError as error:
+            if not reused:
+                raise
+            log.warning("the backup of the stopped operation is not good, making another: %s", error)
+        manifest, _ = self._stored_backup(work)
+        return self._verify_backup(manifest, work, copies)
+
+    def _stored_backup(
+        self, work: Path, find: Callable[[], Manifest | None] = lambda: None
+    ) -> tuple[Manifest, bool]:
+        """The backup that `find` returns, else a new one, and whether it was found."""
+        with self._step("backup") as details:
+            found = find()
+            manifest = found or self._back_up(work)
+            self._record_backup(manifest)
+            details |= {"backup": manifest.id, "bytes": manifest.bytes, "reused": found is not None}
+        return manifest, found is not None
+
+    def _verify_backup(self, manifest: Manifest, work: Path, copies: ExitStack) -> str:
         with self._step("verify-backup", backup=manifest.id):
             copy = self._restore_stored(manifest, work, copies)
             self._record_backup(manifest, verified=True)
@@ -313,23 +334,16 @@ class Operation:
         return None
 
     def _back_up(self, work: Path) -> Manifest:
-        with self._step("backup") as details:
-            folder = work / "dump"
-            store = self._store()
-            manifest = backups.dump(
-                self._url,
-                folder,
-                self._origin,
-                jobs=self._places.jobs,
-                operation=self._places.operation,
-            )
-            self._result |= {"from": manifest.contents.heads, "to": manifest.contents.heads}
-            store.upload(manifest, folder)
-            self._record_backup(manifest)
-            details |= {"backup": manifest.id, "bytes": manifest.bytes}
-            # The verification works on what is stored.
-            shutil.rmtree(folder)
-            return manifest
+        """Dumps the database and stores the dump."""
+        folder = work / "dump"
+        manifest = backups.dump(
+            self._url, folder, self._origin, jobs=self._places.jobs, operation=self._places.operation
+        )
+        self._result |= {"from": manifest.contents.heads, "to": manifest.contents.heads}
+        self._store().upload(manifest, folder)
+        # The verification works on what is stored.
+        shutil.rmtree(folder)
+        return manifest
 
     def _restore_stored(self, manifest: Manifest, work: Path, copies: ExitStack) -> str:
         if manifest.origin != self._origin:
@@ -348,12 +362,12 @@ class Operation:
     def _dry_run(self, copy: str, change: _Change) -> tuple[Examination, steps.Heads]:
         """Runs the migrations on the copy. Returns what they did and the copy's revisions after them."""
         config = self._config_for(copy)
-        examination = examine_with(change.examine, config, self._folder)
-        self._result["examination"] = dataclasses.asdict(examination)
-        if found := examination.unreadable:
-            raise MigrationError(f"{found.file}:{found.line} cannot be read: {found.message}")
-        if len(examination.heads) > 1:
-            raise MigrationError(f"there are several heads ({', '.join(examination.heads)}): merge them")
+        examiner = Examiner(config, self._folder)
+        examination = examiner.result
+        try:
+            change.examine(examiner)
+        finally:
+            self._result["examination"] = dataclasses.asdict(examination)
         for migration, direction in _directions(examination):
             if failure := direction.failure:
                 raise MigrationError(
@@ -411,7 +425,17 @@ class Operation:
                 self._report({"event": "drift", "differences": differences})
 
     def _script(self) -> ScriptDirectory:
-        return ScriptDirectory.from_config(self._config)
+        """The image's migrations. Raises MigrationError with the place of one that cannot be loaded."""
+        script = ScriptDirectory.from_config(self._config)
+        try:
+            heads = script.get_heads()
+        except Exception as error:
+            if found := unreadable(error, self._folder):
+                raise MigrationError(f"{found.file}:{found.line} cannot be read: {found.message}") from error
+            raise
+        if len(heads) > 1:
+            raise MigrationError(f"this image has {len(heads)} heads ({', '.join(heads)}): merge them")
+        return script
 
     def _config_for(self, url: str) -> Config:
         config = alembic_config(self._settings, self._package)
