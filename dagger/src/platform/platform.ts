@@ -9,6 +9,7 @@ import {
   verifyFolders,
 } from "./catalog.js"
 import { cacheArguments } from "./caches.js"
+import { withPackages } from "./packages.js"
 import { labelled, schemaOf } from "./schema.js"
 import { withStores } from "./stores.js"
 
@@ -101,14 +102,7 @@ export class Platform {
   private async seed(service: Service): Promise<Container> {
     const { name, setup, database = name } = service
     const image = this.image(service)
-    const tools = image
-      .withUser("root")
-      .withExec([
-        "sh",
-        "-c",
-        "apt-get update -qq && apt-get install -yqq --no-install-recommends postgresql-client-15",
-      ])
-      .withUser(await image.user())
+    const tools = withPackages(image.withUser("root"), "postgresql-client-15").withUser(await image.user())
     return configured(withStores(tools, `${name}:setup`, database), service).withExec([
       "sh",
       "-ec",

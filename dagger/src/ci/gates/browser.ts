@@ -1,5 +1,6 @@
 import { type Container, dag } from "@dagger.io/dagger"
 import { images } from "../../platform/base-images.js"
+import { withPackages } from "../../platform/packages.js"
 import { setupPassword, setupUser, type Platform } from "../../platform/platform.js"
 import type { Service } from "../../platform/catalog.js"
 import { commandGate } from "../runner/command.js"
@@ -38,14 +39,10 @@ export function browserGate(platform: Platform, service: Service): Gate {
 const forwarder = "socat TCP-LISTEN:8080,fork,reuseaddr TCP:service:8000"
 
 function chromium({ services }: Platform): Container {
-  const browser = dag
-    .container()
-    .from(images.node)
-    .withExec([
-      "sh",
-      "-c",
-      "apt-get update -qq && apt-get install -yqq --no-install-recommends chromium fonts-liberation socat",
-    ])
-    .withEnvVariable("CHROMIUM_PATH", "/usr/bin/chromium")
+  const node = dag.container().from(images.node)
+  const browser = withPackages(node, "chromium", "fonts-liberation", "socat").withEnvVariable(
+    "CHROMIUM_PATH",
+    "/usr/bin/chromium",
+  )
   return reactWorkbench(services, browser)
 }

@@ -1,6 +1,7 @@
 import { dag, type Container, type Directory } from "@dagger.io/dagger"
 import { unitTestInputs } from "../affected/affected.js"
 import { images } from "../../platform/base-images.js"
+import { withPackages } from "../../platform/packages.js"
 import { cache } from "../../platform/caches.js"
 import { commandGate, lastLine } from "../runner/command.js"
 import type { Gate } from "../runner/gate.js"
@@ -54,7 +55,7 @@ export function moduleGates({ source, manifests: rendered }: Pick<Subjects, "sou
     npmGate("unit", "the module's decisions", units, {
       detail: testCount,
       // The watchdog of a rollout is a Python program, and the changes since a ref come from git.
-      container: installed(npm, "python3", "git").withDirectory(
+      container: withPackages(npm, "python3", "git").withDirectory(
         ".",
         source.filter({ include: unitTestInputs }),
       ),
@@ -132,16 +133,11 @@ function workbench(manifests: Directory): Container {
   )
 }
 
-const shellcheck = () => installed(dag.container().from(images.debian), "shellcheck")
+const shellcheck = () => withPackages(dag.container().from(images.debian), "shellcheck")
 
 /** actionlint checks the scripts of a workflow with the ShellCheck that it finds. */
 const withActionlint = (container: Container) =>
-  installed(container, "shellcheck").withFile(
+  withPackages(container, "shellcheck").withFile(
     "/usr/local/bin/actionlint",
     dag.container().from(images.actionlint).file("/usr/local/bin/actionlint"),
   )
-
-function installed(container: Container, ...packages: string[]): Container {
-  const command = `apt-get update && apt-get install -y --no-install-recommends ${packages.join(" ")}`
-  return container.withExec(["sh", "-c", command])
-}

@@ -1,5 +1,6 @@
 import { type CacheVolume, type Container, type Directory } from "@dagger.io/dagger"
 import { cache } from "../../platform/caches.js"
+import { withPackages } from "../../platform/packages.js"
 import type { Service } from "../../platform/catalog.js"
 import type { Platform } from "../../platform/platform.js"
 import { withStores } from "../../platform/stores.js"
@@ -85,7 +86,9 @@ const pytest = [
 export function pythonWorkbench({ name, inputs }: Service, services: Directory): Container {
   const locks = inputs.filter((input) => !input.includes(".")).map((folder) => `${folder}/requirements*`)
   return (
-    pip()
+    // Tests that back up and restore databases run the programs of PostgreSQL. Debian's wrapper around them would choose among versions.
+    withPackages(pip(), "postgresql-client-15")
+      .withEnvVariable("PATH", "/usr/lib/postgresql/15/bin:$PATH", { expand: true })
       .withWorkdir(`/services/${name}`)
       .withDirectory("/services", services.filter({ include: locks }))
       // Keeps colours out of the summary and byte code out of the layers.

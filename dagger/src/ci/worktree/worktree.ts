@@ -1,5 +1,6 @@
 import { type Container, dag, type Directory, ReturnType, type Workspace } from "@dagger.io/dagger"
 import { images } from "../../platform/base-images.js"
+import { withPackages } from "../../platform/packages.js"
 import { listAuthors, readSignatures, type Signature } from "./authors.js"
 
 /** The checkout on the caller's machine, as git sees it. */
@@ -131,10 +132,7 @@ echo "$head"`
 
 function git(): Container {
   return (
-    dag
-      .container()
-      .from(images.debian)
-      .withExec(["sh", "-c", "apt-get update -qq && apt-get install -yqq --no-install-recommends git"])
+    withPackages(dag.container().from(images.debian), "git")
       // The files belong to another user than git's.
       .withExec(["git", "config", "--system", "safe.directory", "*"])
       .withWorkdir("/repository")
