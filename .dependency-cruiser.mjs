@@ -13,12 +13,12 @@ const mayImport = {
   platform: ["clients", "lib"],
   // What every deploy has in common: releases, components, plans, guards, approvals, the audit log, events.
   delivery: ["platform", "clients", "lib"],
-  // Databases of an environment: the plan of a migration.
-  databases: ["migrations", "lib"],
+  // The second kind of component: databases, migrated by a Job in the environment.
+  databases: ["migrations", "delivery", "platform", "clients", "lib"],
   // The first kind of component: backends on Kubernetes, with their revisions, rollouts and analysis.
   backends: ["delivery", "platform", "clients", "lib"],
   // The environments of deploy.yaml, their secrets, and the connection to one; each section of the file is defined by the folder that uses it.
-  environments: ["backends", "delivery", "clients", "lib"],
+  environments: ["backends", "databases", "delivery", "clients", "lib"],
   // Images of the platform: built from source and pushed to a registry.
   images: ["delivery", "platform", "lib"],
   // Gates, the runner that runs them, and reports of what they found.

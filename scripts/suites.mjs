@@ -57,6 +57,12 @@ export const endToEnd = [
   { file: "engine/test/lifecycle.e2e.test.ts", project: "command", inputs: engine },
   { file: "engine/test/cluster.e2e.test.ts", project: "session", inputs: [...engine, "dagger/config"] },
   { file: "dagger/test/e2e/access.e2e.test.ts", project: "session", inputs: module },
+  {
+    file: "dagger/test/e2e/migrate.e2e.test.ts",
+    project: "session",
+    inputs: [...module, "services"],
+    alone: false,
+  },
   { file: "engine/test/security.e2e.test.ts", project: "session", inputs: [...module, fixtures] },
   // It shows how daggerw and the engine work on a container runtime; what gates do there is the same anywhere. Every run
   // starts the engine without its cache, which takes a quarter of an hour on two cores.

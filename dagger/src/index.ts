@@ -295,6 +295,46 @@ export class Pitwall {
   }
 
   /**
+   * Migrates databases: backs each one up, restores the backup into a copy and compares it, runs the migrations on the copy, then on the database, and verifies it.
+   *
+   * It runs as a Job in the environment, from the image that will serve, so that no data leaves the environment and the database need not be reachable from here. The Job
+   * goes on by itself: run the same command again to follow an interrupted migration to its end. `deploy` does the same for the databases of what it deploys. Migrations
+   * that older code cannot live with wait until no revision is kept that needs the old shape; the status function says what waits for what. Throws with the table
+   * when a migration failed, and with every reason when it may not start. Databases are those of `services.SERVICE.database` in dagger/config/deploy.yaml.
+   *
+   * Example: `./daggerw call migrate --env staging --release release.json --plan-only`
+   *
+   * @param env staging or production.
+   * @param database Databases by their names or those of their services, such as recipes or api; all of the environment, if none is named.
+   * @param planOnly Only run the migrations on a copy, and show each statement with its locks and how long it took. The database is read and not changed; no backup is made.
+   * @param release File that publish made: its images bring the migrations.
+   * @param image Existing images instead of a release, such as api=ghcr.io/owner/repository/api@sha256:…; default: the images that have all traffic now.
+   * @param reason Reason for the audit log.
+   * @param author Authors in addition to those of the commits.
+   * @param override Reason to override guards; it is recorded. guards.overrides in dagger/config/deploy.yaml says who may.
+   */
+  @func({ cache: "never" })
+  async migrate(
+    workspace: Workspace,
+    env: string,
+    database: string[] = [],
+    planOnly = false,
+    release?: File,
+    image: string[] = [],
+    reason = "",
+    author: string[] = [],
+    override = "",
+  ): Promise<string> {
+    const selection = {
+      databases: database,
+      images: image,
+      authors: named(author),
+      ...(release && { release }),
+    }
+    return this.delivery.migrate(workspace, env, selection, { reason, override, planOnly })
+  }
+
+  /**
    * Takes back the deploy in progress, or returns to a proven revision, without losing a request.
    *
    * No guard stands in the way, but it refuses a revision that cannot work with the database as it is now.
@@ -312,12 +352,13 @@ export class Pitwall {
   }
 
   /**
-   * Shows the components of an environment: phase, traffic, revisions with their images and pods, who works on them, and what happened last.
+   * Shows the components of an environment: phase, traffic, revisions with their images and pods, who works on them, and what happened last. Of databases also their
+   * revision, the last verified backup, and which migrations wait for which revisions.
    *
    * Example: `./daggerw call status --env staging`
    *
    * @param env staging or production.
-   * @param only Services; all of the environment, if none is named.
+   * @param only Services or databases; all of the environment, if none is named.
    */
   @func({ cache: "never" })
   async status(env: string, only: string[] = []): Promise<Output> {
@@ -355,7 +396,8 @@ export class Pitwall {
   /**
    * Returns the events of an environment's deploys, rollbacks and approvals, oldest first, as JSON Lines: those that ran on this engine. The permanent record is the history.
    *
-   * Each is an object: schemaVersion (1), at (ISO 8601), kind (started, resumed, shifted, promoted, rolling-back, rolled-back, failed, refused, overridden, approved, revoked or checked),
+   * Each is an object: schemaVersion (1), at (ISO 8601), kind (started, resumed, shifted, promoted, rolling-back, rolled-back, failed, refused, overridden, approved, revoked, checked,
+   * migrated or migration-failed),
    * environment, component (kind, name), operation, revision, digest, by, message, key (the same for all events about one problem), severity (info, warning or critical),
    * resolves (true when that problem is over).
    *

@@ -23,7 +23,7 @@ import {
   type ReleasedImage,
   releaseText,
 } from "../delivery/release.js"
-import { deployFile } from "../environments/configuration.js"
+import { databaseSettings, deployFile } from "../environments/configuration.js"
 import {
   type Connection,
   inEnvironment,
@@ -124,7 +124,7 @@ export class Delivery {
       const request = { reason, override, authors, readAuthors: authorsIn(workspace) }
       const given = await this.givenRelease(opened, selection, components)
       if (given) return deploy(delivery, components, { ...request, release: given })
-      const services = namesOf(components)
+      const services = servicesOf(components)
       const checks = this.gates(services)
       // Awaited by the deploy, unless publishing fails first.
       checks.catch(() => undefined)
@@ -161,9 +161,47 @@ export class Delivery {
     })
   }
 
+  /**
+   * Migrates databases by the migrations of an image, or with `planOnly` shows what that does on a copy.
+   *
+   * @throws Error with every reason when it may not start, and with the table when a migration failed
+   */
+  async migrate(
+    workspace: Workspace,
+    env: string,
+    selection: Pick<Selection, "release" | "images" | "authors"> & { databases: string[] },
+    { reason, override, planOnly }: { reason: string; override: string; planOnly: boolean },
+  ): Promise<string> {
+    checkSelection({ ...selection, only: selection.databases, strategy: "" })
+    return this.guarded(workspace, env, async (opened) => {
+      const { delivery } = opened
+      const databases = opened.databases(selection.databases)
+      const release =
+        (await this.givenRelease(opened, selection, databases)) ?? (await liveRelease(databases, env))
+      if (!planOnly) {
+        const { authors } = selection
+        return deploy(delivery, databases, {
+          reason,
+          override,
+          authors,
+          release,
+          readAuthors: authorsIn(workspace),
+        })
+      }
+      const plans: string[] = []
+      // One after another: each copies a whole database.
+      for (const database of databases) plans.push(await database.preview(release))
+      return plans.join("\n\n")
+    })
+  }
+
   /** @throws Error with the table when a component failed */
   async rollback(env: string, services: string[], request: { reason: string; to?: number }): Promise<string> {
-    return this.within(env, (opened) => rollback(opened.delivery, opened.components(services), request))
+    return this.within(env, (opened) => {
+      // A database goes back only when it is named, and then says why it does not.
+      const components = services.length > 0 ? opened.components(services) : opened.backends([])
+      return rollback(opened.delivery, components.filter(isNamed(services)), request)
+    })
   }
 
   async status(env: string, only: string[]): Promise<Output> {
@@ -191,10 +229,10 @@ export class Delivery {
 
   async pruneHistory(env: string, olderThan: string): Promise<string> {
     const seconds = secondsOf(olderThan)
-    return this.within(env, async ({ components, delivery }) => {
+    return this.within(env, async ({ backends, delivery }) => {
       const before = delivery.now() - seconds * 1000
       const deleted = await delivery.audit.prune(before)
-      const revisions = await Promise.all(components([]).map(({ deployed }) => deployed.revisions.all()))
+      const revisions = await Promise.all(backends([]).map((backend) => backend.revisions()))
       const kept = revisions.flat().map(({ digest }) => digest)
       const approvals = strictestApproval(delivery.guards) ? await delivery.approvals.prune(before, kept) : 0
       return `Deleted ${deleted} entries of before ${iso(before)} from the audit log of ${env}, and ${approvals} approvals that expired before.`
@@ -296,7 +334,7 @@ export class Delivery {
     env: string,
     { deployers, approvers, checkers }: { deployers: string[]; approvers: string[]; checkers: string[] },
   ): Promise<string> {
-    const [{ environment }, watchdog] = await Promise.all([
+    const [{ configuration, environment }, watchdog] = await Promise.all([
       readEnvironment(this.source, env, this.connection),
       this.source.file(watchdogFile).contents(),
     ])
@@ -309,7 +347,7 @@ export class Delivery {
       approvers: named.map(readSubject),
       checkers: checkers.map(readSubject),
     }
-    return environmentAccess(environment, people, watchdog)
+    return environmentAccess(environment, people, watchdog, databaseSettings(configuration, environment))
       .map((object) => stringify(object))
       .join("---\n")
   }
@@ -356,7 +394,7 @@ export class Delivery {
     { release, images }: Pick<Selection, "release" | "images">,
     components: Component[],
   ): Promise<Release | undefined> {
-    const services = namesOf(components)
+    const services = servicesOf(components)
     const given = release
       ? readRelease(await release.contents())
       : { images: readImages(images) as Record<string, unknown> }
@@ -409,7 +447,14 @@ export class Delivery {
   }
 }
 
-const namesOf = (components: Component[]) => components.map(({ id }) => id.name)
+/** The services whose images components take. */
+const servicesOf = (components: Component[]) => [...new Set(components.map(({ service }) => service))]
+
+/** A service that is named does not name its database. */
+const isNamed =
+  (names: string[]) =>
+  ({ id }: Component) =>
+    names.length === 0 || names.includes(id.name)
 
 function strategyOf({ strategy }: Selection): { strategy?: Strategy } {
   return strategy === "" ? {} : { strategy: readStrategy(strategy) }
@@ -418,15 +463,36 @@ function strategyOf({ strategy }: Selection): { strategy?: Strategy } {
 /** The live release, so that a plan without images shows what changed settings would do; what was never deployed gets a placeholder. */
 async function presentRelease(components: Component[], say: (line: string) => void): Promise<Release> {
   const images = await Promise.all(
-    components.map(async (component): Promise<[string, ReleasedImage]> => {
-      const { name } = component.id
-      const current = await component.current()
-      say(
-        current
-          ? `${name}: planned with its present image, ${current.reference}`
-          : `${name}: never deployed; planned with a placeholder for the image that a deploy would build`,
+    [...new Map(components.map((one) => [one.service, one])).values()].map(
+      async (component): Promise<[string, ReleasedImage]> => {
+        const { service: name } = component
+        const current = await component.current()
+        say(
+          current
+            ? `${name}: planned with its present image, ${current.reference}`
+            : `${name}: never deployed; planned with a placeholder for the image that a deploy would build`,
+        )
+        return [name, current ?? { reference: `to-be-built/${name}@sha256:${"0".repeat(64)}` }]
+      },
+    ),
+  )
+  return { schemaVersion: 1, images: Object.fromEntries(images) }
+}
+
+/**
+ * The images with all traffic.
+ *
+ * @throws Error for a service that was never deployed
+ */
+async function liveRelease(databases: Component[], env: string): Promise<Release> {
+  const images = await Promise.all(
+    databases.map(async (database): Promise<[string, ReleasedImage]> => {
+      const { id, service } = database
+      const current = await database.current()
+      if (current) return [service, current]
+      throw new Error(
+        `${service} was never deployed to ${env}: say which image migrates ${id.name}, with --release or --image ${service}=…`,
       )
-      return [name, current ?? { reference: `to-be-built/${name}@sha256:${"0".repeat(64)}` }]
     }),
   )
   return { schemaVersion: 1, images: Object.fromEntries(images) }

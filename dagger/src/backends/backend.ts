@@ -11,9 +11,10 @@ import type { Release, ReleasedImage } from "../delivery/release.js"
 import { stableRevision } from "./decisions.js"
 import { type BackendContext, DeployedService } from "./deployed-service.js"
 import { LockedBackend } from "./locked-backend.js"
-import { planOf, prepare, settingsOf, wouldRun } from "./prepare.js"
+import { planOf, prepare, secretsOf, settingsOf, wouldRun } from "./prepare.js"
 import { revert } from "./revert.js"
 import type { BackendSettings } from "./settings.js"
+import type { Revision } from "./revisions/revisions.js"
 import { statusOf } from "./status.js"
 
 /** A backend as a component: a service on Kubernetes whose revisions get traffic by rollouts. */
@@ -28,12 +29,34 @@ export class Backend implements Component {
     return this.deployed.id
   }
 
+  get service(): string {
+    return this.deployed.name
+  }
+
   async current(): Promise<ReleasedImage | undefined> {
-    const { record, revisions } = this.deployed
-    const number = stableRevision(await record.read())
-    const revision = number === undefined ? undefined : await revisions.find(number)
+    const number = await this.live()
+    const revision = number === undefined ? undefined : await this.deployed.revisions.find(number)
     if (!revision) return undefined
     return { reference: revision.image, ...(revision.schema && { migrations: revision.schema }) }
+  }
+
+  /** Every revision in the cluster, newest first. */
+  revisions(): Promise<Revision[]> {
+    return this.deployed.revisions.all()
+  }
+
+  /** The number of the revision with all traffic. */
+  async live(): Promise<number | undefined> {
+    return stableRevision(await this.deployed.record.read())
+  }
+
+  /**
+   * The secrets of its pods by file name: those given, otherwise those of the present revision.
+   *
+   * @throws Error when one is neither given nor readable
+   */
+  async secrets(): Promise<Record<string, string>> {
+    return (await secretsOf(this.deployed, await this.live())).secrets
   }
 
   async plan(release: Release): Promise<ComponentPlan> {

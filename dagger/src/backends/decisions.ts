@@ -1,4 +1,4 @@
-import { createHash, scryptSync } from "node:crypto"
+import { createHash } from "node:crypto"
 import type { Compatibility } from "../delivery/guards/guards.js"
 import { previousRevision } from "./revisions/previous.js"
 import type { Revision } from "./revisions/revisions.js"
@@ -40,20 +40,6 @@ export function settingsDigest(
   delete counting.commit
   const applied = { objects: revisionObjects(workload, counting), hostnames, gateway }
   return `sha256:${createHash("sha256").update(JSON.stringify(applied)).digest("hex")}`
-}
-
-/** Work of one guess at secrets that somebody knows the digest of. */
-const scryptCost = { N: 4096, r: 8, p: 1 }
-
-/**
- * A digest of the values of all secrets of a service together: equal digests are equal secrets. It is slow to compute and covers the service's signing key, so that a
- * weak password among them cannot be guessed from it.
- *
- * @param scope the namespace and the service, so that equal secrets elsewhere have another digest
- */
-export function secretsDigest(scope: string, secrets: Record<string, string>): string {
-  const text = JSON.stringify(Object.entries(secrets).sort(([one], [other]) => (one < other ? -1 : 1)))
-  return `scrypt:${scryptSync(text, `pitwall/${scope}`, 32, scryptCost).toString("hex")}`
 }
 
 /** The revision with all traffic, or the one that had it before the rollout under way. */
@@ -117,15 +103,19 @@ export function rollbackTarget(revisions: Revision[], present: number, to?: numb
  * Whether a revision can work with the database as it is. Every later revision may have migrated it, and no rollback takes a migration back.
  *
  * @param number of the revision; undefined for a new one
+ * @param waiting migrations that revisions brought and that have not run
  */
 export function compatibility(
   schema: Revision["schema"],
   revisions: Revision[],
   number?: number,
+  waiting: string[] = [],
 ): Compatibility {
   const others = revisions.filter((other) => other.number !== number)
   for (const { number: later, schema: moved } of others) {
-    const breaking = (moved?.breaking ?? []).filter((migration) => !schema?.breaking.includes(migration))
+    const breaking = (moved?.breaking ?? []).filter(
+      (migration) => !schema?.breaking.includes(migration) && !waiting.includes(migration),
+    )
     if (breaking.length === 0) continue
     const brought = `revision ${later} brought migration ${breaking.join(", ")}`
     return schema

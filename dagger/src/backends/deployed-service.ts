@@ -31,6 +31,8 @@ export interface BackendContext {
   secrets: Record<string, string>
   /** A strategy other than that of the environment. */
   strategy?: Strategy
+  /** Reads which migrations that revisions of a service brought have not run; without it, all of them count as run. */
+  waitingMigrations?: (service: string) => Promise<string[]>
   say: (line: string) => void
   clock: Clock
 }
@@ -68,6 +70,11 @@ export class DeployedService {
 
   get name(): string {
     return this.settings.service
+  }
+
+  /** Migrations that its revisions brought and that have not run. */
+  async waitingMigrations(): Promise<string[]> {
+    return (await this.context.waitingMigrations?.(this.name)) ?? []
   }
 
   say(line: string): void {

@@ -14,7 +14,7 @@ import type { Health } from "./health.js"
 import { stableService } from "./manifests/objects.js"
 import { planOf, type Prepared, prepare } from "./prepare.js"
 import { cleanUp, Controller, type RolloutContext } from "./rollout/controller.js"
-import { Lease } from "./rollout/lease.js"
+import { Lease } from "../delivery/lease.js"
 import { isOver, type Rollout, takeOver, usesFreshBaseline } from "./rollout/rollout.js"
 
 /** A backend under this command's lease. */

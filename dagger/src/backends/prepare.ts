@@ -1,6 +1,7 @@
 import { ApiError, type KubernetesApi } from "../clients/kubernetes/client.js"
 import type { Manifest } from "../clients/kubernetes/manifest.js"
 import type { Change, ComponentPlan, WouldRun } from "../delivery/component.js"
+import { secretsDigest } from "../delivery/guards/digest.js"
 import { digestOf, type Release } from "../delivery/release.js"
 import type { DeployedService } from "./deployed-service.js"
 import {
@@ -9,7 +10,6 @@ import {
   fingerprintOf,
   blockedMessage,
   type DeployAction,
-  secretsDigest,
   settingsDigest,
   stableRevision,
 } from "./decisions.js"
@@ -141,7 +141,7 @@ export function wouldRun(
 }
 
 /** The values of a backend's secrets: those given, otherwise those of the present revision. */
-async function secretsOf(
+export async function secretsOf(
   { context, settings, name: service }: DeployedService,
   present: number | undefined,
 ): Promise<{ secrets: Record<string, string>; kept: string[] }> {
@@ -187,7 +187,7 @@ export async function planOf(deployed: DeployedService, prepared: Prepared): Pro
       start: {
         ...wouldRun(deployed, prepared),
         strategy,
-        compatibility: compatibility(schema, revisions),
+        compatibility: compatibility(schema, revisions, undefined, await deployed.waitingMigrations()),
         ...(commit !== undefined && { commit }),
         ...(stable !== undefined && {
           live: { revision: stable, ...(live?.commit !== undefined && { commit: live.commit }) },

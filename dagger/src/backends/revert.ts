@@ -3,7 +3,7 @@ import type { DeployedService } from "./deployed-service.js"
 import { LockedBackend } from "./locked-backend.js"
 import { compatibility, blockedMessage, rollbackTarget } from "./decisions.js"
 import { requestAbort } from "./rollout/controller.js"
-import { LeaseHeld } from "./rollout/lease.js"
+import { LeaseHeld } from "../delivery/lease.js"
 import { settledRevision } from "./rollout/record.js"
 import { isOver, type Rollout } from "./rollout/rollout.js"
 
@@ -88,7 +88,7 @@ async function switchBack(locked: LockedBackend, request: RevertRequest): Promis
     throw new Error("no revision of it was ever proven, so there is nothing to go back to")
   const kept = await revisions.all()
   const to = rollbackTarget(kept, present, request.to)
-  const readable = compatibility(to.schema, kept, to.number)
+  const readable = compatibility(to.schema, kept, to.number, await deployed.waitingMigrations())
   if (readable.compatible !== true) {
     throw new Error(
       `it cannot go back to revision ${to.number}: ${readable.reason}; deploy a repaired revision instead`,

@@ -4,7 +4,7 @@ import { columns, duration, oneLine } from "../lib/text.js"
 import type { DeployedService } from "./deployed-service.js"
 import type { TrafficShare } from "./manifests/objects.js"
 import type { Revision } from "./revisions/revisions.js"
-import { leaseName } from "./rollout/lease.js"
+import { leaseName } from "../delivery/lease.js"
 import type { Rollout } from "./rollout/rollout.js"
 
 /** The state of a backend in its environment. */

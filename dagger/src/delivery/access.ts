@@ -21,6 +21,12 @@ export interface Subject {
 /** The service account of the watchdog. */
 export const watchAccount = "pitwall-watch"
 
+/** The service account of a database's migrations. It has no rights; an administrator may give it a role of the cloud for backups. */
+export const databaseAccount = (database: string): string => `pitwall-database-${database}`
+
+/** The object with the state of a database: a ConfigMap, and the Lease of whoever migrates it. */
+export const databaseObject = (database: string): string => `database-${database}`
+
 /** The namespace of what guards rely on: approvals, and verdicts of the gates. Deployers can read it and not write to it. */
 export const guardsNamespace = (namespace: string): string => `${namespace}-guards`
 
@@ -69,16 +75,24 @@ export interface People {
   approvers: Subject[]
   /** Who records verdicts of the gates: the identity of CI. */
   checkers?: Subject[]
+  /** Names of the databases that deploys migrate. */
+  databases?: string[]
 }
 
 /**
  * The namespaces and rights that an administrator applies once for an environment: its namespace, the deployers' rights, the deployers' service accounts in that
- * namespace, and the watchdog's service account with its own rights, so that a deployer never grants any. With approvers or checkers also a namespace for what guards
+ * namespace, the watchdog's service account with its own rights and the accounts of databases without any, so that a deployer never grants any. With approvers or checkers also a namespace for what guards
  * rely on.
  *
  * @throws Error when an approver or a checker deploys, or is a service account of the environment's own namespace: a deployer could act in its name
  */
-export function accessObjects({ namespace, deployers, approvers, checkers = [] }: People): Manifest[] {
+export function accessObjects({
+  namespace,
+  deployers,
+  approvers,
+  checkers = [],
+  databases = [],
+}: People): Manifest[] {
   const subjects = (people: Subject[]) => people.map((subject) => subjectOf(subject, namespace))
   const [deploy, approve, check] = [subjects(deployers), subjects(approvers), subjects(checkers)]
   const watch = { kind: "ServiceAccount", name: watchAccount, namespace }
@@ -96,7 +110,13 @@ export function accessObjects({ namespace, deployers, approvers, checkers = [] }
     ...deploy
       .filter((subject) => livesIn(subject, namespace))
       .map(({ name }) => serviceAccount(namespace, name)),
-    ...grant(namespace, "pitwall-deployer", deploy, deployerRules),
+    ...grant(namespace, "pitwall-deployer", deploy, [
+      ...deployerRules,
+      ...(databases.length > 0
+        ? [{ ...rule("", ["configmaps"], ["patch"]), resourceNames: databases.map(databaseObject) }]
+        : []),
+    ]),
+    ...databases.map((database) => serviceAccount(namespace, databaseAccount(database))),
     serviceAccount(namespace, watchAccount),
     ...grant(namespace, watchAccount, [watch], watchRules),
     ...(approve.length + check.length > 0

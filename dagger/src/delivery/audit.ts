@@ -5,7 +5,15 @@ import { managedBy, type Plain } from "../clients/kubernetes/manifest.js"
 import { type DeliveryEvent, deliveryEvent, type EventKind } from "./events/event.js"
 
 /** The events that the audit log keeps; the others are progress. */
-export const auditedKinds: readonly EventKind[] = ["started", "promoted", "rolled-back", "refused", "checked"]
+export const auditedKinds: readonly EventKind[] = [
+  "started",
+  "promoted",
+  "rolled-back",
+  "migrated",
+  "migration-failed",
+  "refused",
+  "checked",
+]
 
 export const auditLabels = {
   /** The event's kind; an entry is found by it. */

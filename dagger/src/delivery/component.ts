@@ -87,7 +87,7 @@ export type Override = z.output<typeof override>
 /** How an operation on one component ended. */
 export interface Outcome {
   /** `skipped`: a component that it depends on failed before. */
-  result: "promoted" | "unchanged" | "aborted" | "failed" | "skipped"
+  result: "promoted" | "migrated" | "unchanged" | "aborted" | "failed" | "skipped"
   revision?: number
   message: string
 }
@@ -111,6 +111,8 @@ export interface ComponentStatus {
 /** One thing that a deploy changes. */
 export interface Component {
   readonly id: ComponentId
+  /** The service whose image of a release it takes. */
+  readonly service: string
   /** What serves now, as a release names it; nothing before the first deploy. */
   current(): Promise<ReleasedImage | undefined>
   /** Reads what a deploy of the release would do. Changes nothing. */

@@ -114,7 +114,7 @@ export async function deploy(
     refuseBlocked(plans)
     const operation = await permitted(context, request, plans, gateResult)
     await recordChecks(context, plans, gateResult)
-    results = [...failed, ...(await applyAll(locked, operation))]
+    results = await applyAll(locked, operation, failed)
     if (gates && !gateResult) {
       gateResult = await gates
       say(gateResult.summary)
@@ -196,27 +196,55 @@ async function lockAll(
   return { locked, failed }
 }
 
-/** Applies kind after kind, and components of one kind in parallel. After a failure no further kind is started. */
-async function applyAll(locked: LockedComponent[], operation: Operation): Promise<ComponentResult[]> {
-  const results: ComponentResult[] = []
+/**
+ * Applies kind after kind, and components of one kind in parallel, but for databases. After a failure no further kind and no further database is started.
+ *
+ * @param failed components that could not be locked
+ */
+async function applyAll(
+  locked: LockedComponent[],
+  operation: Operation,
+  failed: ComponentResult[],
+): Promise<ComponentResult[]> {
+  const results = [...failed]
   for (const kind of componentKinds) {
-    const cause = results.find(isFailure)
+    const cause = results.find((one) => isFailure(one) && isBefore(one.component.kind, kind))
     const own = locked.filter(({ id }) => id.kind === kind)
     if (cause) {
-      const message = `${componentText(cause.component)} failed`
-      results.push(
-        ...own.map(({ id }) => ({ component: id, result: "skipped" as const, message, seconds: 0 })),
-      )
+      results.push(...own.map(({ id }) => skipped(id, cause)))
       continue
     }
-    const applied = own.map((one) =>
-      // Others may work on it as soon as it is done, however long the rest takes.
-      resultOf(one.id, () => one.apply(operation)).finally(() => one.unlock()),
-    )
-    results.push(...(await Promise.all(applied)))
+    results.push(...(kind === "database" ? await inOrder(own, operation) : await atOnce(own, operation)))
   }
   return results
 }
+
+const isBefore = (one: ComponentId["kind"], other: ComponentId["kind"]) =>
+  componentKinds.indexOf(one) < componentKinds.indexOf(other)
+
+// Others may work on a component as soon as it is done, however long the rest takes.
+const applied = (one: LockedComponent, operation: Operation) =>
+  resultOf(one.id, () => one.apply(operation)).finally(() => one.unlock())
+
+const atOnce = (own: LockedComponent[], operation: Operation) =>
+  Promise.all(own.map((one) => applied(one, operation)))
+
+/** Databases share no transaction. One after another, it is known which of them has changed. */
+async function inOrder(own: LockedComponent[], operation: Operation): Promise<ComponentResult[]> {
+  const results: ComponentResult[] = []
+  for (const one of own) {
+    const cause = results.find(isFailure)
+    results.push(cause ? skipped(one.id, cause) : await applied(one, operation))
+  }
+  return results
+}
+
+const skipped = (component: ComponentId, cause: ComponentResult): ComponentResult => ({
+  component,
+  result: "skipped",
+  message: `${componentText(cause.component)} failed`,
+  seconds: 0,
+})
 
 /** Evaluates the guards for what really starts. A resumed operation was permitted when it started. */
 async function permitted(
@@ -249,7 +277,7 @@ async function permitted(
           kind,
           component,
           message,
-          action: "deploy",
+          action: component.kind === "database" ? "migrate" : "deploy",
           digest: start.digest,
           ...(kind === "refused" && {
             request: {

@@ -4,11 +4,11 @@ import type { AuditTrail } from "./audit.js"
 import { type ComponentId, componentText } from "./component.js"
 import type { DeliveryEvent } from "./events/event.js"
 
-/** A deploy or a rollback of one component, from its beginning to its end. */
+/** A deploy, a rollback or a migration of one component, from its beginning to its end. */
 export interface OperationRecord {
   id: string
   component: ComponentId
-  action: "deploy" | "rollback"
+  action: "deploy" | "rollback" | "migrate"
   strategy?: string
   revision?: number
   from?: number
@@ -20,7 +20,7 @@ export interface OperationRecord {
   began: string
   ended?: string
   seconds?: number
-  outcome: "promoted" | "aborted" | "refused" | "unfinished"
+  outcome: "promoted" | "migrated" | "failed" | "aborted" | "refused" | "unfinished"
   message: string
   checks: "passed" | "failed" | "not asked"
   /** Digest of the guards that it met. */
@@ -68,11 +68,19 @@ export function operationsOf(events: DeliveryEvent[]): OperationRecord[] {
     )
 }
 
+/** Outcomes by the event that ends an operation. */
+const outcomes = {
+  promoted: "promoted",
+  "rolled-back": "aborted",
+  migrated: "migrated",
+  "migration-failed": "failed",
+} as const
+
 function operationOf(group: DeliveryEvent[]): OperationRecord | undefined {
   const find = (...kinds: DeliveryEvent["kind"][]) => group.find(({ kind }) => kinds.includes(kind))
   const first = find("started", "refused")
   if (!first) return undefined
-  const end = find("promoted", "rolled-back")
+  const end = find(...(Object.keys(outcomes) as (keyof typeof outcomes)[]))
   const { operation: id, component, action = "deploy", at, by, message } = first
   const known = {
     id,
@@ -97,7 +105,7 @@ function operationOf(group: DeliveryEvent[]): OperationRecord | undefined {
     ...known,
     ended: end.at,
     seconds: Math.round((Date.parse(end.at) - Date.parse(at)) / 1000),
-    outcome: end.kind === "promoted" ? "promoted" : "aborted",
+    outcome: outcomes[end.kind as keyof typeof outcomes],
     message: end.message,
   }
 }

@@ -1,5 +1,6 @@
 import { accessObjects, type People } from "../delivery/access.js"
 import { managedBy, type Manifest } from "../clients/kubernetes/manifest.js"
+import type { DatabaseSettings } from "../databases/settings.js"
 import { admissionObjects } from "./admission.js"
 import type { Environment } from "./configuration.js"
 
@@ -8,12 +9,14 @@ import type { Environment } from "./configuration.js"
  * rights, its Gateway, and the admission policies that bind everybody with those rights.
  *
  * @param watchdog the program of the watchdog
+ * @param databases that deploys migrate there
  * @throws Error where nobody may approve although that is required, and see {@link accessObjects}
  */
 export function environmentAccess(
   environment: Environment,
-  people: Omit<People, "namespace">,
+  people: Omit<People, "namespace" | "databases">,
   watchdog: string,
+  databases: DatabaseSettings[] = [],
 ): Manifest[] {
   const { name, namespace, gateway, guards, services } = environment
   const approval = guards.approval?.required ?? false
@@ -22,7 +25,7 @@ export function environmentAccess(
   }
   const hostnames = hostnamesOf(environment)
   return [
-    ...accessObjects({ namespace, ...people }),
+    ...accessObjects({ namespace, ...people, databases: databases.map(({ name: database }) => database) }),
     ...(gateway.class === undefined ? [] : [gatewayObject(environment)]),
     ...admissionObjects({
       namespace,
@@ -31,6 +34,7 @@ export function environmentAccess(
       gateway,
       approval,
       watchdog,
+      databases,
     }),
   ]
 }

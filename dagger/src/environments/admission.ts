@@ -10,9 +10,17 @@ import type {
   V1Variable,
 } from "@kubernetes/client-node"
 import { labels } from "../backends/manifests/labels.js"
+import {
+  containerNames,
+  copyCommand,
+  copyProbe,
+  migrationArguments,
+  migrationVariables,
+} from "../databases/job.js"
+import type { DatabaseSettings } from "../databases/settings.js"
 import { watchdogCommand } from "../backends/rollout/watchdog.js"
 import { managedBy, type Manifest, type Plain } from "../clients/kubernetes/manifest.js"
-import { approvalsName, guardsNamespace, watchAccount } from "../delivery/access.js"
+import { approvalsName, databaseAccount, guardsNamespace, watchAccount } from "../delivery/access.js"
 import { entryPatterns } from "../delivery/approvals.js"
 import { auditLabels } from "../delivery/audit.js"
 import { verdictLabel, verdictPrefix } from "../delivery/verdicts.js"
@@ -29,6 +37,8 @@ export interface AdmissionSettings {
   approval: boolean
   /** The program of the watchdog, `dagger/config/kubernetes/watchdog.py`. */
   watchdog: string
+  /** Databases that deploys migrate. */
+  databases?: DatabaseSettings[]
 }
 
 /** A policy and where it holds. */
@@ -145,11 +155,34 @@ const specOf = (object: string) =>
 const containersOf = (spec: string) =>
   `${spec}.containers + (has(${spec}.initContainers) ? ${spec}.initContainers : []) + (has(${spec}.ephemeralContainers) ? ${spec}.ephemeralContainers : [])`
 
+/** Whether an object runs migrations: a Job as the account of a database, and the pods that its controller makes of it. */
+const migrationVariable = (databases: DatabaseSettings[]): Plain<V1Variable>[] => [
+  variable(
+    "account",
+    `has(variables.spec.serviceAccountName) ? variables.spec.serviceAccountName : "default"`,
+  ),
+  variable(
+    "migration",
+    databases.length === 0
+      ? "false"
+      : `(object.kind == "Job" || (object.kind == "Pod" && variables.automatic)) && variables.account in ${cel(databases.map(({ name }) => databaseAccount(name)))}`,
+  ),
+]
+
+/** Whether a container is the throw-away copy of a migration, as CEL. Nobody approves its image; it runs a program that a policy knows. */
+const copies = (databases: DatabaseSettings[]): string =>
+  databases
+    .map(
+      ({ name, copy }) =>
+        `(variables.account == ${cel(databaseAccount(name))} && container.name == ${cel(containerNames.copy)} && container.image == ${cel(copy)})`,
+    )
+    .join(" || ") || "false"
+
 /**
  * Only approved images run. People start them only while the approval counts. Controllers go on starting pods of images that were approved once, so that a revision
  * scales and survives the loss of a node after its approval has expired or was revoked.
  */
-function images({ namespace }: AdmissionSettings): Rule {
+function images({ namespace, databases = [] }: AdmissionSettings): Rule {
   const some = (condition: string) =>
     `variables.digests.all(digest, variables.ledger.exists(key, key.endsWith("." + digest)${condition}))`
   const stands = ` && !(key.split(".")[0] + ".revoked" in variables.ledger)`
@@ -169,11 +202,16 @@ function images({ namespace }: AdmissionSettings): Rule {
     },
     variables: [
       variable("spec", specOf("object")),
-      variable("images", `(${containersOf("variables.spec")}).map(container, container.image)`),
+      variable("automatic", byController),
+      ...migrationVariable(databases),
+      variable(
+        "images",
+        `(${containersOf("variables.spec")}).filter(container, !(variables.migration && (${copies(databases)}))).map(container, container.image)`,
+      ),
       variable("oldSpec", `oldObject == null ? null : ${specOf("oldObject")}`),
       variable(
         "same",
-        `oldObject != null && (${containersOf("variables.oldSpec")}).map(container, container.image) == variables.images`,
+        `oldObject != null && (${containersOf("variables.oldSpec")}).map(container, container.image) == (${containersOf("variables.spec")}).map(container, container.image)`,
       ),
       variable("pinned", `variables.images.all(image, image.matches("^[^@]+@sha256:[0-9a-f]{64}$"))`),
       variable(
@@ -181,11 +219,10 @@ function images({ namespace }: AdmissionSettings): Rule {
         `variables.pinned ? variables.images.map(image, image.split("@sha256:")[1]) : [""]`,
       ),
       variable("ledger", "has(params.data) ? params.data : {}"),
-      variable("automatic", byController),
-      // A watchdog and a baseline run what runs already.
+      // A watchdog and a baseline run what runs already; a migration comes before it.
       variable(
         "accompanies",
-        `object.kind == "Job" || (object.kind == "Deployment" && has(object.metadata.labels) && ${cel(labels.baseline)} in object.metadata.labels)`,
+        `(object.kind == "Job" && !variables.migration) || (object.kind == "Deployment" && has(object.metadata.labels) && ${cel(labels.baseline)} in object.metadata.labels)`,
       ),
     ],
     validations: [
@@ -221,29 +258,17 @@ function images({ namespace }: AdmissionSettings): Rule {
 }
 
 /** Pods have the shape of Pitwall's own: an approved image runs as it was built, as the account of its service and without a token. */
-function workloads({ namespace, services, watchdog }: AdmissionSettings): Rule {
+function workloads({ namespace, services, watchdog, databases = [] }: AdmissionSettings): Rule {
   const command = watchdogCommand(watchdog)
   const probe = [...command, "check"]
-  const hooks = ["startupProbe", "livenessProbe", "readinessProbe"].map(
-    (name) => `(!has(container.${name}) || !has(container.${name}.exec))`,
-  )
-  const lifecycle = ["postStart", "preStop"].map(
-    (name) => `(!has(container.lifecycle.${name}) || !has(container.lifecycle.${name}.exec))`,
-  )
-  const plain = [
-    "!has(container.command)",
-    "!has(container.args)",
-    "!has(container.env)",
-    "(!has(container.envFrom) || container.envFrom.all(source, has(source.configMapRef)))",
-    ...hooks,
-    `(!has(container.lifecycle) || (${lifecycle.join(" && ")}))`,
-  ]
   const asWatchdog = [
     `object.kind == "Job"`,
     "variables.containers.size() == 1",
     "!has(variables.spec.volumes)",
     `variables.containers.all(container, container.command == ${cel(command)} && !has(container.args) && !has(container.envFrom) && !has(container.lifecycle) && !has(container.startupProbe) && !has(container.livenessProbe) && (!has(container.readinessProbe) || (has(container.readinessProbe.exec) && container.readinessProbe.exec.command == ${cel(probe)})))`,
   ]
+  const accounts = databases.map(({ name }) => databaseAccount(name))
+  const special = "(variables.watchdog || variables.migration)"
   return {
     name: "workloads",
     namespace,
@@ -259,6 +284,7 @@ function workloads({ namespace, services, watchdog }: AdmissionSettings): Rule {
         `has(variables.spec.serviceAccountName) ? variables.spec.serviceAccountName : "default"`,
       ),
       variable("watchdog", `variables.account == ${cel(watchAccount)}`),
+      variable("migration", accounts.length === 0 ? "false" : `variables.account in ${cel(accounts)}`),
     ],
     validations: [
       {
@@ -266,7 +292,7 @@ function workloads({ namespace, services, watchdog }: AdmissionSettings): Rule {
         message: "the pods of a revision never change: deploy another revision",
       },
       {
-        expression: `variables.same || variables.account in ${cel([...services, watchAccount])}`,
+        expression: `variables.same || variables.account in ${cel([...services, watchAccount, ...accounts])}`,
         messageExpression: `"pods must not run as the service account " + variables.account + ${cel(`; allowed: ${services.join(", ")}`)}`,
         message: "pods must not run as this service account",
       },
@@ -276,13 +302,17 @@ function workloads({ namespace, services, watchdog }: AdmissionSettings): Rule {
         message: "pods get no token of the Kubernetes API: set automountServiceAccountToken: false",
       },
       {
-        expression: `variables.same || variables.watchdog == (object.kind == "Job")`,
-        message: `the only Jobs are watchdogs, and only they run as ${watchAccount}`,
+        expression: `variables.same || ${special} == (object.kind == "Job")`,
+        message: `the only Jobs are watchdogs${accounts.length > 0 ? " and migrations" : ""}, and only they run as ${[watchAccount, ...accounts].join(", ")}`,
       },
       {
         expression: `variables.same || !variables.watchdog || (${asWatchdog.join(" && ")})`,
         message: `${watchAccount} runs the program of this environment's watchdog and nothing else; after an upgrade of Pitwall an administrator applies the output of access again`,
       },
+      ...databases.map((database) => ({
+        expression: `variables.same || variables.account != ${cel(databaseAccount(database.name))} || (${asMigration(database).join(" && ")})`,
+        message: `${databaseAccount(database.name)} runs the migrations of ${database.name} and nothing else, with backups to where deploy.yaml says; after a change to that or an upgrade of Pitwall an administrator applies the output of access again`,
+      })),
       {
         expression:
           "variables.same || !has(variables.spec.volumes) || variables.spec.volumes.all(volume, has(volume.emptyDir) || has(volume.persistentVolumeClaim) || has(volume.secret))",
@@ -293,12 +323,67 @@ function workloads({ namespace, services, watchdog }: AdmissionSettings): Rule {
         message: "secrets are mounted at /run/secrets only",
       },
       {
-        expression: `variables.same || variables.watchdog || variables.containers.all(container, ${plain.join(" && ")})`,
+        expression: `variables.same || ${special} || variables.containers.all(container, ${plain.join(" && ")})`,
         message:
           "a container runs what its image says: without command, args, env, exec probes or hooks, and with variables of a ConfigMap only",
       },
     ],
   }
+}
+
+const withoutProbes = ["startupProbe", "livenessProbe", "readinessProbe"].map(
+  (name) => `(!has(container.${name}) || !has(container.${name}.exec))`,
+)
+const withoutHooks = `(!has(container.lifecycle) || (${["postStart", "preStop"]
+  .map((name) => `(!has(container.lifecycle.${name}) || !has(container.lifecycle.${name}.exec))`)
+  .join(" && ")}))`
+const fromConfigMaps = "(!has(container.envFrom) || container.envFrom.all(source, has(source.configMapRef)))"
+
+/** A container that runs what its image says. */
+const plain = [
+  "!has(container.command)",
+  "!has(container.args)",
+  "!has(container.env)",
+  fromConfigMaps,
+  ...withoutProbes,
+  withoutHooks,
+]
+
+/** The Job of a migration: the command `database` of the service's image, and the copy beside it, each as `databases/job.ts` writes it. */
+function asMigration(database: DatabaseSettings): string[] {
+  const { words, pattern } = migrationArguments(database)
+  const migrate = [
+    `container.name == ${cel(containerNames.migrate)}`,
+    "!has(container.command)",
+    `has(container.args) && container.args.size() > 1 && container.args[0] == "database" && container.args[1] == "migrate"`,
+    `container.args.all(word, word in ${cel(words)} || word.matches(${cel(pattern)}))`,
+    // Variables of a ConfigMap come first, so that these stand.
+    `has(container.env) && container.env == ${cel(migrationVariables(database))}`,
+    fromConfigMaps,
+    ...withoutProbes,
+    withoutHooks,
+  ]
+  const copy = [
+    `container.name == ${cel(containerNames.copy)}`,
+    `container.image == ${cel(database.copy)}`,
+    `has(container.command) && container.command == ${cel(copyCommand)}`,
+    "!has(container.args)",
+    "!has(container.env)",
+    "!has(container.envFrom)",
+    "!has(container.lifecycle)",
+    "!has(container.livenessProbe)",
+    "!has(container.readinessProbe)",
+    `(!has(container.startupProbe) || (has(container.startupProbe.exec) && container.startupProbe.exec.command == ${cel(copyProbe)}))`,
+    // It has neither the secrets nor what the migration works with.
+    `has(container.volumeMounts) && container.volumeMounts.all(mount, mount.mountPath == "/copy" && mount.name == "copy")`,
+  ]
+  return [
+    "!has(variables.spec.ephemeralContainers)",
+    `variables.spec.containers.size() == 1 && variables.spec.containers.all(container, ${migrate.join(" && ")})`,
+    `has(variables.spec.initContainers) && variables.spec.initContainers.size() == 1 && variables.spec.initContainers.all(container, ${copy.join(" && ")})`,
+    `has(variables.spec.volumes) && variables.spec.volumes.all(volume, has(volume.emptyDir) || has(volume.secret))`,
+    `variables.spec.volumes.all(volume, volume.name != "copy" || has(volume.emptyDir))`,
+  ]
 }
 
 /** A deployer cannot give an account of a service a token or a role of the cloud. */
@@ -420,8 +505,10 @@ function routes({ namespace, hostnames, gateway }: AdmissionSettings): Rule {
 /** Variables that make a program run other code than its image holds. */
 const hijacking =
   "^(LD_.*|GCONV_PATH|PATH|ENV|BASH_ENV|PYTHON.*|NODE_OPTIONS|NODE_PATH|GUNICORN_.*|UVICORN_.*|PERL5.*|RUBY.*|JAVA_TOOL_OPTIONS|_JAVA_OPTIONS)$"
+/** Variables that send backups elsewhere. */
+const redirecting = "^(AWS_ENDPOINT_URL.*|AWS_CONFIG_FILE|BACKUP_S3_ENDPOINT)$"
 
-function variables({ namespace }: AdmissionSettings): Rule {
+function variables({ namespace, databases = [] }: AdmissionSettings): Rule {
   return {
     name: "variables",
     namespace,
@@ -432,6 +519,14 @@ function variables({ namespace }: AdmissionSettings): Rule {
         expression: `!has(object.data) || object.data.all(name, !name.matches(${cel(hijacking)}))`,
         message: "a ConfigMap must not hold variables that make a program run other code, such as PYTHONPATH",
       },
+      ...(databases.length === 0
+        ? []
+        : [
+            {
+              expression: `!has(object.data) || object.data.all(name, !name.matches(${cel(redirecting)}))`,
+              message: "a ConfigMap must not hold variables that send backups elsewhere",
+            },
+          ]),
     ],
   }
 }

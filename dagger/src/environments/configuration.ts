@@ -5,6 +5,13 @@ import { guardsNamespace } from "../delivery/access.js"
 import { guardsSection } from "../delivery/guards/configuration.js"
 import { identitiesSection } from "../delivery/guards/identities.js"
 import { serviceName, variablePattern, workloadSection } from "../backends/manifests/configuration.js"
+import {
+  type BackupSettings,
+  backupSection,
+  databaseSection,
+  type DatabaseSettings,
+} from "../databases/settings.js"
+import { egressRules } from "../backends/manifests/objects.js"
 import { rolloutSection } from "../backends/rollout/configuration.js"
 import type { BackendSettings } from "../backends/settings.js"
 import { backendSecrets, type EnvironmentName, environmentNames, secretEntry } from "./secrets.js"
@@ -69,6 +76,7 @@ const environment = section({
     section({
       hostnames: z.array(hostname).min(1),
       replicas: workloadSection.shape.replicas.optional(),
+      backup: backupSection.optional(),
       variables: workloadSection.shape.environment,
     }),
   ),
@@ -94,9 +102,32 @@ const schema = section({
   identities: identitiesSection,
   environments: section({ staging: environment, production: environment }),
   analysis: analysisSection,
-  services: byService(section({ secrets, probe: z.array(path).min(1), workload: workloadSection })),
+  services: byService(
+    section({
+      secrets,
+      probe: z.array(path).min(1),
+      workload: workloadSection,
+      database: databaseSection.optional(),
+    }),
+  ),
 }).superRefine(({ environments, services }, context) => {
   const known = Object.keys(services)
+  const databases = Object.entries(services).flatMap(([service, { database, secrets }]) =>
+    database ? [{ service, name: database.name, secrets }] : [],
+  )
+  for (const [at, { service, name, secrets }] of databases.entries()) {
+    const fault = (key: string, message: string) => {
+      context.addIssue({ code: "custom", path: ["services", service, ...key.split(".")], message })
+    }
+    const other = databases.slice(0, at).find((one) => one.name === name)
+    if (other) fault("database.name", `another name than that of the database of ${other.service}`)
+    if (known.includes(name)) fault("database.name", "a name that no service has, such as recipes")
+    if (!secrets.some(({ variable }) => variable === "DATABASE_URL"))
+      fault(
+        "database",
+        `only for a service with the secret DATABASE_URL: add it to services.${service}.secrets`,
+      )
+  }
   for (const [path, message] of sharedEntrances(environments))
     context.addIssue({ code: "custom", path, message })
   for (const [at, { services: there, guards }] of Object.entries(environments)) {
@@ -107,6 +138,15 @@ const schema = section({
         path: ["environments", at, "guards", "signature"],
         message: "signatures of images cannot be verified yet; allowed: none",
       })
+    }
+    for (const [service, { backup }] of Object.entries(there)) {
+      if (backup && services[service] && !services[service].database) {
+        context.addIssue({
+          code: "custom",
+          path: ["environments", at, "services", service, "backup"],
+          message: `only for a service with a database: add services.${service}.database`,
+        })
+      }
     }
     for (const service of Object.keys(there).filter((one) => !known.includes(one))) {
       context.addIssue({
@@ -225,4 +265,25 @@ export function backendSettings(
         },
       }
     })
+}
+
+/** The settings of the databases that an environment's services own, in the order of the file. */
+export function databaseSettings(configuration: DeployConfiguration, at: Environment): DatabaseSettings[] {
+  return backendSettings(configuration, at, []).flatMap(({ service, workload, variables }) => {
+    const { database } = configuration.services[service] ?? {}
+    if (!database) return []
+    const backup: BackupSettings = at.services[service]?.backup ?? database.backup
+    return [
+      {
+        ...database,
+        backup,
+        service,
+        environment: at.name,
+        namespace: at.namespace,
+        variables: { ENVIRONMENT: at.name, ...workload.environment, ...variables },
+        egress: egressRules(workload.network),
+        pullSecrets: workload.pullSecrets,
+      },
+    ]
+  })
 }

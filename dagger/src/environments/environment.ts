@@ -1,9 +1,13 @@
 import type { Directory, File, Secret, Service } from "@dagger.io/dagger"
 import { Backend } from "../backends/backend.js"
 import type { BackendContext } from "../backends/deployed-service.js"
+import type { BackendSettings } from "../backends/settings.js"
 import { Datadog } from "../backends/analysis/datadog.js"
 import { type MetricsSource, PodMetrics } from "../backends/analysis/sources.js"
 import { ClusterPods } from "../backends/revisions/pods.js"
+import { Database } from "../databases/database.js"
+import type { DatabaseSettings } from "../databases/settings.js"
+import type { DatabaseContext } from "../databases/migrated-database.js"
 import { type KubernetesApi, KubernetesClient } from "../clients/kubernetes/client.js"
 import { Approvals } from "../delivery/approvals.js"
 import { AuditLog } from "../delivery/audit.js"
@@ -12,6 +16,7 @@ import type { Sink } from "../delivery/events/event.js"
 import { EventFile } from "../delivery/events/file.js"
 import { Notifier } from "../delivery/events/notifier.js"
 import type { DeliveryContext, EffectiveGuards } from "../delivery/executor.js"
+import type { Component } from "../delivery/component.js"
 import { Journal, newId } from "../delivery/journal.js"
 import type { Strategy } from "../delivery/strategy.js"
 import { type Clock, monotonic } from "../lib/clock.js"
@@ -19,6 +24,7 @@ import { reportProgress } from "../lib/progress.js"
 import { oneLine } from "../lib/text.js"
 import {
   backendSettings,
+  databaseSettings,
   type DeployConfiguration,
   deployFile,
   type Environment,
@@ -26,7 +32,7 @@ import {
   readDeploy,
 } from "./configuration.js"
 import { readGuarded } from "./guards.js"
-import { readSecrets } from "./secrets.js"
+import { backupEntry, type EnvironmentName, readSecrets } from "./secrets.js"
 
 export const watchdogFile = "dagger/config/kubernetes/watchdog.py"
 
@@ -55,12 +61,26 @@ export interface OpenEnvironment {
   /** Values of the secrets file, by entry. */
   secrets: Record<string, string>
   /**
-   * The components of the environment.
+   * The components of the environment: databases, then backends.
    *
-   * @param only names; all, if empty
+   * @param only names of services, each with its database, or of databases; all, if empty
    * @throws Error for a name that the environment does not have
    */
-  components: (only: string[], options?: { strategy?: Strategy }) => Backend[]
+  components: (only: string[], options?: ComponentOptions) => Component[]
+  /** Its backends alone; see `components`. */
+  backends: (only: string[], options?: ComponentOptions) => Backend[]
+  /**
+   * Its databases alone, which are asked even when nothing seems to be left to do.
+   *
+   * @param only names of databases or of their services; all, if empty
+   * @throws Error for a name that the environment does not have, and where no service has a database
+   */
+  databases: (only: string[]) => Database[]
+}
+
+interface ComponentOptions {
+  /** Another one than that of the environment. */
+  strategy?: Strategy
 }
 
 /** Reads deploy.yaml, with the settings laid over it, and finds an environment and its guards in it. */
@@ -168,6 +188,48 @@ export function openEnvironment(options: EnvironmentOptions): OpenEnvironment {
   const audit = new AuditLog(cluster, environment.namespace)
   const notifier = new Notifier(sinks)
   const journal = new Journal({ environment: environment.name, by: who, operation: id, audit, notifier, now })
+  const databases = databaseSettings(configuration, environment)
+  const openBackends = (settings: BackendSettings[], { strategy }: ComponentOptions = {}): Backend[] => {
+    const context: BackendContext = {
+      environment,
+      analysis: configuration.analysis,
+      cluster,
+      who,
+      id,
+      journal,
+      watchdog,
+      secrets,
+      say,
+      clock,
+      metrics: metrics(),
+      waitingMigrations: async (service) => {
+        const own = openDatabases(databases.filter((one) => one.service === service))
+        return (await Promise.all(own.map(({ migrated }) => migrated.waiting()))).flat()
+      },
+      ...(strategy && { strategy }),
+    }
+    return settings.map((one) => new Backend(context, one))
+  }
+  const openDatabases = (settings: DatabaseSettings[], { always = false } = {}): Database[] => {
+    const context: DatabaseContext = {
+      cluster,
+      who,
+      id,
+      journal,
+      say,
+      clock,
+      always,
+      backupKeys: () => keysOf(secrets, environment.name),
+    }
+    const owners = openBackends(backendSettings(configuration, environment, []))
+    return settings.flatMap((one) =>
+      owners
+        .filter(({ service }) => service === one.service)
+        .map((owner) => new Database(context, one, owner)),
+    )
+  }
+  const backends: OpenEnvironment["backends"] = (only, options) =>
+    openBackends(backendSettings(configuration, environment, only), options)
   return {
     environment,
     notifier,
@@ -185,26 +247,61 @@ export function openEnvironment(options: EnvironmentOptions): OpenEnvironment {
       verdicts: new Verdicts(cluster, environment.namespace),
       audit,
     },
-    components: (only, { strategy } = {}) => {
-      const context: BackendContext = {
-        environment,
-        analysis: configuration.analysis,
-        cluster,
-        who,
-        id,
-        journal,
-        watchdog,
-        secrets,
-        say,
-        clock,
-        metrics: metrics(),
-        ...(strategy && { strategy }),
-      }
-      return backendSettings(configuration, environment, only).map(
-        (settings) => new Backend(context, settings),
+    components: (only, options) => {
+      const names = databases.map(({ name }) => name)
+      const services = only.filter((one) => !names.includes(one))
+      refuseUnknown(environment, services, names)
+      const chosen = databases.filter(
+        ({ name, service }) => only.length === 0 || only.includes(name) || only.includes(service),
       )
+      const isOnlyDatabases = only.length > 0 && services.length === 0
+      return [...openDatabases(chosen), ...(isOnlyDatabases ? [] : backends(services, options))]
+    },
+    backends,
+    databases: (only) => {
+      if (databases.length === 0) {
+        throw new Error(
+          `${environment.name} has no database that is migrated: add services.SERVICE.database to ${deployFile}`,
+        )
+      }
+      const known = databases.flatMap(({ name, service }) => [name, service])
+      const unknown = only.filter((one) => !known.includes(one))
+      if (unknown.length > 0) {
+        throw new Error(
+          `${environment.name} has no database ${unknown.join(", ")}; allowed: ${known.join(", ")}`,
+        )
+      }
+      const chosen = databases.filter(
+        ({ name, service }) => only.length === 0 || only.includes(name) || only.includes(service),
+      )
+      return openDatabases(chosen, { always: true })
     },
   }
+}
+
+/** Names databases too where there are some; without them, the backends' settings name the services. */
+function refuseUnknown({ name, services }: Environment, only: string[], databases: string[]): void {
+  const known = Object.keys(services)
+  const unknown = only.filter((one) => !known.includes(one))
+  if (unknown.length === 0 || databases.length === 0) return
+  throw new Error(
+    `${name} has no service or database ${unknown.join(", ")}; allowed: ${[...known, ...databases].join(", ")}`,
+  )
+}
+
+/** @throws Error for one key without the other */
+function keysOf(
+  secrets: Record<string, string>,
+  name: EnvironmentName,
+): ReturnType<DatabaseContext["backupKeys"]> {
+  const entries = [backupEntry("BACKUP_ACCESS_KEY_ID", name), backupEntry("BACKUP_SECRET_ACCESS_KEY", name)]
+  const [id, secret] = entries.map((entry) => secrets[entry])
+  if (id === undefined && secret === undefined) return undefined
+  if (id === undefined || secret === undefined)
+    throw new Error(
+      `the file given with --secrets has one of ${entries.join(" and ")}; allowed: both, or none`,
+    )
+  return { id, secret }
 }
 
 /** @throws Error when metrics come from Datadog and its keys are missing */

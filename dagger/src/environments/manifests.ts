@@ -8,13 +8,20 @@ import {
 } from "../backends/manifests/objects.js"
 import type { Manifest, Plain } from "../clients/kubernetes/manifest.js"
 import { environmentAccess } from "./access.js"
-import { backendSettings, type DeployConfiguration, environmentOf } from "./configuration.js"
+import { migrationObjects } from "../databases/job.js"
+import {
+  backendSettings,
+  databaseSettings,
+  type DeployConfiguration,
+  environmentOf,
+} from "./configuration.js"
 
 /** Stands for an image that was pushed. */
 const digest = `sha256:${"0".repeat(64)}`
+const imageOf = (service: string) => `registry.example.com/${service}@${digest}`
 
 /**
- * The manifests of every environment, as YAML by file name: what a deploy applies for its backends, and what an administrator applies for access. Secrets hold
+ * The manifests of every environment, as YAML by file name: what a deploy applies for its backends and databases, and what an administrator applies for access. Secrets hold
  * placeholders.
  *
  * @param watchdog the program of the watchdog
@@ -24,6 +31,7 @@ export function manifestsOf(configuration: DeployConfiguration, watchdog: string
   for (const name of Object.keys(configuration.environments)) {
     const environment = environmentOf(configuration, name)
     const { namespace, gateway } = environment
+    const databases = databaseSettings(configuration, environment)
     for (const settings of backendSettings(configuration, environment, [])) {
       const { service, workload, hostnames, variables, secrets } = settings
       const address = { namespace, service, revision: 2, port: workload.port }
@@ -32,7 +40,7 @@ export function manifestsOf(configuration: DeployConfiguration, watchdog: string
         namespace,
         service,
         revision: 2,
-        image: `registry.example.com/${service}@${digest}`,
+        image: imageOf(service),
         digest,
         version: "0.0.0",
         config: variables,
@@ -69,7 +77,17 @@ export function manifestsOf(configuration: DeployConfiguration, watchdog: string
         checkers: [{ kind: "User", name: "ci" }],
       },
       watchdog,
+      databases,
     )
+    for (const settings of databases) {
+      const run = { id: "20261128-100000-abcd", mode: "migrate", image: imageOf(settings.service) } as const
+      const { job, networkPolicy, owned } = migrationObjects(
+        settings,
+        { ...run, allowBreaking: false },
+        { database_url: "placeholder" },
+      )
+      files[`${name}-${settings.name}.yaml`] = [networkPolicy, job, ...owned("placeholder")]
+    }
   }
   return Object.fromEntries(
     Object.entries(files).map(([file, objects]) => [

@@ -7,6 +7,8 @@ export type EnvironmentName = (typeof environmentNames)[number]
 const perEnvironment = ["DATABASE_URL", "F1_DATABASE_URL", "REDIS_URL", "JWT_SECRET_KEY"] as const
 /** Secrets that all environments share. */
 const common = ["ERGAST_API_KEY", "WEATHER_API_KEY"] as const
+/** Keys for backups, of each environment; without them, an administrator gives the databases' accounts a role of the cloud. */
+const backupKeys = ["BACKUP_ACCESS_KEY_ID", "BACKUP_SECRET_ACCESS_KEY"] as const
 /** Secrets of the pipeline itself. */
 const pipeline = [
   "DATADOG_API_KEY",
@@ -25,10 +27,15 @@ export function secretEntry(name: BackendSecretName, environment: EnvironmentNam
   return isPerEnvironment(name) ? `${environment.toUpperCase()}_${name}` : name
 }
 
+/** The entry of the secrets file with a key for backups, such as `STAGING_BACKUP_ACCESS_KEY_ID`. */
+export const backupEntry = (name: (typeof backupKeys)[number], environment: EnvironmentName): string =>
+  `${environment.toUpperCase()}_${name}`
+
 const isPerEnvironment = (name: string) => perEnvironment.some((own) => own === name)
 
 const entries: readonly string[] = [
   ...environmentNames.flatMap((environment) => backendSecrets.map((name) => secretEntry(name, environment))),
+  ...environmentNames.flatMap((environment) => backupKeys.map((name) => backupEntry(name, environment))),
   ...pipeline,
 ]
 

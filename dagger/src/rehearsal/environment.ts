@@ -1,5 +1,5 @@
 import { environmentNames, secretEntry } from "../environments/secrets.js"
-import type { Container, Directory, Service as Running } from "@dagger.io/dagger"
+import { type Container, dag, type Directory, type Service as Running } from "@dagger.io/dagger"
 import {
   ThrowAwayCluster,
   kubeconfigOf,
@@ -11,6 +11,7 @@ import { KubernetesClient, type KubernetesObject } from "../clients/kubernetes/c
 import { environmentAccess } from "../environments/access.js"
 import type { Environment } from "../environments/configuration.js"
 import { watchdogFile } from "../environments/environment.js"
+import { images } from "../platform/base-images.js"
 import { type Platform, readPlatform } from "../platform/platform.js"
 import type { Service } from "../platform/catalog.js"
 import { addressesOf, postgres, redis } from "../platform/stores.js"
@@ -106,6 +107,22 @@ export class RehearsalEnvironment {
   /** The image of the service, built from source, with the files of its setup. */
   image(): Promise<Container> {
     return this.platform.furnished(this.service)
+  }
+
+  /** Asks the service's database. Every call runs the statement anew. */
+  query(sql: string): Promise<string> {
+    const { database = this.service.name } = this.service
+    return dag
+      .container()
+      .from(images.postgres)
+      .withServiceBinding("db", this.stores.db)
+      .withEnvVariable("AT", String(Date.now()))
+      .withExec([
+        "psql",
+        ...["--no-psqlrc", "--tuples-only", "--no-align", "--command", sql],
+        addressesOf({ db: "db", redis: "redis" }, database).DATABASE_URL,
+      ])
+      .stdout()
   }
 
   /** @returns the reference for pods, with a digest */

@@ -87,7 +87,7 @@ export class Rehearsals {
     say(`Rehearsal, ${strategy}: ${fault.description}`)
     const image = await this.publishCandidate(fault, mark, this.host)
     const options = { image, strategy, variables: fault.variables ?? {}, analysis: fault.analysis }
-    const [backend] = (await this.open(options, cluster.admin)).components([], { strategy })
+    const [backend] = (await this.open(options, cluster.admin)).backends([], { strategy })
     if (!backend) throw new Error(`${environmentName} has no service ${service}`)
     const before = await backend.deployed.record.read()
     let message = ""
@@ -150,7 +150,7 @@ export class Rehearsals {
 
   private async rollBack(to: number | undefined): Promise<void> {
     const opened = await this.open({ variables: {} }, await this.connect())
-    await rollback(opened.delivery, opened.components([]), {
+    await rollback(opened.delivery, opened.backends([]), {
       reason: "rehearsal",
       ...(to !== undefined && { to }),
     })
@@ -224,7 +224,7 @@ export class Rehearsals {
   private async deploy(options: DeployOptions, cluster: KubernetesApi): Promise<string> {
     const { image, strategy } = options
     const opened = await this.open(options, cluster)
-    return deploy(opened.delivery, opened.components([], { strategy }), {
+    return deploy(opened.delivery, opened.backends([], { strategy }), {
       release: { schemaVersion: 1, images: { [this.context.service]: { reference: image } } },
       reason: "rehearsal",
       authors: [],

@@ -101,6 +101,29 @@ describe("accessObjects", () => {
     expect(of("secrets")).toEqual(["get", "create"])
   })
 
+  it("lets the deployer change the records of databases, and gives migrations an account without rights", () => {
+    const withDatabase = accessObjects({
+      namespace: "f1-staging",
+      deployers: [{ kind: "User", name: "ada" }],
+      approvers: [],
+      databases: ["recipes"],
+    })
+    const found = withDatabase.filter(({ kind }) => kind === "Role") as Plain<V1Role>[]
+    const deploy = found.find(({ metadata }) => metadata?.name === "pitwall-deployer")
+    const patches = deploy?.rules?.filter(
+      ({ resources, verbs }) => resources?.includes("configmaps") === true && verbs.includes("patch"),
+    )
+    expect(patches).toEqual([
+      { apiGroups: [""], resources: ["configmaps"], resourceNames: ["database-recipes"], verbs: ["patch"] },
+    ])
+    const accounts = withDatabase.filter(({ kind }) => kind === "ServiceAccount")
+    expect(accounts.map(({ metadata }) => metadata?.name)).toContain("pitwall-database-recipes")
+    const granted = withDatabase.filter(({ kind }) => kind === "RoleBinding") as Plain<V1RoleBinding>[]
+    expect(granted.flatMap(({ subjects }) => subjects?.map(({ name }) => name))).not.toContain(
+      "pitwall-database-recipes",
+    )
+  })
+
   it("lets the deployer delete Deployments and Jobs, and traffic never", () => {
     expect(deployer.filter((right) => right.startsWith("delete"))).toEqual([
       "delete deployments.apps",

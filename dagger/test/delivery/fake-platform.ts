@@ -22,9 +22,9 @@ import { operationsOf } from "../../src/delivery/history.js"
 import type { Release } from "../../src/delivery/release.js"
 import { environmentOf, readDeploy } from "../../src/environments/configuration.js"
 import { Backend } from "../../src/backends/backend.js"
-import { secretsDigest } from "../../src/backends/decisions.js"
+import { secretsDigest } from "../../src/delivery/guards/digest.js"
 import { verdictObject } from "../../src/delivery/verdicts.js"
-import { openEnvironment } from "../../src/environments/environment.js"
+import { openEnvironment, type OpenEnvironment } from "../../src/environments/environment.js"
 import { guardsOf } from "../../src/environments/guards.js"
 import type { EnvironmentName } from "../../src/environments/secrets.js"
 import { FakeCluster } from "../clients/kubernetes/fake.js"
@@ -59,16 +59,22 @@ const roles = accessObjects({
   namespace: "f1-staging",
   deployers: [{ kind: "User", name: "dora" }],
   approvers: [],
+  databases: ["recipes", "f1"],
 }).filter(({ kind, metadata }) => kind === "Role" && metadata?.name === "pitwall-deployer") as Plain<V1Role>[]
 const allowed = roles.flatMap(({ rules = [] }) =>
-  rules.flatMap(({ apiGroups: [group = ""] = [], resources = [], verbs }) =>
-    resources.flatMap((name) => verbs.map((verb) => `${verb} ${name}${group === "" ? "" : `.${group}`}`)),
+  rules.flatMap(({ apiGroups: [group = ""] = [], resources = [], resourceNames = [""], verbs }) =>
+    resources.flatMap((resource) =>
+      verbs.flatMap((verb) =>
+        resourceNames.map((name) => `${verb} ${resource}${group === "" ? "" : `.${group}`} ${name}`.trim()),
+      ),
+    ),
   ),
 )
 
 /** A deployer has the rights that `access` gives, and no others. */
-function rightsOnly(verb: string, resource: string): void {
-  if (!allowed.includes(`${verb} ${resource}`)) throw new Error(`the deployer may not ${verb} ${resource}`)
+function rightsOnly(verb: string, resource: string, name = ""): void {
+  const may = allowed.includes(`${verb} ${resource}`) || allowed.includes(`${verb} ${resource} ${name}`)
+  if (!may) throw new Error(`the deployer may not ${verb} ${resource} ${name}`)
 }
 
 export const image = (letter: string, service = "api") =>
@@ -108,6 +114,8 @@ export interface CommandOptions {
   groups?: string[]
   /** The request at which the command is killed. */
   dies?: number
+  /** Whether the API server has handled that request. */
+  after?: boolean
   /** Components; the service api alone, if absent. */
   only?: string[]
   secrets?: Record<string, string>
@@ -116,9 +124,12 @@ export interface CommandOptions {
 
 /** A command of somebody: what it works with, and the components it works on. */
 export interface Command extends DeliveryContext {
+  opened: OpenEnvironment
   components: Component[]
   readAuthors: ReadAuthors
   dead: Promise<void>
+  /** Requests that it has sent. */
+  requests: () => number
 }
 
 /** A cluster with nothing in it, and commands of people who work on its backends. */
@@ -147,11 +158,12 @@ export class FakePlatform {
       who: name = "dora",
       groups = [],
       dies = Infinity,
+      after = false,
       only = ["api"],
       strategy,
     } = options
     const who = { name, groups: ["system:authenticated", ...groups] }
-    const client = this.cluster.client({ dies, may: rightsOnly })
+    const client = this.cluster.client({ dies, after, may: rightsOnly })
     const cluster: KubernetesApi = {
       ...client,
       apply: (thing, applyOptions) =>
@@ -188,7 +200,14 @@ export class FakePlatform {
       },
     })
     const components = opened.components(only, { ...(strategy && { strategy }) })
-    return { ...opened.delivery, components, readAuthors: this.readAuthors, dead: client.dead }
+    return {
+      ...opened.delivery,
+      opened,
+      components,
+      readAuthors: this.readAuthors,
+      dead: client.dead,
+      requests: () => client.requests,
+    }
   }
 
   /** Changes the committed file for commands to come. */
@@ -265,8 +284,8 @@ export class FakePlatform {
   /** Approves everything that a deploy of the api would run in production, as this platform is now. */
   approve(letter: string, by: string, { id = `by-${by}-${letter}`, given = secrets } = {}): void {
     const command = this.command({ environment: "production" })
-    const [backend] = command.components
-    if (!(backend instanceof Backend)) throw new Error("production has no api")
+    const backend = command.components.find((one) => one instanceof Backend)
+    if (!backend) throw new Error("production has no api")
     const { settings, revisions } = backend.deployed
     const values = Object.fromEntries(
       settings.secrets.flatMap(({ variable, entry }) => {

@@ -7,11 +7,11 @@ import { KubernetesClient, type KubernetesObject } from "../../src/clients/kuber
 import type { Manifest } from "../../src/clients/kubernetes/manifest.js"
 import { Revisions } from "../../src/backends/revisions/revisions.js"
 import { RolloutRecord } from "../../src/backends/rollout/record.js"
-import { approvalsName, guardsNamespace } from "../../src/delivery/access.js"
+import { approvalsName, databaseObject, guardsNamespace } from "../../src/delivery/access.js"
 import { Approvals } from "../../src/delivery/approvals.js"
 import { verdictObject } from "../../src/delivery/verdicts.js"
 import { environmentAccess } from "../../src/environments/access.js"
-import { environmentOf, readDeploy } from "../../src/environments/configuration.js"
+import { databaseSettings, environmentOf, readDeploy } from "../../src/environments/configuration.js"
 import { type ResolveEndpoint, ThrowAwayCluster } from "../../src/platform/cluster/throw-away-cluster.js"
 import { ThrowAwayRegistry } from "../../src/platform/cluster/throw-away-registry.js"
 import {
@@ -39,6 +39,8 @@ const configuration = readDeploy(read("dagger/config/deploy.yaml"), {
 environments:
   staging: { gateway: { name: f1-staging, namespace: router, class: router, port: 8080 } }
   production: { gateway: { name: f1-production, namespace: router, class: router, port: 8080 } }
+services:
+  api: { database: { name: recipes, backup: { kind: postgres, bucket: backups, endpoint: "https://s3.example.com" } } }
 `,
 })
 const production = environmentOf(configuration, "production")
@@ -65,6 +67,7 @@ const objects = environmentAccess(
     checkers: [subject("ci")],
   },
   watchdog,
+  databaseSettings(configuration, production),
 )
 const isPolicy = ({ kind = "" }: Manifest) => kind.startsWith("ValidatingAdmissionPolicy")
 const of = honest(configuration, watchdog)
@@ -239,6 +242,37 @@ describe("an honest deployer", () => {
     await accepted("deployer", create(of.stable))
     await accepted("deployer", create(of.job("a")))
     await accepted("deployer", create(of.entry(deployer)))
+  })
+
+  it("creates a migration, its plan, what it reads and its record, and changes the record", async () => {
+    for (const mode of ["migrate", "plan"] as const) {
+      const { job, networkPolicy, owned } = of.migration("a", mode)
+      for (const object of [job, networkPolicy, ...owned("uid")]) await accepted("deployer", create(object))
+    }
+    const record = (name: string): Manifest => ({
+      apiVersion: "v1",
+      kind: "ConfigMap",
+      metadata: { namespace, name },
+    })
+    const change = (name: string) => patch(record(name), { data: { state: "{}" } })
+    await accepted("deployer", create(record(databaseObject("recipes"))), false)
+    await accepted("deployer", change(databaseObject("recipes")))
+  })
+
+  it("gets the pod of a migration with its copy, and its controller starts it", async () => {
+    const { job, owned } = of.migration("a")
+    await accepted("deployer", create(job), false)
+    for (const object of owned("uid"))
+      await accepted(
+        "deployer",
+        create({ ...object, metadata: { ...object.metadata, ownerReferences: [] } }),
+        false,
+      )
+    await until("a pod", async () => {
+      const pods = await admin.list("v1", "Pod", namespace, "pitwall.dev/database=recipes")
+      return pods.length === 1
+    })
+    await admin.delete(job)
   })
 
   it("creates a fresh baseline and a watchdog of an image whose approval has expired since", async () => {

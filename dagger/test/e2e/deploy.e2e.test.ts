@@ -2,11 +2,9 @@
 // gone on with, taken back, and on to production with an approval.
 import { readFile, rm, writeFile } from "node:fs/promises"
 import http from "node:http"
-import net, { type AddressInfo } from "node:net"
 import { execFileSync } from "node:child_process"
-import { networkInterfaces } from "node:os"
 import { join } from "node:path"
-import { connection, dag, type Service } from "@dagger.io/dagger"
+import { connection, dag } from "@dagger.io/dagger"
 import { afterAll, aroundAll, beforeAll, describe, expect, it } from "vitest"
 import { registryPort } from "../../src/platform/cluster/throw-away-registry.js"
 import { images } from "../../src/platform/base-images.js"
@@ -15,6 +13,7 @@ import type { Notification } from "../../src/delivery/events/event.js"
 import { deployFile, environmentOf, readDeploy } from "../../src/environments/configuration.js"
 import { RehearsalEnvironment } from "../../src/rehearsal/environment.js"
 import { copyOfTheRepository, daggerw, type Ended, repository } from "./daggerw.js"
+import { Tunnels } from "./tunnels.js"
 
 aroundAll((suite) => connection(suite))
 
@@ -75,37 +74,7 @@ function commitCheckout(): void {
   git("-c", "user.name=Alan", "-c", "user.email=alan@example.com", "commit", "--quiet", "--message=x")
 }
 
-/** This machine, as containers of the engine reach it. */
-const machine = Object.values(networkInterfaces())
-  .flat()
-  .find((address) => address?.family === "IPv4" && !address.internal)?.address
-
-const forwarders: net.Server[] = []
-
-/**
- * Makes a service of the engine reachable from its containers: a tunnel listens on loopback only, so the machine's address forwards to it.
- *
- * @param frontend the machine's port; any that is free, if 0
- */
-async function tunnelled(service: Service, port: number, frontend = 0): Promise<string> {
-  const tunnel = dag.host().tunnel(service, { ports: [{ backend: port, frontend: 0 }] })
-  const target = Number(new URL(`tcp://${await (await tunnel.start()).endpoint()}`).port)
-  const forwarder = net.createServer((client) => {
-    const upstream = net.connect(target, "127.0.0.1")
-    const close = () => {
-      client.destroy()
-      upstream.destroy()
-    }
-    client.on("error", close).on("close", close)
-    upstream.on("error", close).on("close", close)
-    client.pipe(upstream).pipe(client)
-  })
-  forwarders.push(forwarder)
-  await new Promise<void>((resolve, reject) => {
-    forwarder.once("error", reject).listen(frontend, machine ?? "127.0.0.1", resolve)
-  })
-  return `${machine ?? "127.0.0.1"}:${(forwarder.address() as AddressInfo).port}`
-}
+const tunnels = new Tunnels()
 
 const began = new Date()
 let rehearsal: RehearsalEnvironment
@@ -128,10 +97,10 @@ beforeAll(async () => {
       "staging",
     ),
     id: "deploy-test",
-    resolveEndpoint: (service, port) => tunnelled(service, port),
+    resolveEndpoint: (service, port) => tunnels.open(service, port),
   })
   // A service of a registry answers at the port of its address.
-  const registry = await tunnelled(rehearsal.registry.service, registryPort, registryPort)
+  const registry = await tunnels.open(rehearsal.registry.service, registryPort, registryPort)
   await writeFile(join(checkout, "settings.yaml"), settings)
   await writeFile(join(checkout, "kubeconfig"), await rehearsal.deployer())
   const entries = Object.entries(rehearsal.secrets).map(([name, value]) => `${name}="${value}"`)
@@ -152,7 +121,7 @@ beforeAll(async () => {
 
 afterAll(async () => {
   await rehearsal.stop()
-  for (const forwarder of forwarders) forwarder.close()
+  tunnels.close()
   await rm(checkout, { recursive: true, force: true })
 })
 

@@ -1,6 +1,11 @@
 import { readFileSync } from "node:fs"
 import { describe, expect, it } from "vitest"
-import { backendSettings, environmentOf, readDeploy } from "../../src/environments/configuration.js"
+import {
+  backendSettings,
+  databaseSettings,
+  environmentOf,
+  readDeploy,
+} from "../../src/environments/configuration.js"
 import { secretEntry } from "../../src/environments/secrets.js"
 
 const shipped = readFileSync(new URL("../../config/deploy.yaml", import.meta.url), "utf8")
@@ -102,6 +107,86 @@ describe("backendSettings", () => {
       "production has no service web; allowed: api, f1-backend",
     )
     expect(() => environmentOf(configuration, "prod")).toThrow("allowed: staging, production")
+  })
+})
+
+describe("databaseSettings", () => {
+  const recipes = "backup: { kind: postgres, bucket: backups, prefix: pitwall }"
+  const of = (text: string, name = "staging") => {
+    const configuration = over(text)
+    return databaseSettings(configuration, environmentOf(configuration, name))
+  }
+
+  it("are none as it is shipped: an environment then behaves as without this", () => {
+    const shippedAsIs = readDeploy(shipped)
+    expect(databaseSettings(shippedAsIs, environmentOf(shippedAsIs, "production"))).toEqual([])
+  })
+
+  it("have what the service's pods have, and defaults", () => {
+    const [database, ...others] = of(`services: { api: { database: { name: recipes, ${recipes} } } }`)
+    expect(others).toEqual([])
+    expect(database).toMatchObject({
+      name: "recipes",
+      service: "api",
+      namespace: "f1-staging",
+      copy: "postgres:15-bookworm",
+      limits: { time: 14_400, memory: "512Mi", disk: "10Gi" },
+      variables: { ENVIRONMENT: "staging", JWT_ISSUER: "api-staging" },
+    })
+    expect(database?.egress.at(-1)).toMatchObject({ ports: [{ port: 5432 }, { port: 6379 }] })
+  })
+
+  it("have a place for backups of their own in an environment", () => {
+    const text = `
+environments: { production: { services: { api: { backup: { kind: postgres, bucket: vault } } } } }
+services: { api: { database: { name: recipes, ${recipes} } } }
+`
+    expect(of(text)[0]?.backup.bucket).toBe("backups")
+    expect(of(text, "production")[0]?.backup).toEqual({ kind: "postgres", bucket: "vault" })
+  })
+
+  const database = (change: string) => `services:\n  api:\n    database: { ${change} }\n`
+  it.each([
+    [database(recipes), "settings.yaml:3: services.api.database.name:"],
+    [database("name: recipes"), "settings.yaml:3: services.api.database.backup:"],
+    [database(`name: f1-backend, ${recipes}`), "services.api.database.name: a name that no service has"],
+    [database(`name: Recipes, ${recipes}`), "a lower-case name of at most 34 letters"],
+    [database(`name: ${"a".repeat(35)}, ${recipes}`), "a lower-case name of at most 34 letters"],
+    [database(`name: r, ${recipes}, size: 3`), "no such key: size; allowed: name, backup, copy, limits"],
+    [database(`name: r, ${recipes}, copy: "a b"`), "an image of PostgreSQL, such as postgres:15-bookworm"],
+    [database(`name: r, ${recipes}, limits: { time: 5s }`), "limits.time: from 1m to 24h"],
+    [database(`name: r, ${recipes}, limits: { disk: 3 }`), "limits.disk: an amount of memory"],
+    [
+      database("name: r, backup: { kind: rds, bucket: backups }"),
+      "backup.kind: the kind of backup; allowed: postgres",
+    ],
+    [database("name: r, backup: { kind: postgres, bucket: B }"), "backup.bucket: the name of a bucket"],
+    [
+      database("name: r, backup: { kind: postgres, bucket: backups, prefix: /x/ }"),
+      "backup.prefix: a path such as backups/pitwall",
+    ],
+    [
+      database("name: r, backup: { kind: postgres, bucket: backups, endpoint: 'https://u:p@s3' }"),
+      "backup.endpoint: an address such as https://s3.example.com, without a user and a password",
+    ],
+    [
+      database("name: r, backup: { kind: postgres, bucket: backups, endpoint: s3.example.com }"),
+      "backup.endpoint: an address such as",
+    ],
+    [
+      `services: { api: { database: { name: r, ${recipes} } }, f1-backend: { database: { name: r, ${recipes} } } }`,
+      "services.f1-backend.database.name: another name than that of the database of api",
+    ],
+    [
+      `services: { api: { secrets: { DATABASE_URL: null }, database: { name: r, ${recipes} } } }`,
+      "services.api.database: only for a service with the secret DATABASE_URL",
+    ],
+    [
+      "environments: { staging: { services: { api: { backup: { kind: postgres, bucket: backups } } } } }",
+      "environments.staging.services.api.backup: only for a service with a database",
+    ],
+  ])("cannot be %s", (text, message) => {
+    expect(() => readDeploy(shipped, { file: "settings.yaml", text })).toThrow(message)
   })
 })
 

@@ -18,6 +18,16 @@ describe("manifestsOf", () => {
     )
   })
 
+  it("has the migration of a database that is configured, and its account", () => {
+    const layer = `services: { api: { database: { name: recipes, backup: { kind: postgres, bucket: backups } } } }`
+    const all = manifestsOf(readDeploy(text, { file: "settings.yaml", text: layer }), "pass")
+    const migration = parseAllDocuments(all["production-recipes.yaml"] ?? "").map(
+      (document) => (document.toJS() as { kind: string }).kind,
+    )
+    expect(migration).toEqual(["NetworkPolicy", "Job", "ConfigMap", "Secret"])
+    expect(all["production-access.yaml"]).toContain("name: pitwall-database-recipes")
+  })
+
   it("has every object of a rollout, its baseline and its route", () => {
     expect([...new Set(kinds("production-api.yaml"))].sort()).toEqual([
       "ConfigMap",

@@ -1,6 +1,8 @@
 import json
 import logging
 import os
+import subprocess
+import sys
 from collections.abc import Iterator
 
 import pytest
@@ -90,3 +92,13 @@ def test_from_nothing_to_a_served_recipe(database_url: str, monkeypatch: pytest.
     assert authenticate(database, "nonna", "from standard input") is None
     assert authenticate(database, "nonna", "from the environment") == "editor"
     database.close()
+
+
+@pytest.mark.integration
+def test_commands_on_the_database_need_its_address_only(database_url: str) -> None:
+    variables = {"DATABASE_URL": database_url, "PATH": os.environ["PATH"]}
+    variables["PYTHONPATH"] = os.pathsep.join(path for path in sys.path if path)
+    command = [sys.executable, "-m", "recipes", "database", "state"]
+    printed = subprocess.run(command, env=variables, check=True, stdout=subprocess.PIPE).stdout
+    state = json.loads(printed)
+    assert (state["heads"], state["pending"]) == (state["image"], [])

@@ -3,6 +3,8 @@ import json
 import logging
 import os
 import shutil
+import subprocess
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -172,3 +174,13 @@ def _run_in_2024(database: Database) -> int:
 def test_there_may_be_no_race_to_come(environment: Database, tmp_path: Path, saved: Models) -> None:
     shutil.copytree(saved.folder, tmp_path / "models")
     assert "there is no race to come" in run("predict", code=1)
+
+
+@pytest.mark.integration
+def test_commands_on_the_database_need_its_address_only(empty_database: str) -> None:
+    variables = {"DATABASE_URL": empty_database, "PATH": os.environ["PATH"]}
+    variables["PYTHONPATH"] = os.pathsep.join(path for path in sys.path if path)
+    command = [sys.executable, "-m", "f1", "database", "state"]
+    printed = subprocess.run(command, env=variables, check=True, stdout=subprocess.PIPE).stdout
+    state = json.loads(printed)
+    assert (state["heads"], state["pending"]) == (state["image"], [])

@@ -2,6 +2,7 @@ import type {
   V1ConfigMap,
   V1Deployment,
   V1NetworkPolicy,
+  V1NetworkPolicyEgressRule,
   V1NetworkPolicyPeer,
   V1ObjectMeta,
   V1PodDisruptionBudget,
@@ -553,17 +554,20 @@ function networkPolicy({ port, network }: Workload, release: RevisionSpec): Plai
       ingress: [
         { from: [{ podSelector: {} }, ...network.from.map(peerObject)], ports: [{ protocol: "TCP", port }] },
       ],
-      egress: [
-        // To any address: the resolver may be a Service or a cache on the node.
-        { ports: ["UDP", "TCP"].map((protocol) => ({ protocol, port: 53 })) },
-        ...network.to.map(({ ports, ...peer }) => ({
-          to: [peerObject(peer)],
-          ports: ports.map((number) => ({ protocol: "TCP", port: number })),
-        })),
-      ],
+      egress: egressRules(network),
     },
   }
 }
+
+/** What a service's pods may reach. */
+export const egressRules = ({ to }: Workload["network"]): Plain<V1NetworkPolicyEgressRule>[] => [
+  // To any address: the resolver may be a Service or a cache on the node.
+  { ports: ["UDP", "TCP"].map((protocol) => ({ protocol, port: 53 })) },
+  ...to.map(({ ports, ...peer }) => ({
+    to: [peerObject(peer)],
+    ports: ports.map((number) => ({ protocol: "TCP", port: number })),
+  })),
+]
 
 function peerObject({ namespace, pods, cidr }: Peer): Plain<V1NetworkPolicyPeer> {
   if (cidr !== undefined) return { ipBlock: { cidr } }

@@ -2,7 +2,7 @@ import { z } from "zod"
 import { strategies } from "../../delivery/strategy.js"
 import { section } from "../../lib/document.js"
 import { duration } from "../../lib/duration.js"
-import { leaseSeconds } from "./lease.js"
+import { leaseSeconds } from "../../delivery/lease.js"
 
 const step = section({ weight: z.int().min(1).max(99), for: duration })
 

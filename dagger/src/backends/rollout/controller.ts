@@ -7,7 +7,7 @@ import type { MetricsSource, MetricsTarget } from "../analysis/sources.js"
 import type { PodRole } from "../manifests/labels.js"
 import type { Readiness, Revision, Revisions } from "../revisions/revisions.js"
 import type { RolloutSettings } from "./configuration.js"
-import { type Lease, LeaseHeld } from "./lease.js"
+import { type Lease, LeaseHeld } from "../../delivery/lease.js"
 import { previousRevision } from "../revisions/previous.js"
 import { type RolloutRecord, settledRevision, Superseded } from "./record.js"
 import {

@@ -4,7 +4,7 @@ import { managedBy, type Plain } from "../../clients/kubernetes/manifest.js"
 import { watchAccount } from "../../delivery/access.js"
 import { oneLine } from "../../lib/text.js"
 import { baselineName, labels, revisionName } from "../manifests/labels.js"
-import { leaseName } from "./lease.js"
+import { leaseName } from "../../delivery/lease.js"
 import { stateAnnotation } from "./record.js"
 import { isExposed, isOver, phases, type Rollout } from "./rollout.js"
 

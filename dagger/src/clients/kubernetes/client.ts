@@ -216,10 +216,11 @@ export class KubernetesClient {
   }
 
   /**
-   * The last lines that a container of a pod wrote.
+   * The last lines that a container of a pod wrote, standard output and standard error alike.
    *
    * @param options.container the API server refuses to choose one where a mesh or an agent has injected others
    * @param options.previous those of the process before the present one
+   * @param options.lines Infinity: all that the node has kept
    */
   async logs(
     namespace: string,
@@ -231,7 +232,7 @@ export class KubernetesClient {
     }: { container?: string; previous?: boolean; lines?: number } = {},
   ): Promise<string> {
     const query = {
-      tailLines: String(lines),
+      ...(lines !== Infinity && { tailLines: String(lines) }),
       ...(container !== undefined && { container }),
       ...(previous && { previous: "true" }),
     }

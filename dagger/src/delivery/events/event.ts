@@ -18,6 +18,8 @@ export const eventKinds = [
   "approved",
   "revoked",
   "checked",
+  "migrated",
+  "migration-failed",
 ] as const
 export type EventKind = (typeof eventKinds)[number]
 
@@ -33,7 +35,7 @@ export const deliveryEvent = z.object({
   operation: z.string(),
   by: z.string(),
   message: z.string(),
-  action: z.enum(["deploy", "rollback"]).optional(),
+  action: z.enum(["deploy", "rollback", "migrate"]).optional(),
   strategy: z.string().optional(),
   revision: z.int().optional(),
   /** The revision that served before. */
@@ -76,13 +78,14 @@ export type Notification = DeliveryEvent & Alert
 const severities: Partial<Record<EventKind, Alert["severity"]>> = {
   "rolling-back": "critical",
   failed: "critical",
+  "migration-failed": "critical",
   "rolled-back": "warning",
   refused: "warning",
   overridden: "warning",
   revoked: "warning",
 }
 
-/** A rollout is one problem for a pager; a refusal, an override and an approval are problems of their own. */
+/** A rollout or a migration is one problem for a pager; a refusal, an override and an approval are problems of their own. */
 const topics: Partial<Record<EventKind, string>> = {
   refused: "refused",
   overridden: "overridden",
@@ -93,9 +96,9 @@ const topics: Partial<Record<EventKind, string>> = {
 
 export function alertOf({ kind, environment, component }: DeliveryEvent): Alert {
   return {
-    key: `${environment}/${component.name}/${topics[kind] ?? "rollout"}`,
+    key: `${environment}/${component.name}/${topics[kind] ?? (component.kind === "database" ? "migration" : "rollout")}`,
     severity: severities[kind] ?? "info",
-    ...((kind === "promoted" || kind === "rolled-back") && { resolves: true }),
+    ...(["promoted", "rolled-back", "migrated"].includes(kind) && { resolves: true }),
   }
 }
 

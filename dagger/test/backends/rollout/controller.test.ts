@@ -1,7 +1,7 @@
 import { describe, expect, it } from "vitest"
 import { Revisions } from "../../../src/backends/revisions/revisions.js"
 import { cleanUp, requestAbort } from "../../../src/backends/rollout/controller.js"
-import { LeaseHeld } from "../../../src/backends/rollout/lease.js"
+import { LeaseHeld } from "../../../src/delivery/lease.js"
 import { RolloutRecord, Superseded } from "../../../src/backends/rollout/record.js"
 import { abort, type Rollout, takeOver } from "../../../src/backends/rollout/rollout.js"
 import { rollout, settings } from "./fixtures.js"

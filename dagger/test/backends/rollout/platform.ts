@@ -9,7 +9,7 @@ import { revisionObjects, stableService } from "../../../src/backends/manifests/
 import type { RolloutSettings } from "../../../src/backends/rollout/configuration.js"
 import type { AnalysisSettings } from "../../../src/backends/analysis/rules.js"
 import { Controller, type RolloutContext, cleanUp } from "../../../src/backends/rollout/controller.js"
-import { Lease } from "../../../src/backends/rollout/lease.js"
+import { Lease } from "../../../src/delivery/lease.js"
 import { type RouteSettings, RolloutRecord } from "../../../src/backends/rollout/record.js"
 import { isOver, type Rollout, takeOver } from "../../../src/backends/rollout/rollout.js"
 import { FakeClock } from "../../lib/fake-clock.js"

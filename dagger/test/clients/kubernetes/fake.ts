@@ -33,6 +33,8 @@ export class FakeCluster {
   watchers: ((thing: KubernetesObject) => void)[] = []
   /** No API server answers. */
   down = false
+  /** By name of the pod; an error, where its log cannot be read. */
+  readonly podLogs = new Map<string, string | Error>()
 
   constructor(readonly clock: FakeClock) {}
 
@@ -81,7 +83,7 @@ export class FakeCluster {
   }: {
     dies?: number
     after?: boolean
-    may?: (verb: string, resource: string) => void
+    may?: (verb: string, resource: string, name: string) => void
   } = {}): KubernetesApi & {
     requests: number
     dead: Promise<void>
@@ -92,7 +94,7 @@ export class FakeCluster {
     const dead = new Promise<void>((resolve) => {
       died = resolve
     })
-    const ask = <Value>(verb: string, resource: string, task: () => Value): Promise<Value> => {
+    const ask = <Value>(verb: string, resource: string, task: () => Value, name = ""): Promise<Value> => {
       const at = ++client.requests
       if (at >= last) {
         if (at === last && after) task()
@@ -101,7 +103,7 @@ export class FakeCluster {
       }
       return Promise.resolve().then(() => {
         if (this.down) throw new UnreachableError("the API server cannot be reached: connect ECONNREFUSED")
-        may(verb, resource)
+        may(verb, resource, name)
         return structuredClone(task())
       })
     }
@@ -124,7 +126,7 @@ export class FakeCluster {
         ),
       list: (apiVersion: string, kind: string, namespace: string, selector = "") =>
         ask("list", resourceOf({ apiVersion, kind }), () =>
-          (kind === "Pod" ? this.podObjects() : this.all(kind)).filter(
+          (kind === "Pod" ? [...this.podObjects(), ...this.all(kind)] : this.all(kind)).filter(
             ({ metadata }) =>
               metadata?.namespace === namespace && selects(selector, (metadata.labels ?? {}) as Tree),
           ),
@@ -137,12 +139,17 @@ export class FakeCluster {
           return this.store(thing, undefined)
         }),
       merge: (thing: KubernetesObject, patch: object) =>
-        ask("patch", resourceOf(thing), () => this.merge(thing, patch as Tree)),
+        ask("patch", resourceOf(thing), () => this.merge(thing, patch as Tree), thing.metadata?.name),
       delete: (thing: KubernetesObject) =>
         ask("delete", resourceOf(thing), () => {
           this.remove(thing)
         }),
-      logs: () => ask("get", "pods/log", () => "ValueError: no such setting"),
+      logs: (_namespace: string, pod: string) =>
+        ask("get", "pods/log", () => {
+          const log = this.podLogs.get(pod)
+          if (log instanceof Error) throw log
+          return log ?? "ValueError: no such setting"
+        }),
       proxy: (kind: string) => ask("get", `${kind}/proxy`, () => ({ status: 200, text: "" })),
     }
     return client

@@ -24,6 +24,7 @@ from servicekit.auth import Role, TokenService
 from servicekit.cache import Cache
 from servicekit.database import Database
 from servicekit.logs import configure_logging
+from servicekit.migrations.command import database_commands
 from servicekit.server import serve as serve_app
 from servicekit.settings import load_settings, schema_settings
 
@@ -32,6 +33,7 @@ log = logging.getLogger("recipes")
 PASSWORD_VARIABLE = "RECIPES_PASSWORD"
 
 cli = typer.Typer(help="The recipes API.", no_args_is_help=True, pretty_exceptions_enable=False)
+cli.add_typer(database_commands(recipes), name="database")
 
 UsernameArgument = Annotated[str, typer.Argument(help="Letters, digits, dots, dashes and underscores")]
 RoleOption = Annotated[Role, typer.Option(help="What the user may do; an admin may do all")]

@@ -33,6 +33,7 @@ from servicekit import migrations
 from servicekit.auth import TokenService
 from servicekit.database import Database
 from servicekit.logs import configure_logging
+from servicekit.migrations.command import database_commands
 from servicekit.server import serve as serve_app
 from servicekit.settings import load_settings, schema_settings
 
@@ -41,6 +42,7 @@ log = logging.getLogger("f1")
 cli = typer.Typer(help="Formula 1 predictions.", no_args_is_help=True, pretty_exceptions_enable=False)
 ingest = typer.Typer(help="Take data in.", no_args_is_help=True)
 cli.add_typer(ingest, name="ingest")
+cli.add_typer(database_commands(f1), name="database")
 
 DataOption = Annotated[
     Path | None,

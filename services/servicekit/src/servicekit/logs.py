@@ -5,7 +5,7 @@ import logging
 import re
 import sys
 import uuid
-from collections.abc import Collection
+from collections.abc import Callable, Collection
 from contextvars import ContextVar
 from datetime import UTC, datetime
 from types import TracebackType
@@ -25,19 +25,30 @@ def choose_request_id(offered: str | None) -> str:
     return offered if offered and _SANE_REQUEST_ID.fullmatch(offered) else uuid.uuid4().hex
 
 
+def secrets_filter(secrets: Collection[str]) -> Callable[[str], str]:
+    """A function that replaces the secrets in a line of JSON by `***`.
+
+    Secrets with fewer than four characters are left, as they would hide ordinary text.
+    """
+    # As they are inside a JSON string; the longest first, since one may be a part of another.
+    texts = {secret for secret in secrets if len(secret) >= _SHORTEST_SECRET}
+    written = {json.dumps(text, ensure_ascii=ascii)[1:-1] for text in texts for ascii in (True, False)}
+    parts = sorted(written, key=len, reverse=True)
+    if not parts:
+        return lambda line: line
+    pattern = re.compile("|".join(map(re.escape, parts)))
+    return lambda line: pattern.sub("***", line)
+
+
 class _Formatter(JsonFormatter):
     """Hides secrets wherever they occur: drivers and tracebacks repeat what they were given."""
 
     def __init__(self, secrets: Collection[str]) -> None:
         super().__init__(rename_fields={"exc_info": "exception"})
-        # As they are inside a JSON string; the longest first, since one may be a part of another.
-        written = {json.dumps(secret)[1:-1] for secret in secrets if len(secret) >= _SHORTEST_SECRET}
-        parts = sorted(written, key=len, reverse=True)
-        self._secret = re.compile("|".join(map(re.escape, parts))) if parts else None
+        self._hide = secrets_filter(secrets)
 
     def format(self, record: logging.LogRecord) -> str:
-        line = super().format(record)
-        return self._secret.sub("***", line) if self._secret else line
+        return self._hide(super().format(record))
 
     def add_fields(
         self, log_data: dict[str, Any], record: logging.LogRecord, message_dict: dict[str, Any]

@@ -83,9 +83,9 @@ RateLimitRule = Annotated[str, AfterValidator(_rate_limit)]
 """How often something may happen, in the notation of the `limits` library: `10/minute`."""
 
 
-class ServiceSettings(BaseSettings):
-    """Settings that all services have. Each is an environment variable of the same name in capitals,
-    or a file of that name in lower case in /run/secrets."""
+class DatabaseSettings(BaseSettings):
+    """What a process needs that works on the database only. Each is an environment variable of the same name
+    in capitals, or a file of that name in lower case in /run/secrets."""
 
     model_config = SettingsConfigDict(
         env_ignore_empty=True,
@@ -95,14 +95,29 @@ class ServiceSettings(BaseSettings):
     )
 
     environment: Literal["development", "staging", "production"] = "development"
+    log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = "INFO"
+    database_url: Annotated[SecretStr, _url_with_scheme(make_url, *_POSTGRESQL)]
+
+    def secrets(self) -> set[str]:
+        """Every secret value, and the passwords inside addresses, both as written and decoded."""
+        values = {value.get_secret_value() for _, value in self if isinstance(value, SecretStr)}
+        return values | {password for value in values for password in passwords(value)}
+
+    @property
+    def sqlalchemy_url(self) -> str:
+        """The database's address with the driver that the services use. Contains the password."""
+        return sqlalchemy_url(self.database_url.get_secret_value())
+
+
+class ServiceSettings(DatabaseSettings):
+    """Settings that all services have."""
+
     service_version: str = "0.0.0"
     service_revision: str = "unknown"
 
     host: str = "0.0.0.0"
     port: int = Field(8000, ge=1, le=65535)
-    log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = "INFO"
 
-    database_url: Annotated[SecretStr, _url_with_scheme(make_url, *_POSTGRESQL)]
     db_pool_size: int = Field(10, ge=1, le=200)
     db_pool_timeout_seconds: float = Field(2.0, gt=0, le=60)
     db_connect_timeout_seconds: int = Field(3, ge=1, le=60)
@@ -160,20 +175,10 @@ class ServiceSettings(BaseSettings):
             "share one rate limit: set the network that the gateway connects from, such as 10.42.0.0/16"
         )
 
-    def secrets(self) -> set[str]:
-        """Every secret value, and the passwords inside addresses, both as written and decoded."""
-        values = {value.get_secret_value() for _, value in self if isinstance(value, SecretStr)}
-        passwords = {password for value in values for password in _passwords(value)}
-        return values | passwords
 
-    @property
-    def sqlalchemy_url(self) -> str:
-        """The database's address with the driver that the services use. Contains the password."""
-        return sqlalchemy_url(self.database_url.get_secret_value())
-
-
-def _passwords(value: str) -> set[str]:
-    found = re.match(r"[^:/]+://[^:@]*:(.*)@", value)
+def passwords(url: str) -> set[str]:
+    """The password inside an address, as written and decoded; nothing when it has none."""
+    found = re.match(r"[^:/]+://[^:@]*:(.*)@", url)
     return {found[1], unquote(found[1])} if found else set()
 
 
@@ -186,7 +191,8 @@ def sqlalchemy_url(url: str) -> str:
     return "postgresql+psycopg://" + url.partition("://")[2]
 
 
-SettingsT = TypeVar("SettingsT", bound=ServiceSettings)
+SettingsT = TypeVar("SettingsT", bound=DatabaseSettings)
+ServiceSettingsT = TypeVar("ServiceSettingsT", bound=ServiceSettings)
 
 
 def load_settings(settings_type: type[SettingsT]) -> SettingsT:
@@ -198,7 +204,7 @@ def load_settings(settings_type: type[SettingsT]) -> SettingsT:
         raise SystemExit(2) from None
 
 
-def schema_settings(settings_type: type[SettingsT]) -> SettingsT:
+def schema_settings(settings_type: type[ServiceSettingsT]) -> ServiceSettingsT:
     """Settings for describing the API (OpenAPI) only: nothing they name is ever connected to."""
     return settings_type(
         environment="development",
@@ -208,7 +214,7 @@ def schema_settings(settings_type: type[SettingsT]) -> SettingsT:
     )
 
 
-def explain(error: ValidationError, settings_type: type[ServiceSettings]) -> str:
+def explain(error: ValidationError, settings_type: type[DatabaseSettings]) -> str:
     """One line for each wrong variable: its name, what was found (never a secret), what is allowed."""
     lines = ["The configuration is wrong:"]
     for item in error.errors(include_url=False):
@@ -221,7 +227,7 @@ def explain(error: ValidationError, settings_type: type[ServiceSettings]) -> str
     return "\n".join(lines)
 
 
-def _found(name: str, value: object, settings_type: type[ServiceSettings]) -> str:
+def _found(name: str, value: object, settings_type: type[DatabaseSettings]) -> str:
     field = settings_type.model_fields.get(name)
     if value in ("", ()):
         return ""

@@ -13,7 +13,7 @@ from sqlalchemy.pool import NullPool
 
 from servicekit.database import connect_arguments
 from servicekit.migrations.lock import exclusive
-from servicekit.settings import ServiceSettings, sqlalchemy_url
+from servicekit.settings import DatabaseSettings, sqlalchemy_url
 
 # A statement that waits for a lock makes everything behind it wait too, so it gives way and tries again.
 LOCK_TIMEOUT_MS = 2_000
@@ -22,7 +22,7 @@ STATEMENT_TIMEOUT_MS = 5_000
 _CONNECT_TIMEOUT_SECONDS = 5
 
 
-def alembic_config(settings: ServiceSettings, package: ModuleType) -> Config:
+def alembic_config(settings: DatabaseSettings, package: ModuleType) -> Config:
     """Alembic's configuration for the migrations in the package's folder `migrations`."""
     assert package.__file__ is not None
     config = Config()

@@ -6,8 +6,10 @@ from contextlib import contextmanager
 
 from sqlalchemy import Connection, Engine, text
 
-# The same number in all services is fine: the lock is per database.
+# The same numbers in all services are fine: locks are per database.
 LOCK_KEY = 727_001
+# Held for a whole operation, its backup included, in which the migrations take the lock above.
+OPERATION_LOCK_KEY = 727_002
 WAIT_SECONDS = 60.0
 _POLL_SECONDS = 0.5
 
@@ -28,8 +30,8 @@ class Lock:
 
 
 @contextmanager
-def exclusive(engine: Engine, wait_seconds: float = WAIT_SECONDS) -> Iterator[Lock]:
-    """Holds the lock during the block.
+def exclusive(engine: Engine, wait_seconds: float = WAIT_SECONDS, key: int = LOCK_KEY) -> Iterator[Lock]:
+    """Holds the lock `key` during the block.
 
     The lock has a connection of its own: on the connection that migrates, it would end with
     `autocommit_block`. It is polled in autocommit: a session that waits for it in a statement has a
@@ -41,10 +43,10 @@ def exclusive(engine: Engine, wait_seconds: float = WAIT_SECONDS) -> Iterator[Lo
     with engine.connect().execution_options(isolation_level="AUTOCOMMIT") as connection:
         refuse_pooler(connection)
         deadline = time.monotonic() + wait_seconds
-        while not connection.scalar(text("SELECT pg_try_advisory_lock(:key)"), {"key": LOCK_KEY}):
+        while not connection.scalar(text("SELECT pg_try_advisory_lock(:key)"), {"key": key}):
             if time.monotonic() > deadline:
                 raise MigrationError(
-                    f"another process is migrating this database: {_holder(connection)}."
+                    f"another process is migrating this database: {_holder(connection, key)}."
                     f" Waited {wait_seconds:g} s."
                 )
             time.sleep(_POLL_SECONDS)
@@ -71,7 +73,7 @@ def refuse_pooler(connection: Connection) -> None:
         )
 
 
-def _holder(connection: Connection) -> str:
+def _holder(connection: Connection, key: int) -> str:
     found = connection.execute(
         text("""
             SELECT a.pid, a.application_name, a.client_addr::text, now() - a.backend_start
@@ -80,7 +82,7 @@ def _holder(connection: Connection) -> str:
               AND l.database = (SELECT oid FROM pg_database WHERE datname = current_database())
               AND (l.classid::bigint << 32) + l.objid::bigint = :key
             """),
-        {"key": LOCK_KEY},
+        {"key": key},
     ).first()
     if found is None:
         return "it has just ended"

@@ -23,7 +23,7 @@ from tenacity import RetryCallState, Retrying, retry_if_exception, wait_random_e
 from servicekit.migrations import steps
 from servicekit.migrations.environment import alembic_config, migration_engine
 from servicekit.migrations.lock import WAIT_SECONDS, Lock, MigrationError, exclusive
-from servicekit.settings import ServiceSettings
+from servicekit.settings import DatabaseSettings
 
 log = logging.getLogger(__name__)
 
@@ -50,9 +50,9 @@ def log_event(event: Event) -> None:
 
 
 def upgrade(
-    settings: ServiceSettings,
+    settings: DatabaseSettings,
     package: ModuleType,
-    revision: str = "head",
+    revision: steps.Target = "head",
     *,
     limits: Limits | None = None,
     report: Report = log_event,
@@ -73,7 +73,7 @@ def upgrade(
 
 
 def downgrade(
-    settings: ServiceSettings,
+    settings: DatabaseSettings,
     package: ModuleType,
     revision: str,
     *,
@@ -98,7 +98,7 @@ class _Run:
         self._progress = time.monotonic()
         self._blockers: list[str] = []
 
-    def run(self, choose: Choose, target: str | None) -> None:
+    def run(self, choose: Choose, target: steps.Target | None) -> None:
         heads = self._script.get_heads()
         if len(heads) > 1:
             raise MigrationError(
@@ -116,9 +116,9 @@ class _Run:
         except OperationalError as error:
             raise MigrationError(self._explain(error)) from error
         except CommandError as error:
-            raise MigrationError(_explain_command(error)) from error
+            raise MigrationError(explain_command(error)) from error
 
-    def _pass(self, choose: Choose, target: str | None) -> None:
+    def _pass(self, choose: Choose, target: steps.Target | None) -> None:
         """Runs all migrations that are pending. After an error, the next pass finds those that are left."""
         self._blockers = []
         self._config.attributes["locked"] = True
@@ -204,7 +204,7 @@ class _Run:
                 connection.exec_driver_sql(statement.replace("%", "%%"))
                 self._report({"event": "repaired", "index": name, "by": "drop" if drops else "reindex"})
 
-    def _verify(self, target: str | None) -> None:
+    def _verify(self, target: steps.Target | None) -> None:
         heads = steps.read_heads(self._config, self._script)
         if target is not None:
             missing = steps.pending(self._script, target, heads)
@@ -264,7 +264,8 @@ def _may_pass(error: BaseException) -> bool:
     )
 
 
-def _explain_command(error: CommandError) -> str:
+def explain_command(error: CommandError) -> str:
+    """An error of Alembic in words that say what to do."""
     if unknown := re.search(r"Can't locate revision identified by '(.*)'", str(error)):
         return (
             f"the database is at revision {unknown[1]}, which this image does not have: a newer"

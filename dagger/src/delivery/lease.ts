@@ -1,7 +1,7 @@
 import { randomBytes } from "node:crypto"
-import { type Clock, monotonic } from "../../lib/clock.js"
-import { clip, oneLine } from "../../lib/text.js"
-import { ApiError, type KubernetesApi, type KubernetesObject } from "../../clients/kubernetes/client.js"
+import { type Clock, monotonic } from "../lib/clock.js"
+import { clip, oneLine } from "../lib/text.js"
+import { ApiError, type KubernetesApi, type KubernetesObject } from "../clients/kubernetes/client.js"
 
 /** Seconds without a renewal after which another command may take the lease. */
 export const leaseSeconds = 15
@@ -23,13 +23,17 @@ interface LeaseSpec {
 }
 
 export interface LeaseOptions {
+  /** Name of the Lease; default: that of a service's rollout. */
+  name?: string
+  /** What its holder does with the subject, for the message to others. */
+  activity?: string
   clock?: Clock
   /** Receives one line for each renewal that failed. */
   report?: (line: string) => void
 }
 
 /**
- * The right to work on a service's rollout, as a Lease in the cluster: one command at a time.
+ * The right to work on a component, as a Lease in the cluster: one command at a time.
  *
  * No two clocks are compared. As in client-go's leader election, a command may take a lease that it has not seen renewed for the lease's duration.
  *
@@ -50,29 +54,35 @@ export class Lease {
   ) {}
 
   /**
+   * @param subject name of what the lease is for
    * @param who for people; two commands of one person are two holders
    * @throws Held when another command is alive and has it
    */
   static async take(
     cluster: KubernetesApi,
     namespace: string,
-    service: string,
+    subject: string,
     who: string,
-    { clock = monotonic, report = console.warn }: LeaseOptions = {},
+    {
+      name = leaseName(subject),
+      activity = "being deployed",
+      clock = monotonic,
+      report = console.warn,
+    }: LeaseOptions = {},
   ): Promise<Lease> {
     const address: KubernetesObject = {
       apiVersion: "coordination.k8s.io/v1",
       kind: "Lease",
-      metadata: { namespace, name: leaseName(service) },
+      metadata: { namespace, name },
     }
     const holder = `${clip(oneLine(who), longestName)} (${randomBytes(3).toString("hex")})`
     const lease = new Lease(cluster, address, holder, clock, report)
-    await lease.acquire(service)
+    await lease.acquire(`${subject} is ${activity}`)
     void lease.keep()
     return lease
   }
 
-  private async acquire(service: string): Promise<void> {
+  private async acquire(what: string): Promise<void> {
     for (;;) {
       const live = await this.cluster.read(this.address)
       const found = (live?.spec ?? {}) as LeaseSpec
@@ -81,7 +91,7 @@ export class Lease {
       const alive = other ? await this.signOfLife(found) : undefined
       if (alive) {
         throw new LeaseHeld(
-          `${service} is being deployed by ${alive.holderIdentity ?? "somebody"} since ${alive.acquireTime ?? "?"}: wait for it, or ask them to stop`,
+          `${what} by ${alive.holderIdentity ?? "somebody"} since ${alive.acquireTime ?? "?"}: wait for it, or ask them to stop`,
         )
       }
       const transitions = (found.leaseTransitions ?? -1) + (before === this.holder ? 0 : 1)
@@ -172,6 +182,7 @@ export class Lease {
   }
 }
 
+/** The Lease of a service's rollout; the watchdog watches it. */
 export const leaseName = (service: string): string => `${service}-rollout`
 
 /** Whether a write succeeded; false when another one came first. */

@@ -1,7 +1,7 @@
 import { describe, expect, it } from "vitest"
-import { LeaseHeld, Lease, leaseName, leaseSeconds } from "../../../src/backends/rollout/lease.js"
-import { FakeClock } from "../../lib/fake-clock.js"
-import { FakeCluster } from "../../clients/kubernetes/fake.js"
+import { LeaseHeld, Lease, leaseName, leaseSeconds } from "../../src/delivery/lease.js"
+import { FakeClock } from "../lib/fake-clock.js"
+import { FakeCluster } from "../clients/kubernetes/fake.js"
 
 function begin() {
   const clock = new FakeClock()

@@ -1,0 +1,92 @@
+import { digestOf, type ReleasedImage } from "../delivery/release.js"
+import { headsText } from "./result.js"
+import type { DatabaseState, Running } from "./state.js"
+
+/** What a kept revision knows of the database's migrations. */
+export interface KeptRevision {
+  number: number
+  schema?: { head: string; breaking: string[] }
+}
+
+/** A migration that waits, and the kept revisions that need the shape before it. */
+export interface Waiting {
+  migration: string
+  revisions: number[]
+}
+
+/** What a deploy of an image has to do to the database. */
+export type MigrationAction =
+  | { kind: "nothing"; reason: string }
+  /** The migration by the same image was begun before, and its end is not recorded. */
+  | { kind: "resume"; running: Running }
+  /** The migration by another image is under way. */
+  | { kind: "blocked"; running: Running }
+  | { kind: "begin"; allowBreaking: boolean; waits: Waiting[] }
+
+/**
+ * The migrations of an image that have to wait. One that older code cannot live with waits for every kept revision that was released before it, because a
+ * rollback may return to it.
+ *
+ * @param schema of the image
+ */
+export function waitingFor(schema: { breaking: string[] }, revisions: KeptRevision[]): Waiting[] {
+  return schema.breaking.flatMap((migration) => {
+    const older = revisions.filter(({ schema: known }) => !known?.breaking.includes(migration))
+    return older.length > 0 ? [{ migration, revisions: older.map(({ number }) => number) }] : []
+  })
+}
+
+/**
+ * Whether migrations may run that code released before cannot live with. Of an image that does not say what it brings, nothing is known to be safe for it.
+ *
+ * @param schema of the image
+ */
+export const mayBreak = (schema: ReleasedImage["migrations"], revisions: KeptRevision[]): boolean =>
+  schema ? waitingFor(schema, revisions).length === 0 : revisions.length === 0
+
+/** What waits in a database, of the migrations that its last run left out. */
+export const stillWaiting = ({ waiting }: DatabaseState, revisions: KeptRevision[]): Waiting[] =>
+  waiting ? waitingFor({ breaking: waiting.migrations }, revisions) : []
+
+export interface MigrationSituation {
+  image: ReleasedImage
+  state: DatabaseState
+  /** Every revision of the service in the cluster. */
+  revisions: KeptRevision[]
+  /** Whether the Job of the migration in progress still runs. */
+  isActive: boolean
+  /** The database is asked even when nothing seems to be left to do. */
+  always: boolean
+}
+
+export function decideMigration(situation: MigrationSituation): MigrationAction {
+  const { image, state, revisions, isActive, always } = situation
+  const { running, heads = [], passed, waiting } = state
+  if (running) {
+    if (digestOf(running.image) === digestOf(image.reference)) return { kind: "resume", running }
+    // The lock records the end of one whose Job has ended.
+    if (isActive) return { kind: "blocked", running }
+  }
+  const { migrations: schema } = image
+  const waits = schema ? waitingFor(schema, revisions) : []
+  if (schema && state.heads && !always) {
+    if (heads.includes(schema.head)) return { kind: "nothing", reason: `at ${headsText(heads)}` }
+    if (passed.includes(schema.head)) {
+      return { kind: "nothing", reason: `at ${headsText(heads)}, which is past ${schema.head} of this image` }
+    }
+    const left = waits.filter(({ migration }) => waiting?.migrations.includes(migration))
+    if (waiting?.head === schema.head && left.length > 0) {
+      return { kind: "nothing", reason: `at ${headsText(heads)}; ${waitingText(left)}` }
+    }
+  }
+  return { kind: "begin", waits, allowBreaking: mayBreak(schema, revisions) }
+}
+
+/** For example `0004 waits for revisions 3, 2, which were released before it`. */
+export const waitingText = (waits: Waiting[]): string =>
+  waits
+    .map(
+      ({ migration, revisions }) =>
+        `${migration} waits for ${revisions.length > 1 ? "revisions" : "revision"} ${revisions.join(", ")}, released before it and still kept`,
+    )
+    .join("; ")

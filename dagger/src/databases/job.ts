@@ -1,0 +1,290 @@
+import type {
+  V1ConfigMap,
+  V1Container,
+  V1EnvVar,
+  V1Job,
+  V1NetworkPolicy,
+  V1PodSpec,
+  V1Secret,
+} from "@kubernetes/client-node"
+import { managedBy, type Plain } from "../clients/kubernetes/manifest.js"
+import { databaseAccount } from "../delivery/access.js"
+import { digestOfData } from "../delivery/guards/digest.js"
+import { digestOf } from "../delivery/release.js"
+import { backupLocation, type DatabaseSettings } from "./settings.js"
+
+/** One run of the command `database migrate`. */
+export interface MigrationRun {
+  /** Part of the names of its objects. */
+  id: string
+  /** `plan`: only the dry run on a copy; the database is not changed. */
+  mode: "migrate" | "plan"
+  /** The image that will serve: `repository@sha256:…`. */
+  image: string
+  /** Whether migrations run that code released before cannot live with. */
+  allowBreaking: boolean
+}
+
+/** The objects of a run. The Job owns the Secret and the ConfigMap, so that they are deleted with it. */
+export interface MigrationObjects {
+  networkPolicy: Plain<V1NetworkPolicy>
+  job: Plain<V1Job>
+  /** @param uid of the Job */
+  owned: (uid: string) => [Plain<V1ConfigMap>, Plain<V1Secret>]
+}
+
+/** The label of a migration's pods. */
+export const databaseLabel = "pitwall.dev/database"
+
+/** The user of the services' images, and the group of the mounted files. */
+const user = 10001
+/** The user of PostgreSQL's image. */
+const copyUser = 999
+const copyPort = 5433
+
+/** Where the command finds the throw-away copy. It has no password, because it listens inside of the pod only and ends with it. */
+export const copyUrl = `postgresql://postgres@127.0.0.1:${copyPort}/postgres`
+
+/** What the container `copy` runs: an empty PostgreSQL, made anew at every start. Its data may be lost, so it waits for no disk. */
+export const copyCommand = [
+  "bash",
+  "-ec",
+  [
+    'export PATH="$PATH:/usr/lib/postgresql/${PG_MAJOR:-15}/bin"',
+    "rm -rf /copy/data",
+    "initdb --pgdata=/copy/data --username=postgres --auth=trust --encoding=UTF8 --locale=C.UTF-8 --no-sync --no-instructions",
+    `exec postgres -D /copy/data -c listen_addresses=127.0.0.1 -c port=${copyPort} -c unix_socket_directories=/copy -c fsync=off -c synchronous_commit=off -c full_page_writes=off`,
+  ].join("\n"),
+]
+export const copyProbe = [
+  "bash",
+  "-ec",
+  `PATH="$PATH:/usr/lib/postgresql/\${PG_MAJOR:-15}/bin" pg_isready --quiet --host=127.0.0.1 --port=${copyPort}`,
+]
+
+/** Names of the two containers. */
+export const containerNames = { migrate: "migrate", copy: "copy" } as const
+
+/** Where files of the Secret are mounted. */
+export const secretsFolder = "/run/secrets"
+/** The file of the Secret with the keys for backups, in the form of AWS. */
+export const credentialsFile = "aws_credentials"
+
+/** Variables of the container `migrate` beside those of the service's pods. */
+export const migrationVariables = ({ backup }: Pick<DatabaseSettings, "backup">): Plain<V1EnvVar>[] => [
+  { name: "AWS_SHARED_CREDENTIALS_FILE", value: `${secretsFolder}/${credentialsFile}` },
+  ...(backup.region === undefined ? [] : [{ name: "AWS_DEFAULT_REGION", value: backup.region }]),
+  ...(backup.endpoint === undefined ? [] : [{ name: "BACKUP_S3_ENDPOINT", value: backup.endpoint }]),
+]
+
+const operationPattern = "[0-9a-f]{16}"
+
+/**
+ * The arguments that the container `migrate` may have, for an admission policy: each is one of `words`, or matches `pattern`.
+ */
+export const migrationArguments = (settings: Pick<DatabaseSettings, "backup" | "environment" | "name">) => ({
+  words: [
+    ...["database", "migrate", "--copy", copyUrl, "--work", "/work", "--operation"],
+    ...["--backup", backupLocation(settings), "--plan-only", "--allow-breaking"],
+  ],
+  pattern: `^${operationPattern}$`,
+})
+
+/** Runs of one image on one database share it, so that a rerun can use the backup that an interrupted run has verified. */
+const operationOf = ({ namespace, name }: DatabaseSettings, image: string) =>
+  digestOfData({ namespace, name, digest: digestOf(image) }).slice("sha256:".length, "sha256:".length + 16)
+
+export const jobName = (
+  { name }: Pick<DatabaseSettings, "name">,
+  { id, mode }: Pick<MigrationRun, "id" | "mode">,
+) => `${name}-${mode}-${id}`
+
+/** Labels of a database's objects. No selector of a service matches them. */
+export const databaseLabels = (name: string): Record<string, string> => ({
+  "app.kubernetes.io/name": name,
+  "app.kubernetes.io/component": "database",
+  "app.kubernetes.io/part-of": "f1-prediction-analytics",
+  ...managedBy,
+  [databaseLabel]: name,
+})
+
+/**
+ * Everything that one run needs in the cluster.
+ *
+ * @param secrets by file name; only the Secret contains them
+ * @throws Error for an image without a digest
+ */
+export function migrationObjects(
+  settings: DatabaseSettings,
+  run: MigrationRun,
+  secrets: Record<string, string>,
+): MigrationObjects {
+  const { namespace, name, variables } = settings
+  const metadata = { namespace, name: jobName(settings, run), labels: databaseLabels(name) }
+  return {
+    networkPolicy: networkPolicy(settings),
+    job: job(settings, run),
+    owned: (uid) => {
+      const owner = { apiVersion: "batch/v1", kind: "Job", name: metadata.name, uid }
+      const owned = { ...metadata, ownerReferences: [owner] }
+      return [
+        { apiVersion: "v1", kind: "ConfigMap", metadata: owned, immutable: true, data: variables },
+        {
+          apiVersion: "v1",
+          kind: "Secret",
+          metadata: owned,
+          immutable: true,
+          type: "Opaque",
+          stringData: secrets,
+        },
+      ]
+    },
+  }
+}
+
+/**
+ * A digest of everything that is applied for an image, but for the values of secrets.
+ *
+ * @throws Error for an image without a digest
+ */
+export function settingsDigest(settings: DatabaseSettings, image: string, secretNames: string[]): string {
+  const run: MigrationRun = { id: "x", mode: "migrate", image, allowBreaking: false }
+  const blank = Object.fromEntries(secretNames.map((secret) => [secret, ""]))
+  const { job, networkPolicy, owned } = migrationObjects(settings, run, blank)
+  return digestOfData({ job, networkPolicy, owned: owned("") })
+}
+
+function job(settings: DatabaseSettings, run: MigrationRun): Plain<V1Job> {
+  const { namespace, name, limits } = settings
+  const labels = databaseLabels(name)
+  return {
+    apiVersion: "batch/v1",
+    kind: "Job",
+    metadata: { namespace, name: jobName(settings, run), labels },
+    spec: {
+      // One pod at a time, and the next one only when the last has ended.
+      parallelism: 1,
+      completions: 1,
+      podReplacementPolicy: "Failed",
+      backoffLimit: 3,
+      activeDeadlineSeconds: limits.time,
+      // Its log is the whole story of a failure.
+      ttlSecondsAfterFinished: 86_400,
+      podFailurePolicy: {
+        rules: [
+          // A drained node says nothing about the migration, which goes on in the next pod.
+          { action: "Ignore", onPodConditions: [{ type: "DisruptionTarget", status: "True" }] },
+          // The command's own verdict is final; running it again is up to people.
+          {
+            action: "FailJob",
+            onExitCodes: { containerName: containerNames.migrate, operator: "In", values: [1, 2] },
+          },
+        ],
+      },
+      template: { metadata: { labels }, spec: podSpec(settings, run) },
+    },
+  }
+}
+
+function podSpec(settings: DatabaseSettings, run: MigrationRun): Plain<V1PodSpec> {
+  const { name, limits, pullSecrets } = settings
+  const disk = { sizeLimit: limits.disk }
+  return {
+    serviceAccountName: databaseAccount(name),
+    automountServiceAccountToken: false,
+    enableServiceLinks: false,
+    restartPolicy: "Never",
+    // Long enough to leave the migration's transaction and to say so.
+    terminationGracePeriodSeconds: 60,
+    ...(pullSecrets.length > 0 && { imagePullSecrets: pullSecrets.map((secret) => ({ name: secret })) }),
+    securityContext: {
+      runAsNonRoot: true,
+      runAsUser: user,
+      runAsGroup: user,
+      fsGroup: user,
+      fsGroupChangePolicy: "OnRootMismatch",
+      seccompProfile: { type: "RuntimeDefault" },
+    },
+    initContainers: [copyContainer(settings)],
+    containers: [migrateContainer(settings, run)],
+    volumes: [
+      { name: "work", emptyDir: disk },
+      { name: "copy", emptyDir: disk },
+      { name: "tmp", emptyDir: { sizeLimit: "64Mi" } },
+      { name: "secrets", secret: { secretName: jobName(settings, run), defaultMode: 0o440 } },
+    ],
+  }
+}
+
+const resourcesOf = ({ limits }: DatabaseSettings): Plain<V1Container>["resources"] => ({
+  requests: { cpu: limits.cpu ?? "100m", memory: limits.memory },
+  limits: { memory: limits.memory, ...(limits.cpu !== undefined && { cpu: limits.cpu }) },
+})
+
+const confined = {
+  allowPrivilegeEscalation: false,
+  readOnlyRootFilesystem: true,
+  capabilities: { drop: ["ALL"] },
+}
+
+function migrateContainer(settings: DatabaseSettings, run: MigrationRun): Plain<V1Container> {
+  const { image, mode, allowBreaking } = run
+  const name = jobName(settings, run)
+  return {
+    name: containerNames.migrate,
+    image,
+    args: [
+      ...["database", "migrate", "--copy", copyUrl, "--work", "/work"],
+      ...["--operation", operationOf(settings, image)],
+      ...(mode === "plan" ? ["--plan-only"] : ["--backup", backupLocation(settings)]),
+      ...(allowBreaking ? ["--allow-breaking"] : []),
+    ],
+    envFrom: [{ configMapRef: { name } }],
+    env: migrationVariables(settings),
+    resources: resourcesOf(settings),
+    terminationMessagePolicy: "FallbackToLogsOnError",
+    securityContext: confined,
+    volumeMounts: [
+      { name: "work", mountPath: "/work" },
+      { name: "tmp", mountPath: "/tmp" },
+      { name: "secrets", mountPath: secretsFolder, readOnly: true },
+    ],
+  }
+}
+
+/** A sidecar: an init container that goes on running, and is stopped when the migration has ended. */
+function copyContainer(settings: DatabaseSettings): Plain<V1Container> {
+  return {
+    name: containerNames.copy,
+    image: settings.copy,
+    restartPolicy: "Always",
+    command: copyCommand,
+    // The migration starts when the copy answers.
+    startupProbe: {
+      exec: { command: copyProbe },
+      periodSeconds: 1,
+      timeoutSeconds: 5,
+      failureThreshold: 120,
+    },
+    resources: resourcesOf(settings),
+    securityContext: { ...confined, runAsUser: copyUser, runAsGroup: copyUser },
+    volumeMounts: [{ name: "copy", mountPath: "/copy" }],
+  }
+}
+
+/** Nobody reaches the pod, and it reaches what the service does, and the backups. */
+function networkPolicy({ namespace, name, backup, egress }: DatabaseSettings): Plain<V1NetworkPolicy> {
+  const { protocol, port } = new URL(backup.endpoint ?? "https://s3.amazonaws.com")
+  const backups = port === "" ? (protocol === "https:" ? 443 : 80) : Number(port)
+  return {
+    apiVersion: "networking.k8s.io/v1",
+    kind: "NetworkPolicy",
+    metadata: { namespace, name: `database-${name}`, labels: databaseLabels(name) },
+    spec: {
+      podSelector: { matchLabels: { [databaseLabel]: name } },
+      policyTypes: ["Ingress", "Egress"],
+      ingress: [],
+      egress: [...egress, { ports: [{ protocol: "TCP", port: backups }] }],
+    },
+  }
+}

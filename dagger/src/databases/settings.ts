@@ -1,0 +1,105 @@
+import { z } from "zod"
+import type { V1NetworkPolicyEgressRule } from "@kubernetes/client-node"
+import type { Plain } from "../clients/kubernetes/manifest.js"
+import { section } from "../lib/document.js"
+import { duration } from "../lib/duration.js"
+import { parseImageReference } from "../lib/image-reference.js"
+import { cpu, memory } from "../lib/quantity.js"
+import { images } from "../platform/base-images.js"
+
+/** Room for the longest name made from it: a Job's name has at most 63 characters. */
+const longestName = 63 - "-migrate-20261126-101500-x7k2".length
+
+const url = z.string().refine(
+  (text) => {
+    const found = URL.canParse(text) ? new URL(text) : undefined
+    const plain = found?.username === "" && found.password === "" && found.search === "" && found.hash === ""
+    return plain && ["http:", "https:"].includes(found.protocol)
+  },
+  { error: "an address such as https://s3.example.com, without a user and a password" },
+)
+
+/** Where backups of a database go; see `dagger/config/deploy.yaml`. */
+export const backupSection = section({
+  kind: z.literal("postgres", { error: "the kind of backup; allowed: postgres" }),
+  bucket: z
+    .string()
+    .regex(
+      /^[a-z0-9][a-z0-9.-]{1,61}[a-z0-9]$/,
+      "the name of a bucket: 3 to 63 lower-case letters, digits, . and -",
+    ),
+  prefix: z
+    .string()
+    .regex(
+      /^[A-Za-z0-9_.-]+(\/[A-Za-z0-9_.-]+)*$/,
+      "a path such as backups/pitwall, without a slash at its ends",
+    )
+    .optional(),
+  endpoint: url.optional(),
+  region: z
+    .string()
+    .regex(/^[a-z0-9-]{1,40}$/, "a region such as eu-central-1")
+    .optional(),
+})
+
+const image = z.string().refine(
+  (text) => {
+    try {
+      return Object.keys(parseImageReference(text)).length > 0
+    } catch {
+      return false
+    }
+  },
+  { error: "an image of PostgreSQL, such as postgres:15-bookworm" },
+)
+
+const limits = section({
+  time: duration.refine((seconds) => seconds >= 60 && seconds <= 86_400, "from 1m to 24h").prefault("4h"),
+  cpu: cpu.optional(),
+  memory: memory.prefault("512Mi"),
+  disk: memory.prefault("10Gi"),
+}).prefault({})
+
+/** The database of a service: how it is migrated and backed up; see `dagger/config/deploy.yaml`. */
+export const databaseSection = section({
+  name: z
+    .string()
+    .regex(
+      new RegExp(`^[a-z]([a-z0-9-]{0,${longestName - 2}}[a-z0-9])?$`),
+      `a lower-case name of at most ${longestName} letters, digits and hyphens`,
+    ),
+  backup: backupSection,
+  copy: image.default(images.postgres),
+  limits,
+})
+
+export type BackupSettings = z.output<typeof backupSection>
+
+/** How the database of a service is migrated in one environment. */
+export interface DatabaseSettings {
+  /** Of the component. No service has it. */
+  name: string
+  /** The service that owns its migrations: the migration runs in its image. */
+  service: string
+  environment: string
+  namespace: string
+  /** Backups go to `s3://bucket/prefix/environment/name`. */
+  backup: BackupSettings
+  /** The image of the throw-away copy. */
+  copy: string
+  /** `time` in seconds; `disk` limits the dump and the copy, each. */
+  limits: z.output<typeof limits>
+  /** Variables of the service's pods. */
+  variables: Record<string, string>
+  /** What the service's pods may reach. */
+  egress: Plain<V1NetworkPolicyEgressRule>[]
+  pullSecrets: string[]
+}
+
+/** Where the backups of a database go, such as `s3://backups/pitwall/staging/recipes`. */
+export const backupLocation = ({
+  backup,
+  environment,
+  name,
+}: Pick<DatabaseSettings, "backup" | "environment" | "name">): string =>
+  `s3://${[backup.bucket, ...(backup.prefix === undefined ? [] : [backup.prefix]), environment, name].join("/")}`

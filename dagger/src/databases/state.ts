@@ -1,0 +1,178 @@
+import { z } from "zod"
+import { ApiError, type KubernetesApi, type KubernetesObject } from "../clients/kubernetes/client.js"
+import { databaseObject } from "../delivery/access.js"
+import { clip } from "../lib/text.js"
+import { databaseLabels } from "./job.js"
+import type { MigrationResult } from "./result.js"
+
+/** Longest text that the state keeps, in characters. */
+const longest = 500
+/** Runs and heads that the state keeps. */
+const kept = { runs: 10, heads: 50 }
+
+const text = z.string().transform((all) => clip(all, longest))
+const heads = z.array(z.string())
+
+const running = z.object({
+  /** Of the deploy that began it; part of the Job's name. */
+  id: z.string(),
+  image: z.string(),
+  allowBreaking: z.boolean(),
+  /** The newest migration of the image, where that is known. */
+  head: z.string().optional(),
+  by: text,
+  author: text,
+  reason: text,
+  guards: z.string().optional(),
+  /** ISO 8601, by the API server's clock. */
+  began: z.string(),
+})
+/** A migration whose end is not recorded yet. */
+export type Running = z.output<typeof running>
+
+const savedBackup = z.object({
+  id: z.string(),
+  location: z.string(),
+  bytes: z.number(),
+  heads,
+  server: z.string(),
+  /** When the run that verified it ended, ISO 8601. */
+  verified: z.string(),
+})
+
+const run = running.pick({ id: true, image: true, by: true, reason: true, began: true }).extend({
+  ended: z.string(),
+  outcome: z.enum(["migrated", "unchanged", "failed"]),
+  from: heads,
+  to: heads,
+  message: text,
+  backup: z.string().optional(),
+})
+/** A migration that has ended. */
+export type RecordedRun = z.output<typeof run>
+
+const schema = z.object({
+  schemaVersion: z.literal(1),
+  /** Where the database was after the last run that succeeded; absent before it, and after one that failed. */
+  heads: heads.optional(),
+  /** Every head that it is known to have had. */
+  passed: heads,
+  /** Migrations that wait until no kept revision needs the old shape, and the head of the image that has them. */
+  waiting: z.object({ head: z.string(), migrations: heads }).optional(),
+  running: running.optional(),
+  /** The newest backup that was verified. */
+  backup: savedBackup.optional(),
+  /** Newest first. */
+  runs: z.array(run),
+})
+/** What is known of a database in an environment; bounded, as it is one object in the cluster. */
+export type DatabaseState = z.output<typeof schema>
+
+const nothing: DatabaseState = { schemaVersion: 1, passed: [], runs: [] }
+
+/** How a run ended. */
+export interface RunEnd {
+  /** ISO 8601. */
+  at: string
+  /** Absent where the run ended without one: that is a failure. */
+  result?: MigrationResult
+  /** One sentence. */
+  message: string
+}
+
+/** The state after a run has begun. */
+export const begun = (state: DatabaseState, began: Running): DatabaseState & { running: Running } => ({
+  ...state,
+  running: running.parse(began),
+})
+
+/** The state after the run in progress has ended. */
+export function ended(state: DatabaseState, { at, result, message }: RunEnd): DatabaseState {
+  const { running: over, heads: before = [], passed, runs, waiting, backup } = state
+  if (!over) return state
+  const outcome =
+    !result || result.outcome === "failed" || result.outcome === "planned" ? "failed" : result.outcome
+  const { id, image, by, reason, began, head } = over
+  const done = outcome === "failed" ? undefined : result
+  const saved = result?.backup?.verified ? { ...result.backup, verified: at } : backup
+  // What was held back did not run, whatever else failed.
+  const held = over.allowBreaking ? undefined : waiting
+  const left = done
+    ? done.waiting.length > 0 && head !== undefined
+      ? { head, migrations: done.waiting }
+      : undefined
+    : held
+  return schema.parse({
+    schemaVersion: 1,
+    // After a failure nobody knows where the database is until the next run.
+    ...(done && { heads: done.to }),
+    passed: [...new Set([...passed, ...before, ...(result?.from ?? []), ...(done?.to ?? [])])].slice(
+      -kept.heads,
+    ),
+    ...(left && { waiting: left }),
+    ...(saved && { backup: saved }),
+    runs: [
+      {
+        ...{ id, image, by, reason, began },
+        ended: at,
+        outcome,
+        from: result?.from ?? [],
+        to: done?.to ?? [],
+        message,
+        ...(result?.backup && { backup: result.backup.id }),
+      },
+      ...runs,
+    ].slice(0, kept.runs),
+  })
+}
+
+/** The state of a database, in a ConfigMap of its environment. Whoever writes it holds the database's lease. */
+export class StateRecord {
+  private version?: string | undefined
+  private readonly object: KubernetesObject
+
+  constructor(
+    private readonly cluster: KubernetesApi,
+    namespace: string,
+    private readonly database: string,
+  ) {
+    const metadata = { namespace, name: databaseObject(database), labels: databaseLabels(database) }
+    this.object = { apiVersion: "v1", kind: "ConfigMap", metadata }
+  }
+
+  /** @throws Error for a state that this version cannot read */
+  async read(): Promise<DatabaseState> {
+    const live = await this.cluster.read(this.object)
+    this.version = live?.metadata?.resourceVersion
+    if (!live) return nothing
+    try {
+      return schema.parse(JSON.parse(live.data?.state ?? ""))
+    } catch (error) {
+      const { name = "", namespace = "" } = this.object.metadata ?? {}
+      throw new Error(
+        `the state of the database ${this.database} cannot be read: ConfigMap ${namespace}/${name} is malformed or of a newer version of Pitwall; an administrator repairs or deletes it, and then \`migrate\` asks the database`,
+        { cause: error },
+      )
+    }
+  }
+
+  /** @throws Error when another command has written it since it was read */
+  async write(state: DatabaseState): Promise<void> {
+    const data = { state: JSON.stringify(state) }
+    try {
+      const written =
+        this.version === undefined
+          ? await this.cluster.create({ ...this.object, data })
+          : await this.cluster.merge(this.object, { metadata: { resourceVersion: this.version }, data })
+      this.version = written.metadata?.resourceVersion
+    } catch (error) {
+      if (!(error instanceof ApiError && error.status === 409)) throw error
+      throw new Error(
+        `another command has changed the state of ${this.database} meanwhile: run this one again`,
+        {
+          cause: error,
+        },
+      )
+    }
+  }
+}

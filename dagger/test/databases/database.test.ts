@@ -1,0 +1,583 @@
+// Databases of an environment, migrated by commands on a fake cluster whose Jobs run by themselves.
+import { describe, expect, it } from "vitest"
+import { ApiError, UnreachableError } from "../../src/clients/kubernetes/client.js"
+import { deploy } from "../../src/delivery/executor.js"
+import { planText } from "../../src/delivery/plan.js"
+import { plan } from "../../src/delivery/executor.js"
+import type { Release } from "../../src/delivery/release.js"
+import {
+  type Command,
+  type CommandOptions,
+  FakePlatform,
+  image,
+  releaseOf,
+  secrets,
+} from "../delivery/fake-platform.js"
+import { backup, FakeJobs, type JobScript, resultLine, step } from "./fixtures.js"
+
+const databaseSettings = `
+services:
+  api: { database: { name: recipes, backup: { kind: postgres, bucket: backups } } }
+  f1-backend: { database: { name: f1, backup: { kind: postgres, bucket: backups } } }
+`
+
+/** A platform whose services own databases, and what the Jobs did. */
+class Platform extends FakePlatform {
+  readonly jobs = new FakeJobs(this.cluster, this.clock)
+
+  constructor() {
+    super()
+    this.commit(databaseSettings)
+  }
+
+  run(script: JobScript | ((name: string) => JobScript)): this {
+    this.jobs.script = ({ metadata }) =>
+      typeof script === "function" ? script(metadata?.name ?? "") : script
+    return this
+  }
+
+  /** The command `migrate`. */
+  migrate(
+    release: string | Release,
+    options: CommandOptions = {},
+    command: Command = this.command(options),
+  ): Promise<string> {
+    const databases = command.opened.databases(options.only ?? ["recipes"])
+    return this.clock.until(
+      deploy(command, databases, {
+        release: typeof release === "string" ? schemaRelease(release) : release,
+        reason: "pesto",
+        authors: [],
+        override: "",
+        readAuthors: this.readAuthors,
+      }),
+    )
+  }
+
+  /** Runs the command until it is killed. */
+  async cutOff(command: Command): Promise<void> {
+    await this.clock.until(Promise.race([command.dead, this.migrate("b", {}, command)]))
+  }
+
+  get state(): Record<string, unknown> & { runs: Record<string, unknown>[]; heads?: string[] } {
+    const text = this.cluster.get("ConfigMap", "database-recipes")?.data?.state ?? "{}"
+    return JSON.parse(text) as Platform["state"]
+  }
+
+  /** Entries of the audit log about the database, oldest first. */
+  async audited(): Promise<string[]> {
+    const { events } = await this.trail("staging")
+    return events.filter(({ component }) => component.kind === "database").map(({ kind }) => kind)
+  }
+}
+
+/** A release whose image has migrations: `a` up to 0001, `b` up to 0002 and so on. */
+const schemaRelease = (letter: string, breaking: string[] = [], services = ["api"]): Release => {
+  const head = `000${"abcdef".indexOf(letter) + 1}`
+  const release = releaseOf(letter, {}, services)
+  return {
+    ...release,
+    images: Object.fromEntries(
+      Object.entries(release.images).map(([service, one]) => [
+        service,
+        { ...one, migrations: { head, breaking } },
+      ]),
+    ),
+  }
+}
+
+const failed = (change: object = {}): JobScript => ({
+  end: "Failed",
+  log: resultLine({
+    outcome: "failed",
+    step: "migrate",
+    message: "no such column",
+    backup: null,
+    to: ["0001"],
+    ...change,
+  }),
+})
+
+describe("migrate", () => {
+  it("runs the command in the image that will serve, records it and says what it did", async () => {
+    const platform = new Platform().run({
+      log: [step("backup", "started"), step("backup", "done", { seconds: 3 }), resultLine()].join("\n"),
+    })
+    expect(await platform.migrate("b")).toMatch(
+      /^recipes +migrated +.*0001 → 0002, after the verified backup/m,
+    )
+    expect(platform.state).toMatchObject({ heads: ["0002"], backup: { id: "2026-03-02T10-00-00Z-ab12cd" } })
+    expect(platform.state.running).toBeUndefined()
+    expect(await platform.audited()).toEqual(["started", "migrated"])
+    expect(platform.said).toEqual(
+      expect.arrayContaining([
+        "recipes: it has no pod yet",
+        "recipes: backup: started",
+        "recipes: backup: done, 3.0 s",
+      ]),
+    )
+    expect(platform.cluster.get("Lease", "database-recipes")?.spec?.holderIdentity ?? null).toBeNull()
+  })
+
+  it("asks the database each time, and says so when nothing is to do", async () => {
+    const platform = new Platform()
+    await platform.migrate("b")
+    platform.run({ log: resultLine({ outcome: "unchanged", from: ["0002"], backup: null }) })
+    expect(await platform.migrate("b")).toMatch(/^recipes +unchanged .*at 0002, nothing to migrate/m)
+    expect(platform.jobs.created).toHaveLength(2)
+  })
+
+  it("gives the Job the address of the database and no other secret of the service, and the keys for backups in their form", async () => {
+    const platform = new Platform()
+    const keys = { STAGING_BACKUP_ACCESS_KEY_ID: "AKIA", STAGING_BACKUP_SECRET_ACCESS_KEY: "s3cret" }
+    await platform.migrate("b", { secrets: { ...secrets, ...keys } })
+    const secret = platform.cluster.get("Secret", platform.jobs.created[0] ?? "")
+    const data = Object.entries(secret?.data ?? {}).map(([name, text]) => [
+      name,
+      Buffer.from(text, "base64").toString(),
+    ])
+    expect(Object.fromEntries(data)).toEqual({
+      database_url: "postgresql://recipes@db/recipes",
+      aws_credentials: "[default]\naws_access_key_id = AKIA\naws_secret_access_key = s3cret\n",
+    })
+    expect(platform.said.join("\n")).not.toMatch(/AKIA|s3cret/)
+    const half = { secrets: { ...secrets, STAGING_BACKUP_ACCESS_KEY_ID: "AKIA" } }
+    await expect(platform.migrate("b", half)).rejects.toThrow("allowed: both, or none")
+    // What needs no backup does not ask for keys.
+    expect(await platform.status(platform.command(half))).toContain("at 0002")
+  })
+
+  it("names the databases that there are", () => {
+    const platform = new Platform()
+    const { opened } = platform.command()
+    expect(opened.databases(["api", "f1"]).map(({ id }) => id.name)).toEqual(["recipes", "f1"])
+    expect(() => opened.databases(["web"])).toThrow(
+      "staging has no database web; allowed: recipes, api, f1, f1-backend",
+    )
+    expect(() => opened.components(["web"])).toThrow("allowed: api, f1-backend, recipes, f1")
+    expect(() => new FakePlatform().command().opened.databases([])).toThrow(
+      "add services.SERVICE.database to",
+    )
+  })
+
+  it("shows what a plan on a copy found, and changes nothing", async () => {
+    const platform = new Platform().run({
+      log: resultLine({
+        outcome: "planned",
+        backup: null,
+        waiting: [],
+        examination: { migrations: [], heads: ["0002"], model_differences: [], unreadable: null },
+      }),
+    })
+    const [database] = platform.command().opened.databases(["recipes"])
+    const text = await platform.clock.until(database?.preview(schemaRelease("b")) ?? Promise.resolve(""))
+    expect(text).toBe("recipes at 0002: nothing to migrate")
+    expect(platform.cluster.get("ConfigMap", "database-recipes")).toBeUndefined()
+    expect(await platform.audited()).toEqual([])
+    expect(platform.jobs.created[0]).toContain("recipes-plan-")
+  })
+})
+
+describe("a migration that fails", () => {
+  const ends: [string, JobScript, RegExp][] = [
+    ["by its own verdict", failed(), /migrate failed: no such column/],
+    [
+      "without a result",
+      { log: step("migrate", "done") },
+      /it ended without saying how; its log has no result/,
+    ],
+    ["with a result that is cut off", { log: resultLine().slice(0, -3) }, /has no result/],
+    [
+      "with a log that cannot be read",
+      { log: new ApiError(404, "NotFound", "gone") },
+      /its log cannot be read: gone/,
+    ],
+    ["with a node that is lost", { log: new UnreachableError("502") }, /its log cannot be read: 502/],
+    ["with its pod", { gone: true }, /its pod is gone, and the log with it/],
+    [
+      "by an eviction",
+      {
+        end: "Failed",
+        log: "",
+        message: "Job has reached the specified backoff limit",
+        pod: { reason: "Evicted", message: "The node was low on resource: ephemeral-storage." },
+      },
+      /it was stopped: Job has reached .*Evicted; The node was low on resource/,
+    ],
+    ["although it says that it migrated", { end: "Failed" }, /its result says migrated, but its Job failed/],
+    ["although its Job succeeds", { ...failed(), end: "Complete" }, /says failed, but its Job succeeded/],
+    ["naming no backup", { log: resultLine({ backup: null }) }, /names no backup/],
+    [
+      "with a backup that is not verified",
+      { log: resultLine({ backup: { ...backup, verified: false } }) },
+      /names no backup that is verified/,
+    ],
+  ]
+
+  it.each(ends)("%s is no success, and the next one tries again", async (_, script, message) => {
+    const platform = new Platform().run(script)
+    await expect(platform.migrate("b")).rejects.toThrow(message)
+    expect(platform.state.heads).toBeUndefined()
+    expect(platform.state.running).toBeUndefined()
+    expect(platform.state.runs[0]).toMatchObject({ outcome: "failed" })
+    expect(await platform.audited()).toEqual(["started", "migration-failed"])
+    expect((await platform.history())[0]).toMatchObject({ action: "migrate", outcome: "failed" })
+    platform.run({})
+    expect(await platform.migrate("b")).toMatch(/^recipes +migrated /m)
+    expect(platform.jobs.created).toHaveLength(2)
+  })
+
+  it("because nothing starts it is taken away, so that it does not begin later", async () => {
+    const waiting = { waiting: { reason: "ImagePullBackOff", message: "no such image" } }
+    const platform = new Platform().run({
+      end: "never",
+      pod: { containerStatuses: [{ name: "migrate", state: waiting }] },
+    })
+    await expect(platform.migrate("b")).rejects.toThrow(
+      /did not start within 10 minutes: container migrate waits: ImagePullBackOff no such image/,
+    )
+    expect(platform.cluster.all("Job")).toEqual([])
+    expect(platform.state.running).toBeUndefined()
+  })
+
+  it("because the cluster refuses its Job, leaves nothing that is never ended", async () => {
+    const platform = new Platform()
+    const command = platform.command()
+    const [database] = command.opened.databases(["recipes"])
+    const { cluster } = database?.migrated.context ?? {}
+    if (!database || !cluster) throw new Error("no database")
+    const { create } = cluster
+    cluster.create = (object) =>
+      object.kind === "Job"
+        ? Promise.reject(new ApiError(422, "Invalid", "ValidatingAdmissionPolicy: nobody has approved"))
+        : create(object)
+    await expect(platform.migrate("b", {}, command)).rejects.toThrow(
+      /the cluster refuses .*nobody has approved/,
+    )
+    expect(platform.state.running).toBeUndefined()
+    expect(platform.state.runs[0]).toMatchObject({ outcome: "failed" })
+  })
+})
+
+describe("a migration whose command is killed", () => {
+  const moments = Array.from({ length: 40 }, (_, at) => at + 1)
+  const cases = moments.flatMap((dies) => [false, true].map((after) => ({ dies, after })))
+
+  it("sends so many requests that the following are all of them", async () => {
+    const platform = new Platform().run({ takes: 3_000 })
+    const command = platform.command()
+    await platform.migrate("b", {}, command)
+    expect(command.requests()).toBeLessThanOrEqual(moments.length)
+  })
+
+  it.each(cases)("at request $dies (handled: $after) is gone on with, once", async ({ dies, after }) => {
+    const platform = new Platform().run({ takes: 3_000 })
+    const command = platform.command({ dies, after })
+    await platform.cutOff(command)
+    expect(await platform.migrate("b")).toMatch(/^recipes +migrated /m)
+    expect(platform.state).toMatchObject({ heads: ["0002"] })
+    expect(platform.state.running).toBeUndefined()
+    const started = (await platform.audited()).filter((kind) => kind === "started").length
+    // Two only where the first had ended: `migrate` asks the database each time.
+    expect(platform.jobs.created.length).toBeLessThanOrEqual(platform.state.runs.length)
+    expect(started).toBeGreaterThanOrEqual(platform.state.runs.length)
+    expect(platform.jobs.mostAtOnce).toBe(1)
+    expect(platform.cluster.all("Job").every(({ status }) => status?.conditions !== undefined)).toBe(true)
+    const ends = (await platform.audited()).filter((kind) => kind === "migrated")
+    expect(ends).toHaveLength(platform.state.runs.length)
+  })
+
+  it("goes on without it: the next command reads the end of the same Job", async () => {
+    const platform = new Platform().run({ takes: 60_000 })
+    const command = platform.command({ dies: 20 })
+    await platform.cutOff(command)
+    await platform.clock.pass(120_000)
+    expect(await platform.migrate("b")).toMatch(/^recipes +migrated /m)
+    expect(platform.jobs.created).toHaveLength(1)
+    expect(await platform.audited()).toEqual(["started", "migrated"])
+  })
+
+  it("and that fails meanwhile is reported by the next command, and tried again by the one after", async () => {
+    const platform = new Platform().run(failed())
+    const command = platform.command({ dies: 20 })
+    await platform.cutOff(command)
+    await platform.clock.pass(120_000)
+    await expect(platform.migrate("b")).rejects.toThrow("no such column")
+    platform.run({})
+    expect(await platform.migrate("b")).toMatch(/^recipes +migrated /m)
+    expect(platform.jobs.created).toHaveLength(2)
+  })
+
+  it("is recorded by a command with another image, which then migrates further", async () => {
+    const platform = new Platform()
+    const command = platform.command({ dies: 20 })
+    await platform.cutOff(command)
+    await platform.clock.pass(120_000)
+    platform.run({ log: resultLine({ from: ["0002"], to: ["0003"] }) })
+    expect(await platform.migrate("c")).toMatch(/^recipes +migrated .*0002 → 0003/m)
+    expect(platform.state.runs.map(({ to }) => to)).toEqual([["0003"], ["0002"]])
+  })
+
+  it("blocks another image for as long as it runs", async () => {
+    const platform = new Platform().run({ takes: 600_000 })
+    const command = platform.command({ dies: 20 })
+    await platform.cutOff(command)
+    await expect(platform.migrate("c")).rejects.toThrow(
+      /recipes: the migration by .* that dora began .* is under way/,
+    )
+    expect(platform.jobs.created).toHaveLength(1)
+  })
+})
+
+describe("two commands at once", () => {
+  it("make one Job: the second is told who migrates", async () => {
+    const platform = new Platform()
+    const first = platform.migrate("b")
+    const second = platform.migrate("b", { who: "grace" })
+    const [one, other] = await Promise.allSettled([first, second])
+    expect(one.status).toBe("fulfilled")
+    expect(other).toMatchObject({ status: "rejected" })
+    expect(String((other as PromiseRejectedResult).reason)).toMatch(/recipes is being migrated by dora/)
+    expect(platform.jobs.created).toHaveLength(1)
+  })
+})
+
+describe("a connection that is lost", () => {
+  /** A command whose requests fail with an error from one on. */
+  async function losing(platform: Platform, error: Error, forMilliseconds = Infinity): Promise<string> {
+    const command = platform.command()
+    const [database] = command.opened.databases(["recipes"])
+    const cluster = database?.migrated.context.cluster
+    if (!cluster) throw new Error("no database")
+    const { read } = cluster
+    let lost = Infinity
+    cluster.read = (object) => {
+      if (object.kind === "Job" && platform.jobs.created.length > 0)
+        lost = Math.min(lost, platform.clock.now())
+      const now = platform.clock.now()
+      return object.kind === "Job" && now >= lost && now < lost + forMilliseconds
+        ? Promise.reject(error)
+        : read(object)
+    }
+    return platform.migrate("b", {}, command)
+  }
+
+  it("for two minutes is waited out", async () => {
+    const platform = new Platform()
+    expect(await losing(platform, new UnreachableError("connect ECONNREFUSED"), 120_000)).toMatch(/migrated/)
+    expect(platform.said.filter((line) => line.includes("ECONNREFUSED"))).toHaveLength(1)
+  })
+
+  const losses: [string, Error][] = [
+    ["by an expired token", new ApiError(401, "Unauthorized", "Unauthorized")],
+    ["for good", new UnreachableError("connect ECONNREFUSED")],
+  ]
+
+  it.each(losses)(
+    "%s ends the command and not the migration, which the next command follows",
+    async (_, error) => {
+      const platform = new Platform()
+      await expect(losing(platform, error)).rejects.toThrow(
+        /cannot follow the migration any longer: .*; the Job recipes-migrate-\S+ goes on in the cluster: run the same command again/,
+      )
+      expect(platform.state.running).toBeDefined()
+      expect(await platform.migrate("b")).toMatch(/^recipes +migrated /m)
+      expect(platform.jobs.created).toHaveLength(1)
+    },
+  )
+})
+
+describe("a deploy of a service with a database", () => {
+  const both = ["api", "f1-backend"]
+
+  it("migrates first, when the image has migrations that the database lacks", async () => {
+    const platform = new Platform()
+    const order: string[] = []
+    platform.cluster.watchers.push(({ kind, metadata, status }) => {
+      if (kind === "Job" && metadata?.name?.startsWith("recipes-"))
+        order.push(status ? "migrated" : "migrates")
+      if (kind === "Deployment") order.push("revision")
+    })
+    const table = await platform.deploy(schemaRelease("b"))
+    expect(table).toMatch(/^recipes +migrated .*\napi +promoted +1 /m)
+    expect(order.slice(0, 3)).toEqual(["migrates", "migrated", "revision"])
+  })
+
+  it("does not ask again for migrations that the database has", async () => {
+    const platform = new Platform()
+    await platform.deploy(schemaRelease("b"))
+    expect(await platform.deploy(schemaRelease("b"))).toMatch(/^recipes +unchanged .*\napi +unchanged/m)
+    expect(platform.jobs.created).toHaveLength(1)
+  })
+
+  it("deploys nothing when the migration fails", async () => {
+    const platform = new Platform().run(failed())
+    await expect(platform.deploy(schemaRelease("b"))).rejects.toThrow(
+      /recipes +failed[^]*api +skipped +.*database recipes failed/,
+    )
+    expect(platform.cluster.all("Deployment")).toEqual([])
+  })
+
+  it("deploys nothing while another command migrates the database", async () => {
+    const platform = new Platform().run({ takes: 600_000 })
+    const migration = platform.migrate("b")
+    const second = platform.deploy(schemaRelease("b"), { who: "grace" })
+    await expect(second).rejects.toThrow(/recipes +failed .*being migrated by dora[^]*api +skipped/)
+    expect(platform.cluster.all("Deployment")).toEqual([])
+    await migration
+  })
+
+  it("migrates one database after the other, and no further one after a failure", async () => {
+    const platform = new Platform().run((name) => (name.startsWith("recipes") ? failed() : {}))
+    const release = schemaRelease("b", [], both)
+    await expect(platform.deploy(release, { only: both })).rejects.toThrow(
+      /recipes +failed[^]*f1 +skipped[^]*api +skipped[^]*f1-backend +skipped/,
+    )
+    expect(platform.jobs.created.map((name) => name.split("-")[0])).toEqual(["recipes"])
+    platform.run({})
+    expect(await platform.deploy(release, { only: both })).toMatch(/recipes +migrated[^]*f1 +migrated/)
+  })
+
+  it("resumes with the second database when the first was done", async () => {
+    const platform = new Platform().run((name) => (name.startsWith("f1") ? failed() : {}))
+    const release = schemaRelease("b", [], both)
+    await expect(platform.deploy(release, { only: both })).rejects.toThrow(/recipes +migrated[^]*f1 +failed/)
+    platform.run({})
+    expect(await platform.deploy(release, { only: both })).toMatch(
+      /recipes +unchanged[^]*f1 +migrated[^]*api +promoted[^]*f1-backend +promoted/,
+    )
+  })
+
+  it("has a plan that says what happens to the database and changes nothing", async () => {
+    const platform = new Platform()
+    const command = platform.command()
+    const release = schemaRelease("b")
+    const planned = await platform.clock.until(
+      plan(command, command.components, { release, authors: [], readAuthors: command.readAuthors }),
+    )
+    const text = planText(planned)
+    expect(text).toContain(
+      `database recipes: from where it is to 0002, by ${image("b")}, after a backup that is verified`,
+    )
+    expect(text).toContain("~ Database f1-staging/recipes: changed")
+    expect(platform.cluster.all("Job")).toEqual([])
+    expect(platform.cluster.get("ConfigMap", "database-recipes")).toBeUndefined()
+  })
+
+  it("leaves a database alone that is past the image", async () => {
+    const platform = new Platform()
+    await platform.deploy(schemaRelease("b"))
+    platform.run({ log: resultLine({ from: ["0002"], to: ["0003"] }) })
+    await platform.deploy(schemaRelease("c"))
+    const table = await platform.deploy(schemaRelease("b"))
+    expect(table).toMatch(/^recipes +unchanged .*at 0003, which is past 0002 of this image/m)
+  })
+})
+
+describe("a migration that older code cannot live with", () => {
+  const contract = schemaRelease("c", ["0003"])
+  const breaks = (platform: Platform) =>
+    platform.cluster
+      .all("Job")
+      .filter(({ metadata }) => platform.jobs.created.includes(metadata?.name ?? ""))
+      .map(({ spec }) => JSON.stringify(spec).includes("--allow-breaking"))
+
+  async function deployed(): Promise<Platform> {
+    const platform = new Platform()
+    await platform.deploy(schemaRelease("b"))
+    platform.run({
+      log: resultLine({
+        outcome: "unchanged",
+        from: ["0002"],
+        to: ["0002"],
+        backup: null,
+        waiting: ["0003"],
+      }),
+    })
+    await platform.deploy(contract)
+    return platform
+  }
+
+  it("runs at once where no revision is kept", async () => {
+    const platform = new Platform()
+    await platform.deploy(contract)
+    expect(breaks(platform)).toEqual([true])
+  })
+
+  it("waits while a revision is kept that needs the old shape, and status says for which", async () => {
+    const platform = await deployed()
+    expect(breaks(platform)).toEqual([true, false])
+    expect(await platform.status()).toContain("0003 waits for revision 1, released before it and still kept")
+    await platform.deploy(contract)
+    expect(platform.jobs.created).toHaveLength(2)
+    // Asked for, it still does not run.
+    expect(await platform.clock.until(platform.migrate(contract))).toContain("0003 waits")
+    expect(breaks(platform).at(-1)).toBe(false)
+  })
+
+  it("does not keep a rollback from the revision that it waits for", async () => {
+    const platform = await deployed()
+    expect(await platform.rollback({}, onlyBackends(platform))).toMatch(/api +promoted +1/)
+  })
+
+  it("runs with a later deploy, when nothing needs the old shape any longer, and then keeps rollbacks from it", async () => {
+    const platform = await deployed()
+    platform.cluster.remove({
+      apiVersion: "apps/v1",
+      kind: "Deployment",
+      metadata: { name: "api-1", namespace: "f1-staging" },
+    })
+    expect(await platform.status()).toContain("0003 no longer waits")
+    platform.run({ log: resultLine({ from: ["0002"], to: ["0003"] }) })
+    expect(await platform.deploy(contract)).toMatch(/^recipes +migrated .*0002 → 0003/m)
+    expect(breaks(platform).at(-1)).toBe(true)
+    expect(await platform.status()).not.toContain("waits")
+  })
+
+  function onlyBackends(platform: Platform): Command {
+    const command = platform.command()
+    return { ...command, components: command.opened.backends(["api"]) }
+  }
+})
+
+describe("the state of a database", () => {
+  it("is shown with its revision, its last migration and its backup", async () => {
+    const platform = new Platform()
+    expect(await platform.status()).toContain("recipes, the database of api: never migrated by a deploy")
+    await platform.migrate("b")
+    const text = await platform.status()
+    expect(text).toContain("recipes, the database of api: at 0002")
+    expect(text).toMatch(/last: migrated at 2026-03-02T10:00:\S+ by dora: 0001 → 0002/)
+    expect(text).toMatch(
+      /backup: 2026-03-02T10-00-00Z-ab12cd, verified \S+, 12\.3 MB, at 0001, s3:\/\/backups/,
+    )
+  })
+
+  it("says who migrates, and what to do when nobody followed it to its end", async () => {
+    const platform = new Platform().run({ takes: 60_000 })
+    const command = platform.command({ dies: 20 })
+    await platform.cutOff(command)
+    expect(await platform.status()).toMatch(/dora migrates it since 2026-03-02T10:00/)
+    await platform.clock.pass(120_000)
+    expect(await platform.status()).toContain("has ended, and nobody has recorded it: repeat the command")
+  })
+
+  it("is not taken back by a rollback, which says what to do", async () => {
+    const platform = new Platform()
+    await platform.migrate("b")
+    const command = platform.command()
+    const components = command.opened.databases(["recipes"])
+    await expect(platform.rollback({}, { ...command, components })).rejects.toThrow(
+      /does not take migrations back.*--service api.*the last verified backup is 2026-03-02T10-00-00Z-ab12cd at s3:/,
+    )
+  })
+})
+
+describe("a database in production", () => {
+  it("needs an approval of the migration, and is refused by the same guards as a deploy", async () => {
+    const platform = new Platform()
+    const refusal = platform.migrate("b", { environment: "production" })
+    await expect(refusal).rejects.toThrow(/approval: no approval for recipes@sha256:bbbb/)
+    expect(platform.jobs.created).toEqual([])
+  })
+})

@@ -1,0 +1,315 @@
+// Migrations of a real database by the commands `deploy` and `migrate`, as a Job of the service's image on a throw-away cluster, with backups in an S3 store: planned on
+// a copy, backed up, cut off by a kill and gone on with, failing on the copy, and waiting for revisions that need the old shape. A deployer's rights and no more.
+import { readFile, rm, writeFile } from "node:fs/promises"
+import { join } from "node:path"
+import { connection, type Container, dag, type Service } from "@dagger.io/dagger"
+import type { V1Pod } from "@kubernetes/client-node"
+import { afterAll, aroundAll, beforeAll, describe, expect, it } from "vitest"
+import type { Plain } from "../../src/clients/kubernetes/manifest.js"
+import { environmentAccess } from "../../src/environments/access.js"
+import {
+  databaseSettings,
+  deployFile,
+  environmentOf,
+  readDeploy,
+} from "../../src/environments/configuration.js"
+import { watchdogFile } from "../../src/environments/environment.js"
+import { images } from "../../src/platform/base-images.js"
+import { registryPort } from "../../src/platform/cluster/throw-away-registry.js"
+import { labelled, type Schema } from "../../src/platform/schema.js"
+import { RehearsalEnvironment } from "../../src/rehearsal/environment.js"
+import { copyOfTheRepository, daggerw, repository } from "./daggerw.js"
+import { Tunnels } from "./tunnels.js"
+
+aroundAll((suite) => connection(suite))
+
+const namespace = "f1-staging"
+const deployer = { kind: "ServiceAccount" as const, namespace: "operators", name: "deployer" }
+const storePort = 5000
+const bucket = "backups"
+
+/** As it is shipped, where this cluster's router is and in less time, with a database. */
+const settingsOf = (database: string) => `
+environments:
+  staging:
+    gateway: { name: f1-staging, namespace: router, class: router, port: 8080 }
+    rollout:
+      steps: [{ weight: 50, for: 6s }]
+      progressDeadline: 120s
+      prePromotion: 3s
+      postPromotion: 0s
+      scaleDownDelay: 5s
+      abortDelay: 5s
+      unattended: 90s
+    services: { f1-backend: null }
+  production:
+    gateway: { name: f1-production, namespace: router, class: router, port: 8080 }
+    services: { f1-backend: null }
+analysis: { interval: 2s, noDataTimeout: 60s, rules: [{ metric: error-rate, above: 10, for: 4s, requests: 1 }] }
+${database}`
+
+let rehearsal: RehearsalEnvironment
+let store: Service
+let storeAddress: string
+/** A copy of the repository with a .env, as a user has one. */
+let checkout: string
+const tunnels = new Tunnels()
+
+/** An S3 store that keeps everything in memory. */
+function s3(): Service {
+  return dag
+    .container()
+    .from(images.python)
+    .withExec(["pip", "install", "--quiet", "--root-user-action=ignore", "moto[server,s3]==5.2.5"])
+    .withEnvVariable("OWNER", "migrate-test")
+    .withExposedPort(storePort)
+    .asService({ args: ["moto_server", "-H", "0.0.0.0", "-p", String(storePort)] })
+}
+
+beforeAll(async () => {
+  checkout = await copyOfTheRepository()
+  const source = dag.host().directory(repository, {
+    include: ["dagger/config", "services"],
+    exclude: ["**/node_modules", "**/__pycache__", "**/.*_cache", "**/coverage", "**/dist"],
+  })
+  const shipped = await readFile(join(repository, deployFile), "utf8")
+  const configured = (database = "") =>
+    readDeploy(shipped, { file: "settings.yaml", text: settingsOf(database) })
+  rehearsal = await RehearsalEnvironment.start(source, {
+    service: "api",
+    deployedTo: environmentOf(configured(), "staging"),
+    id: "migrate-test",
+    resolveEndpoint: (service, port) => tunnels.open(service, port),
+  })
+  store = await s3().start()
+  storeAddress = `http://${await tunnels.open(store, storePort)}`
+  const made = await fetch(`${storeAddress}/${bucket}`, { method: "PUT" })
+  expect(made.status, await made.text()).toBe(200)
+  const copy = await rehearsal.publish(dag.container().from(images.postgres), "postgres")
+  const database = `services:
+  api:
+    database:
+      name: recipes
+      backup: { kind: postgres, bucket: ${bucket}, prefix: pitwall, endpoint: "http://${await store.hostname()}:${storePort}", region: us-east-1 }
+      copy: ${copy}
+      limits: { time: 15m, memory: 256Mi, disk: 1Gi }
+`
+  // What an administrator applies, now for the database too.
+  const configuration = configured(database)
+  const environment = environmentOf(configuration, "staging")
+  const watchdog = await readFile(join(repository, watchdogFile), "utf8")
+  const people = { deployers: [deployer], approvers: [] }
+  for (const object of environmentAccess(
+    environment,
+    people,
+    watchdog,
+    databaseSettings(configuration, environment),
+  ))
+    await rehearsal.admin.apply(object)
+  const registry = await tunnels.open(rehearsal.registry.service, registryPort, registryPort)
+  await writeFile(join(checkout, "settings.yaml"), settingsOf(database))
+  await writeFile(join(checkout, "kubeconfig"), await rehearsal.deployer())
+  const secrets = {
+    ...rehearsal.secrets,
+    STAGING_BACKUP_ACCESS_KEY_ID: "key-of-the-test",
+    STAGING_BACKUP_SECRET_ACCESS_KEY: "secret-key-of-the-test",
+  }
+  await writeFile(
+    join(checkout, "secrets.env"),
+    Object.entries(secrets)
+      .map(([name, value]) => `${name}="${value}"`)
+      .join("\n"),
+  )
+  const defaults = {
+    KUBECONFIG: `file://${join(checkout, "kubeconfig")}`,
+    SECRETS: `file://${join(checkout, "secrets.env")}`,
+    SETTINGS: "settings.yaml",
+    REGISTRY: `localhost:${registryPort}`,
+    REGISTRYSERVICE: `tcp://${registry}`,
+  }
+  const lines = Object.entries(defaults).map(([name, value]) => `${name}=${value}`)
+  await writeFile(join(checkout, ".env"), lines.join("\n"))
+})
+
+afterAll(async () => {
+  await rehearsal.stop()
+  await store.stop({ kill: true })
+  tunnels.close()
+  await rm(checkout, { recursive: true, force: true })
+})
+
+interface Migration {
+  revision: string
+  down: string
+  body: string
+  undo: string
+  breaking?: boolean
+}
+
+/** The service's image with further migrations, published for the cluster. */
+async function imageWith(schema: Schema, ...migrations: Migration[]): Promise<string> {
+  const folder = "/app/recipes/migrations/versions"
+  const image = migrations.reduce(
+    (container: Container, { revision, down, body, undo, breaking = false }) =>
+      container.withNewFile(
+        `${folder}/${revision}_of_the_test.py`,
+        [
+          `"""A migration of a test."""`,
+          "from alembic import op",
+          `revision = "${revision}"`,
+          `down_revision = "${down}"`,
+          ...(breaking ? ["breaking = True"] : []),
+          "def upgrade() -> None:",
+          `    op.execute("""${body}""")`,
+          "def downgrade() -> None:",
+          `    op.execute("""${undo}""")`,
+          "",
+        ].join("\n"),
+        { permissions: 0o644 },
+      ),
+    await rehearsal.image(),
+  )
+  return (await rehearsal.publish(labelled(image, schema), "api")).replace(
+    "registry.local",
+    `localhost:${registryPort}`,
+  )
+}
+
+// Views, so that the models and the service do not notice them.
+const view = "CREATE VIEW of_the_test AS SELECT count(*) AS recipes FROM recipes"
+const expand = { revision: "0002", down: "0001", body: view, undo: "DROP VIEW of_the_test" }
+const contract = { revision: "0003", down: "0002", body: "DROP VIEW of_the_test", undo: view, breaking: true }
+const failing = { revision: "0009", down: "0002", body: "SELECT 1 / 0", undo: "SELECT 1" }
+
+const call = (args: string[], mortal = false) =>
+  daggerw(["--progress", "plain", "call", ...args], checkout, { mortal })
+
+/** What the cluster knows of migrations, for the message of a test that failed. */
+async function diagnosis(): Promise<string> {
+  const pods = (await rehearsal.admin.list("v1", "Pod", namespace, "pitwall.dev/database")) as Plain<V1Pod>[]
+  const parts = await Promise.all(
+    pods.map(async ({ metadata, status }) => {
+      const logs = await Promise.all(
+        ["copy", "migrate"].map((container) =>
+          rehearsal.admin
+            .logs(namespace, metadata?.name ?? "", { container, lines: 40 })
+            .catch((error: unknown) => String(error)),
+        ),
+      )
+      return [`── ${metadata?.name ?? ""}`, JSON.stringify(status), ...logs].join("\n")
+    }),
+  )
+  return ["The migrations' pods:", ...parts].join("\n")
+}
+
+async function done(...args: string[]): Promise<{ stdout: string; stderr: string }> {
+  const { code, stdout, stderr } = await call(args).ended
+  if (code !== 0) throw new Error(`${args.join(" ")}\n${stderr.slice(-4_000)}\n${await diagnosis()}`)
+  return { stdout, stderr }
+}
+
+async function refused(...args: string[]): Promise<string> {
+  const { code, stdout, stderr } = await call(args).ended
+  if (code === 0) throw new Error(`${args.join(" ")} succeeded:\n${stdout}\n${await diagnosis()}`)
+  return stderr
+}
+
+interface Status {
+  component: { kind: string; name: string }
+  heads?: string[]
+  waiting: { migration: string; revisions: number[] }[]
+  backup?: { id: string; location: string; heads: string[] }
+  runs: { outcome: string; message: string }[]
+}
+
+async function database(): Promise<Status> {
+  const { stdout } = await done("status", "--env", "staging", "--only", "recipes", "json")
+  const [found] = JSON.parse(stdout) as Status[]
+  if (!found) throw new Error(`no database in ${stdout}`)
+  return found
+}
+
+const deploy = (image: string) => ["deploy", "--env", "staging", "--image", `api=${image}`]
+const viewExists = async () =>
+  (await rehearsal.query("SELECT to_regclass('of_the_test') IS NOT NULL")).trim() === "t"
+const head = async () => (await rehearsal.query("SELECT version_num FROM alembic_version")).trim()
+
+describe("the database of a service", { timeout: 20 * 60_000 }, () => {
+  let second: string
+
+  it("is left as it is by a deploy of an image without further migrations", async () => {
+    const first = await imageWith({ head: "0001", breaking: [] })
+    const { stdout } = await done(...deploy(first))
+    expect(stdout).toMatch(/^recipes +unchanged .*at 0001/m)
+    expect(stdout).toMatch(/^api +promoted +1 /m)
+    expect((await database()).heads).toEqual(["0001"])
+  })
+
+  it("is not changed by a plan, which shows what the migrations do on a copy", async () => {
+    second = await imageWith({ head: "0002", breaking: [] }, expand)
+    const { stdout } = await done("migrate", "--env", "staging", "--plan-only", "--image", `api=${second}`)
+    expect(stdout).toMatch(/0002 .*expand/)
+    expect(stdout).toContain("CREATE VIEW of_the_test")
+    expect(await viewExists()).toBe(false)
+    expect(await head()).toBe("0001")
+  })
+
+  it("is migrated by a deploy that is killed and run again, after a backup that is verified", async () => {
+    const first = call(deploy(second), true)
+    await first.until("recipes: backup: started")
+    first.kill()
+    expect((await first.ended).signal).toBe("SIGKILL")
+    const { stdout } = await done(...deploy(second))
+    expect(stdout).toMatch(/^recipes +migrated .*0001 → 0002/m)
+    expect(stdout).toMatch(/^api +promoted +2 /m)
+    expect(await viewExists()).toBe(true)
+    const { heads, backup } = await database()
+    expect(heads).toEqual(["0002"])
+    expect(backup).toMatchObject({ heads: ["0001"], location: `s3://${bucket}/pitwall/staging/recipes` })
+    const list = await (await fetch(`${storeAddress}/${bucket}?list-type=2`)).text()
+    expect(list).toMatch(
+      new RegExp(`<Key>pitwall/staging/recipes/[^<]*${backup?.id ?? "?"}[^<]*manifest\\.json</Key>`),
+    )
+  })
+
+  it("is not touched by a migration that fails on the copy, and nothing is deployed then", async () => {
+    const bad = await imageWith({ head: "0009", breaking: [] }, expand, failing)
+    const refusal = await refused(...deploy(bad))
+    expect(refusal).toMatch(/recipes +failed .*dry-run failed/)
+    expect(refusal).toMatch(/api +skipped/)
+    expect(await head()).toBe("0002")
+    expect((await database()).runs[0]).toMatchObject({ outcome: "failed" })
+  })
+
+  it("keeps the old shape for as long as revisions need it, to which a rollback still returns", async () => {
+    const third = await imageWith({ head: "0003", breaking: ["0003"] }, expand, contract)
+    const { stdout } = await done(...deploy(third))
+    expect(stdout).toMatch(/^api +promoted +3 /m)
+    expect(await viewExists()).toBe(true)
+    expect((await database()).waiting).toEqual([{ migration: "0003", revisions: [2, 1] }])
+    const back = await done("rollback", "--env", "staging", "--service", "api", "--reason", "it is wrong")
+    expect(back.stdout).toMatch(/^api +promoted +2 /m)
+    expect(await done(...deploy(third))).toMatchObject({
+      stdout: expect.stringMatching(/^api +promoted +4 /m) as string,
+    })
+    for (const revision of [1, 2]) {
+      await rehearsal.admin.delete({
+        apiVersion: "apps/v1",
+        kind: "Deployment",
+        metadata: { namespace, name: `api-${revision}` },
+      })
+    }
+    const migrated = await done("migrate", "--env", "staging", "--reason", "nothing needs it")
+    expect(migrated.stdout).toMatch(/^recipes +migrated .*0002 → 0003/m)
+    expect(await viewExists()).toBe(false)
+  })
+
+  it("shows no secret in what is said of it", async () => {
+    const { stdout, stderr } = await done("migrate", "--env", "staging")
+    const logs = await diagnosis()
+    const secrets = [rehearsal.secrets.STAGING_DATABASE_URL ?? "?", "secret-key-of-the-test"]
+    for (const secret of secrets) expect(stdout + stderr + logs).not.toContain(secret)
+    const { stdout: history } = await done("history", "--env", "staging", "--only", "recipes", "text")
+    expect(history).toMatch(/recipes +migrate .*migrated/)
+  })
+})

@@ -1,0 +1,88 @@
+// The policies as text. That an API server reads them so, and what it refuses, is what access.e2e.test.ts tries.
+import type { V1ValidatingAdmissionPolicy } from "@kubernetes/client-node"
+import { describe, expect, it } from "vitest"
+import type { Plain } from "../../src/clients/kubernetes/manifest.js"
+import { copyCommand, copyProbe, migrationArguments, migrationVariables } from "../../src/databases/job.js"
+import { type AdmissionSettings, admissionObjects } from "../../src/environments/admission.js"
+import { settings as database } from "../databases/fixtures.js"
+
+const settings: AdmissionSettings = {
+  namespace: "f1-staging",
+  services: ["api"],
+  hostnames: ["api.example.com"],
+  gateway: { name: "public", namespace: "router" },
+  approval: true,
+  watchdog: "pass",
+}
+const policies = (databases?: AdmissionSettings["databases"]) =>
+  admissionObjects({ ...settings, ...(databases && { databases }) }).filter(
+    ({ kind }) => kind === "ValidatingAdmissionPolicy",
+  ) as Plain<V1ValidatingAdmissionPolicy>[]
+const policy = (name: string, databases?: AdmissionSettings["databases"]) => {
+  const found = policies(databases).find(({ metadata }) => metadata?.name === `pitwall-f1-staging-${name}`)
+  if (!found?.spec) throw new Error(`no policy ${name}`)
+  return found.spec
+}
+const variable = (name: string, of: string, databases?: AdmissionSettings["databases"]) =>
+  policy(name, databases).variables?.find((one) => one.name === of)?.expression
+
+describe("the policies of an environment without databases", () => {
+  it("know no migration", () => {
+    expect(variable("images", "migration")).toBe("false")
+    expect(variable("workloads", "migration")).toBe("false")
+    const text = JSON.stringify(policies())
+    for (const word of ["pitwall-database", "postgres", "BACKUP_S3_ENDPOINT"])
+      expect(text).not.toContain(word)
+  })
+})
+
+describe("the policies of an environment with a database", () => {
+  const recipes = database({ namespace: "f1-staging" })
+  const shapes = policy("workloads", [recipes]).validations?.filter(({ message }) =>
+    message?.includes("runs the migrations of recipes and nothing else"),
+  )
+
+  it("bind the account of the database to the Job that Pitwall writes", () => {
+    expect(variable("workloads", "migration", [recipes])).toBe(
+      'variables.account in ["pitwall-database-recipes"]',
+    )
+    expect(shapes).toHaveLength(1)
+    const expression = shapes?.[0]?.expression ?? ""
+    for (const part of [
+      JSON.stringify(copyCommand),
+      JSON.stringify(copyProbe),
+      JSON.stringify(migrationVariables(recipes)),
+      JSON.stringify(migrationArguments(recipes).words),
+      'container.image == "postgres:15-bookworm"',
+    ]) {
+      expect(expression).toContain(part)
+    }
+  })
+
+  it("admit the copy's image in a migration only, and a migration by a standing approval only", () => {
+    expect(variable("images", "images", [recipes])).toContain(
+      '!(variables.migration && ((variables.account == "pitwall-database-recipes" && container.name == "copy" && container.image == "postgres:15-bookworm")))',
+    )
+    expect(variable("images", "migration", [recipes])).toMatch(
+      /^\(object\.kind == "Job" \|\| \(object\.kind == "Pod" && variables\.automatic\)\) && /,
+    )
+    expect(variable("images", "accompanies", [recipes])).toMatch(
+      /^\(object\.kind == "Job" && !variables\.migration\)/,
+    )
+  })
+
+  it("are another for another place of backups", () => {
+    const other = database({ backup: { kind: "postgres", bucket: "other" } })
+    expect(JSON.stringify(policy("workloads", [other]))).not.toBe(
+      JSON.stringify(policy("workloads", [recipes])),
+    )
+  })
+
+  it("let nobody redirect backups by a ConfigMap", () => {
+    const rules = policy("variables", [recipes]).validations?.map(({ expression }) => expression) ?? []
+    const pattern = /matches\("(\^\(AWS_ENDPOINT.*?)"\)/.exec(rules.at(-1) ?? "")?.[1] ?? "nothing"
+    for (const name of ["AWS_ENDPOINT_URL", "AWS_ENDPOINT_URL_S3", "AWS_CONFIG_FILE", "BACKUP_S3_ENDPOINT"])
+      expect(name).toMatch(new RegExp(pattern))
+    expect("AWS_REGION").not.toMatch(new RegExp(pattern))
+  })
+})

@@ -1,0 +1,9 @@
+"""Backups of a PostgreSQL database: made in one snapshot, kept in S3, proven by restoring them."""
+
+from servicekit.backups.errors import BackupError
+from servicekit.backups.manifest import Manifest, Origin
+from servicekit.backups.snapshot import dump
+from servicekit.backups.store import Store
+from servicekit.backups.throwaway import restored
+
+__all__ = ["BackupError", "Manifest", "Origin", "Store", "dump", "restored"]

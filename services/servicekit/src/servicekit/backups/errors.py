@@ -1,0 +1,2 @@
+class BackupError(Exception):
+    """A backup that could not be made, or is not good. The message says why."""

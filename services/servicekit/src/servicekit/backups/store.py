@@ -1,0 +1,188 @@
+"""Backups in S3: an object for each file of the dump, and a manifest that is written last."""
+
+import hashlib
+import re
+from base64 import b64encode
+from collections.abc import Iterator
+from contextlib import contextmanager
+from functools import cached_property
+from pathlib import Path
+from typing import Any, BinaryIO
+
+import boto3
+from botocore.config import Config
+from botocore.exceptions import BotoCoreError, ClientError
+from tenacity import Retrying, retry_if_exception_type, stop_after_attempt
+
+from servicekit.backups.errors import BackupError
+from servicekit.backups.manifest import DumpFile, Manifest, read_manifest
+
+_MANIFEST = "manifest.json"
+_LOCATION = re.compile(r"s3://(?P<bucket>[a-z0-9][a-z0-9.-]{1,61}[a-z0-9])(?:/(?P<prefix>[^?#]*))?")
+# A larger file is stored in parts of this size; S3 takes 10,000 parts of a file.
+_PART_BYTES = 64 * 2**20
+_CHUNK_BYTES = 2**20
+_DOWNLOAD_ATTEMPTS = 3
+
+
+class Store:
+    """The backups below an address such as s3://bucket/prefix.
+
+    `endpoint` is the address of a store other than Amazon's; credentials and region come from where boto3
+    looks for them (AWS_*). Objects are encrypted by the store: with the key `kms_key`, else with its own.
+
+    Raises ValueError for another address. Methods raise BackupError when the store refuses or does not
+    answer.
+    """
+
+    def __init__(self, location: str, endpoint: str | None = None, kms_key: str | None = None) -> None:
+        found = _LOCATION.fullmatch(location)
+        if found is None:
+            raise ValueError(f"{location!r} should look like s3://bucket/prefix")
+        self._bucket = found["bucket"]
+        prefix = (found["prefix"] or "").strip("/")
+        self._prefix = f"{prefix}/" if prefix else ""
+        self._encryption = (
+            {"ServerSideEncryption": "aws:kms", "SSEKMSKeyId": kms_key}
+            if kms_key
+            else {"ServerSideEncryption": "AES256"}
+        )
+        self._endpoint = endpoint
+
+    @cached_property
+    def _client(self) -> Any:
+        return boto3.client(
+            "s3",
+            endpoint_url=self._endpoint,
+            config=Config(
+                connect_timeout=10,
+                read_timeout=60,
+                retries={"mode": "standard", "total_max_attempts": 5},
+                # On most stores other than Amazon's, a bucket is not a host name.
+                s3={"addressing_style": "path"} if self._endpoint else None,
+            ),
+        )
+
+    def location(self, backup: str) -> str:
+        """The address of a backup."""
+        return f"s3://{self._bucket}/{self._prefix}{backup}"
+
+    def upload(self, manifest: Manifest, folder: Path) -> None:
+        """Stores a dump, and its manifest when all files are there."""
+        for name, file in manifest.files.items():
+            with self._explained("write", f"{manifest.id}/{name}"):
+                self._upload_file(folder / name, self._key(manifest.id, name), file)
+        with self._explained("write", f"{manifest.id}/{_MANIFEST}"):
+            self._client.put_object(
+                Bucket=self._bucket,
+                Key=self._key(manifest.id, _MANIFEST),
+                Body=manifest.to_json().encode(),
+                ContentType="application/json",
+                ChecksumAlgorithm="SHA256",
+                # A backup is never replaced.
+                IfNoneMatch="*",
+                **self._encryption,
+            )
+
+    def ids(self) -> list[str]:
+        """The newest first. Some may be of backups that were not finished: `find` returns None for these."""
+        with self._explained("list"):
+            pages = self._client.get_paginator("list_objects_v2").paginate(
+                Bucket=self._bucket, Prefix=self._prefix, Delimiter="/"
+            )
+            folders = [each["Prefix"] for page in pages for each in page.get("CommonPrefixes", [])]
+        return sorted((folder.removeprefix(self._prefix).rstrip("/") for folder in folders), reverse=True)
+
+    def find(self, backup: str) -> Manifest | None:
+        """The manifest of a backup, None without one: such a backup was not finished."""
+        name = f"{backup}/{_MANIFEST}"
+        with self._explained("read", name):
+            try:
+                found = self._client.get_object(Bucket=self._bucket, Key=self._key(backup, _MANIFEST))
+                data = found["Body"].read()
+            except ClientError as error:
+                if error.response["Error"]["Code"] in ("NoSuchKey", "404"):
+                    return None
+                raise
+        manifest = read_manifest(data, self.location(name))
+        if manifest.id != backup:
+            raise BackupError(f"{self.location(name)} is the manifest of another backup, {manifest.id}")
+        return manifest
+
+    def newest(self) -> Manifest:
+        """The newest finished backup."""
+        for backup in self.ids():
+            if manifest := self.find(backup):
+                return manifest
+        raise BackupError(f"there is no finished backup at {self.location('')}")
+
+    def get(self, backup: str) -> Manifest:
+        """The manifest of this backup."""
+        if manifest := self.find(backup):
+            return manifest
+        raise BackupError(f"there is no finished backup at {self.location(backup)}: it has no manifest")
+
+    def download(self, manifest: Manifest, folder: Path) -> None:
+        """Writes the files of a backup into the new folder `folder`. Compare them with the manifest."""
+        folder.mkdir()
+        retrying = Retrying(
+            # boto3 repeats a request that fails, but not an answer that breaks off.
+            retry=retry_if_exception_type(BotoCoreError),
+            stop=stop_after_attempt(_DOWNLOAD_ATTEMPTS),
+            reraise=True,
+        )
+        for name in manifest.files:
+            with self._explained("read", f"{manifest.id}/{name}"):
+                retrying(self._download_file, self._key(manifest.id, name), folder / name)
+
+    # boto3's own transfers wait for ever when a signal ends one of their tasks.
+
+    def _upload_file(self, path: Path, key: str, file: DumpFile) -> None:
+        with path.open("rb") as content:
+            if file.bytes > _PART_BYTES:
+                self._upload_parts(content, key)
+                return
+            self._client.put_object(
+                Bucket=self._bucket,
+                Key=key,
+                Body=content,
+                ChecksumAlgorithm="SHA256",
+                ChecksumSHA256=b64encode(bytes.fromhex(file.sha256)).decode(),
+                **self._encryption,
+            )
+
+    def _upload_parts(self, content: BinaryIO, key: str) -> None:
+        place = {"Bucket": self._bucket, "Key": key}
+        place["UploadId"] = self._client.create_multipart_upload(
+            **place, ChecksumAlgorithm="SHA256", **self._encryption
+        )["UploadId"]
+        parts: list[dict[str, Any]] = []
+        try:
+            while data := content.read(_PART_BYTES):
+                number = len(parts) + 1
+                checksum = b64encode(hashlib.sha256(data).digest()).decode()
+                stored = self._client.upload_part(
+                    **place, PartNumber=number, Body=data, ChecksumSHA256=checksum
+                )
+                parts.append({"PartNumber": number, "ETag": stored["ETag"], "ChecksumSHA256": checksum})
+            self._client.complete_multipart_upload(**place, MultipartUpload={"Parts": parts})
+        except BaseException:
+            # Parts of an upload that is not complete are paid for, and no listing shows them.
+            self._client.abort_multipart_upload(**place)
+            raise
+
+    def _download_file(self, key: str, path: Path) -> None:
+        found = self._client.get_object(Bucket=self._bucket, Key=key)
+        with path.open("wb") as file, found["Body"] as body:
+            while data := body.read(_CHUNK_BYTES):
+                file.write(data)
+
+    def _key(self, backup: str, name: str) -> str:
+        return f"{self._prefix}{backup}/{name}"
+
+    @contextmanager
+    def _explained(self, action: str, name: str = "") -> Iterator[None]:
+        try:
+            yield
+        except (BotoCoreError, ClientError) as error:
+            raise BackupError(f"cannot {action} {self.location(name)}: {error}") from error

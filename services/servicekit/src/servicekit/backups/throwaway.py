@@ -1,0 +1,113 @@
+"""A copy of a database, restored from a dump into a throw-away database."""
+
+import secrets
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from psycopg import sql
+from sqlalchemy import Connection, create_engine, make_url, text
+from sqlalchemy.exc import DBAPIError
+from sqlalchemy.pool import NullPool
+
+from servicekit.backups import programs
+from servicekit.backups.errors import BackupError
+from servicekit.backups.manifest import Manifest, check_files, content_differences
+from servicekit.backups.snapshot import read_contents, reading, server_version
+from servicekit.database import connect_arguments
+from servicekit.settings import sqlalchemy_url
+
+_PREFIX = "pitwall_copy_"
+_CONNECT_TIMEOUT_SECONDS = 30
+_STATEMENT_TIMEOUT_MS = 600_000
+
+
+@contextmanager
+def restored(manifest: Manifest, folder: Path, server_url: str, *, jobs: int) -> Iterator[str]:
+    """The address of a database on the server at `server_url` into which the dump in `folder` was restored,
+    and that has the contents which the manifest names. Dropped at the end.
+
+    The database is a new one: nothing else on that server is touched.
+
+    Raises BackupError when the dump is damaged, cannot be restored, or has other contents.
+    """
+    check_files(folder, manifest.files)
+    with _new_database(manifest, server_url) as url:
+        programs.run(
+            "pg_restore",
+            url,
+            "--exit-on-error",
+            # The throw-away server does not have the roles.
+            "--no-owner",
+            "--no-privileges",
+            f"--jobs={jobs}",
+            str(folder),
+        )
+        with reading(url) as connection:
+            differences = content_differences(manifest.contents, read_contents(connection))
+        if differences:
+            raise BackupError(f"the restored copy differs from the backup: {'; '.join(differences[:20])}")
+        yield url
+
+
+@contextmanager
+def _new_database(manifest: Manifest, server_url: str) -> Iterator[str]:
+    name = _PREFIX + secrets.token_hex(6)
+    engine = create_engine(
+        sqlalchemy_url(server_url),
+        poolclass=NullPool,
+        isolation_level="AUTOCOMMIT",
+        connect_args=connect_arguments(_CONNECT_TIMEOUT_SECONDS, _STATEMENT_TIMEOUT_MS),
+    )
+    try:
+        connecting = engine.connect()
+    except DBAPIError as error:
+        cause = str(error.orig).splitlines()[0]
+        raise BackupError(f"the throw-away server for the copy does not answer: {cause}") from error
+    with connecting as connection:
+        server = server_version(connection)
+        if programs.major(server) != programs.major(manifest.server):
+            raise BackupError(
+                f"the backup is of PostgreSQL {manifest.server}, and the throw-away server is {server}: they"
+                " need to have the same major version"
+            )
+        programs.require_version("pg_restore", server)
+        _drop_abandoned(connection)
+        # Tells another process that the database is in use.
+        connection.execute(_LOCK, {"name": name})
+        _create(connection, name, manifest)
+        try:
+            yield make_url(server_url).set(database=name).render_as_string(hide_password=False)
+        finally:
+            _drop(connection, name)
+
+
+_LOCK = text("SELECT pg_try_advisory_lock(hashtextextended(:name, 0))")
+
+
+def _create(connection: Connection, name: str, manifest: Manifest) -> None:
+    statement = sql.SQL("CREATE DATABASE {} TEMPLATE template0 ENCODING {} LC_COLLATE {} LC_CTYPE {}").format(
+        sql.Identifier(name), manifest.encoding, manifest.collation, manifest.character_type
+    )
+    try:
+        connection.exec_driver_sql(statement.as_string().replace("%", "%%"))
+    except DBAPIError as error:
+        cause = str(error.orig).splitlines()[0]
+        raise BackupError(
+            f"the throw-away server cannot have a database like the one of the backup: {cause}"
+        ) from error
+
+
+def _drop_abandoned(connection: Connection) -> None:
+    """Drops the copies of processes that were killed."""
+    found = connection.scalars(
+        text("SELECT datname FROM pg_database WHERE starts_with(datname, :prefix)"), {"prefix": _PREFIX}
+    )
+    for name in found.all():
+        if connection.scalar(_LOCK, {"name": name}):
+            _drop(connection, name)
+
+
+def _drop(connection: Connection, name: str) -> None:
+    statement = sql.SQL("DROP DATABASE IF EXISTS {} WITH (FORCE)").format(sql.Identifier(name))
+    connection.exec_driver_sql(statement.as_string())

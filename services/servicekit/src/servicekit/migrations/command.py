@@ -1,0 +1,196 @@
+"""The command `database` of a service: `python -m SERVICE database migrate …`.
+
+Standard output has one JSON object a line, an event each; the last one is the result. Logs go to standard
+error. The exit code is 0, 1 when the operation failed, and 2 for wrong arguments.
+"""
+
+import json
+import logging
+import os
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from types import ModuleType
+from typing import TYPE_CHECKING, Annotated, Any, TextIO
+
+import typer
+from pydantic import Field
+
+from servicekit.logs import configure_logging, secrets_filter
+from servicekit.settings import DatabaseSettings, load_settings, passwords
+
+if TYPE_CHECKING:
+    from servicekit.migrations.operation import Operation
+
+COPY_VARIABLE = "COPY_DATABASE_URL"
+_AWS_SECRETS = ("AWS_SECRET_ACCESS_KEY", "AWS_SESSION_TOKEN")
+
+
+class BackupSettings(DatabaseSettings):
+    """Where backups are stored, beside AWS_* as boto3 reads them."""
+
+    # The address of a store other than Amazon's.
+    backup_s3_endpoint: str | None = Field(None, pattern=r"https?://[^/?#]+/?$")
+    # The key with which the store encrypts; without it, the store's own.
+    backup_s3_kms_key: str | None = None
+
+
+def _no_password(context: typer.Context, parameter: typer.CallbackParam, value: str) -> str:
+    source = context.get_parameter_source(str(parameter.name))
+    if source is not None and source.name == "COMMANDLINE" and passwords(value):
+        raise typer.BadParameter(f"an address with a password belongs into the variable {COPY_VARIABLE}")
+    return value
+
+
+CopyOption = Annotated[
+    str,
+    typer.Option(
+        envvar=COPY_VARIABLE,
+        callback=_no_password,
+        help="Address of a throw-away PostgreSQL server of the same major version, as superuser",
+    ),
+]
+WorkOption = Annotated[Path, typer.Option(help="Folder with space for the dump")]
+BackupOption = Annotated[str, typer.Option(help="Where backups are: s3://BUCKET/PREFIX")]
+JobsOption = Annotated[int, typer.Option(min=1, max=32, help="Connections that dump and restore at once")]
+OperationOption = Annotated[
+    str | None, typer.Option(help="Name of the operation; one that was stopped uses its own backup again")
+]
+LockWaitOption = Annotated[
+    float, typer.Option(min=0, max=3_600, help="Seconds to wait for another operation on the database")
+]
+
+
+def database_commands(package: ModuleType) -> typer.Typer:
+    """The commands for the database of the service in `package`."""
+    commands = typer.Typer(help="Change, back up and verify the database.", no_args_is_help=True)
+
+    @commands.command()
+    def state() -> None:
+        """Print the revisions of the database and of the image. Changes nothing."""
+        _run(package, lambda operation: operation.state(), with_result=False)
+
+    @commands.command()
+    def backup(
+        work: WorkOption, backup: BackupOption, operation: OperationOption = None, jobs: JobsOption = 2
+    ) -> None:
+        """Make a backup."""
+        options: dict[str, Any] = {"work": work, "operation": operation, "jobs": jobs}
+        _run(package, lambda operation: operation.backup(), backup, **options)
+
+    @commands.command()
+    def verify(
+        copy: CopyOption,
+        work: WorkOption,
+        backup: BackupOption,
+        id: Annotated[str | None, typer.Option("--id", help="Which one; the newest without it")] = None,
+        jobs: JobsOption = 2,
+    ) -> None:
+        """Restore a backup into a throw-away database and compare it with its manifest."""
+        _run(package, lambda operation: operation.verify(id), backup, copy=copy, work=work, jobs=jobs)
+
+    @commands.command()
+    def migrate(
+        copy: CopyOption,
+        work: WorkOption,
+        backup: Annotated[
+            str | None, typer.Option(help="Where backups are: s3://BUCKET/PREFIX; not with --plan-only")
+        ] = None,
+        plan_only: Annotated[bool, typer.Option("--plan-only", help="Run on a copy only")] = False,
+        allow_breaking: Annotated[
+            bool, typer.Option("--allow-breaking", help="No code that needs the old shape runs any more")
+        ] = False,
+        target: Annotated[
+            str, typer.Option(help="The revision to migrate to; the newest without it")
+        ] = "heads",
+        operation: OperationOption = None,
+        lock_wait: LockWaitOption = 60.0,
+        jobs: JobsOption = 2,
+    ) -> None:
+        """Back up, verify the backup, run on the restored copy, migrate, verify."""
+        if plan_only == (backup is not None):
+            raise typer.BadParameter("give either --backup or --plan-only")
+        options: dict[str, Any] = {
+            "copy": copy,
+            "work": work,
+            "operation": operation,
+            "lock_wait": lock_wait,
+            "jobs": jobs,
+        }
+        if plan_only:
+            _run(package, lambda operation: operation.plan(target, allow_breaking=allow_breaking), **options)
+        else:
+            _run(
+                package,
+                lambda operation: operation.migrate(target, allow_breaking=allow_breaking),
+                backup,
+                **options,
+            )
+
+    @commands.command()
+    def downgrade(
+        copy: CopyOption,
+        work: WorkOption,
+        backup: BackupOption,
+        to: Annotated[str, typer.Option(help="The revision to go back to; -1 where that is clear")],
+        lose_data: Annotated[
+            bool, typer.Option("--lose-data", help="Go back although rows or values are lost by it")
+        ] = False,
+        operation: OperationOption = None,
+        lock_wait: LockWaitOption = 60.0,
+        jobs: JobsOption = 2,
+    ) -> None:
+        """Back up, verify the backup, take migrations back on the restored copy, then in the database."""
+        options: dict[str, Any] = {
+            "copy": copy,
+            "work": work,
+            "operation": operation,
+            "lock_wait": lock_wait,
+            "jobs": jobs,
+        }
+        _run(package, lambda operation: operation.downgrade(to, lose_data=lose_data), backup, **options)
+
+    return commands
+
+
+def _run(
+    package: ModuleType,
+    body: "Callable[[Operation], None]",
+    backup: str | None = None,
+    *,
+    with_result: bool = True,
+    **places: Any,
+) -> None:
+    # Only these commands need boto3: the others start faster without it.
+    from servicekit.backups import Store
+    from servicekit.migrations.operation import Operation, Places
+
+    settings = load_settings(BackupSettings)
+    try:
+        store = backup and Store(backup, settings.backup_s3_endpoint, settings.backup_s3_kms_key)
+    except ValueError as error:
+        raise typer.BadParameter(str(error)) from error
+    secrets = settings.secrets() | passwords(places.get("copy", ""))
+    secrets |= {os.environ.get(name, "") for name in _AWS_SECRETS}
+    events = _take_standard_output()
+    configure_logging(settings.log_level, secrets)
+    # Alembic names each connection and plugin, and the events say what runs.
+    for name in ("alembic", "botocore"):
+        logging.getLogger(name).setLevel(logging.WARNING)
+    hide = secrets_filter(secrets)
+
+    def report(event: dict[str, Any]) -> None:
+        # In one piece: a signal may come between two.
+        events.write(hide(json.dumps(event, ensure_ascii=False)) + "\n")
+        events.flush()
+
+    operation = Operation(settings, package, Places(store=store or None, **places), report)
+    raise typer.Exit(operation.run(lambda: body(operation), result=with_result))
+
+
+def _take_standard_output() -> TextIO:
+    """Standard output for events only: whatever else prints, programs included, prints to standard error."""
+    sys.stdout.flush()
+    events = os.fdopen(os.dup(1), "w", encoding="utf-8")
+    os.dup2(2, 1)
+    return events
