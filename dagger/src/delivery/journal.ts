@@ -26,6 +26,7 @@ export class Journal {
   /** Records an event. An audited event that a resumed command records again is neither kept nor sent twice. */
   async record(happening: Happening): Promise<void> {
     const { environment, by, operation, audit, notifier, now } = this.context
+    const { message, overridden, reason } = happening
     const event: DeliveryEvent = {
       schemaVersion: eventVersion,
       at: iso(now()),
@@ -33,8 +34,9 @@ export class Journal {
       environment,
       by,
       ...happening,
-      message: clip(happening.message, longestMessage),
-      ...(happening.reason !== undefined && { reason: clip(happening.reason, longestMessage) }),
+      message: clip(message, longestMessage),
+      ...(reason !== undefined && { reason: clip(reason, longestMessage) }),
+      ...(overridden && { overridden: { ...overridden, reason: clip(overridden.reason, longestMessage) } }),
     }
     const isNew = !auditedKinds.includes(event.kind) || (await audit.write(event))
     if (isNew) await notifier.notify({ ...event, ...alertOf(event) })

@@ -127,6 +127,18 @@ describe("deploy", () => {
     )
     expect(platform.events.at(-1)).toMatchObject({ kind: "failed", severity: "critical" })
   })
+
+  it("ends with no command for GitHub's runner, whatever a service says of itself", async () => {
+    const platform = new FakePlatform()
+    await platform.deploy("a")
+    platform.cluster.watchers.push((thing) => {
+      if (thing.metadata?.annotations?.["pitwall.dev/phase"] === "promoted") platform.unwell.add(2)
+    })
+    platform.complaint = "lost\r\n::add-mask::x\n##[error]y"
+    const end = await platform.deploy("b").then(String, String)
+    expect(end).toContain("lost")
+    expect(end).not.toMatch(/^\s*::|##\[|\r/m)
+  })
 })
 
 describe("a deploy that was cut off", () => {

@@ -141,6 +141,8 @@ export class FakePlatform {
   /** Revisions that answer every request with an error, and those that report themselves unhealthy. */
   readonly failing = new Set<number>()
   readonly unwell = new Set<number>()
+  /** What these say of their database. */
+  complaint?: string
   /** Services whose revisions all answer every request with an error. */
   readonly failingServices = new Set<string>()
   /** Paths that were requested by way of the API server. */
@@ -335,7 +337,8 @@ export class FakePlatform {
       this.failing.has(number) || [...this.failingServices].some((one) => target.startsWith(one))
     if (path !== "/health/ready") return { status: failing ? 500 : 200, text: "[]" }
     const ok = !this.unwell.has(number)
-    const checks = { database: { ok, latency_ms: 2 }, redis: { ok: true, latency_ms: 1 } }
+    const error = ok ? undefined : this.complaint
+    const checks = { database: { ok, latency_ms: 2, error }, redis: { ok: true, latency_ms: 1 } }
     return {
       status: ok ? 200 : 503,
       text: JSON.stringify({ status: ok ? "ready" : "not ready", checks }),

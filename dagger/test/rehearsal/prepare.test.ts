@@ -48,6 +48,17 @@ describe("preparing images", () => {
     expect(lines).toEqual(["Preparing image 1 of 2: a", "Preparing image 2 of 2: b"])
   })
 
+  it("ends after the last one is there, and builds no two side by side", async () => {
+    const steps: string[] = []
+    const pull = async (name: string) => {
+      steps.push(`${name} begins`)
+      await new Promise((resolve) => setImmediate(resolve))
+      steps.push(`${name} ends`)
+    }
+    await prepareImages(["a", "b"], () => undefined, pull)
+    expect(steps).toEqual(["a begins", "a ends", "b begins", "b ends"])
+  })
+
   it("includes every image that a rehearsal runs", () => {
     const prepared = new Set<string>([
       ...environmentImages,

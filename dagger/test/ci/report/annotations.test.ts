@@ -32,6 +32,11 @@ describe("annotations", () => {
     expect(message.join("::")).toContain("%0A::error::owned%0D%0A")
   })
 
+  it("isolates a title that is written from right to left", () => {
+    const [line] = annotations([finding("high", { title: "api:test: מבחן" })])
+    expect(line).toContain("title=\u2068api%3Atest%3A מבחן\u2069")
+  })
+
   it("shows the ten worst of each kind, and says how many more there are", () => {
     const many = (severity: Severity, length: number) => Array.from({ length }, () => finding(severity))
     const lines = annotations([

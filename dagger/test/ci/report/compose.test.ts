@@ -142,7 +142,9 @@ describe("composeReport", () => {
     const gates = Array.from({ length: 60 }, (_, at) =>
       gateResult(`g${at}:test`, "failed", at === 0 ? covered : {}, { output }),
     )
-    const { "summary.md": summary = "" } = composeReport(run(...gates))
+    const small = gateResult("last:test", "failed", {}, { output: "the cause of the last" })
+    const { "summary.md": summary = "" } = composeReport(run(...gates, small))
+    expect(summary).toContain("the cause of the last")
     expect(summary).toContain("## Coverage")
     expect(summary).toContain("## What did not pass")
     expect(summary).toContain("### g0:test: failed")

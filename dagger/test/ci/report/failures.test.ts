@@ -98,6 +98,13 @@ describe("failingPart", () => {
     expect(failingPart("a", parseJunit(manyTests(2, 0)))).toBe("2 passed of 2 tests.")
   })
 
+  it("isolates names that are written from right to left", () => {
+    const test = { ...named(api, "test_negative"), name: "מבחן", file: "tests/اختبار.py" }
+    const text = failingPart("a", { cases: [test], counts: api.counts })
+    expect(text).toContain("\u2068tests/اختبار.py:")
+    expect(text).toContain("\u2068מבחן\u2069")
+  })
+
   it("holds no control characters, whatever a test is called", () => {
     const escape = String.fromCharCode(27)
     const test = {
