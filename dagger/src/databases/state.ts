@@ -57,8 +57,8 @@ const schema = z.object({
   heads: heads.optional(),
   /** Every head that it is known to have had. */
   passed: heads,
-  /** Migrations that wait until no kept revision needs the old shape, and the head of the image that has them. */
-  waiting: z.object({ head: z.string(), migrations: heads }).optional(),
+  /** Migrations that wait until no kept revision needs the old shape, and the head of the image that has them, where that is known. */
+  waiting: z.object({ head: z.string().optional(), migrations: heads }).optional(),
   running: running.optional(),
   /** The newest backup that was verified. */
   backup: savedBackup.optional(),
@@ -98,8 +98,8 @@ export function ended(state: DatabaseState, { at, result, message }: RunEnd): Da
   // What was held back did not run, whatever else failed.
   const held = over.allowBreaking ? undefined : waiting
   const left = done
-    ? done.waiting.length > 0 && head !== undefined
-      ? { head, migrations: done.waiting }
+    ? done.waiting.length > 0
+      ? { ...(head !== undefined && { head }), migrations: done.waiting }
       : undefined
     : held
   return schema.parse({

@@ -50,6 +50,12 @@ describe("the state after a run", () => {
     expect(after.waiting).toEqual({ head: "0003", migrations: ["0003"] })
   })
 
+  it("names what waits of an image whose migrations are not known", () => {
+    const unknown = { ...running("one"), head: undefined }
+    const after = ended(begun(empty, unknown), { at, result: result({ waiting: ["0003"] }), message: "" })
+    expect(after.waiting).toEqual({ migrations: ["0003"] })
+  })
+
   it.each([
     ["failed", result({ outcome: "failed", to: ["0002"] })],
     ["left no result", undefined],

@@ -146,8 +146,8 @@ interface Migration {
   breaking?: boolean
 }
 
-/** The service's image with further migrations, published for the cluster. */
-async function imageWith(schema: Schema, ...migrations: Migration[]): Promise<string> {
+/** Writes a release of the service's image with further migrations, published for the cluster, and returns the arguments that name it. */
+async function releaseWith(schema: Schema, ...migrations: Migration[]): Promise<string[]> {
   const folder = "/app/recipes/migrations/versions"
   const image = migrations.reduce(
     (container: Container, { revision, down, body, undo, breaking = false }) =>
@@ -169,10 +169,12 @@ async function imageWith(schema: Schema, ...migrations: Migration[]): Promise<st
       ),
     await rehearsal.image(),
   )
-  return (await rehearsal.publish(labelled(image, schema), "api")).replace(
-    "registry.local",
-    `localhost:${registryPort}`,
-  )
+  const published = await rehearsal.publish(labelled(image, schema), "api")
+  const reference = published.replace("registry.local", `localhost:${registryPort}`)
+  const file = `release-${schema.head}.json`
+  const release = { schemaVersion: 1, images: { api: { reference, migrations: schema } } }
+  await writeFile(join(checkout, file), JSON.stringify(release))
+  return ["--release", file]
 }
 
 // Views, so that the models and the service do not notice them.
@@ -229,16 +231,16 @@ async function database(): Promise<Status> {
   return found
 }
 
-const deploy = (image: string) => ["deploy", "--env", "staging", "--image", `api=${image}`]
+const deploy = (release: string[]) => ["deploy", "--env", "staging", ...release]
 const viewExists = async () =>
   (await rehearsal.query("SELECT to_regclass('of_the_test') IS NOT NULL")).trim() === "t"
 const head = async () => (await rehearsal.query("SELECT version_num FROM alembic_version")).trim()
 
 describe("the database of a service", { timeout: 20 * 60_000 }, () => {
-  let second: string
+  let second: string[]
 
   it("is left as it is by a deploy of an image without further migrations", async () => {
-    const first = await imageWith({ head: "0001", breaking: [] })
+    const first = await releaseWith({ head: "0001", breaking: [] })
     const { stdout } = await done(...deploy(first))
     expect(stdout).toMatch(/^recipes +unchanged .*at 0001/m)
     expect(stdout).toMatch(/^api +promoted +1 /m)
@@ -246,8 +248,8 @@ describe("the database of a service", { timeout: 20 * 60_000 }, () => {
   })
 
   it("is not changed by a plan, which shows what the migrations do on a copy", async () => {
-    second = await imageWith({ head: "0002", breaking: [] }, expand)
-    const { stdout } = await done("migrate", "--env", "staging", "--plan-only", "--image", `api=${second}`)
+    second = await releaseWith({ head: "0002", breaking: [] }, expand)
+    const { stdout } = await done("migrate", "--env", "staging", "--plan-only", ...second)
     expect(stdout).toMatch(/0002 .*expand/)
     expect(stdout).toContain("CREATE VIEW of_the_test")
     expect(await viewExists()).toBe(false)
@@ -265,15 +267,14 @@ describe("the database of a service", { timeout: 20 * 60_000 }, () => {
     expect(await viewExists()).toBe(true)
     const { heads, backup } = await database()
     expect(heads).toEqual(["0002"])
-    expect(backup).toMatchObject({ heads: ["0001"], location: `s3://${bucket}/pitwall/staging/recipes` })
+    const folder = `pitwall/staging/recipes/${backup?.id ?? "?"}`
+    expect(backup).toMatchObject({ heads: ["0001"], location: `s3://${bucket}/${folder}` })
     const list = await (await fetch(`${storeAddress}/${bucket}?list-type=2`)).text()
-    expect(list).toMatch(
-      new RegExp(`<Key>pitwall/staging/recipes/[^<]*${backup?.id ?? "?"}[^<]*manifest\\.json</Key>`),
-    )
+    expect(list).toContain(`<Key>${folder}/manifest.json</Key>`)
   })
 
   it("is not touched by a migration that fails on the copy, and nothing is deployed then", async () => {
-    const bad = await imageWith({ head: "0009", breaking: [] }, expand, failing)
+    const bad = await releaseWith({ head: "0009", breaking: [] }, expand, failing)
     const refusal = await refused(...deploy(bad))
     expect(refusal).toMatch(/recipes +failed .*dry-run failed/)
     expect(refusal).toMatch(/api +skipped/)
@@ -282,11 +283,12 @@ describe("the database of a service", { timeout: 20 * 60_000 }, () => {
   })
 
   it("keeps the old shape for as long as revisions need it, to which a rollback still returns", async () => {
-    const third = await imageWith({ head: "0003", breaking: ["0003"] }, expand, contract)
+    const third = await releaseWith({ head: "0003", breaking: ["0003"] }, expand, contract)
     const { stdout } = await done(...deploy(third))
     expect(stdout).toMatch(/^api +promoted +3 /m)
     expect(await viewExists()).toBe(true)
-    expect((await database()).waiting).toEqual([{ migration: "0003", revisions: [2, 1] }])
+    const { waiting, ...state } = await database()
+    expect(waiting, `${stdout}\n${JSON.stringify(state)}`).toEqual([{ migration: "0003", revisions: [2, 1] }])
     const back = await done("rollback", "--env", "staging", "--service", "api", "--reason", "it is wrong")
     expect(back.stdout).toMatch(/^api +promoted +2 /m)
     expect(await done(...deploy(third))).toMatchObject({
