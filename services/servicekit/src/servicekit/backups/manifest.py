@@ -106,10 +106,10 @@ def read_manifest(data: bytes, where: str) -> Manifest:
     """
     try:
         stored = json.loads(data)
-        fields, digest = stored["manifest"], stored["sha256"]
+        fields, checksum = stored["manifest"], stored["sha256"]
     except (ValueError, KeyError, TypeError) as error:
         raise BackupError(f"{where} is damaged: it is not a manifest ({error})") from error
-    if digest != _digest(fields):
+    if checksum != _digest(fields):
         raise BackupError(f"{where} is damaged: its content does not have the checksum that it names")
     if fields.get("format") != _FORMAT:
         raise BackupError(
