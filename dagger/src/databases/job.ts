@@ -11,6 +11,7 @@ import { managedBy, type Plain } from "../clients/kubernetes/manifest.js"
 import { databaseAccount } from "../delivery/access.js"
 import { digestOfData } from "../delivery/guards/digest.js"
 import { digestOf } from "../delivery/release.js"
+import { containerSecurity, servicePodSecurity } from "../platform/pod-security.js"
 import { backupLocation, type DatabaseSettings } from "./settings.js"
 
 /** One run of the command `database migrate`. */
@@ -36,8 +37,6 @@ export interface MigrationObjects {
 /** The label of a migration's pods. */
 export const databaseLabel = "pitwall.dev/database"
 
-/** The user of the services' images, and the group of the mounted files. */
-const user = 10001
 /** The user of PostgreSQL's image. */
 const copyUser = 999
 const copyPort = 5433
@@ -197,14 +196,7 @@ function podSpec(settings: DatabaseSettings, run: MigrationRun): Plain<V1PodSpec
     // Long enough to leave the migration's transaction and to say so.
     terminationGracePeriodSeconds: 60,
     ...(pullSecrets.length > 0 && { imagePullSecrets: pullSecrets.map((secret) => ({ name: secret })) }),
-    securityContext: {
-      runAsNonRoot: true,
-      runAsUser: user,
-      runAsGroup: user,
-      fsGroup: user,
-      fsGroupChangePolicy: "OnRootMismatch",
-      seccompProfile: { type: "RuntimeDefault" },
-    },
+    securityContext: servicePodSecurity,
     initContainers: [copyContainer(settings)],
     containers: [migrateContainer(settings, run)],
     volumes: [
@@ -220,12 +212,6 @@ const resourcesOf = ({ limits }: DatabaseSettings): Plain<V1Container>["resource
   requests: { cpu: limits.cpu ?? "100m", memory: limits.memory },
   limits: { memory: limits.memory, ...(limits.cpu !== undefined && { cpu: limits.cpu }) },
 })
-
-const confined = {
-  allowPrivilegeEscalation: false,
-  readOnlyRootFilesystem: true,
-  capabilities: { drop: ["ALL"] },
-}
 
 function migrateContainer(settings: DatabaseSettings, run: MigrationRun): Plain<V1Container> {
   const { image, mode, allowBreaking } = run
@@ -243,7 +229,7 @@ function migrateContainer(settings: DatabaseSettings, run: MigrationRun): Plain<
     env: migrationVariables(settings),
     resources: resourcesOf(settings),
     terminationMessagePolicy: "FallbackToLogsOnError",
-    securityContext: confined,
+    securityContext: containerSecurity,
     volumeMounts: [
       { name: "work", mountPath: "/work" },
       { name: "tmp", mountPath: "/tmp" },
@@ -267,7 +253,7 @@ function copyContainer(settings: DatabaseSettings): Plain<V1Container> {
       failureThreshold: 120,
     },
     resources: resourcesOf(settings),
-    securityContext: { ...confined, runAsUser: copyUser, runAsGroup: copyUser },
+    securityContext: { ...containerSecurity, runAsUser: copyUser, runAsGroup: copyUser },
     volumeMounts: [{ name: "copy", mountPath: "/copy" }],
   }
 }

@@ -261,7 +261,7 @@ const noLog = (): string => ""
 
 /** Says each event and each note once, although logs are read again and again. */
 class Progress {
-  private readonly said: string[] = []
+  private lastEvent?: string
   private lastNote = ""
 
   constructor(private readonly say: (line: string) => void) {}
@@ -269,12 +269,9 @@ class Progress {
   report(log: RunLog | undefined): void {
     const lines = log?.progress ?? []
     // A log is cut off at its beginning, so the new lines follow the last that was said.
-    const last = this.said.at(-1)
-    const at = last === undefined ? -1 : lines.lastIndexOf(last)
-    for (const line of lines.slice(at + 1)) {
-      this.said.push(line)
-      this.say(line)
-    }
+    const at = this.lastEvent === undefined ? -1 : lines.lastIndexOf(this.lastEvent)
+    for (const line of lines.slice(at + 1)) this.say(line)
+    this.lastEvent = lines.at(-1) ?? this.lastEvent
   }
 
   note(text: string): void {

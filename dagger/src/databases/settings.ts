@@ -3,7 +3,7 @@ import type { V1NetworkPolicyEgressRule } from "@kubernetes/client-node"
 import type { Plain } from "../clients/kubernetes/manifest.js"
 import { section } from "../lib/document.js"
 import { duration } from "../lib/duration.js"
-import { parseImageReference } from "../lib/image-reference.js"
+import { readImageReference } from "../lib/image-reference.js"
 import { cpu, memory } from "../lib/quantity.js"
 import { images } from "../platform/base-images.js"
 
@@ -42,16 +42,9 @@ export const backupSection = section({
     .optional(),
 })
 
-const image = z.string().refine(
-  (text) => {
-    try {
-      return Object.keys(parseImageReference(text)).length > 0
-    } catch {
-      return false
-    }
-  },
-  { error: "an image of PostgreSQL, such as postgres:15-bookworm" },
-)
+const image = z.string().refine((text) => readImageReference(text) !== undefined, {
+  error: "an image of PostgreSQL, such as postgres:15-bookworm",
+})
 
 const limits = section({
   time: duration.refine((seconds) => seconds >= 60 && seconds <= 86_400, "from 1m to 24h").prefault("4h"),

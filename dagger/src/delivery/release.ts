@@ -1,6 +1,6 @@
 import { z } from "zod"
 import "../lib/schema-errors.js"
-import { digestPattern, parseImageReference } from "../lib/image-reference.js"
+import { digestPattern, parseImageReference, readImageReference } from "../lib/image-reference.js"
 
 const migrations = z.object({
   /** The newest migration that the image brings. */
@@ -81,9 +81,5 @@ export function digestOf(image: string): string {
 }
 
 function isPinned(reference: string): boolean {
-  try {
-    return parseImageReference(reference).digest !== undefined
-  } catch {
-    return false
-  }
+  return readImageReference(reference)?.digest !== undefined
 }

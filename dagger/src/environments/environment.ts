@@ -189,6 +189,10 @@ export function openEnvironment(options: EnvironmentOptions): OpenEnvironment {
   const notifier = new Notifier(sinks)
   const journal = new Journal({ environment: environment.name, by: who, operation: id, audit, notifier, now })
   const databases = databaseSettings(configuration, environment)
+  const databasesNamed = (only: string[]) =>
+    databases.filter(
+      ({ name, service }) => only.length === 0 || only.includes(name) || only.includes(service),
+    )
   const openBackends = (settings: BackendSettings[], { strategy }: ComponentOptions = {}): Backend[] => {
     const context: BackendContext = {
       environment,
@@ -251,11 +255,8 @@ export function openEnvironment(options: EnvironmentOptions): OpenEnvironment {
       const names = databases.map(({ name }) => name)
       const services = only.filter((one) => !names.includes(one))
       refuseUnknown(environment, services, names)
-      const chosen = databases.filter(
-        ({ name, service }) => only.length === 0 || only.includes(name) || only.includes(service),
-      )
       const isOnlyDatabases = only.length > 0 && services.length === 0
-      return [...openDatabases(chosen), ...(isOnlyDatabases ? [] : backends(services, options))]
+      return [...openDatabases(databasesNamed(only)), ...(isOnlyDatabases ? [] : backends(services, options))]
     },
     backends,
     databases: (only) => {
@@ -271,10 +272,7 @@ export function openEnvironment(options: EnvironmentOptions): OpenEnvironment {
           `${environment.name} has no database ${unknown.join(", ")}; allowed: ${known.join(", ")}`,
         )
       }
-      const chosen = databases.filter(
-        ({ name, service }) => only.length === 0 || only.includes(name) || only.includes(service),
-      )
-      return openDatabases(chosen, { always: true })
+      return openDatabases(databasesNamed(only), { always: true })
     },
   }
 }

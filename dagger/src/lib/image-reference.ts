@@ -56,6 +56,15 @@ export function parseImageReference(text: string): ImageReference {
   return { registry, repository, ...(tag !== undefined && { tag }), ...(digest !== undefined && { digest }) }
 }
 
+/** The parts of an image reference; undefined for a text that is none. */
+export function readImageReference(text: string): ImageReference | undefined {
+  try {
+    return parseImageReference(text)
+  } catch {
+    return undefined
+  }
+}
+
 /** Writes a reference out in full: two references to the same image give the same text. */
 export function formatImageReference({ registry, repository, tag, digest }: ImageReference): string {
   const suffix = `${tag === undefined ? "" : `:${tag}`}${digest === undefined ? "" : `@${digest}`}`

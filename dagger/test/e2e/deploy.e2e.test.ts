@@ -14,6 +14,7 @@ import { deployFile, environmentOf, readDeploy } from "../../src/environments/co
 import { RehearsalEnvironment } from "../../src/rehearsal/environment.js"
 import { copyOfTheRepository, daggerw, type Ended, repository } from "./daggerw.js"
 import { Tunnels } from "./tunnels.js"
+import { configure, rehearsalSource } from "./user-checkout.js"
 
 aroundAll((suite) => connection(suite))
 
@@ -83,11 +84,7 @@ let checkout: string
 
 beforeAll(async () => {
   checkout = await copyOfTheRepository()
-  const source = dag.host().directory(repository, {
-    include: ["dagger/config", "services"],
-    exclude: ["**/node_modules", "**/__pycache__", "**/.*_cache", "**/coverage", "**/dist"],
-  })
-  rehearsal = await RehearsalEnvironment.start(source, {
+  rehearsal = await RehearsalEnvironment.start(rehearsalSource(), {
     service: "api",
     deployedTo: environmentOf(
       readDeploy(await readFile(join(repository, deployFile), "utf8"), {
@@ -99,21 +96,7 @@ beforeAll(async () => {
     id: "deploy-test",
     resolveEndpoint: (service, port) => tunnels.open(service, port),
   })
-  // A service of a registry answers at the port of its address.
-  const registry = await tunnels.open(rehearsal.registry.service, registryPort, registryPort)
-  await writeFile(join(checkout, "settings.yaml"), settings)
-  await writeFile(join(checkout, "kubeconfig"), await rehearsal.deployer())
-  const entries = Object.entries(rehearsal.secrets).map(([name, value]) => `${name}="${value}"`)
-  await writeFile(join(checkout, "secrets.env"), entries.join("\n"))
-  const defaults = {
-    KUBECONFIG: `file://${join(checkout, "kubeconfig")}`,
-    SECRETS: `file://${join(checkout, "secrets.env")}`,
-    SETTINGS: "settings.yaml",
-    REGISTRY: `localhost:${registryPort}`,
-    REGISTRYSERVICE: `tcp://${registry}`,
-  }
-  const lines = Object.entries(defaults).map(([name, value]) => `${name}=${value}`)
-  await writeFile(join(checkout, ".env"), lines.join("\n"))
+  await configure(checkout, rehearsal, tunnels, { settings, secrets: rehearsal.secrets })
   const file = join(checkout, "dagger/config/deploy.yaml")
   await writeFile(file, committedGuards(await readFile(file, "utf8")))
   commitCheckout()

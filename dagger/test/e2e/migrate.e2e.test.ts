@@ -20,6 +20,7 @@ import { labelled, type Schema } from "../../src/platform/schema.js"
 import { RehearsalEnvironment } from "../../src/rehearsal/environment.js"
 import { copyOfTheRepository, daggerw, repository } from "./daggerw.js"
 import { Tunnels } from "./tunnels.js"
+import { configure, rehearsalSource } from "./user-checkout.js"
 
 aroundAll((suite) => connection(suite))
 
@@ -68,14 +69,10 @@ function s3(): Service {
 
 beforeAll(async () => {
   checkout = await copyOfTheRepository()
-  const source = dag.host().directory(repository, {
-    include: ["dagger/config", "services"],
-    exclude: ["**/node_modules", "**/__pycache__", "**/.*_cache", "**/coverage", "**/dist"],
-  })
   const shipped = await readFile(join(repository, deployFile), "utf8")
   const configured = (database = "") =>
     readDeploy(shipped, { file: "settings.yaml", text: settingsOf(database) })
-  rehearsal = await RehearsalEnvironment.start(source, {
+  rehearsal = await RehearsalEnvironment.start(rehearsalSource(), {
     service: "api",
     deployedTo: environmentOf(configured(), "staging"),
     id: "migrate-test",
@@ -106,29 +103,12 @@ beforeAll(async () => {
     databaseSettings(configuration, environment),
   ))
     await rehearsal.admin.apply(object)
-  const registry = await tunnels.open(rehearsal.registry.service, registryPort, registryPort)
-  await writeFile(join(checkout, "settings.yaml"), settingsOf(database))
-  await writeFile(join(checkout, "kubeconfig"), await rehearsal.deployer())
   const secrets = {
     ...rehearsal.secrets,
     STAGING_BACKUP_ACCESS_KEY_ID: "key-of-the-test",
     STAGING_BACKUP_SECRET_ACCESS_KEY: "secret-key-of-the-test",
   }
-  await writeFile(
-    join(checkout, "secrets.env"),
-    Object.entries(secrets)
-      .map(([name, value]) => `${name}="${value}"`)
-      .join("\n"),
-  )
-  const defaults = {
-    KUBECONFIG: `file://${join(checkout, "kubeconfig")}`,
-    SECRETS: `file://${join(checkout, "secrets.env")}`,
-    SETTINGS: "settings.yaml",
-    REGISTRY: `localhost:${registryPort}`,
-    REGISTRYSERVICE: `tcp://${registry}`,
-  }
-  const lines = Object.entries(defaults).map(([name, value]) => `${name}=${value}`)
-  await writeFile(join(checkout, ".env"), lines.join("\n"))
+  await configure(checkout, rehearsal, tunnels, { settings: settingsOf(database), secrets })
 })
 
 afterAll(async () => {

@@ -27,6 +27,7 @@ import {
 } from "./labels.js"
 import type { Schema } from "../../platform/schema.js"
 import type { Manifest, Plain } from "../../clients/kubernetes/manifest.js"
+import { containerSecurity, servicePodSecurity } from "../../platform/pod-security.js"
 
 /** One revision of a service in one environment. */
 export interface RevisionSpec {
@@ -51,9 +52,6 @@ export interface RevisionSpec {
   /** Seconds after which the Deployment reports that it makes no progress. */
   progressDeadline?: number
 }
-
-/** The user of the images, and the group of the mounted files. */
-const user = 10001
 
 /**
  * All objects of a revision: the ServiceAccount and NetworkPolicy, which it shares with the service's other revisions, and its own.
@@ -353,14 +351,7 @@ function podSpec(workload: Workload, release: RevisionSpec): Plain<V1PodSpec> {
     enableServiceLinks: false,
     ...(pullSecrets.length > 0 && { imagePullSecrets: pullSecrets.map((secret) => ({ name: secret })) }),
     terminationGracePeriodSeconds: termination.grace,
-    securityContext: {
-      runAsNonRoot: true,
-      runAsUser: user,
-      runAsGroup: user,
-      fsGroup: user,
-      fsGroupChangePolicy: "OnRootMismatch",
-      seccompProfile: { type: "RuntimeDefault" },
-    },
+    securityContext: servicePodSecurity,
     topologySpreadConstraints: ["kubernetes.io/hostname", "topology.kubernetes.io/zone"].map(
       (topologyKey) => ({
         maxSkew: 1,
@@ -391,11 +382,7 @@ function podSpec(workload: Workload, release: RevisionSpec): Plain<V1PodSpec> {
         }),
         // The last lines of the log become part of the pod's status.
         terminationMessagePolicy: "FallbackToLogsOnError",
-        securityContext: {
-          allowPrivilegeEscalation: false,
-          readOnlyRootFilesystem: true,
-          capabilities: { drop: ["ALL"] },
-        },
+        securityContext: containerSecurity,
         volumeMounts: mounts.map(({ volume, path, readOnly }) => ({
           name: volume.name,
           mountPath: path,

@@ -7,6 +7,7 @@ import { baselineName, labels, revisionName } from "../manifests/labels.js"
 import { leaseName } from "../../delivery/lease.js"
 import { stateAnnotation } from "./record.js"
 import { isExposed, isOver, phases, type Rollout } from "./rollout.js"
+import { containerSecurity, serviceUser } from "../../platform/pod-security.js"
 
 /** Settings of the watchdog, a dead man's switch: it takes traffic back when the command that works on a rollout is gone. */
 export interface WatchdogSettings {
@@ -22,8 +23,6 @@ export interface WatchdogSettings {
   /** The merge patch that takes traffic back, with the state that it leads to. */
   safePatch: object
 }
-
-const uid = 10001
 
 /** What the watchdog's container runs; an admission policy refuses others. */
 export const watchdogCommand = (program: string): string[] => ["python3", "-I", "-S", "-c", program]
@@ -77,7 +76,7 @@ export function watchdogJob(rollout: Rollout, settings: WatchdogSettings): Plain
           ...(pullSecrets.length > 0 && { imagePullSecrets: pullSecrets.map((name) => ({ name })) }),
           securityContext: {
             runAsNonRoot: true,
-            runAsUser: uid,
+            runAsUser: serviceUser,
             seccompProfile: { type: "RuntimeDefault" },
           },
           containers: [
@@ -95,11 +94,7 @@ export function watchdogJob(rollout: Rollout, settings: WatchdogSettings): Plain
               // What it wrote last explains why it is not ready.
               terminationMessagePolicy: "FallbackToLogsOnError",
               resources: { requests: { cpu: "5m", memory: "32Mi" }, limits: { memory: "96Mi" } },
-              securityContext: {
-                allowPrivilegeEscalation: false,
-                readOnlyRootFilesystem: true,
-                capabilities: { drop: ["ALL"] },
-              },
+              securityContext: containerSecurity,
             },
           ],
         },

@@ -7,6 +7,7 @@ import type {
   V1ServiceAccount,
 } from "@kubernetes/client-node"
 import type { Manifest, Plain } from "../../clients/kubernetes/manifest.js"
+import { containerSecurity } from "../pod-security.js"
 
 /** The Gateway that routes attach to, and its port on the node. */
 export const gateway = { namespace: "router", name: "router", section: "http", port: 8080 } as const
@@ -95,11 +96,7 @@ function deployment(image: string): Plain<V1Deployment> {
               readinessProbe: { httpGet: { path: "/ping", port: pingPort }, periodSeconds: 1 },
               livenessProbe: { httpGet: { path: "/ping", port: pingPort }, failureThreshold: 6 },
               resources: { requests: { cpu: "50m", memory: "64Mi" }, limits: { memory: "512Mi" } },
-              securityContext: {
-                allowPrivilegeEscalation: false,
-                readOnlyRootFilesystem: true,
-                capabilities: { drop: ["ALL"] },
-              },
+              securityContext: containerSecurity,
             },
           ],
         },
