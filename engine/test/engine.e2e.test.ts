@@ -170,6 +170,21 @@ describe("an image", () => {
     expect(await built(platform).stdout()).toBe(`${machine}\n`)
   })
 
+  // What docker-library published as debian:bookworm-slim in June 2026.
+  const pinned = `${debian}@sha256:96e378d7e6531ac9a15ad505478fcc2e69f371b10f5cdf87857c4b8188404716`
+
+  it("that is pinned by its digest can be run, and a Dockerfile can build on it", async () => {
+    expect(await shell("cat /etc/debian_version", pinned).stdout()).toMatch(/^12\./)
+    const folder = dag.directory().withNewFile("Dockerfile", `FROM ${pinned}\nRUN echo ${run} > /run-of`)
+    expect(await folder.dockerBuild().file("/run-of").contents()).toBe(`${run}\n`)
+  })
+
+  it("that is pinned by a digest which its registry does not have is refused", async () => {
+    const address = await container().publish(`${registry}/pitwall-e2e:pinned-${run}`)
+    const unknown = address.replace(/[0-9a-f]{64}$/, createHash("sha256").update(run).digest("hex"))
+    await expect(shell("true", unknown).sync()).rejects.toThrow(/not found/)
+  })
+
   it("is published for two platforms, and each is pulled again", async () => {
     const address = await dag.container().publish(`${registry}/pitwall-e2e:${run}`, {
       platformVariants: Object.keys(machines).map(built),

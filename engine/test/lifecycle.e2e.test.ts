@@ -17,7 +17,7 @@ import {
 import { createServer, type ServerResponse } from "node:http"
 import { type AddressInfo, createServer as createSocket } from "node:net"
 import { tmpdir } from "node:os"
-import { join } from "node:path"
+import { basename, join } from "node:path"
 import { afterEach, describe, expect, test } from "vitest"
 import { Home, inContainer, label, output, processes, repository, until } from "./home.js"
 
@@ -257,6 +257,37 @@ describe.runIf(isRoot)("a machine that lacks something", () => {
     expect(unreadable.stderr).toContain(
       'PITWALL_MIN_FREE_GB is "lots": a whole number of gigabytes is allowed',
     )
+  })
+
+  test("a disk that is nearly full of another version's cache: start removes that, and says so", () => {
+    const run = inOwnMounts(
+      home(),
+      `mkdir "$HOME_DIR/small"; mount -t tmpfs -o size=64m tmpfs "$HOME_DIR/small"; ln -s "$BIN" "$HOME_DIR/small/bin"
+       mkdir -p "$HOME_DIR/small/state/0000000000000000/of-an-older-engine"
+       PITWALL_HOME="$HOME_DIR/small" "$DAGGERW" engine start || { ls -A "$HOME_DIR/small/state"; exit 1; }`,
+    )
+    expect(run.stderr).toMatch(
+      /nearly full: removing the cache of another version's engine, .*\/small\/state\/0000000000000000\n/,
+    )
+    expect(run.stderr).toMatch(/disk space: 0 GB are free at .*\/small, 15 GB are needed\n/)
+    expect(run.stdout).toBe("")
+  })
+
+  test("a disk that is nearly full of this version's cache: start needs less, as the engine frees its cache", () => {
+    const h = home()
+    expect(h.daggerw(["engine", "start"]).status).toBe(0)
+    const state = basename(h.instance().state)
+    h.daggerw(["engine", "stop"])
+    const run = inOwnMounts(
+      h,
+      `mkdir "$HOME_DIR/small"; mount -t tmpfs -o size=64m tmpfs "$HOME_DIR/small"; ln -s "$BIN" "$HOME_DIR/small/bin"
+       mkdir -p "$HOME_DIR/small/state/$STATE"
+       PITWALL_HOME="$HOME_DIR/small" "$DAGGERW" engine start || { ls -A "$HOME_DIR/small/state"; exit 1; }`,
+      { STATE: state },
+    )
+    expect(run.stderr).toMatch(/disk space: 0 GB are free at .*\/small, 5 GB are needed\n/)
+    expect(run.stderr).not.toContain("removing")
+    expect(run.stdout).toBe(`${state}\n`)
   })
 
   /** A module proxy on loopback that answers in its own way, and counts. */

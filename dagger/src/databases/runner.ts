@@ -6,6 +6,7 @@ import {
   UnreachableError,
 } from "../clients/kubernetes/client.js"
 import type { Plain } from "../clients/kubernetes/manifest.js"
+import { podLog } from "../clients/kubernetes/pod-log.js"
 import type { Clock } from "../lib/clock.js"
 import { oneLine } from "../lib/text.js"
 import { containerNames, type MigrationObjects } from "./job.js"
@@ -211,9 +212,8 @@ export class JobRunner {
     return pods.sort((one, other) => bornAt(other) - bornAt(one))[0]
   }
 
-  private log({ metadata }: Pod, lines = Infinity): Promise<string> {
-    const { namespace = "", name = "" } = metadata ?? {}
-    return this.context.cluster.logs(namespace, name, { container: containerNames.migrate, lines })
+  private log(pod: Pod, lines = Infinity): Promise<string> {
+    return podLog(this.context.cluster, pod, { container: containerNames.migrate, lines })
   }
 
   private async reasonOfFailure(job: Job): Promise<string> {

@@ -1,5 +1,5 @@
 import { describe, expect, it } from "vitest"
-import type { KubernetesObject } from "../../src/clients/kubernetes/client.js"
+import { ApiError, type KubernetesObject } from "../../src/clients/kubernetes/client.js"
 import { ClusterPods } from "../../src/backends/revisions/pods.js"
 import { Revisions } from "../../src/backends/revisions/revisions.js"
 import { revisionObjects } from "../../src/backends/manifests/objects.js"
@@ -116,6 +116,23 @@ describe("Revisions", () => {
     expect(failure).toMatch(/its log ends with:\n[^]*\nValueError: no such setting$/)
     expect(failure.length).toBeLessThan(2_000)
     expect(asked).toEqual([["f1-staging", expect.any(String), { container: "f1-backend", previous: true }]])
+  })
+
+  it("shows no secret of the pod in the log of a crash, and no log without knowing the secrets", async () => {
+    const { clock, cluster, client, objects } = begin()
+    const { secrets } = release()
+    const logs = () => Promise.resolve(`bad settings: ${Object.values(secrets).join(", ")}`)
+    const revisions = new Revisions({ ...client, logs }, "f1-staging", "f1-backend")
+    await revisions.ensure(objects(), "print")
+    await clock.pass(startup)
+    cluster.health.set(7, "crashing")
+    expect((await revisions.readiness(7)).failure).toMatch(
+      /its log ends with:\nbad settings: \*\*\*, \*\*\*$/,
+    )
+    const read: typeof client.read = (object) =>
+      object.kind === "Secret" ? Promise.reject(new ApiError(403, "Forbidden", "no")) : client.read(object)
+    const blind = new Revisions({ ...client, logs, read }, "f1-staging", "f1-backend")
+    expect((await blind.readiness(7)).failure).toMatch(/its log cannot be read: no$/)
   })
 
   it("holds pods as far as the autoscaler may go, and lets them go again", async () => {

@@ -100,7 +100,7 @@ describe("security:dockerfiles", () => {
 
 describe("linters from outside", () => {
   it("have pinned versions", () => {
-    for (const image of [images.actionlint, images.kubeconform]) expect(image).toMatch(/:v?\d+\.\d+\.\d+$/)
+    for (const image of [images.actionlint, images.kubeconform]) expect(image).toMatch(/:v?\d+\.\d+\.\d+@/)
     for (const tool of ["zizmor", "hadolint", "kubeconform"])
       expect(read(`dagger/config/${tool}/requirements.txt`)).toMatch(
         /^[a-z][a-z-]*==[\d.]+ \\\n +--hash=sha256:/m,

@@ -227,6 +227,13 @@ describe("a migration that fails", () => {
     expect(platform.jobs.created).toHaveLength(2)
   })
 
+  it("shows no secret of its pod", async () => {
+    const { STAGING_DATABASE_URL: address = "" } = secrets
+    const platform = new Platform().run({ end: "Failed", log: `OperationalError: ${address} refused` })
+    await expect(platform.migrate("b")).rejects.toThrow(/last lines: OperationalError: \*\*\* refused/)
+    expect(JSON.stringify([platform.state, await platform.history()])).not.toContain(address)
+  })
+
   it("because nothing starts it is taken away, so that it does not begin later", async () => {
     const waiting = { waiting: { reason: "ImagePullBackOff", message: "no such image" } }
     const platform = new Platform().run({
@@ -260,7 +267,7 @@ describe("a migration that fails", () => {
 })
 
 describe("a migration whose command is killed", () => {
-  const moments = Array.from({ length: 40 }, (_, at) => at + 1)
+  const moments = Array.from({ length: 44 }, (_, at) => at + 1)
   const cases = moments.flatMap((dies) => [false, true].map((after) => ({ dies, after })))
 
   it("sends so many requests that the following are all of them", async () => {

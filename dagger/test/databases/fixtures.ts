@@ -99,6 +99,7 @@ export class FakeJobs {
         labels: { "batch.kubernetes.io/job-name": name },
         ownerReferences: [{ apiVersion: "batch/v1", kind: "Job", name, uid }],
       },
+      spec: job.spec?.template.spec,
     }
     const isThere = () => this.cluster.get("Job", name, namespace)?.metadata?.uid === uid
     const container = (state: object) => ({

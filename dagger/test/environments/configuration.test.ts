@@ -7,6 +7,7 @@ import {
   readDeploy,
 } from "../../src/environments/configuration.js"
 import { secretEntry } from "../../src/environments/secrets.js"
+import { images } from "../../src/platform/base-images.js"
 
 const shipped = readFileSync(new URL("../../config/deploy.yaml", import.meta.url), "utf8")
 const over = (text: string) => readDeploy(shipped, { file: "rehearsal.yaml", text })
@@ -129,7 +130,7 @@ describe("databaseSettings", () => {
       name: "recipes",
       service: "api",
       namespace: "f1-staging",
-      copy: "postgres:15-bookworm",
+      copy: images.postgres,
       limits: { time: 14_400, memory: "512Mi", disk: "10Gi" },
       variables: { ENVIRONMENT: "staging", JWT_ISSUER: "api-staging" },
     })

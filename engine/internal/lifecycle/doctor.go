@@ -5,6 +5,7 @@ import (
 	"io"
 	"os"
 	"os/exec"
+	"path/filepath"
 	"strconv"
 	"strings"
 
@@ -73,7 +74,10 @@ var requirements = []requirement{
 }
 
 func freeSpace(h home.Home) (string, error) {
-	least := defaultFreeGB
+	least := firstFreeGB
+	if states, _ := filepath.Glob(filepath.Join(h.States(), "*")); len(states) > 0 {
+		least = laterFreeGB
+	}
 	if text := os.Getenv("PITWALL_MIN_FREE_GB"); text != "" {
 		n, err := strconv.Atoi(text)
 		if err != nil || n < 0 {
@@ -81,6 +85,18 @@ func freeSpace(h home.Home) (string, error) {
 		}
 		least = n
 	}
+	free, err := freeGB(h)
+	if err != nil {
+		return "", err
+	}
+	if free < least {
+		return "", fmt.Errorf("%d GB are free at %s, %d GB are needed", free, h.Dir, least)
+	}
+	return fmt.Sprintf("%d GB free", free), nil
+}
+
+// freeGB is the free space of the home's disk, also before the home exists.
+func freeGB(h home.Home) (int, error) {
 	dir := h.Dir
 	for {
 		if _, err := os.Stat(dir); err == nil || dir == "/" {
@@ -90,13 +106,9 @@ func freeSpace(h home.Home) (string, error) {
 	}
 	var stat unix.Statfs_t
 	if err := unix.Statfs(dir, &stat); err != nil {
-		return "", err
+		return 0, err
 	}
-	free := int(stat.Bavail * uint64(stat.Bsize) >> 30)
-	if free < least {
-		return "", fmt.Errorf("%d GB are free at %s, %d GB are needed", free, h.Dir, least)
-	}
-	return fmt.Sprintf("%d GB free", free), nil
+	return int(stat.Bavail * uint64(stat.Bsize) >> 30), nil
 }
 
 // unmet lists the requirements that keep the local engine from running, a line each.

@@ -24,10 +24,12 @@ import (
 
 const (
 	// After a kill the engine removes its whole cache before it answers.
-	startTimeout  = 15 * time.Minute
-	slowStart     = 15 * time.Second
-	stopTimeout   = 30 * time.Second
-	defaultFreeGB = 15
+	startTimeout = 15 * time.Minute
+	slowStart    = 15 * time.Second
+	stopTimeout  = 30 * time.Second
+	// What a first start needs on the disk, and one whose cache is there: the
+	// engine frees its cache itself.
+	firstFreeGB, laterFreeGB = 15, 5
 )
 
 // SuperviseCommand is the command of this program that runs Supervise.
@@ -48,6 +50,9 @@ func (m Manager) maker() artifact.Maker {
 func (m Manager) Start(ctx context.Context) (*Instance, error) {
 	if i, err := Running(m.Home); err != nil || i.matches(m.Home) {
 		return i, err
+	}
+	if err := m.makeRoom(ctx); err != nil {
+		return nil, err
 	}
 	if missing := unmet(m.Home); len(missing) > 0 {
 		return nil, fmt.Errorf("the local engine cannot run here:\n%s", strings.Join(missing, "\n"))
@@ -74,6 +79,44 @@ func (m Manager) Start(ctx context.Context) (*Instance, error) {
 		}
 	}
 	return m.launch(ctx, programs)
+}
+
+// makeRoom removes the caches of other versions' engines when the disk is short of
+// space: nothing but such a version can use them.
+func (m Manager) makeRoom(ctx context.Context) error {
+	states, err := filepath.Glob(filepath.Join(m.Home.States(), "*"))
+	if err != nil || len(states) == 0 || os.Geteuid() != 0 {
+		return err
+	}
+	if free, err := freeGB(m.Home); err != nil || free >= firstFreeGB {
+		return err
+	}
+	lock, err := store.TryLock(m.Home.StartLock())
+	if err != nil || lock == nil {
+		return err // another start does it
+	}
+	defer lock.Close()
+	if err := m.maker().Recipes(ctx); err != nil {
+		return err
+	}
+	current, err := m.maker().StateKey()
+	if err != nil {
+		return err
+	}
+	running, err := Running(m.Home)
+	if err != nil {
+		return err
+	}
+	for _, state := range states {
+		if filepath.Base(state) == current || running != nil && running.State == state {
+			continue
+		}
+		m.Report("the disk is nearly full: removing the cache of another version's engine, %s", state)
+		if err := os.RemoveAll(state); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 // make makes the artifacts of an engine in parallel.

@@ -2,6 +2,7 @@ import type { V1Deployment, V1Pod, V2HorizontalPodAutoscaler } from "@kubernetes
 import { annotations, labels, objectNames, type PodRole } from "../manifests/labels.js"
 import { baselineObjects, withOwner, withRevisionOwner } from "../manifests/objects.js"
 import type { Plain } from "../../clients/kubernetes/manifest.js"
+import { podLog } from "../../clients/kubernetes/pod-log.js"
 import type { Schema } from "../../platform/schema.js"
 import { tail } from "../../lib/text.js"
 import { ApiError, type KubernetesApi, type KubernetesObject } from "../../clients/kubernetes/client.js"
@@ -253,15 +254,20 @@ export class Revisions {
     const failure = pods.map(failureOf).find((reason) => reason !== undefined)
     if (failure) {
       const log = failure.crashed ? await this.lastLines(failure) : ""
-      return { wanted, ready, serving, failure: `${failure.pod}: ${failure.reason}${log}` }
+      return {
+        wanted,
+        ready,
+        serving,
+        failure: `${failure.pod.metadata?.name ?? ""}: ${failure.reason}${log}`,
+      }
     }
     const pending = pods.map(pendingReason).find((reason) => reason !== undefined) ?? found.rejected
     return { wanted, ready, serving, ...(pending !== undefined && { pending }) }
   }
 
-  private async lastLines({ pod, container }: { pod: string; container: string }): Promise<string> {
+  private async lastLines({ pod, container }: { pod: Pod; container: string }): Promise<string> {
     try {
-      const log = await this.cluster.logs(this.namespace, pod, { container, previous: true })
+      const log = await podLog(this.cluster, pod, { container, previous: true })
       return `; its log ends with:\n${tail(log.trim(), 10, 150)}`
     } catch (error) {
       return `; its log cannot be read: ${(error as Error).message}`
@@ -340,12 +346,9 @@ const permanent = ["InvalidImageName", "CreateContainerConfigError"]
 const maxRestarts = 2
 
 /** Why a pod will never be ready. */
-function failureOf({
-  metadata,
-  status,
-}: Pod): { pod: string; container: string; reason: string; crashed: boolean } | undefined {
-  for (const container of status?.containerStatuses ?? []) {
-    const at = { pod: metadata?.name ?? "", container: container.name }
+function failureOf(pod: Pod): { pod: Pod; container: string; reason: string; crashed: boolean } | undefined {
+  for (const container of pod.status?.containerStatuses ?? []) {
+    const at = { pod, container: container.name }
     const waiting = container.state?.waiting
     if (waiting?.reason !== undefined && permanent.includes(waiting.reason)) {
       return { ...at, reason: waitingText(waiting), crashed: false }

@@ -21,6 +21,7 @@ export const unitTestInputs = [
   "services/servicekit/src/servicekit/middleware.py",
   "services/servicekit/src/servicekit/metrics.py",
   "services/*/Dockerfile",
+  "services/compose*.yaml",
   "services/*/package.json",
 ]
 const isUnitTestInput = picomatch(unitTestInputs)

@@ -287,6 +287,7 @@ export class FakeCluster {
             name,
             uid,
           },
+          spec: template.spec,
           status: {
             phase: "Running",
             conditions: [{ type: "Ready", status: up ? "True" : "False" }],
