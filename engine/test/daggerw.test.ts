@@ -1211,17 +1211,23 @@ esac`
       RAW: progress,
     }
 
-    it("is a line for each step, the log's name and the error; the log has everything", async () => {
-      await run(["version"], { env: { DAGGERW_ENGINE: "local" } })
-      const { code, stdout, stderr, log = "" } = await run(["call", "ci"], { env: { ...env, EXIT: "1" } })
-      expect({ code, stdout }).toEqual({ code: 1, stdout: "the result\n" })
-      expect(stderr).toBe("api:test passed 12.3 s\nError: not every gate passed\n\napi:test failed\n")
-      expect(log).toMatch(new RegExp(`^${home}/log/calls/[0-9]{8}-[0-9]{6}-call-[0-9]+\\.log$`))
-      expect(readFileSync(log, "utf8")).toBe(`${progress}\n`)
-      expect(statSync(log).mode & 0o777).toBe(0o600)
-      expect(environ("DAGGER_PROGRESS")).toBe("plain")
-      expect(leftovers()).toEqual([])
-    })
+    it.each([
+      ["call", "ci"],
+      ["functions", "ci"],
+    ])(
+      "is a line for each step, the log's name and the error; the log has everything: %s",
+      async (...args) => {
+        await run(["version"], { env: { DAGGERW_ENGINE: "local" } })
+        const { code, stdout, stderr, log = "" } = await run(args, { env: { ...env, EXIT: "1" } })
+        expect({ code, stdout }).toEqual({ code: 1, stdout: "the result\n" })
+        expect(stderr).toBe("api:test passed 12.3 s\nError: not every gate passed\n\napi:test failed\n")
+        expect(log).toMatch(new RegExp(`^${home}/log/calls/[0-9]{8}-[0-9]{6}-${args[0] ?? ""}-[0-9]+\\.log$`))
+        expect(readFileSync(log, "utf8")).toBe(`${progress}\n`)
+        expect(statSync(log).mode & 0o777).toBe(0o600)
+        expect(environ("DAGGER_PROGRESS")).toBe("plain")
+        expect(leftovers()).toEqual([])
+      },
+    )
 
     it("is the same with the official CLI", async () => {
       fake("docker")
@@ -1241,7 +1247,7 @@ esac`
       ["call -i ci", {}],
       ["--silent call ci", {}],
       ["call ci", { DAGGER_PROGRESS: "dots" }],
-      ["functions", {}],
+      ["query", {}],
       ["core version", {}],
     ])("%s with %j is Dagger's own view", async (args, more) => {
       await run(["version"], { env: { DAGGERW_ENGINE: "local" } })
