@@ -1,6 +1,6 @@
 // Mistakes that people make, one by one, in a copy of the repository: the last line of the output names the cause, with its file and line where it has one.
 import { execFile } from "node:child_process"
-import { mkdtemp, readFile, rm, writeFile } from "node:fs/promises"
+import { mkdir, mkdtemp, readFile, rm, writeFile } from "node:fs/promises"
 import { tmpdir } from "node:os"
 import { join } from "node:path"
 import { promisify } from "node:util"
@@ -271,5 +271,26 @@ it("a formatter that fails prints the command that fixes it, and that command do
     expect((await run("check servicekit:format")).code).toBe(0)
   } finally {
     await rm(join(copy, file), { force: true })
+  }
+})
+
+it("a secret is found in a file that git tracks, although .gitignore excludes it", async () => {
+  const git = (...args: string[]) => promisify(execFile)("git", args, { cwd: copy })
+  const file = "reports/settings.env"
+  // In parts: a scanner would take it for a real one.
+  const key = ["AKIA", "QWERTYUIOPASDFGH"].join("")
+  await mkdir(join(copy, "reports"))
+  await writeFile(join(copy, file), `AWS_ACCESS_KEY_ID=${key}\n`)
+  try {
+    await git("init", "--quiet")
+    expect((await run("check security:secrets")).code, "a file of one's own").toBe(0)
+    await git("add", "--force", file)
+    const { code, stderr } = await run("check security:secrets")
+    expect(code, stderr).toBe(1)
+    expect(stderr).toContain(`${file}:1`)
+    expect(stderr).not.toContain(key)
+  } finally {
+    await rm(join(copy, "reports"), { recursive: true, force: true })
+    await rm(join(copy, ".git"), { recursive: true, force: true })
   }
 })
