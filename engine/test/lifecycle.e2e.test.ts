@@ -18,7 +18,7 @@ import { createServer, type ServerResponse } from "node:http"
 import { type AddressInfo, createServer as createSocket } from "node:net"
 import { tmpdir } from "node:os"
 import { basename, join } from "node:path"
-import { afterEach, describe, expect, test } from "vitest"
+import { afterEach, beforeAll, describe, expect, test } from "vitest"
 import { Home, inContainer, label, output, processes, repository, until } from "./home.js"
 
 const isRoot = process.getuid?.() === 0
@@ -194,6 +194,13 @@ describe.runIf(isRoot)("a local engine", () => {
 })
 
 describe.runIf(isRoot)("a machine that lacks something", () => {
+  // The manager is built where there is room.
+  beforeAll(() => {
+    const h = new Home()
+    h.daggerw(["engine", "status"])
+    h.remove()
+  })
+
   const daggerw = join(repository, "daggerw")
 
   /** Runs a shell script in mounts of its own, with $HOME_DIR, $BIN (managers that are built already) and $DAGGERW. */

@@ -91,6 +91,9 @@ func (m Manager) makeRoom(ctx context.Context) error {
 	if free, err := freeGB(m.Home); err != nil || free >= firstFreeGB {
 		return err
 	}
+	if err := m.Home.Make(); err != nil {
+		return err
+	}
 	lock, err := store.TryLock(m.Home.StartLock())
 	if err != nil || lock == nil {
 		return err // another start does it
