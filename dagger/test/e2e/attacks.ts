@@ -768,7 +768,7 @@ function migrationAttacks(of: ReturnType<typeof honest>): Attack[] {
           if (container) container.image = database.copy
         }),
       ),
-      refused: "pinned by its digest",
+      refused: "nobody has approved",
     },
     {
       name: "a revision as the account of a database",
