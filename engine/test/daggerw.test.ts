@@ -1221,7 +1221,7 @@ esac`
         const { code, stdout, stderr, log = "" } = await run(args, { env: { ...env, EXIT: "1" } })
         expect({ code, stdout }).toEqual({ code: 1, stdout: "the result\n" })
         expect(stderr).toBe("api:test passed 12.3 s\nError: not every gate passed\n\napi:test failed\n")
-        expect(log).toMatch(new RegExp(`^${home}/log/calls/[0-9]{8}-[0-9]{6}-${args[0] ?? ""}-[0-9]+\\.log$`))
+        expect(log).toMatch(new RegExp(`^${home}/log/calls/[0-9]{8}-[0-9]{6}-${args[0]}-[0-9]+\\.log$`))
         expect(readFileSync(log, "utf8")).toBe(`${progress}\n`)
         expect(statSync(log).mode & 0o777).toBe(0o600)
         expect(environ("DAGGER_PROGRESS")).toBe("plain")
