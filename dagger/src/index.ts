@@ -335,6 +335,23 @@ export class Pitwall {
   }
 
   /**
+   * Proves that backups can be restored: restores each into a throw-away PostgreSQL in the environment and compares revisions, rows and checksums of every table.
+   *
+   * The database itself is not read, so it may run at any time, for example every night. The result goes into the audit log, and to a pager as a problem that the next
+   * success resolves. Throws when a backup is missing, damaged, incomplete, or of another database.
+   *
+   * Example: `./daggerw call verify-backup --env production`
+   *
+   * @param env staging or production.
+   * @param database Databases by their names or those of their services, such as recipes or api; all of the environment, if none is named.
+   * @param backup Id of the backup, such as 2026-03-02T10-00-00Z-0a1b2c; default: the newest.
+   */
+  @func({ cache: "never" })
+  async verifyBackup(env: string, database: string[] = [], backup = ""): Promise<string> {
+    return this.delivery.verifyBackup(env, database, backup)
+  }
+
+  /**
    * Takes back the deploy in progress, or returns to a proven revision, without losing a request.
    *
    * No guard stands in the way, but it refuses a revision that cannot work with the database as it is now.

@@ -195,6 +195,28 @@ export class Delivery {
     })
   }
 
+  /**
+   * Restores the backups of databases into throw-away copies and compares them.
+   *
+   * @param backup id of one backup; empty: the newest of each database
+   * @throws Error when one cannot be restored
+   */
+  async verifyBackup(env: string, names: string[], backup: string): Promise<string> {
+    return this.within(env, async (opened) => {
+      const databases = opened.databases(names)
+      if (backup !== "" && databases.length !== 1)
+        throw new Error("--backup names a backup of one database: give that one with --database")
+      const verified = await Promise.allSettled(
+        databases.map((database) => database.verifyBackup(backup === "" ? undefined : backup)),
+      )
+      const lines = verified.map((one) =>
+        one.status === "fulfilled" ? one.value : (one.reason as Error).message,
+      )
+      if (verified.some(({ status }) => status === "rejected")) throw new Error(lines.join("\n"))
+      return lines.join("\n")
+    })
+  }
+
   /** @throws Error with the table when a component failed */
   async rollback(env: string, services: string[], request: { reason: string; to?: number }): Promise<string> {
     return this.within(env, (opened) => {

@@ -6,15 +6,16 @@ import type {
   Outcome,
   WouldRun,
 } from "../delivery/component.js"
-import type { Release, ReleasedImage } from "../delivery/release.js"
+import { digestOf, type Release, type ReleasedImage } from "../delivery/release.js"
 import { readExamination } from "../migrations/examination.js"
 import { mayBreak, type Waiting, waitingFor, waitingText } from "./decisions.js"
-import { migrationObjects } from "./job.js"
+import { backupPattern, migrationObjects, type MigrationRun } from "./job.js"
 import { LockedDatabase } from "./locked-database.js"
 import { type DatabaseContext, type MigratedService, MigratedDatabase } from "./migrated-database.js"
 import { describePlan, planOf } from "./plan.js"
-import { headsText, type MigrationResult } from "./result.js"
+import { headsText, type MigrationResult, resultText } from "./result.js"
 import type { DatabaseSettings } from "./settings.js"
+import type { RunEnd } from "./state.js"
 import { statusText } from "./status.js"
 
 /** The database of a service as a component: migrated before the service's backends change. */
@@ -79,20 +80,60 @@ export class Database implements Component {
    * @throws Error when a migration fails on the copy, or what it does cannot be found out
    */
   async preview(release: Release): Promise<string> {
-    const { context, owner, runner, settings } = this.migrated
+    const { context, owner, settings } = this.migrated
     const image = this.migrated.imageOf(release)
     const revisions = await owner.revisions()
-    const run = {
+    const { result, message } = await this.run({
       id: context.id,
       mode: "plan",
       image: image.reference,
       allowBreaking: mayBreak(image.migrations, revisions),
-    } as const
-    const objects = migrationObjects(settings, run, await this.migrated.secrets())
-    await runner.ensure(objects)
-    const { result, message } = await runner.follow(objects.job)
+    })
     if (!result || result.outcome === "failed") throw new Error(`${settings.name}: no plan: ${message}`)
     return `${settings.name} ${previewText(result, waitingFor({ breaking: result.waiting }, revisions))}`
+  }
+
+  /**
+   * Restores a backup into a throw-away PostgreSQL beside the database, and compares the copy with what the backup says of itself. The database is not read.
+   *
+   * @param backup its id; the newest, without it
+   * @returns what is in it, for people
+   * @throws Error when it cannot be restored, is not complete, or there is none
+   */
+  async verifyBackup(backup?: string): Promise<string> {
+    const { context, owner, settings } = this.migrated
+    const { name, service } = settings
+    if (backup !== undefined && !new RegExp(`^${backupPattern}$`).test(backup))
+      throw new Error(`"${backup}" is no id of a backup; allowed: such as 2026-03-02T10-00-00Z-0a1b2c`)
+    const image = await owner.current()
+    if (!image)
+      throw new Error(`${service} was never deployed, and its image verifies the backups of ${name}`)
+    const { result, message } = await this.run({
+      id: context.id,
+      mode: "verify",
+      image: image.reference,
+      allowBreaking: false,
+      ...(backup !== undefined && { backup }),
+    })
+    const isVerified = result?.outcome === "verified"
+    const text = isVerified ? resultText(result) : `no verified backup: ${message}`
+    await context.journal.record({
+      kind: isVerified ? "backup-verified" : "backup-not-verified",
+      component: this.id,
+      action: "verify-backup",
+      digest: digestOf(image.reference),
+      message: text,
+    })
+    if (!isVerified) throw new Error(`${name}: ${text}`)
+    return `${name}: ${text}`
+  }
+
+  /** Runs the image beside the database, and follows it to its end. */
+  private async run(run: MigrationRun): Promise<RunEnd> {
+    const { runner, settings } = this.migrated
+    const objects = migrationObjects(settings, run, await this.migrated.secrets())
+    await runner.ensure(objects)
+    return runner.follow(objects.job)
   }
 }
 

@@ -14,16 +14,18 @@ import { digestOf } from "../delivery/release.js"
 import { containerSecurity, servicePodSecurity } from "../platform/pod-security.js"
 import { backupLocation, type DatabaseSettings } from "./settings.js"
 
-/** One run of the command `database migrate`. */
+/** One run of the command `database`. */
 export interface MigrationRun {
   /** Part of the names of its objects. */
   id: string
-  /** `plan`: only the dry run on a copy; the database is not changed. */
-  mode: "migrate" | "plan"
+  /** `plan`: only the dry run on a copy; the database is not changed. `verify`: a backup is restored and compared; the database is not read. */
+  mode: "migrate" | "plan" | "verify"
   /** The image that will serve: `repository@sha256:…`. */
   image: string
   /** Whether migrations run that code released before cannot live with. */
   allowBreaking: boolean
+  /** Of a run that verifies: which backup; the newest without it. */
+  backup?: string
 }
 
 /** The objects of a run. The Job owns the Secret and the ConfigMap, so that they are deleted with it. */
@@ -77,16 +79,21 @@ export const migrationVariables = ({ backup }: Pick<DatabaseSettings, "backup">)
 ]
 
 const operationPattern = "[0-9a-f]{16}"
+/** As `servicekit.backups` names them: they begin with the time. */
+export const backupPattern = "[0-9]{4}-[0-9]{2}-[0-9]{2}T[0-9]{2}-[0-9]{2}-[0-9]{2}Z-[0-9a-f]{6}"
+
+/** What the command `database` is asked to do. */
+export const commands = ["migrate", "verify"] as const
 
 /**
  * The arguments that the container `migrate` may have, for an admission policy: each is one of `words`, or matches `pattern`.
  */
 export const migrationArguments = (settings: Pick<DatabaseSettings, "backup" | "environment" | "name">) => ({
   words: [
-    ...["database", "migrate", "--copy", copyUrl, "--work", "/work", "--operation"],
-    ...["--backup", backupLocation(settings), "--plan-only", "--allow-breaking"],
+    ...["database", ...commands, "--copy", copyUrl, "--work", "/work", "--operation"],
+    ...["--backup", backupLocation(settings), "--plan-only", "--allow-breaking", "--id"],
   ],
-  pattern: `^${operationPattern}$`,
+  pattern: `^(${operationPattern}|${backupPattern})$`,
 })
 
 /** Runs of one image on one database share it, so that a rerun can use the backup that an interrupted run has verified. */
@@ -214,17 +221,12 @@ const resourcesOf = ({ limits }: DatabaseSettings): Plain<V1Container>["resource
 })
 
 function migrateContainer(settings: DatabaseSettings, run: MigrationRun): Plain<V1Container> {
-  const { image, mode, allowBreaking } = run
+  const { image } = run
   const name = jobName(settings, run)
   return {
     name: containerNames.migrate,
     image,
-    args: [
-      ...["database", "migrate", "--copy", copyUrl, "--work", "/work"],
-      ...["--operation", operationOf(settings, image)],
-      ...(mode === "plan" ? ["--plan-only"] : ["--backup", backupLocation(settings)]),
-      ...(allowBreaking ? ["--allow-breaking"] : []),
-    ],
+    args: argumentsOf(settings, run),
     envFrom: [{ configMapRef: { name } }],
     env: migrationVariables(settings),
     resources: resourcesOf(settings),
@@ -236,6 +238,19 @@ function migrateContainer(settings: DatabaseSettings, run: MigrationRun): Plain<
       { name: "secrets", mountPath: secretsFolder, readOnly: true },
     ],
   }
+}
+
+function argumentsOf(settings: DatabaseSettings, run: MigrationRun): string[] {
+  const { image, mode, allowBreaking, backup } = run
+  const places = ["--copy", copyUrl, "--work", "/work"]
+  const store = ["--backup", backupLocation(settings)]
+  if (mode === "verify")
+    return ["database", "verify", ...places, ...store, ...(backup === undefined ? [] : ["--id", backup])]
+  return [
+    ...["database", "migrate", ...places, "--operation", operationOf(settings, image)],
+    ...(mode === "plan" ? ["--plan-only"] : store),
+    ...(allowBreaking ? ["--allow-breaking"] : []),
+  ]
 }
 
 /** A sidecar: an init container that goes on running, and is stopped when the migration has ended. */

@@ -13,6 +13,10 @@ const backup = z.object({
   heads: z.array(z.string()),
   /** Version of the server. */
   server: z.string(),
+  /** When its snapshot was taken, ISO 8601. */
+  taken: z.string().optional(),
+  /** Rows of each table. */
+  rows: z.record(z.string(), z.number()).optional(),
   /** It was restored and compared. */
   verified: z.boolean(),
 })
@@ -22,7 +26,7 @@ export type Backup = z.output<typeof backup>
 const result = z
   .object({
     event: z.literal("result"),
-    outcome: z.enum(["unchanged", "planned", "migrated", "failed"]),
+    outcome: z.enum(["unchanged", "planned", "migrated", "verified", "failed"]),
     from: z.array(z.string()),
     to: z.array(z.string()),
     /** Migrations that older code cannot live with, and that did not run for that. */
@@ -37,8 +41,8 @@ const result = z
     step: z.string().nullish(),
     message: z.string().nullish(),
   })
-  .refine(({ outcome, backup }) => outcome !== "migrated" || backup?.verified, {
-    error: "it migrated and names no backup that is verified",
+  .refine(({ outcome, backup }) => !["migrated", "verified"].includes(outcome) || backup?.verified, {
+    error: "it succeeded and names no backup that is verified",
     path: ["backup"],
   })
 /** What a run of the command came to. */
@@ -121,10 +125,21 @@ export function resultText({ outcome, from, to, backup, step, message, waiting }
       return `at ${headsText(from)}, planned to ${headsText(to)}${waits}`
     case "migrated":
       return `${headsText(from)} → ${headsText(to)}, after the verified backup ${backup?.id ?? ""}${waits}`
+    case "verified":
+      return `the backup ${backup?.id ?? ""} can be restored: ${contentsText(backup)}`
     case "failed":
       return oneLine(
         `${step ? `${step} failed` : "failed"}: ${oneLine(message ?? "it does not say why", 500)}; the database is at ${headsText(to)}`,
         700,
       )
   }
+}
+
+/** For example `3 tables with 1,234 rows as when it was taken, 2026-03-02 10:00 UTC, at 0003`. */
+function contentsText(backup: Backup | null | undefined): string {
+  const { rows = {}, heads = [], taken = "" } = backup ?? {}
+  const all = Object.values(rows)
+  const sum = all.reduce((total, count) => total + count, 0).toLocaleString("en-GB")
+  const when = taken === "" ? "" : ` ${taken.slice(0, 16).replace("T", " ")} UTC,`
+  return `${all.length} tables with ${sum} rows as when it was taken,${when} at ${headsText(heads)}`
 }

@@ -91,7 +91,7 @@ export function ended(state: DatabaseState, { at, result, message }: RunEnd): Da
   const { running: over, heads: before = [], passed, runs, waiting, backup } = state
   if (!over) return state
   const outcome =
-    !result || result.outcome === "failed" || result.outcome === "planned" ? "failed" : result.outcome
+    result?.outcome === "migrated" || result?.outcome === "unchanged" ? result.outcome : "failed"
   const { id, image, by, reason, began, head } = over
   const done = outcome === "failed" ? undefined : result
   const saved = result?.backup?.verified ? { ...result.backup, verified: at } : backup

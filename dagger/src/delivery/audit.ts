@@ -11,6 +11,8 @@ export const auditedKinds: readonly EventKind[] = [
   "rolled-back",
   "migrated",
   "migration-failed",
+  "backup-verified",
+  "backup-not-verified",
   "refused",
   "checked",
 ]

@@ -4,11 +4,11 @@ import type { AuditTrail } from "./audit.js"
 import { type ComponentId, componentText } from "./component.js"
 import type { DeliveryEvent } from "./events/event.js"
 
-/** A deploy, a rollback or a migration of one component, from its beginning to its end. */
+/** A deploy, a rollback, a migration or the test of a backup of one component, from its beginning to its end. */
 export interface OperationRecord {
   id: string
   component: ComponentId
-  action: "deploy" | "rollback" | "migrate"
+  action: NonNullable<DeliveryEvent["action"]>
   strategy?: string
   revision?: number
   from?: number
@@ -20,7 +20,7 @@ export interface OperationRecord {
   began: string
   ended?: string
   seconds?: number
-  outcome: "promoted" | "migrated" | "failed" | "aborted" | "refused" | "unfinished"
+  outcome: "promoted" | "migrated" | "verified" | "failed" | "aborted" | "refused" | "unfinished"
   message: string
   checks: "passed" | "failed" | "not asked"
   /** Digest of the guards that it met. */
@@ -74,11 +74,14 @@ const outcomes = {
   "rolled-back": "aborted",
   migrated: "migrated",
   "migration-failed": "failed",
+  "backup-verified": "verified",
+  "backup-not-verified": "failed",
 } as const
 
 function operationOf(group: DeliveryEvent[]): OperationRecord | undefined {
   const find = (...kinds: DeliveryEvent["kind"][]) => group.find(({ kind }) => kinds.includes(kind))
-  const first = find("started", "refused")
+  // The test of a backup is one event.
+  const first = find("started", "refused", "backup-verified", "backup-not-verified")
   if (!first) return undefined
   const end = find(...(Object.keys(outcomes) as (keyof typeof outcomes)[]))
   const { operation: id, component, action = "deploy", at, by, message } = first

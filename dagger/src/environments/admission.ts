@@ -14,6 +14,7 @@ import {
   containerNames,
   copyCommand,
   copyProbe,
+  commands,
   migrationArguments,
   migrationVariables,
 } from "../databases/job.js"
@@ -355,7 +356,7 @@ function asMigration(database: DatabaseSettings): string[] {
   const migrate = [
     `container.name == ${cel(containerNames.migrate)}`,
     "!has(container.command)",
-    `has(container.args) && container.args.size() > 1 && container.args[0] == "database" && container.args[1] == "migrate"`,
+    `has(container.args) && container.args.size() > 1 && container.args[0] == "database" && container.args[1] in ${cel([...commands])}`,
     `container.args.all(word, word in ${cel(words)} || word.matches(${cel(pattern)}))`,
     // Variables of a ConfigMap come first, so that these stand.
     `has(container.env) && container.env == ${cel(migrationVariables(database))}`,

@@ -54,6 +54,12 @@ class Platform extends FakePlatform {
     )
   }
 
+  /** The command `verify-backup`. */
+  verifyBackup(id?: string): Promise<string> {
+    const [database] = this.command().opened.databases(["recipes"])
+    return this.clock.until(database?.verifyBackup(id) ?? Promise.resolve(""))
+  }
+
   /** Runs the command until it is killed. */
   async cutOff(command: Command): Promise<void> {
     await this.clock.until(Promise.race([command.dead, this.migrate("b", {}, command)]))
@@ -586,5 +592,63 @@ describe("a database in production", () => {
     const refusal = platform.migrate("b", { environment: "production" })
     await expect(refusal).rejects.toThrow(/approval: no approval for recipes@sha256:bbbb/)
     expect(platform.jobs.created).toEqual([])
+  })
+})
+
+describe("the test of a backup", () => {
+  const verified = (more = {}) =>
+    resultLine({
+      outcome: "verified",
+      from: ["0001"],
+      to: ["0001"],
+      backup: { ...backup, taken: "2026-03-02T09:00:00+00:00", rows: { recipes: 1_200, users: 34 }, ...more },
+    })
+
+  it("says what is in it, changes nothing that is known of the database, and is in the history", async () => {
+    const platform = new Platform().run({})
+    await platform.deploy(schemaRelease("b"))
+    const before = JSON.stringify(platform.state)
+    platform.run({ log: verified() })
+    expect(await platform.verifyBackup()).toBe(
+      `recipes: the backup ${backup.id} can be restored: 2 tables with 1,234 rows as when it was taken, 2026-03-02 09:00 UTC, at ${backup.heads.join(", ")}`,
+    )
+    expect(JSON.stringify(platform.state)).toBe(before)
+    expect((await platform.history())[0]).toMatchObject({ action: "verify-backup", outcome: "verified" })
+    expect(platform.jobs.created.at(-1)).toMatch(/^recipes-verify-/)
+  })
+
+  it.each<[string, JobScript, RegExp]>([
+    [
+      "its own verdict",
+      { end: "Failed", log: resultLine({ outcome: "failed", step: "verify-backup", message: "t1 differs" }) },
+      /recipes: no verified backup: verify-backup failed: t1 differs/,
+    ],
+    ["no result", { log: "" }, /no verified backup: it ended without saying how/],
+    [
+      "a result that names none",
+      { log: resultLine({ outcome: "verified", backup: null }) },
+      /no verified backup/,
+    ],
+    ["one that is not verified", { log: verified({ verified: false }) }, /no verified backup/],
+    ["the result of a migration", { log: resultLine() }, /no verified backup/],
+  ])("fails by %s, and the history says so", async (_, script, message) => {
+    const platform = new Platform().run({})
+    await platform.deploy(schemaRelease("b"))
+    platform.run(script)
+    await expect(platform.verifyBackup()).rejects.toThrow(message)
+    expect((await platform.history())[0]).toMatchObject({ action: "verify-backup", outcome: "failed" })
+  })
+
+  it.each([
+    ["newest; rm -rf /", /"newest; rm -rf \/" is no id of a backup; allowed: such as 2026-/],
+    ["--lose-data", /is no id of a backup/],
+  ])("refuses the id %s", async (id, message) => {
+    const platform = new Platform().run({})
+    await platform.deploy(schemaRelease("b"))
+    await expect(platform.verifyBackup(id)).rejects.toThrow(message)
+  })
+
+  it("needs an image of the service", async () => {
+    await expect(new Platform().run({}).verifyBackup()).rejects.toThrow(/api was never deployed/)
   })
 })

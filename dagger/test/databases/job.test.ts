@@ -3,7 +3,13 @@ import type { V1PodSpec } from "@kubernetes/client-node"
 import { describe, expect, it } from "vitest"
 import { parse, stringify } from "yaml"
 import type { Plain } from "../../src/clients/kubernetes/manifest.js"
-import { jobName, migrationArguments, migrationObjects, settingsDigest } from "../../src/databases/job.js"
+import {
+  copyUrl,
+  jobName,
+  migrationArguments,
+  migrationObjects,
+  settingsDigest,
+} from "../../src/databases/job.js"
 import { settings } from "./fixtures.js"
 
 const image = `registry.example.com/api@sha256:${"a".repeat(64)}`
@@ -55,6 +61,13 @@ describe("the Job of a migration", () => {
     expect(args({ allowBreaking: true })).toContain("--allow-breaking")
   })
 
+  it("verifies the newest backup, or the one that is named, and migrates nothing", () => {
+    const places = ["--copy", copyUrl, "--work", "/work", "--backup", "s3://backups/pitwall/staging/recipes"]
+    expect(args({ mode: "verify" })).toEqual(["database", "verify", ...places])
+    const backup = "2026-03-02T10-00-00Z-0a1b2c"
+    expect(args({ mode: "verify", backup })).toEqual(["database", "verify", ...places, "--id", backup])
+  })
+
   it("names the operation by the image, so that a rerun uses the backup of an interrupted run", () => {
     const operation = (change: object) => args(change)[args(change).indexOf("--operation") + 1]
     expect(operation({ id: "20260302-110000-efgh", allowBreaking: true })).toBe(operation({}))
@@ -63,7 +76,8 @@ describe("the Job of a migration", () => {
 
   it("has arguments that the admission policy admits", () => {
     const { words, pattern } = migrationArguments(settings())
-    for (const change of [{}, { mode: "plan" }, { allowBreaking: true }])
+    const verify = { mode: "verify", backup: "2026-03-02T10-00-00Z-0a1b2c" }
+    for (const change of [{}, { mode: "plan" }, { allowBreaking: true }, { mode: "verify" }, verify])
       for (const word of args(change))
         expect(words.includes(word) || new RegExp(pattern).test(word)).toBe(true)
   })

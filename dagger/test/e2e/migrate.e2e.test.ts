@@ -253,6 +253,35 @@ describe("the database of a service", { timeout: 20 * 60_000 }, () => {
     expect(list).toContain(`<Key>${folder}/manifest.json</Key>`)
   })
 
+  it("has backups that can be restored; one that was damaged is found, and so is the absence of all", async () => {
+    const { stdout } = await done("verify-backup", "--env", "staging")
+    const { backup } = await database()
+    const id = backup?.id ?? "?"
+    expect(stdout).toMatch(
+      new RegExp(
+        `^recipes: the backup ${id} can be restored: [2-9]\\d* tables with [\\d,]+ rows .* at 0001$`,
+        "m",
+      ),
+    )
+    const list = await (await fetch(`${storeAddress}/${bucket}?list-type=2`)).text()
+    const keys = [...list.matchAll(/<Key>([^<]+)<\/Key>/g)].map(([, key = ""]) => key)
+    const data = keys.find((key) => key.includes(id) && key.endsWith(".dat.gz")) ?? "?"
+    const object = `${storeAddress}/${bucket}/${data}`
+    const whole = new Uint8Array(await (await fetch(object)).arrayBuffer())
+    const flipped = whole.map((byte, at) => (at === whole.length >> 1 ? byte ^ 1 : byte))
+    expect((await fetch(object, { method: "PUT", body: flipped })).status).toBe(200)
+    expect(await refused("verify-backup", "--env", "staging", "--backup", id)).toMatch(
+      new RegExp(`recipes: no verified backup: verify-backup failed: .*${data.split("/").at(-1) ?? "?"}`),
+    )
+    expect((await fetch(object, { method: "PUT", body: whole })).status).toBe(200)
+    expect(
+      await refused("verify-backup", "--env", "staging", "--backup", "2020-01-01T00-00-00Z-000000"),
+    ).toMatch(/no verified backup: verify-backup failed: there is no finished backup at /)
+    const { stdout: history } = await done("history", "--env", "staging", "--only", "recipes", "text")
+    expect(history.match(/recipes +verify-backup .* verified /g)).toHaveLength(1)
+    expect(history.match(/recipes +verify-backup .* failed /g)).toHaveLength(2)
+  })
+
   it("is not touched by a migration that fails on the copy, and nothing is deployed then", async () => {
     const bad = await releaseWith({ head: "0009", breaking: [] }, expand, failing)
     const refusal = await refused(...deploy(bad))

@@ -43,8 +43,9 @@ const calls = steps
 
 /** The function of the module that a call runs. */
 const functionOf = (words: string[]) =>
-  words.find((word) => ["report", "ci", "publish", "record-checks", "deploy"].includes(word)) ??
-  words.join(" ")
+  words.find((word) =>
+    ["report", "ci", "publish", "record-checks", "deploy", "verify-backup"].includes(word),
+  ) ?? words.join(" ")
 
 /** Asks for help behind a call's own words: its functions and arguments are looked up, and nothing runs. */
 const understood = async (words: string[]) => (await daggerw([...words, "--help"]).ended).code === 0
@@ -61,13 +62,21 @@ describe("the workflow", () => {
   })
 
   it("does in one call each what a laptop does: the gates, the release, and the deploy", () => {
-    expect(calls.map(functionOf)).toEqual(["publish", "record-checks", "report", "ci", "deploy"])
+    expect(calls.map(functionOf)).toEqual([
+      "publish",
+      "record-checks",
+      "verify-backup",
+      "report",
+      "ci",
+      "deploy",
+    ])
     expect(Object.keys(workflow.jobs)).toEqual([
       "pipeline",
       "release",
       "verdict",
       "staging",
       "production",
+      "backups",
       "codeql",
     ])
   })
@@ -111,7 +120,7 @@ describe("the workflow", () => {
   })
 
   it("may do nothing by default, and each job no more than it names", () => {
-    const { release, verdict, staging, production, ...others } = workflow.jobs
+    const { release, verdict, staging, production, backups, ...others } = workflow.jobs
     expect(workflow.permissions).toEqual({})
     for (const { permissions, environment } of Object.values(others)) {
       expect(permissions).toEqual({ contents: "read", "security-events": "write" })
@@ -121,6 +130,9 @@ describe("the workflow", () => {
     // The job with CI's identity runs no gate.
     expect(verdict?.permissions).toEqual({ contents: "read", "id-token": "write" })
     expect(JSON.stringify(verdict)).not.toContain("actions/gates")
+    // It reads with a role of the cloud, and waits for nobody.
+    expect(backups?.permissions).toEqual({ contents: "read", "id-token": "write" })
+    expect(backups?.environment).toBe("${{ matrix.environment }}-backups")
     for (const job of [staging, production]) {
       expect(job?.permissions).toEqual({ actions: "read", contents: "read", "id-token": "write" })
     }

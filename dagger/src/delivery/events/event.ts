@@ -20,6 +20,8 @@ export const eventKinds = [
   "checked",
   "migrated",
   "migration-failed",
+  "backup-verified",
+  "backup-not-verified",
 ] as const
 export type EventKind = (typeof eventKinds)[number]
 
@@ -35,7 +37,7 @@ export const deliveryEvent = z.object({
   operation: z.string(),
   by: z.string(),
   message: z.string(),
-  action: z.enum(["deploy", "rollback", "migrate"]).optional(),
+  action: z.enum(["deploy", "rollback", "migrate", "verify-backup"]).optional(),
   strategy: z.string().optional(),
   revision: z.int().optional(),
   /** The revision that served before. */
@@ -79,6 +81,7 @@ const severities: Partial<Record<EventKind, Alert["severity"]>> = {
   "rolling-back": "critical",
   failed: "critical",
   "migration-failed": "critical",
+  "backup-not-verified": "critical",
   "rolled-back": "warning",
   refused: "warning",
   overridden: "warning",
@@ -92,13 +95,15 @@ const topics: Partial<Record<EventKind, string>> = {
   approved: "approval",
   revoked: "approval",
   checked: "checks",
+  "backup-verified": "backup",
+  "backup-not-verified": "backup",
 }
 
 export function alertOf({ kind, environment, component }: DeliveryEvent): Alert {
   return {
     key: `${environment}/${component.name}/${topics[kind] ?? (component.kind === "database" ? "migration" : "rollout")}`,
     severity: severities[kind] ?? "info",
-    ...(["promoted", "rolled-back", "migrated"].includes(kind) && { resolves: true }),
+    ...(["promoted", "rolled-back", "migrated", "backup-verified"].includes(kind) && { resolves: true }),
   }
 }
 
