@@ -213,7 +213,7 @@ export class Pitwall {
   }
 
   /**
-   * Builds the images of an environment, pushes them to the registry, and returns the release: a file with their digests that `deploy --release` takes.
+   * Builds the images that environments deploy, pushes them to the registry, and returns the release: a file with their digests that `deploy --release` takes.
    *
    * The same release goes through every environment, so that production runs the very images that staging ran. Needs --registry.
    *
@@ -369,8 +369,9 @@ export class Pitwall {
   }
 
   /**
-   * Shows the components of an environment: phase, traffic, revisions with their images and pods, who works on them, and what happened last. Of databases also their
-   * revision, the last verified backup, and which migrations wait for which revisions.
+   * Shows the components of an environment: phase, traffic, revisions with their images and pods, who works on them, and what happened last.
+   *
+   * Of databases it shows their revision, the last verified backup, and which migrations wait for which revisions.
    *
    * Example: `./daggerw call status --env staging`
    *
@@ -493,7 +494,7 @@ export class Pitwall {
    * Its namespaces, the least rights that deploying, approving and recording verdicts need, its Gateway, and admission policies: with them the API server itself refuses
    * images that nobody approved, other environments' host names and Gateways, and pods with other accounts, whatever program asks.
    *
-   * Example: `./daggerw call access --env production --deployer system:serviceaccount:ci:deployer --approver group:approvers --checker ci | kubectl apply -f -`
+   * Example: `./daggerw call access --env production --deployer system:serviceaccount:f1-production:deployer --approver group:approvers --checker system:serviceaccount:ci:checker | kubectl apply -f -`
    *
    * @param env staging or production.
    * @param deployer Who deploys, as the API server names them: a user, system:serviceaccount:NAMESPACE:NAME or group:NAME.
@@ -519,7 +520,7 @@ export class Pitwall {
    * Example: `./daggerw call rehearse --fault error-rate --strategy canary`
    *
    * @param fault Faults to inject, one after another, such as none, error-rate, latency, crash-at-start or killed-shifting. The faults function lists them.
-   * @param strategy blue-green, canary or both.
+   * @param strategy blue-green or canary; give it twice for both.
    * @param service Service to deploy: api or f1-backend.
    * @param requestsPerSecond Load in requests per second.
    * @param peer Tools to compare with on the same cluster, images and load: kubectl (a plain Deployment), argo-rollouts, flagger. Only for faults of the candidate.

@@ -41,8 +41,8 @@ function command(flags: string[], { view = "lines", variables = {}, call = "call
 }
 
 describe.each(awks)("the view of lines in %s %s", (name = "", ...flags) => {
-  function shown(lines: string[], variables: Record<string, string> = {}) {
-    const { args, env } = command(flags, { variables })
+  function shown(lines: string[], variables: Record<string, string> = {}, call = "call ci") {
+    const { args, env } = command(flags, { variables, call })
     const { stdout, stderr, status } = spawnSync(name, args, {
       input: `${lines.join("\n")}\n`,
       encoding: "utf8",
@@ -151,6 +151,7 @@ describe.each(awks)("the view of lines in %s %s", (name = "", ...flags) => {
           '10  : [0.1s] | 06:49:48 INF tunnel started port=8081 protocol=tcp http_url=http://localhost:8081 description="x"',
         ],
         files,
+        "up",
       ),
     ).toEqual(["ready: http://localhost:8081  f1-frontend", "Ctrl-C stops it.", log])
     expect(
@@ -160,6 +161,7 @@ describe.each(awks)("the view of lines in %s %s", (name = "", ...flags) => {
           "11  : ┆ ready http://localhost:8000 http://localhost:8001 http://localhost:8080 DONE [0.0s]",
         ],
         files,
+        "--progress plain up",
       ),
     ).toEqual([
       "ready: http://localhost:8000  api",
@@ -169,18 +171,42 @@ describe.each(awks)("the view of lines in %s %s", (name = "", ...flags) => {
       "Ctrl-C stops them.",
       log,
     ])
+    // What a function serves on the same ports is something else.
+    expect(
+      shown(["11  : ┆ ready http://localhost:6443 http://localhost:8080"], files, "call cluster serve up"),
+    ).toEqual(["ready: localhost:6443", "ready: localhost:8080", "Ctrl-C stops them.", log])
+  })
+
+  it("shows why a check was skipped, although it succeeds for Dagger", () => {
+    expect(
+      shown(
+        [
+          "519 : pitwall:f-1-backend:scan",
+          "521 : ┆ [1.1s] | [pitwall] run f1-backend:scan",
+          "521 : ┆ [2.0s] | [pitwall] f1-backend:scan skipped: no database; secrets: none",
+          "519 : pitwall:f-1-backend:scan DONE [5.6s]",
+          "520 : pitwall:api:scan DONE [5.6s]",
+        ],
+        {},
+        "check *:scan",
+      ),
+    ).toEqual(["f-1-backend:scan skipped: no database; secrets: none", "api:scan passed 5.6s", log])
   })
 
   it("is silent while published services run and nothing else starts", () => {
     expect(
-      shown([
-        tick(1010),
-        "11  : ┆ ready http://localhost:8000",
-        "12  : ┆ withExec seed DONE [3.0s]",
-        tick(1050),
-        tick(1090),
-        tick(9000),
-      ]),
+      shown(
+        [
+          tick(1010),
+          "11  : ┆ ready http://localhost:8000",
+          "12  : ┆ withExec seed DONE [3.0s]",
+          tick(1050),
+          tick(1090),
+          tick(9000),
+        ],
+        {},
+        "up",
+      ),
     ).toEqual(["ready: http://localhost:8000", "Ctrl-C stops it.", "daggerw: 50s, 1 step done", log])
   })
 

@@ -30,7 +30,7 @@ export async function publish(
   const { address, service: registryService } = registry
   if (address === "") {
     throw new Error(
-      `${services.join(", ")} must be built: put REGISTRY=ghcr.io/owner/repository into .env, give --registry before the function's name, or name images with --image`,
+      `${services.join(", ")} must be built: put REGISTRY=ghcr.io/owner/repository into .env, or give --registry before the function's name; a deploy or a plan of existing images takes --image instead`,
     )
   }
   const { registry: host } = parseRegistryAddress(address)

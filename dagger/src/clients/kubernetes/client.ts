@@ -472,7 +472,12 @@ function apiError(
     details = { message: text.slice(0, 300) }
   }
   const { reason = "", message = "" } = details
-  return new ApiError(status, reason, `${method} ${path}: ${status} ${message}`)
+  // Nobody but an administrator makes namespaces, so this is the first step that is missing.
+  const hint =
+    status === 404 && message.startsWith("namespaces ")
+      ? "; an administrator applies what the function access prints, once for each environment"
+      : ""
+  return new ApiError(status, reason, `${method} ${path}: ${status} ${message}${hint}`)
 }
 
 /** The error with the actual cause: Node.js wraps those of several addresses, and those of aborted requests. */

@@ -336,6 +336,16 @@ describe("the resource of a kind", () => {
     expect(discovered).toHaveLength(4)
   })
 
+  it("says whose step is missing where a namespace is", async () => {
+    const { cluster } = await serve({
+      status: 404,
+      body: { reason: "NotFound", message: 'namespaces "a" not found' },
+    })
+    await expect(cluster.apply(thing)).rejects.toThrow(
+      'namespaces "a" not found; an administrator applies what the function access prints',
+    )
+  })
+
   it("is the usual one in a group that is not served, so that the API server's own answer is seen", async () => {
     const { cluster, asked } = await serve({ status: 404, body: refusal("NotFound") })
     const policy = { ...unicorn, apiVersion: "nowhere.example/v1", kind: "RetryPolicy" }
