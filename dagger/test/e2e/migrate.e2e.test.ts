@@ -267,13 +267,20 @@ describe("the database of a service", { timeout: 20 * 60_000 }, () => {
     const keys = [...list.matchAll(/<Key>([^<]+)<\/Key>/g)].map(([, key = ""]) => key)
     const data = keys.find((key) => key.includes(id) && key.endsWith(".dat.gz")) ?? "?"
     const object = `${storeAddress}/${bucket}/${data}`
-    const whole = new Uint8Array(await (await fetch(object)).arrayBuffer())
+    // moto takes any signature, and refuses who has none.
+    const authorization =
+      "AWS4-HMAC-SHA256 Credential=a/20260101/us-east-1/s3/aws4_request, SignedHeaders=host, Signature=b"
+    const asked = (more: RequestInit = {}) => fetch(object, { headers: { authorization }, ...more })
+    const put = async (body: Uint8Array<ArrayBuffer>) => (await asked({ method: "PUT", body })).status
+    const stored = await asked()
+    expect(stored.status).toBe(200)
+    const whole = new Uint8Array(await stored.arrayBuffer())
     const flipped = whole.map((byte, at) => (at === whole.length >> 1 ? byte ^ 1 : byte))
-    expect((await fetch(object, { method: "PUT", body: flipped })).status).toBe(200)
+    expect(await put(flipped)).toBe(200)
     expect(await refused("verify-backup", "--env", "staging", "--backup", id)).toMatch(
       new RegExp(`recipes: no verified backup: verify-backup failed: .*${data.split("/").at(-1) ?? "?"}`),
     )
-    expect((await fetch(object, { method: "PUT", body: whole })).status).toBe(200)
+    expect(await put(whole)).toBe(200)
     expect(
       await refused("verify-backup", "--env", "staging", "--backup", "2020-01-01T00-00-00Z-000000"),
     ).toMatch(/no verified backup: verify-backup failed: there is no finished backup at /)
