@@ -57,12 +57,6 @@ export const endToEnd = [
   { file: "engine/test/lifecycle.e2e.test.ts", project: "command", inputs: engine },
   { file: "engine/test/cluster.e2e.test.ts", project: "session", inputs: [...engine, "dagger/config"] },
   { file: "dagger/test/e2e/access.e2e.test.ts", project: "session", inputs: module },
-  {
-    file: "dagger/test/e2e/migrate.e2e.test.ts",
-    project: "session",
-    inputs: [...module, "services"],
-    alone: false,
-  },
   { file: "engine/test/security.e2e.test.ts", project: "session", inputs: [...module, fixtures] },
   // It shows how daggerw and the engine work on a container runtime; what gates do there is the same anywhere. Every run
   // starts the engine without its cache, which takes a quarter of an hour on two cores.
@@ -74,6 +68,13 @@ export const endToEnd = [
     when: "PITWALL_TEST_DOCKER",
   },
   { file: "engine/test/machine.e2e.test.ts", project: "command", inputs: engine, alone: true },
+  // Beside others its connections to the cluster wait so long that Dagger's tunnel, which ends with any one of them, ends.
+  {
+    file: "dagger/test/e2e/migrate.e2e.test.ts",
+    project: "session",
+    inputs: [...module, "services"],
+    alone: true,
+  },
   { file: "dagger/test/e2e/deploy.e2e.test.ts", project: "session", inputs: everything, alone: true },
   {
     file: "dagger/test/e2e/rehearse.e2e.test.ts",
