@@ -28,6 +28,7 @@ const files = [
   ".github/workflows/pipeline.yml",
   ".github/actions/gates/action.yml",
   ".github/actions/deploy/action.yml",
+  ".github/actions/cluster/action.yml",
 ]
 const actions = await Promise.all(files.slice(1).map(async (file) => parse(await read(file)) as Action))
 const steps = [
