@@ -98,7 +98,8 @@ export async function vitest(
     ...files,
   ]
   const exitCode = await execute(command, { env, output })
-  return withCrash(existsSync(report) ? tallyVitest(readFileSync(report, "utf8")) : nothing, exitCode)
+  const tally = existsSync(report) ? tallyVitest(readFileSync(report, "utf8"), root) : nothing
+  return withCrash(tally, exitCode, file ?? project)
 }
 
 /**
@@ -127,7 +128,7 @@ export async function go(directory) {
       else if (Action === "fail") process.stdout.write(outputOf.get(test) ?? "")
     },
   })
-  return withCrash(tallyGo(events.join("\n")), exitCode)
+  return withCrash(tallyGo(events.join("\n")), exitCode, directory)
 }
 
 /**

@@ -7,25 +7,35 @@ const vitestReport = {
   numPendingTests: 1,
   numTodoTests: 1,
   testResults: [
-    { status: "passed", assertionResults: [{ status: "passed" }] },
-    { status: "failed", assertionResults: [{ status: "failed" }, { status: "passed" }] },
+    { name: "/r/a.test.ts", status: "passed", assertionResults: [{ fullName: "x", status: "passed" }] },
+    {
+      name: "/r/b.test.ts",
+      status: "failed",
+      assertionResults: [
+        { fullName: "y works", status: "failed", failureMessages: ["Error: no y\n    at b.test.ts:3"] },
+        { fullName: "z", status: "passed" },
+      ],
+    },
   ],
 }
 
 describe("tallyVitest", () => {
   it("counts tests", () => {
-    expect(tallyVitest(JSON.stringify(vitestReport))).toEqual({
+    expect(tallyVitest(JSON.stringify(vitestReport), "/r")).toEqual({
       ...nothing,
       passed: 3,
       failed: 1,
       skipped: 2,
+      failures: ["b.test.ts > y works: Error: no y"],
     })
   })
 
   it("counts a file that did not load as a failure", () => {
-    const broken = { status: "failed", assertionResults: [] }
+    const broken = { name: "/r/c.test.ts", status: "failed", message: "SyntaxError", assertionResults: [] }
     const report = { ...vitestReport, testResults: [...vitestReport.testResults, broken] }
-    expect(tallyVitest(JSON.stringify(report)).failed).toBe(2)
+    const { failed, failures } = tallyVitest(JSON.stringify(report), "/r")
+    expect(failed).toBe(2)
+    expect(failures[1]).toBe("c.test.ts > does not load: SyntaxError")
   })
 })
 
@@ -40,7 +50,13 @@ describe("tallyGo", () => {
       { Action: "skip", Package: "a", Test: "TestZ" },
       { Action: "fail", Package: "a" },
     )
-    expect(tallyGo(output)).toEqual({ ...nothing, passed: 1, failed: 1, skipped: 1 })
+    expect(tallyGo(output)).toEqual({
+      ...nothing,
+      passed: 1,
+      failed: 1,
+      skipped: 1,
+      failures: ["a > TestY"],
+    })
   })
 
   it("counts a package that does not build as a failure", () => {
@@ -53,9 +69,10 @@ describe("tallyGo", () => {
 })
 
 it("never takes a crash for a pass", () => {
-  expect(withCrash({ ...nothing, passed: 4 }, 1).failed).toBe(1)
-  expect(withCrash({ ...nothing, passed: 4, failed: 2 }, 1).failed).toBe(2)
-  expect(withCrash({ ...nothing, passed: 4 }, 0).failed).toBe(0)
+  const crashed = withCrash({ ...nothing, passed: 4 }, 7, "engine")
+  expect(crashed).toEqual({ ...nothing, passed: 4, failed: 1, failures: ["engine ended with exit code 7"] })
+  expect(withCrash({ ...nothing, passed: 4, failed: 2 }, 1, "engine").failed).toBe(2)
+  expect(withCrash({ ...nothing, passed: 4 }, 0, "engine").failed).toBe(0)
 })
 
 it("closes with the totals, passed and failed first", () => {

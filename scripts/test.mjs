@@ -71,6 +71,8 @@ async function main(args) {
   rmSync(reports, { recursive: true, force: true })
 
   const sum = total(tallies)
+  // Last, where whoever reads only the end of a long log finds them.
+  if (sum.failures.length > 0) console.log(`\nFailed:\n${sum.failures.map((name) => `  ${name}`).join("\n")}`)
   console.log(`\n${closingLine(sum)}`)
   return exitCode(sum)
 }

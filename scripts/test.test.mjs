@@ -49,13 +49,13 @@ const status = (line) => {
   const [what, ...words] = line.split(" ")
   return what === "skip" ? "pending" : does[what](...words) ? "passed" : "failed"
 }
-const assertionResults = tests.map((line) => ({ line, status: status(line) }))
+const assertionResults = tests.map((line) => ({ fullName: line, status: status(line) }))
 const count = (is) => assertionResults.filter(({ status }) => status === is).length
 const failed = !loads || count("failed") > 0
-for (const { line, status } of assertionResults) console.log(status + ": " + line)
+for (const { fullName, status } of assertionResults) console.log(status + ": " + fullName)
 fs.writeFileSync(process.argv.find((arg) => arg.startsWith("--outputFile.json=")).split("=")[1], JSON.stringify({
   numPassedTests: count("passed"), numFailedTests: count("failed"), numPendingTests: count("pending"), numTodoTests: 0,
-  testResults: [{ status: failed ? "failed" : "passed", assertionResults }],
+  testResults: [{ name: process.cwd() + "/" + file, status: failed ? "failed" : "passed", assertionResults }],
 }))
 process.exitCode = failed ? 1 : 0
 `
@@ -188,6 +188,7 @@ it("never remembers a failure, nor a suite with a skipped test", async () => {
   for (let time = 1; time <= 2; time++) {
     const failed = await run(["b.e2e"])
     expect([failed.code, failed.last], failed.text).toEqual([1, "1 passed, 1 failed"])
+    expect(failed.text).toContain(`\nFailed:\n  ${b} > reads b/word b\n\n1 passed, 1 failed\n`)
   }
   write("b/word", "b")
   expect((await run(["b.e2e"])).last).toMatch(/^(2 passed, 0 failed|0 passed, 0 failed, 2 remembered)$/)
