@@ -68,13 +68,7 @@ export const endToEnd = [
     when: "PITWALL_TEST_DOCKER",
   },
   { file: "engine/test/machine.e2e.test.ts", project: "command", inputs: engine, alone: true },
-  // Beside others its connections to the cluster wait so long that Dagger's tunnel, which ends with any one of them, ends.
-  {
-    file: "dagger/test/e2e/migrate.e2e.test.ts",
-    project: "session",
-    inputs: [...module, "services"],
-    alone: true,
-  },
+  { file: "dagger/test/e2e/migrate.e2e.test.ts", project: "session", inputs: [...module, "services"] },
   { file: "dagger/test/e2e/deploy.e2e.test.ts", project: "session", inputs: everything, alone: true },
   {
     file: "dagger/test/e2e/rehearse.e2e.test.ts",

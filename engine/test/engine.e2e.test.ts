@@ -1,5 +1,6 @@
 import { createHash, randomUUID } from "node:crypto"
 import { mkdtemp, readFile, rm } from "node:fs/promises"
+import { connect } from "node:net"
 import { tmpdir } from "node:os"
 import { join } from "node:path"
 import {
@@ -126,6 +127,37 @@ describe("a service", () => {
       .start()
     const response = await fetch(await tunnel.endpoint({ scheme: "http" }))
     expect(await response.text()).toBe(`tunnelled ${run}`)
+    await tunnel.stop()
+  })
+
+  it("is reached through its tunnel again after it cut connections off", async () => {
+    // Cuts off whoever sends more than a line, in the middle of it.
+    const rude = `require("net").createServer((client) => {
+      client.on("error", () => {})
+      client.once("data", (data) => data.length < 100 ? client.end("polite") : client.resetAndDestroy())
+    }).listen(8080)`
+    const tunnel = await dag
+      .host()
+      .tunnel(
+        container(node)
+          .withExposedPort(8080)
+          .asService({ args: ["node", "--eval", rude] }),
+      )
+      .start()
+    const { hostname, port } = new URL(await tunnel.endpoint({ scheme: "tcp" }))
+    /** Sends bytes, and returns what came back until the other end closed. */
+    const send = (bytes: Buffer) =>
+      new Promise<string>((resolve) => {
+        let answer = ""
+        const socket = connect(Number(port), hostname, () => socket.write(bytes))
+        socket.on("data", (data) => (answer += data.toString()))
+        socket.on("error", () => {})
+        socket.on("close", () => resolve(answer))
+      })
+    for (let time = 0; time < 20; time++) {
+      expect(await send(Buffer.alloc(4_000_000))).toBe("")
+      expect(await send(Buffer.from("please"))).toBe("polite")
+    }
     await tunnel.stop()
   })
 
