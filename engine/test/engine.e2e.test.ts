@@ -149,10 +149,13 @@ describe("a service", () => {
     const send = (bytes: Buffer) =>
       new Promise<string>((resolve) => {
         let answer = ""
-        const socket = connect(Number(port), hostname, () => socket.write(bytes))
+        const socket = connect(Number(port), hostname)
+        socket.write(bytes)
         socket.on("data", (data) => (answer += data.toString()))
-        socket.on("error", () => {})
-        socket.on("close", () => resolve(answer))
+        socket.on("error", () => undefined)
+        socket.on("close", () => {
+          resolve(answer)
+        })
       })
     for (let time = 0; time < 20; time++) {
       expect(await send(Buffer.alloc(4_000_000))).toBe("")
