@@ -352,20 +352,42 @@ export class Pitwall {
   }
 
   /**
-   * Takes back the deploy in progress, or returns to a proven revision, without losing a request.
+   * Takes back the deploy in progress, or returns to a proven revision, without losing a request. With a database it takes migrations back.
    *
    * No guard stands in the way, but it refuses a revision that cannot work with the database as it is now.
    *
+   * A database goes back behind a verified backup and a rehearsal on its copy. That is refused where rows or values would be lost, and where the code that serves
+   * was built for a migration that would be undone: take the code back first.
+   *
    * Example: `./daggerw call rollback --env production --service api --reason "prices are wrong"`
+   *
+   * Example: `./daggerw call rollback --env production --database recipes --reason "the new table stays empty"`
    *
    * @param env staging or production.
    * @param reason Reason for the audit log.
-   * @param service One service; all of the environment, if none is named.
-   * @param to Number of a kept revision of that service; 0: the proven one before the present. The status function lists them.
+   * @param service One service; all of the environment, if neither a service nor a database is named.
+   * @param to Number of a kept revision of that service; default: the proven one before the present. The status function lists them. Of a database, the id of the
+   * migration that it is at afterwards; default: the one that the serving code was built for.
+   * @param database One database by its name, such as recipes.
+   * @param loseData Why the database may lose rows or values; recorded in the audit log. Default: it may not.
    */
   @func({ cache: "never" })
-  async rollback(env: string, reason: string, service = "", to = 0): Promise<string> {
-    return this.delivery.rollback(env, service === "" ? [] : [service], { reason, ...(to !== 0 && { to }) })
+  async rollback(
+    env: string,
+    reason: string,
+    service = "",
+    to = "",
+    database = "",
+    loseData = "",
+  ): Promise<string> {
+    const names = [service, database].filter((name) => name !== "")
+    if (names.length > 1)
+      throw new Error("--service and --database: allowed is one of them, the code goes back first")
+    return this.delivery.rollback(env, names, {
+      reason,
+      ...(to !== "" && { to }),
+      ...(loseData !== "" && { loseData }),
+    })
   }
 
   /**

@@ -5,7 +5,7 @@ import { readSummary } from "../ci/report/summary.js"
 import { ApiError } from "../clients/kubernetes/client.js"
 import { readSubject } from "../delivery/access.js"
 import { approve } from "../delivery/approve.js"
-import type { Component, ComponentId, WouldRun } from "../delivery/component.js"
+import type { Component, ComponentId, RevertRequest, WouldRun } from "../delivery/component.js"
 import { EventFile } from "../delivery/events/file.js"
 import { deploy, type GateResult, plan, type ReadAuthors, rollback } from "../delivery/executor.js"
 import { strictestApproval } from "../delivery/guards/weakening.js"
@@ -217,12 +217,14 @@ export class Delivery {
     })
   }
 
-  /** @throws Error with the table when a component failed */
-  async rollback(env: string, services: string[], request: { reason: string; to?: number }): Promise<string> {
+  /**
+   * @param names a service or a database; every service, if empty. A database goes back only when it is named.
+   * @throws Error with the table when a component failed
+   */
+  async rollback(env: string, names: string[], request: RevertRequest): Promise<string> {
     return this.within(env, (opened) => {
-      // A database goes back only when it is named, and then says why it does not.
-      const components = services.length > 0 ? opened.components(services) : opened.backends([])
-      return rollback(opened.delivery, components.filter(isNamed(services)), request)
+      const components = names.length > 0 ? opened.components(names) : opened.backends([])
+      return rollback(opened.delivery, components.filter(isNamed(names)), request)
     })
   }
 

@@ -13,6 +13,7 @@ import { type BackendContext, DeployedService } from "./deployed-service.js"
 import { LockedBackend } from "./locked-backend.js"
 import { planOf, prepare, secretsOf, settingsOf, wouldRun } from "./prepare.js"
 import { revert } from "./revert.js"
+import { isOver } from "./rollout/rollout.js"
 import type { BackendSettings } from "./settings.js"
 import type { Revision } from "./revisions/revisions.js"
 import { statusOf } from "./status.js"
@@ -48,6 +49,12 @@ export class Backend implements Component {
   /** The number of the revision with all traffic. */
   async live(): Promise<number | undefined> {
     return stableRevision(await this.deployed.record.read())
+  }
+
+  /** Whether its traffic is being moved. */
+  async isRollingOut(): Promise<boolean> {
+    const rollout = await this.deployed.record.read()
+    return rollout !== undefined && !isOver(rollout)
   }
 
   /**

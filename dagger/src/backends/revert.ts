@@ -14,7 +14,12 @@ const routeDeleted = "its HTTPRoute was deleted meanwhile"
  *
  * @throws Error when there is nothing to return to, or the database has moved past what the revision can read
  */
-export async function revert(deployed: DeployedService, request: RevertRequest): Promise<Outcome> {
+export async function revert(
+  deployed: DeployedService,
+  { to, loseData, ...asked }: RevertRequest,
+): Promise<Outcome> {
+  if (loseData !== undefined) throw new Error("--lose-data is for databases: name one with --database")
+  const request = { ...asked, ...(to !== undefined && { to: revisionNumber(to) }) }
   const found = await deployed.record.read()
   if (!found) throw new Error("nothing was deployed yet, so there is nothing to go back to")
   // A rollback in progress can be redirected: its target may never become ready.
@@ -28,6 +33,17 @@ export async function revert(deployed: DeployedService, request: RevertRequest):
     deployed.say(`all traffic is on revision ${stable ?? "–"}; next: ${request.to ?? "the one before"}`)
   }
   return exclusively(deployed, (locked) => switchBack(locked, request))
+}
+
+function revisionNumber(text: string): number {
+  if (/^[1-9][0-9]{0,8}$/.test(text)) return Number(text)
+  throw new Error(`"${text}" is no revision; allowed: its number, such as 7: \`status\` lists them`)
+}
+
+/** What a rollback of a backend asks for. */
+interface Request {
+  to?: number
+  reason: string
 }
 
 async function exclusively<Value>(
@@ -72,7 +88,7 @@ async function endOf(locked: LockedBackend): Promise<Rollout> {
   return isOver(rollout) ? rollout : locked.drive(rollout)
 }
 
-async function switchBack(locked: LockedBackend, request: RevertRequest): Promise<Outcome> {
+async function switchBack(locked: LockedBackend, request: Request): Promise<Outcome> {
   const { deployed } = locked
   const { context, record, revisions, name: service } = deployed
   const found = await record.read()

@@ -4,6 +4,7 @@ import type {
   ComponentPlan,
   ComponentStatus,
   Outcome,
+  RevertRequest,
   WouldRun,
 } from "../delivery/component.js"
 import { digestOf, type Release, type ReleasedImage } from "../delivery/release.js"
@@ -55,14 +56,18 @@ export class Database implements Component {
     return LockedDatabase.take(this.migrated)
   }
 
-  async revert(): Promise<Outcome> {
-    const { backup } = await this.migrated.stateRecord().read()
-    const last = backup
-      ? `; the last verified backup is ${backup.id} at ${backup.location}`
-      : "; there is no verified backup of it"
-    throw new Error(
-      `a rollback does not take migrations back, because that can lose data: take the code back with --service ${this.service}, which works with the database as it is, or deploy an image whose next migration undoes the last${last}`,
-    )
+  /**
+   * Takes migrations back, after a backup and a dry run on its copy.
+   *
+   * @throws Error when code that serves needs them, or it is not known where the database is or is to go
+   */
+  async revert(request: RevertRequest): Promise<Outcome> {
+    const locked = await this.lock()
+    try {
+      return await locked.revert(request)
+    } finally {
+      await locked.unlock()
+    }
   }
 
   async status(): Promise<ComponentStatus> {

@@ -1,5 +1,6 @@
 import { digestOf, type ReleasedImage } from "../delivery/release.js"
 import { headsText } from "./result.js"
+import type { Back } from "./job.js"
 import type { DatabaseState, Running } from "./state.js"
 
 /** What a kept revision knows of the database's migrations. */
@@ -63,7 +64,7 @@ export function decideMigration(situation: MigrationSituation): MigrationAction 
   const { image, state, revisions, isActive, always } = situation
   const { running, heads = [], passed, waiting } = state
   if (running) {
-    if (digestOf(running.image) === digestOf(image.reference)) return { kind: "resume", running }
+    if (continues(running, image)) return { kind: "resume", running }
     // The lock records the end of one whose Job has ended.
     if (isActive) return { kind: "blocked", running }
   }
@@ -80,6 +81,56 @@ export function decideMigration(situation: MigrationSituation): MigrationAction 
     }
   }
   return { kind: "begin", waits, allowBreaking: mayBreak(schema, revisions) }
+}
+
+/** Whether a deploy of the image goes on with the run in progress. */
+export const continues = (running: Running, image: ReleasedImage): boolean =>
+  running.back === undefined && digestOf(running.image) === digestOf(image.reference)
+
+export interface RevertSituation {
+  state: DatabaseState
+  service: string
+  /** The service's revision with all traffic. */
+  live: { number: number; schema?: { head: string } | undefined } | undefined
+  /** Whether a rollout of the service is under way. */
+  isRollingOut: boolean
+  /** The migration to go back to; without it, the one that the live revision was built for. */
+  to: string | undefined
+  loseData: boolean
+}
+
+/**
+ * What taking migrations back has to do.
+ *
+ * @returns the image that knows how, and how far; nothing, where the database is there already
+ * @throws Error when it is not known where the database is or is to go, or code that serves needs it as it is
+ */
+export function decideRevert(situation: RevertSituation): { image: string; back: Back } | undefined {
+  const { state, service, live, isRollingOut, to, loseData } = situation
+  const { heads, runs } = state
+  if (isRollingOut) {
+    throw new Error(
+      `a rollout of ${service} is under way, whose code needs the database as it is: finish it, or take it back first`,
+    )
+  }
+  // The image of the last run knows where the database is, also after a failure.
+  const [last] = runs
+  if (!last)
+    throw new Error("it was never migrated by a deploy, so nobody knows where it is: run `migrate` first")
+  const target = to ?? live?.schema?.head
+  if (target === undefined) {
+    throw new Error(
+      `${live ? `revision ${live.number}, which serves, does not say which migration it was built for` : `no revision of ${service} serves`}: name the migration to go back to with --to`,
+    )
+  }
+  if (heads?.includes(target)) {
+    if (to !== undefined || !live) return undefined
+    throw new Error(
+      `revision ${live.number}, which serves, was built for ${target}, where the database is: take the code back first, with rollback --service ${service}, or name an earlier migration with --to`,
+    )
+  }
+  const needed = live?.schema ? [live.schema.head] : []
+  return { image: last.image, back: { to: target, needed, loseData } }
 }
 
 /** For example `0004 waits for revisions 3, 2, which were released before it`. */

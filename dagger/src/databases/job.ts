@@ -18,15 +18,44 @@ import { backupLocation, type DatabaseSettings } from "./settings.js"
 export interface MigrationRun {
   /** Part of the names of its objects. */
   id: string
-  /** `plan`: only the dry run on a copy; the database is not changed. `verify`: a backup is restored and compared; the database is not read. */
-  mode: "migrate" | "plan" | "verify"
+  /**
+   * `plan`: only the dry run on a copy; the database is not changed. `verify`: a backup is restored and compared; the database is not read. `revert`: migrations
+   * are taken back.
+   */
+  mode: "migrate" | "plan" | "verify" | "revert"
   /** The image that will serve: `repository@sha256:…`. */
   image: string
   /** Whether migrations run that code released before cannot live with. */
   allowBreaking: boolean
   /** Of a run that verifies: which backup; the newest without it. */
   backup?: string
+  /** Of a run that takes migrations back. */
+  back?: Back
 }
+
+/** How far a database goes back. */
+export interface Back {
+  /** The migration that it is at afterwards. */
+  to: string
+  /** Migrations that are not taken back, because code that serves was built for them. */
+  needed: string[]
+  /** Although rows or values are lost by it. */
+  loseData: boolean
+}
+
+/** The run that a state says is in progress. */
+export const runOf = ({
+  id,
+  image,
+  allowBreaking,
+  back,
+}: Omit<MigrationRun, "mode" | "backup">): MigrationRun => ({
+  id,
+  image,
+  allowBreaking,
+  mode: back ? "revert" : "migrate",
+  ...(back && { back }),
+})
 
 /** The objects of a run. The Job owns the Secret and the ConfigMap, so that they are deleted with it. */
 export interface MigrationObjects {
@@ -82,8 +111,11 @@ const operationPattern = "[0-9a-f]{16}"
 /** As `servicekit.backups` names them: they begin with the time. */
 export const backupPattern = "[0-9]{4}-[0-9]{2}-[0-9]{2}T[0-9]{2}-[0-9]{2}-[0-9]{2}Z-[0-9a-f]{6}"
 
+/** Ids of migrations, which Alembic keeps in a column of 32 characters. */
+export const migrationPattern = "[0-9A-Za-z_]{1,32}"
+
 /** What the command `database` is asked to do. */
-export const commands = ["migrate", "verify"] as const
+export const commands = ["migrate", "verify", "downgrade"] as const
 
 /**
  * The arguments that the container `migrate` may have, for an admission policy: each is one of `words`, or matches `pattern`.
@@ -92,8 +124,9 @@ export const migrationArguments = (settings: Pick<DatabaseSettings, "backup" | "
   words: [
     ...["database", ...commands, "--copy", copyUrl, "--work", "/work", "--operation"],
     ...["--backup", backupLocation(settings), "--plan-only", "--allow-breaking", "--id"],
+    ...["--to", "--needed", "--lose-data"],
   ],
-  pattern: `^(${operationPattern}|${backupPattern})$`,
+  pattern: `^(${operationPattern}|${backupPattern}|${migrationPattern})$`,
 })
 
 /** Runs of one image on one database share it, so that a rerun can use the backup that an interrupted run has verified. */
@@ -241,13 +274,21 @@ function migrateContainer(settings: DatabaseSettings, run: MigrationRun): Plain<
 }
 
 function argumentsOf(settings: DatabaseSettings, run: MigrationRun): string[] {
-  const { image, mode, allowBreaking, backup } = run
+  const { image, mode, allowBreaking, back, backup } = run
   const places = ["--copy", copyUrl, "--work", "/work"]
   const store = ["--backup", backupLocation(settings)]
   if (mode === "verify")
     return ["database", "verify", ...places, ...store, ...(backup === undefined ? [] : ["--id", backup])]
+  const operation = ["--operation", operationOf(settings, image)]
+  if (back) {
+    return [
+      ...["database", "downgrade", ...places, ...operation, ...store, "--to", back.to],
+      ...back.needed.flatMap((migration) => ["--needed", migration]),
+      ...(back.loseData ? ["--lose-data"] : []),
+    ]
+  }
   return [
-    ...["database", "migrate", ...places, "--operation", operationOf(settings, image)],
+    ...["database", "migrate", ...places, ...operation],
     ...(mode === "plan" ? ["--plan-only"] : store),
     ...(allowBreaking ? ["--allow-breaking"] : []),
   ]

@@ -4,13 +4,16 @@ import type {
   LockedComponent,
   Operation,
   Outcome,
+  RevertRequest,
 } from "../delivery/component.js"
 import { databaseObject } from "../delivery/access.js"
 import { iso } from "../delivery/journal.js"
 import { Lease } from "../delivery/lease.js"
 import { digestOf, type Release } from "../delivery/release.js"
+import { continues, decideRevert } from "./decisions.js"
 import type { MigratedDatabase, PreparedMigration } from "./migrated-database.js"
-import { migrationObjects } from "./job.js"
+import { oneLine } from "../lib/text.js"
+import { migrationObjects, migrationPattern, runOf } from "./job.js"
 import { JobRefused } from "./runner.js"
 import { begun, ended, type DatabaseState, type RunEnd, type Running, type StateRecord } from "./state.js"
 
@@ -46,9 +49,7 @@ export class LockedDatabase implements LockedComponent {
     const { database } = this
     const state = await this.record.read()
     const { running } = state
-    if (!running || digestOf(running.image) === digestOf(database.imageOf(release).reference)) return
-    const end = await database.runner.ended(database.jobOf(running))
-    if (end) await this.finish(state, running, end)
+    if (running && !continues(running, database.imageOf(release))) await this.recordEnd(state, running)
   }
 
   async plan(release: Release): Promise<ComponentPlan> {
@@ -66,13 +67,66 @@ export class LockedDatabase implements LockedComponent {
       case "resume":
         await this.recordEvent("resumed", action.running, { message: "its migration is followed again" })
         return this.run(prepared.state, action.running)
-      case "begin": {
-        const { state, running } = await this.begin(prepared, action.allowBreaking, operation)
-        return this.run(state, running)
-      }
+      case "begin":
+        return this.begin(prepared, action.allowBreaking, operation)
       case "blocked":
         throw new Error(`${database.id.name}: another migration is under way`)
     }
+  }
+
+  /**
+   * Takes migrations back, or goes on with that where it was interrupted.
+   *
+   * @throws Error when it is not known how far, code that serves needs them, or a migration is under way
+   */
+  async revert({ to, reason, loseData }: RevertRequest): Promise<Outcome> {
+    const { database } = this
+    const { context, owner, settings } = database
+    if (to !== undefined && !new RegExp(`^${migrationPattern}$`).test(to))
+      throw new Error(`"${oneLine(to, 60)}" is no id of a migration; allowed: such as 0003 or 1a2b3c4d5e6f`)
+    let state = await this.record.read()
+    const { running } = state
+    if (running?.back && (to === undefined || to === running.back.to)) {
+      await this.recordEvent("resumed", running, { message: "its way back is followed again" })
+      return this.run(state, running)
+    }
+    if (running) {
+      if (!(await this.recordEnd(state, running))) {
+        throw new Error(
+          `the migration that ${running.by} began at ${running.began} is under way: wait for its end`,
+        )
+      }
+      state = await this.record.read()
+    }
+    const [number, revisions, isRollingOut] = await Promise.all([
+      owner.live(),
+      owner.revisions(),
+      owner.isRollingOut(),
+    ])
+    const decided = decideRevert({
+      state,
+      service: settings.service,
+      live: revisions.find((revision) => revision.number === number),
+      isRollingOut,
+      to,
+      loseData: loseData !== undefined,
+    })
+    if (!decided) return { result: "unchanged", message: `at ${to ?? ""} already` }
+    const { image, back } = decided
+    const begin = {
+      id: context.id,
+      image,
+      allowBreaking: false,
+      back,
+      by: context.who,
+      author: context.who,
+      reason,
+      began: iso(context.cluster.now()),
+    }
+    return this.start(state, begin, {
+      message: `goes back to ${back.to}`,
+      ...(loseData !== undefined && { overridden: { reason: loseData, guards: ["data-loss"] } }),
+    })
   }
 
   async unlock(): Promise<void> {
@@ -82,44 +136,54 @@ export class LockedDatabase implements LockedComponent {
     })
   }
 
-  /** Writes down what begins, before anything runs: an interrupted command is resumed from there. */
-  private async begin(
+  private begin(
     { image, state }: PreparedMigration,
     allowBreaking: boolean,
-    operation: Operation,
-  ): Promise<{ state: DatabaseState; running: Running }> {
-    const { overridden, approval, ...by } = operation
+    { id, by, author, reason, guards, overridden, approval }: Operation,
+  ): Promise<Outcome> {
     const head = image.migrations?.head
-    const after = begun(state, {
-      id: operation.id,
+    const begin = {
+      id,
       image: image.reference,
       allowBreaking,
-      by: by.by,
-      author: by.author,
-      reason: by.reason,
-      guards: by.guards,
+      by,
+      author,
+      reason,
+      guards,
       began: iso(this.database.context.cluster.now()),
       ...(head !== undefined && { head }),
-    })
-    const { running } = after
-    await this.recordEvent("started", running, {
+    }
+    return this.start(state, begin, {
       message: `migrates to ${head ?? "the newest migration of the image"}`,
-      at: running.began,
       ...(overridden && { overridden }),
       ...(approval && { approval }),
     })
+  }
+
+  /** Writes down what begins, before anything runs: an interrupted command is resumed from there. */
+  private async start(
+    state: DatabaseState,
+    begin: Running,
+    event: { message: string } & Partial<Pick<Operation, "overridden" | "approval">>,
+  ): Promise<Outcome> {
+    const after = begun(state, begin)
+    const { running } = after
+    await this.recordEvent("started", running, { ...event, at: running.began })
     await this.record.write(after)
-    return { state: after, running }
+    return this.run(after, running)
+  }
+
+  /** Records the end of a run whose Job has ended. */
+  private async recordEnd(state: DatabaseState, running: Running): Promise<boolean> {
+    const end = await this.database.runner.ended(this.database.jobOf(running))
+    if (end) await this.finish(state, running, end)
+    return end !== undefined
   }
 
   /** Runs a migration that is written down, or follows it where it runs already, and records its end. */
   private async run(state: DatabaseState, running: Running): Promise<Outcome> {
     const { database, lease } = this
-    const objects = migrationObjects(
-      database.settings,
-      { ...running, mode: "migrate" },
-      await database.secrets(),
-    )
+    const objects = migrationObjects(database.settings, runOf(running), await database.secrets())
     lease.check()
     let end: RunEnd
     try {
@@ -138,21 +202,22 @@ export class LockedDatabase implements LockedComponent {
     const after = ended(state, end)
     const outcome = after.runs[0]?.outcome ?? "failed"
     // The event first: a command that dies in between records the same event again, and the log keeps it once.
-    await this.recordEvent(outcome === "failed" ? "migration-failed" : "migrated", running, { message, at })
+    const kind = outcome === "failed" ? "migration-failed" : running.back ? "rolled-back" : "migrated"
+    await this.recordEvent(kind, running, { message, at })
     await this.record.write(after)
     return { result: outcome, message }
   }
 
   private async recordEvent(
-    kind: "started" | "resumed" | "migrated" | "migration-failed",
-    { id, image, author, guards, reason }: Running,
+    kind: "started" | "resumed" | "migrated" | "rolled-back" | "migration-failed",
+    { id, image, author, back, guards, reason }: Running,
     more: { message: string; at?: string } & Partial<Pick<Operation, "overridden" | "approval">>,
   ): Promise<void> {
     await this.database.context.journal.record({
       kind,
       component: this.database.id,
       operation: id,
-      action: "migrate",
+      action: back ? "rollback" : "migrate",
       digest: digestOf(image),
       author,
       reason,

@@ -8,11 +8,11 @@ import { digestOf, type Release, type ReleasedImage } from "../delivery/release.
 import type { Clock } from "../lib/clock.js"
 import { oneLine } from "../lib/text.js"
 import { decideMigration, type KeptRevision, type MigrationAction, waitingText } from "./decisions.js"
-import { credentialsFile, migrationObjects, type MigrationRun, settingsDigest } from "./job.js"
+import { credentialsFile, migrationObjects, runOf, settingsDigest } from "./job.js"
 import { headsText } from "./result.js"
 import { JobRunner } from "./runner.js"
 import type { DatabaseSettings } from "./settings.js"
-import { type DatabaseState, StateRecord } from "./state.js"
+import { type DatabaseState, type Running, StateRecord } from "./state.js"
 
 /** The service that owns a database's migrations, as it is in the environment. */
 export interface MigratedService {
@@ -22,6 +22,8 @@ export interface MigratedService {
   revisions(): Promise<(KeptRevision & { digest: string; commit?: string })[]>
   /** The number of the revision with all traffic. */
   live(): Promise<number | undefined>
+  /** Whether its traffic is being moved. */
+  isRollingOut(): Promise<boolean>
   /**
    * The secrets of its pods by file name: those given, otherwise those of the present revision.
    *
@@ -159,8 +161,8 @@ export class MigratedDatabase {
   }
 
   /** The Job of a run, by what names it. */
-  jobOf(run: Pick<MigrationRun, "id" | "image" | "allowBreaking">): Plain<V1Job> {
-    return migrationObjects(this.settings, { ...run, mode: "migrate" }, {}).job
+  jobOf(running: Running): Plain<V1Job> {
+    return migrationObjects(this.settings, runOf(running), {}).job
   }
 
   /** Values of the Secret of a run, by file name: of the service's secrets only the address of the database. */
@@ -182,8 +184,9 @@ export class MigratedDatabase {
       case "resume":
         return `resumes the migration that ${action.running.by} began at ${action.running.began}`
       case "blocked": {
-        const { by, began, image: other } = action.running
-        return `${this.id.name}: the migration by ${other} that ${by} began at ${began} is under way: wait for its end, or repeat the command that began it to follow it`
+        const { by, began, image: other, back } = action.running
+        const what = back ? `the way back to ${back.to}` : `the migration by ${other}`
+        return `${this.id.name}: ${what} that ${by} began at ${began} is under way: wait for its end, or repeat the command that began it to follow it`
       }
       case "begin": {
         const from = state.heads ? headsText(state.heads) : "where it is"

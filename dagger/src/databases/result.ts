@@ -26,11 +26,16 @@ export type Backup = z.output<typeof backup>
 const result = z
   .object({
     event: z.literal("result"),
-    outcome: z.enum(["unchanged", "planned", "migrated", "verified", "failed"]),
+    outcome: z.enum(["unchanged", "planned", "migrated", "downgraded", "verified", "failed"]),
     from: z.array(z.string()),
     to: z.array(z.string()),
     /** Migrations that older code cannot live with, and that did not run for that. */
     waiting: z
+      .array(z.string())
+      .nullish()
+      .transform((revisions) => revisions ?? []),
+    /** Migrations that were taken back, newest first. */
+    undone: z
       .array(z.string())
       .nullish()
       .transform((revisions) => revisions ?? []),
@@ -41,10 +46,13 @@ const result = z
     step: z.string().nullish(),
     message: z.string().nullish(),
   })
-  .refine(({ outcome, backup }) => !["migrated", "verified"].includes(outcome) || backup?.verified, {
-    error: "it succeeded and names no backup that is verified",
-    path: ["backup"],
-  })
+  .refine(
+    ({ outcome, backup }) => !["migrated", "downgraded", "verified"].includes(outcome) || backup?.verified,
+    {
+      error: "it succeeded and names no backup that is verified",
+      path: ["backup"],
+    },
+  )
 /** What a run of the command came to. */
 export type MigrationResult = z.output<typeof result>
 
@@ -116,7 +124,8 @@ const details = (fields: Record<string, unknown>) =>
 export const headsText = (heads: string[]): string => heads.join(", ") || "no revision"
 
 /** What a run came to, in one sentence. */
-export function resultText({ outcome, from, to, backup, step, message, waiting }: MigrationResult): string {
+export function resultText(result: MigrationResult): string {
+  const { outcome, from, to, backup, step, message, waiting, undone } = result
   const waits = waiting.length > 0 ? `; ${waiting.join(", ")} ${waiting.length > 1 ? "wait" : "waits"}` : ""
   switch (outcome) {
     case "unchanged":
@@ -125,6 +134,8 @@ export function resultText({ outcome, from, to, backup, step, message, waiting }
       return `at ${headsText(from)}, planned to ${headsText(to)}${waits}`
     case "migrated":
       return `${headsText(from)} → ${headsText(to)}, after the verified backup ${backup?.id ?? ""}${waits}`
+    case "downgraded":
+      return `back from ${headsText(from)} to ${headsText(to)}, after the verified backup ${backup?.id ?? ""}; taken back: ${undone.join(", ")}`
     case "verified":
       return `the backup ${backup?.id ?? ""} can be restored: ${contentsText(backup)}`
     case "failed":

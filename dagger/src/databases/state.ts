@@ -20,6 +20,8 @@ const running = z.object({
   allowBreaking: z.boolean(),
   /** The newest migration of the image, where that is known. */
   head: z.string().optional(),
+  /** Migrations are taken back. */
+  back: z.object({ to: z.string(), needed: z.array(z.string()), loseData: z.boolean() }).optional(),
   by: text,
   author: text,
   reason: text,
@@ -27,7 +29,7 @@ const running = z.object({
   /** ISO 8601, by the API server's clock. */
   began: z.string(),
 })
-/** A migration whose end is not recorded yet. */
+/** A run that migrates or takes migrations back, whose end is not recorded yet. */
 export type Running = z.output<typeof running>
 
 const savedBackup = z.object({
@@ -42,13 +44,13 @@ const savedBackup = z.object({
 
 const run = running.pick({ id: true, image: true, by: true, reason: true, began: true }).extend({
   ended: z.string(),
-  outcome: z.enum(["migrated", "unchanged", "failed"]),
+  outcome: z.enum(["migrated", "unchanged", "downgraded", "failed"]),
   from: heads,
   to: heads,
   message: text,
   backup: z.string().optional(),
 })
-/** A migration that has ended. */
+/** A run that has ended. */
 export type RecordedRun = z.output<typeof run>
 
 const schema = z.object({
@@ -90,13 +92,16 @@ export const begun = (state: DatabaseState, began: Running): DatabaseState & { r
 export function ended(state: DatabaseState, { at, result, message }: RunEnd): DatabaseState {
   const { running: over, heads: before = [], passed, runs, waiting, backup } = state
   if (!over) return state
+  const success = over.back ? "downgraded" : "migrated"
   const outcome =
-    result?.outcome === "migrated" || result?.outcome === "unchanged" ? result.outcome : "failed"
+    result?.outcome === success || result?.outcome === "unchanged" ? result.outcome : "failed"
   const { id, image, by, reason, began, head } = over
   const done = outcome === "failed" ? undefined : result
   const saved = result?.backup?.verified ? { ...result.backup, verified: at } : backup
   // What was held back did not run, whatever else failed.
   const held = over.allowBreaking ? undefined : waiting
+  // Also of a run that failed half-way: what it has taken back is to be migrated again.
+  const undone = over.back ? (result?.undone ?? [...passed, ...before]) : []
   const left = done
     ? done.waiting.length > 0
       ? { ...(head !== undefined && { head }), migrations: done.waiting }
@@ -106,10 +111,11 @@ export function ended(state: DatabaseState, { at, result, message }: RunEnd): Da
     schemaVersion: 1,
     // After a failure nobody knows where the database is until the next run.
     ...(done && { heads: done.to }),
-    passed: [...new Set([...passed, ...before, ...(result?.from ?? []), ...(done?.to ?? [])])].slice(
-      -kept.heads,
-    ),
-    ...(left && { waiting: left }),
+    passed: [...new Set([...passed, ...before, ...(result?.from ?? []), ...(done?.to ?? [])])]
+      .filter((head) => !undone.includes(head))
+      .slice(-kept.heads),
+    // The next migration finds out anew what has to wait.
+    ...(left && !over.back && { waiting: left }),
     ...(saved && { backup: saved }),
     runs: [
       {

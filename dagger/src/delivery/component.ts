@@ -87,16 +87,21 @@ export type Override = z.output<typeof override>
 /** How an operation on one component ended. */
 export interface Outcome {
   /** `skipped`: a component that it depends on failed before. */
-  result: "promoted" | "migrated" | "unchanged" | "aborted" | "failed" | "skipped"
+  result: "promoted" | "migrated" | "downgraded" | "unchanged" | "aborted" | "failed" | "skipped"
   revision?: number
   message: string
 }
 
 /** What a rollback asks for. */
 export interface RevertRequest {
-  /** The number of a kept revision; the proven one before the present, if absent. */
-  to?: number
+  /**
+   * The number of a kept revision; the proven one before the present, if absent. Of a database a migration; the one that the code which serves was built for, if
+   * absent.
+   */
+  to?: string
   reason: string
+  /** Of a database: why it may lose rows or values; it may not, if absent. */
+  loseData?: string
 }
 
 /** The state of one component. */

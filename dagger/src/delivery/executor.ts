@@ -149,7 +149,7 @@ export async function rollback(
   request: RevertRequest,
 ): Promise<string> {
   if (request.to !== undefined && components.length !== 1) {
-    throw new Error("--to is the number of a revision of one component: name it with --service")
+    throw new Error("--to names a revision of one component: name that with --service or --database")
   }
   const results = await Promise.all(components.map((one) => resultOf(one.id, () => one.revert(request))))
   return conclude(results, environment, undefined)

@@ -152,7 +152,7 @@ export class Rehearsals {
     const opened = await this.open({ variables: {} }, await this.connect())
     await rollback(opened.delivery, opened.backends([]), {
       reason: "rehearsal",
-      ...(to !== undefined && { to }),
+      ...(to !== undefined && { to: String(to) }),
     })
   }
 

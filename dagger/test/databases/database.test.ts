@@ -4,6 +4,7 @@ import { ApiError, UnreachableError } from "../../src/clients/kubernetes/client.
 import { deploy } from "../../src/delivery/executor.js"
 import { planText } from "../../src/delivery/plan.js"
 import { plan } from "../../src/delivery/executor.js"
+import type { RevertRequest } from "../../src/delivery/component.js"
 import type { Release } from "../../src/delivery/release.js"
 import {
   type Command,
@@ -52,6 +53,11 @@ class Platform extends FakePlatform {
         readAuthors: this.readAuthors,
       }),
     )
+  }
+
+  /** The command `rollback --database recipes`. */
+  takeBack(more: Partial<RevertRequest> = {}, command: Command = this.command()): Promise<string> {
+    return this.rollback(more, { ...command, components: command.opened.databases(["recipes"]) })
   }
 
   /** The command `verify-backup`. */
@@ -574,14 +580,117 @@ describe("the state of a database", () => {
     await platform.clock.pass(120_000)
     expect(await platform.status()).toContain("has ended, and nobody has recorded it: repeat the command")
   })
+})
 
-  it("is not taken back by a rollback, which says what to do", async () => {
+describe("a rollback of a database", () => {
+  const takenBack = (change: object = {}) =>
+    resultLine({ outcome: "downgraded", from: ["0003"], to: ["0002"], undone: ["0003"], ...change })
+
+  /** Revision 1 of the api was built for 0002, revision 2 for 0003, and the first serves again. */
+  async function withOldCode(): Promise<Platform> {
     const platform = new Platform()
-    await platform.migrate("b")
+    await platform.deploy(schemaRelease("b"))
+    platform.run({ log: resultLine({ from: ["0002"], to: ["0003"] }) })
+    await platform.deploy(schemaRelease("c"))
+    await platform.rollback({}, onlyBackends(platform))
+    return platform.run({ log: takenBack() })
+  }
+
+  const onlyBackends = (platform: Platform): Command => {
     const command = platform.command()
-    const components = command.opened.databases(["recipes"])
-    await expect(platform.rollback({}, { ...command, components })).rejects.toThrow(
-      /does not take migrations back.*--service api.*the last verified backup is 2026-03-02T10-00-00Z-ab12cd at s3:/,
+    return { ...command, components: command.opened.backends(["api"]) }
+  }
+
+  const lastArguments = (platform: Platform): string[] => {
+    const job = platform.cluster.get("Job", platform.jobs.created.at(-1) ?? "")
+    const { template } = (job?.spec ?? {}) as { template?: { spec: { containers: { args: string[] }[] } } }
+    return template?.spec.containers[0]?.args ?? []
+  }
+
+  it("goes back to the migration that the serving code was built for, by the image that knows how", async () => {
+    const platform = await withOldCode()
+    expect(await platform.takeBack()).toMatch(
+      /^recipes +downgraded .*back from 0003 to 0002, after the verified backup 2026-03-02T10-00-00Z-ab12cd; taken back: 0003/m,
+    )
+    const words = lastArguments(platform)
+    expect(words.slice(0, 2)).toEqual(["database", "downgrade"])
+    expect(words.join(" ")).toMatch(/ --backup s3:\/\/backups\/staging\/recipes --to 0002 --needed 0002$/)
+    expect(JSON.stringify(platform.cluster.get("Job", platform.jobs.created.at(-1) ?? ""))).toContain("cccc")
+    expect(platform.state).toMatchObject({ heads: ["0002"], passed: expect.not.arrayContaining(["0003"]) })
+    expect((await platform.history())[0]).toMatchObject({ action: "rollback", outcome: "aborted" })
+    expect(await platform.status()).toMatch(/recipes, the database of api: at 0002\n +last: downgraded/)
+  })
+
+  it("lets the next deploy migrate again", async () => {
+    const platform = await withOldCode()
+    await platform.takeBack()
+    platform.run({ log: resultLine({ from: ["0002"], to: ["0003"] }) })
+    expect(await platform.deploy(schemaRelease("c"))).toMatch(/^recipes +migrated .*0002 → 0003/m)
+  })
+
+  it("is refused while the code that serves was built for what it would undo", async () => {
+    const platform = await withOldCode()
+    await platform.rollback({ to: "2" }, onlyBackends(platform))
+    await expect(platform.takeBack()).rejects.toThrow(
+      /revision 2, which serves, was built for 0003, where the database is: take the code back first, with rollback --service api/,
+    )
+    // A migration that is named goes to the command, which knows what lies between.
+    await platform.takeBack({ to: "0001" })
+    expect(lastArguments(platform).join(" ")).toMatch(/ --to 0001 --needed 0003$/)
+  })
+
+  it("loses nothing without a reason, which the audit log keeps", async () => {
+    const platform = await withOldCode()
+    await platform.takeBack()
+    expect(lastArguments(platform)).not.toContain("--lose-data")
+    platform.run({ log: resultLine({ from: ["0002"], to: ["0003"] }) })
+    await platform.deploy(schemaRelease("c"))
+    await platform.rollback({}, onlyBackends(platform))
+    platform.run({ log: takenBack() })
+    await platform.takeBack({ loseData: "the column was never filled" })
+    expect(lastArguments(platform)).toContain("--lose-data")
+    expect((await platform.history())[0]).toMatchObject({
+      overridden: { reason: "the column was never filled", guards: ["data-loss"] },
+    })
+  })
+
+  it("is resumed where it was cut off, and no deploy takes it for its own migration", async () => {
+    const platform = await withOldCode()
+    platform.run({ log: takenBack(), takes: 120_000 })
+    const command = platform.command({ dies: 20 })
+    await platform.clock.until(Promise.race([command.dead, platform.takeBack({}, command)]))
+    expect(platform.state.running).toMatchObject({ back: { to: "0002" } })
+    await expect(platform.deploy(schemaRelease("c"))).rejects.toThrow(/the way back to 0002 that dora began/)
+    expect(await platform.takeBack()).toMatch(/^recipes +downgraded/m)
+    expect(platform.jobs.created.filter((name) => name.startsWith("recipes-revert-"))).toHaveLength(1)
+    expect(platform.state.running).toBeUndefined()
+  })
+
+  it("that failed leaves the database where nobody knows, and is run again", async () => {
+    const platform = await withOldCode()
+    platform.run(failed({ message: "going back loses data: 0003 loses 3 rows of notes", from: ["0003"] }))
+    await expect(platform.takeBack()).rejects.toThrow(/0003 loses 3 rows of notes/)
+    expect(platform.state.heads).toBeUndefined()
+    platform.run({ log: takenBack() })
+    expect(await platform.takeBack({ loseData: "they are of a test" })).toMatch(/^recipes +downgraded/m)
+  })
+
+  it("says what is missing", async () => {
+    const platform = new Platform()
+    await expect(platform.takeBack()).rejects.toThrow(/never migrated by a deploy/)
+    await platform.migrate("b")
+    await expect(platform.takeBack()).rejects.toThrow(/no revision of api serves: name the migration/)
+    expect(await platform.takeBack({ to: "0002" })).toMatch(/^recipes +unchanged .*at 0002 already/m)
+    await expect(platform.takeBack({ to: "-1; rm" })).rejects.toThrow(/"-1; rm" is no id of a migration/)
+  })
+
+  it("is not what a service understands", async () => {
+    const platform = await withOldCode()
+    await expect(platform.rollback({ loseData: "x" }, onlyBackends(platform))).rejects.toThrow(
+      /--lose-data is for databases/,
+    )
+    await expect(platform.rollback({ to: "0x2" }, onlyBackends(platform))).rejects.toThrow(
+      /"0x2" is no revision; allowed: its number/,
     )
   })
 })

@@ -23,6 +23,7 @@ const result = (change: Partial<MigrationResult> = {}): MigrationResult => ({
   from: ["0001"],
   to: ["0002"],
   waiting: [],
+  undone: [],
   examination: null,
   backup,
   ...change,
@@ -60,6 +61,7 @@ describe("the state after a run", () => {
     ["failed", result({ outcome: "failed", to: ["0002"] })],
     ["left no result", undefined],
     ["only planned", result({ outcome: "planned" })],
+    ["took migrations back instead", result({ outcome: "downgraded", to: ["0001"] })],
   ])("knows no heads when the run %s", (_, found) => {
     const before = { ...empty, heads: ["0001"], passed: ["0001"] }
     const after = ended(begun(before, running("one")), { at, message: "x", ...(found && { result: found }) })

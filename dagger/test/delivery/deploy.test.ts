@@ -750,11 +750,11 @@ describe("rollback", () => {
       for (const letter of ["a", "b", "c"]) await platform.deploy(letter)
       platform.cluster.health.set(1, "never ready")
       const command = platform.command({ dies: how === "whose command died" ? 40 : Infinity })
-      const first = platform.rollback({ to: 1 }, command)
+      const first = platform.rollback({ to: "1" }, command)
       first.catch(() => undefined)
       if (how === "whose command died") await platform.clock.until(command.dead)
       else await platform.clock.pass(20_000)
-      await platform.rollback({ to: 2 }, platform.command({ who: "grace" }))
+      await platform.rollback({ to: "2" }, platform.command({ who: "grace" }))
       expect(platform.traffic()).toEqual({ "api-2": 100 })
     },
   )
@@ -762,15 +762,15 @@ describe("rollback", () => {
   it("goes to a revision that was asked for, and forward again", async () => {
     const platform = new FakePlatform()
     for (const letter of ["a", "b", "c"]) await platform.deploy(letter)
-    await platform.rollback({ to: 1 })
+    await platform.rollback({ to: "1" })
     expect(platform.traffic()).toEqual({ "api-1": 100 })
-    await platform.rollback({ to: 3 })
+    await platform.rollback({ to: "3" })
     expect(platform.traffic()).toEqual({ "api-3": 100 })
-    await expect(platform.rollback({ to: 9 })).rejects.toThrow(
+    await expect(platform.rollback({ to: "9" })).rejects.toThrow(
       "revision 9 was not proven, or is no longer kept",
     )
-    await expect(platform.rollback({ to: 1 }, platform.command({ only: [] }))).rejects.toThrow(
-      "name it with --service",
+    await expect(platform.rollback({ to: "1" }, platform.command({ only: [] }))).rejects.toThrow(
+      "name that with --service or --database",
     )
   })
 

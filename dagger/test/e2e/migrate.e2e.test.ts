@@ -1,5 +1,5 @@
 // Migrations of a real database by the commands `deploy` and `migrate`, as a Job of the service's image on a throw-away cluster, with backups in an S3 store: planned on
-// a copy, backed up, cut off by a kill and gone on with, failing on the copy, and waiting for revisions that need the old shape. A deployer's rights and no more.
+// a copy, backed up, cut off by a kill and gone on with, taken back, failing on the copy, and waiting for revisions that need the old shape. A deployer's rights and no more.
 import { readFile, rm, writeFile } from "node:fs/promises"
 import { join } from "node:path"
 import { connection, type Container, dag, type Service } from "@dagger.io/dagger"
@@ -287,6 +287,27 @@ describe("the database of a service", { timeout: 20 * 60_000 }, () => {
     const { stdout: history } = await done("history", "--env", "staging", "--only", "recipes", "text")
     const ends = [...history.matchAll(/recipes +verify-backup +\S+ +\S+ +(\w+) /g)].map(([, end]) => end)
     expect(ends, history).toEqual(["failed", "failed", "verified"])
+  })
+
+  it("goes back when its code has, behind a backup of its own, and forward again", async () => {
+    const back = ["rollback", "--env", "staging", "--reason", "the view is slow"]
+    expect(await refused(...back, "--database", "recipes")).toMatch(
+      /revision 2, which serves, was built for 0002, where the database is: take the code back first/,
+    )
+    expect((await done(...back, "--service", "api")).stdout).toMatch(/^api +promoted +1 /m)
+    const { backup: before } = await database()
+    const { stdout } = await done(...back, "--database", "recipes")
+    expect(stdout).toMatch(
+      /^recipes +downgraded .*back from 0002 to 0001, after the verified backup \S+; taken back: 0002/m,
+    )
+    expect(await viewExists()).toBe(false)
+    const { heads, backup } = await database()
+    expect(heads).toEqual(["0001"])
+    expect(backup).toMatchObject({ heads: ["0002"] })
+    expect(backup?.id).not.toBe(before?.id)
+    const again = await done("migrate", "--env", "staging", ...second)
+    expect(again.stdout).toMatch(/^recipes +migrated .*0001 → 0002/m)
+    expect((await done(...back, "--service", "api", "--to", "2")).stdout).toMatch(/^api +promoted +2 /m)
   })
 
   it("is not touched by a migration that fails on the copy, and nothing is deployed then", async () => {

@@ -10,7 +10,7 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -163,9 +163,9 @@ class Runner:
         task = self.operation(**places)
         return self._result(task, lambda: task.verify(backup))
 
-    def downgrade(self, revision: str, *, lose_data: bool = False) -> Event:
+    def downgrade(self, revision: str, *, lose_data: bool = False, needed: Sequence[str] = ()) -> Event:
         task = self.operation()
-        return self._result(task, lambda: task.downgrade(revision, lose_data=lose_data))
+        return self._result(task, lambda: task.downgrade(revision, lose_data=lose_data, needed=needed))
 
     def _result(self, task: Operation, body: Callable[[], None]) -> Event:
         self.code = task.run(body)
@@ -863,6 +863,18 @@ def test_goes_back_to_an_explicit_revision(runner: Runner) -> None:
     assert result["backup"]["verified"]
     assert runner.heads() == ["b"]
     assert runner.downgrade("b")["outcome"] == "unchanged"
+
+
+def test_does_not_undo_what_code_that_serves_was_built_for(runner: Runner) -> None:
+    write_migration(runner.service, "c", "b", "")
+    runner.migrate()
+    refused = runner.downgrade("a", needed=["b"])
+    assert refused["outcome"] == "failed"
+    assert refused["message"].startswith("going back to a undoes b, which the code that serves was built for")
+    assert (runner.heads(), len(runner.manifests())) == (["c"], 1)
+
+    result = runner.downgrade("b", needed=["b"])
+    assert (result["outcome"], result["undone"]) == ("downgraded", ["c"]), result["message"]
 
 
 def test_loses_data_only_when_that_is_asked_for(runner: Runner) -> None:

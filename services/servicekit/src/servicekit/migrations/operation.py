@@ -7,7 +7,7 @@ import shutil
 import signal
 import tempfile
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -97,6 +97,8 @@ class Operation:
             "examination": None,
             # Revisions that did not run, because code that runs now cannot live with them.
             "waiting": [],
+            # Revisions that a downgrade takes back, newest first.
+            "undone": [],
             "step": None,
             "message": "",
         }
@@ -155,12 +157,13 @@ class Operation:
         """
         self._change(lambda heads: self._upgrade(target, heads, allow_breaking))
 
-    def downgrade(self, revision: str, *, lose_data: bool) -> None:
+    def downgrade(self, revision: str, *, lose_data: bool, needed: Sequence[str] = ()) -> None:
         """Takes the database back to `revision`, behind a verified backup and a dry run on its copy.
 
-        Refused when rows or values are gone from the copy, unless `lose_data`.
+        Refused when rows or values are gone from the copy, unless `lose_data`, and when it would undo one of
+        `needed`: revisions that code which runs was built for.
         """
-        self._change(lambda heads: self._downgrade(revision, heads, lose_data))
+        self._change(lambda heads: self._downgrade(revision, heads, lose_data, needed))
 
     def _upgrade(self, requested: str, heads: steps.Heads, allow_breaking: bool) -> _Change:
         target: steps.Target = self._require(requested)
@@ -192,8 +195,17 @@ class Operation:
             ),
         )
 
-    def _downgrade(self, revision: str, heads: steps.Heads, lose_data: bool) -> _Change:
+    def _downgrade(
+        self, revision: str, heads: steps.Heads, lose_data: bool, needed: Sequence[str]
+    ) -> _Change:
         target = self._resolve(revision, heads)
+        undone = [steps.script_of(step).revision for step in self._script()._downgrade_revs(target, heads)]  # type: ignore[arg-type]
+        if wanted := sorted(set(undone) & set(needed)):
+            raise MigrationError(
+                f"going back to {target} undoes {', '.join(wanted)}, which the code that serves was built for:"
+                " take the code back first"
+            )
+        self._result["undone"] = undone
 
         def refuse(examination: Examination) -> str | None:
             lost = [f"{each.revision} loses {line}" for each in examination.migrations for line in each.lost]
