@@ -9,7 +9,7 @@ import type {
 } from "../delivery/component.js"
 import { digestOf, type Release, type ReleasedImage } from "../delivery/release.js"
 import { readExamination } from "../migrations/examination.js"
-import { mayBreak, type Waiting, waitingFor, waitingText } from "./decisions.js"
+import { permitted, stillWaiting, type Waiting, waitingText } from "./decisions.js"
 import { backupPattern, migrationObjects, type MigrationRun } from "./job.js"
 import { LockedDatabase } from "./locked-database.js"
 import { type DatabaseContext, type MigratedService, MigratedDatabase } from "./migrated-database.js"
@@ -72,10 +72,13 @@ export class Database implements Component {
 
   async status(): Promise<ComponentStatus> {
     const { migrated } = this
-    const { owner, runner, settings } = migrated
+    const { context, owner, runner, settings } = migrated
     const [state, revisions] = await Promise.all([migrated.stateRecord().read(), owner.revisions()])
     const isActive = state.running ? await runner.isActive(migrated.jobOf(state.running)) : false
-    return { component: this.id, ...statusText(settings, state, revisions, isActive) }
+    return {
+      component: this.id,
+      ...statusText(settings, state, stillWaiting(state, revisions, context.window()), isActive),
+    }
   }
 
   /**
@@ -92,10 +95,11 @@ export class Database implements Component {
       id: context.id,
       mode: "plan",
       image: image.reference,
-      allowBreaking: mayBreak(image.migrations, revisions),
+      ...permitted(image.migrations, revisions, context.window()),
     })
     if (!result || result.outcome === "failed") throw new Error(`${settings.name}: no plan: ${message}`)
-    return `${settings.name} ${previewText(result, waitingFor({ breaking: result.waiting }, revisions))}`
+    const waits = stillWaiting({ waiting: { migrations: result.waiting } }, revisions, context.window())
+    return `${settings.name} ${previewText(result, waits)}`
   }
 
   /**

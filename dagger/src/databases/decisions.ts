@@ -1,3 +1,4 @@
+import type { MigrationWindow } from "../delivery/guards/calendar.js"
 import { digestOf, type ReleasedImage } from "../delivery/release.js"
 import { headsText } from "./result.js"
 import type { Back } from "./job.js"
@@ -9,10 +10,12 @@ export interface KeptRevision {
   schema?: { head: string; breaking: string[] }
 }
 
-/** A migration that waits, and the kept revisions that need the shape before it. */
+/** A migration that waits: for kept revisions that need the shape before it, or else for a maintenance window. */
 export interface Waiting {
   migration: string
   revisions: number[]
+  /** For people. */
+  window?: string
 }
 
 /** What a deploy of an image has to do to the database. */
@@ -22,7 +25,8 @@ export type MigrationAction =
   | { kind: "resume"; running: Running }
   /** The migration by another image is under way. */
   | { kind: "blocked"; running: Running }
-  | { kind: "begin"; allowBreaking: boolean; waits: Waiting[] }
+  /** `longest`: seconds that a migration may take on the copy; without it, any time. */
+  | { kind: "begin"; allowBreaking: boolean; longest?: number; waits: Waiting[] }
 
 /**
  * The migrations of an image that have to wait. One that older code cannot live with waits for every kept revision that was released before it, because a
@@ -38,16 +42,33 @@ export function waitingFor(schema: { breaking: string[] }, revisions: KeptRevisi
 }
 
 /**
- * Whether migrations may run that code released before cannot live with. Of an image that does not say what it brings, nothing is known to be safe for it.
+ * Which migrations may run now: those that code released before cannot live with need that none of it is kept and the maintenance window, and long ones need the
+ * window. Of an image that does not say what it brings, nothing is known to be safe for such code.
  *
  * @param schema of the image
  */
-export const mayBreak = (schema: ReleasedImage["migrations"], revisions: KeptRevision[]): boolean =>
-  schema ? waitingFor(schema, revisions).length === 0 : revisions.length === 0
+export function permitted(
+  schema: ReleasedImage["migrations"],
+  revisions: KeptRevision[],
+  window: MigrationWindow | undefined,
+): { allowBreaking: boolean; longest?: number } {
+  const isClosed = window !== undefined && !window.isOpen
+  const needed = schema ? waitingFor(schema, revisions).length > 0 : revisions.length > 0
+  return { allowBreaking: !needed && !isClosed, ...(isClosed && { longest: window.longest }) }
+}
 
 /** What waits in a database, of the migrations that its last run left out. */
-export const stillWaiting = ({ waiting }: DatabaseState, revisions: KeptRevision[]): Waiting[] =>
-  waiting ? waitingFor({ breaking: waiting.migrations }, revisions) : []
+export function stillWaiting(
+  { waiting }: Pick<DatabaseState, "waiting">,
+  revisions: KeptRevision[],
+  window: MigrationWindow | undefined,
+): Waiting[] {
+  if (!waiting) return []
+  const held = waitingFor({ breaking: waiting.migrations }, revisions)
+  if (!window || window.isOpen) return held
+  const others = waiting.migrations.filter((one) => !held.some(({ migration }) => migration === one))
+  return [...held, ...others.map((migration) => ({ migration, revisions: [], window: window.text }))]
+}
 
 export interface MigrationSituation {
   image: ReleasedImage
@@ -58,10 +79,11 @@ export interface MigrationSituation {
   isActive: boolean
   /** The database is asked even when nothing seems to be left to do. */
   always: boolean
+  window: MigrationWindow | undefined
 }
 
 export function decideMigration(situation: MigrationSituation): MigrationAction {
-  const { image, state, revisions, isActive, always } = situation
+  const { image, state, revisions, isActive, always, window } = situation
   const { running, heads = [], passed, waiting } = state
   if (running) {
     if (continues(running, image)) return { kind: "resume", running }
@@ -69,18 +91,21 @@ export function decideMigration(situation: MigrationSituation): MigrationAction 
     if (isActive) return { kind: "blocked", running }
   }
   const { migrations: schema } = image
-  const waits = schema ? waitingFor(schema, revisions) : []
+  const held = stillWaiting(state, revisions, window).filter(({ migration }) =>
+    schema?.breaking.includes(migration),
+  )
+  const needed = schema ? waitingFor(schema, revisions) : []
+  const waits = [...needed, ...held.filter((one) => one.window !== undefined)]
   if (schema && state.heads && !always) {
     if (heads.includes(schema.head)) return { kind: "nothing", reason: `at ${headsText(heads)}` }
     if (passed.includes(schema.head)) {
       return { kind: "nothing", reason: `at ${headsText(heads)}, which is past ${schema.head} of this image` }
     }
-    const left = waits.filter(({ migration }) => waiting?.migrations.includes(migration))
-    if (waiting?.head === schema.head && left.length > 0) {
-      return { kind: "nothing", reason: `at ${headsText(heads)}; ${waitingText(left)}` }
+    if (waiting?.head === schema.head && held.length > 0) {
+      return { kind: "nothing", reason: `at ${headsText(heads)}; ${waitingText(held)}` }
     }
   }
-  return { kind: "begin", waits, allowBreaking: mayBreak(schema, revisions) }
+  return { kind: "begin", waits, ...permitted(schema, revisions, window) }
 }
 
 /** Whether a deploy of the image goes on with the run in progress. */
@@ -133,11 +158,12 @@ export function decideRevert(situation: RevertSituation): { image: string; back:
   return { image: last.image, back: { to: target, needed, loseData } }
 }
 
-/** For example `0004 waits for revisions 3, 2, which were released before it`. */
+/** For example `0004 waits for revisions 3, 2, released before it and still kept`. */
 export const waitingText = (waits: Waiting[]): string =>
   waits
-    .map(
-      ({ migration, revisions }) =>
-        `${migration} waits for ${revisions.length > 1 ? "revisions" : "revision"} ${revisions.join(", ")}, released before it and still kept`,
+    .map(({ migration, revisions, window }) =>
+      window === undefined
+        ? `${migration} waits for ${revisions.length > 1 ? "revisions" : "revision"} ${revisions.join(", ")}, released before it and still kept`
+        : `${migration} waits for ${window}`,
     )
     .join("; ")

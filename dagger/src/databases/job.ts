@@ -27,6 +27,8 @@ export interface MigrationRun {
   image: string
   /** Whether migrations run that code released before cannot live with. */
   allowBreaking: boolean
+  /** Seconds that a migration may take on the copy; without it, any time. */
+  longest?: number
   /** Of a run that verifies: which backup; the newest without it. */
   backup?: string
   /** Of a run that takes migrations back. */
@@ -48,12 +50,14 @@ export const runOf = ({
   id,
   image,
   allowBreaking,
+  longest,
   back,
 }: Omit<MigrationRun, "mode" | "backup">): MigrationRun => ({
   id,
   image,
   allowBreaking,
   mode: back ? "revert" : "migrate",
+  ...(longest !== undefined && { longest }),
   ...(back && { back }),
 })
 
@@ -124,7 +128,7 @@ export const migrationArguments = (settings: Pick<DatabaseSettings, "backup" | "
   words: [
     ...["database", ...commands, "--copy", copyUrl, "--work", "/work", "--operation"],
     ...["--backup", backupLocation(settings), "--plan-only", "--allow-breaking", "--id"],
-    ...["--to", "--needed", "--lose-data"],
+    ...["--to", "--needed", "--lose-data", "--longest"],
   ],
   pattern: `^(${operationPattern}|${backupPattern}|${migrationPattern})$`,
 })
@@ -274,7 +278,7 @@ function migrateContainer(settings: DatabaseSettings, run: MigrationRun): Plain<
 }
 
 function argumentsOf(settings: DatabaseSettings, run: MigrationRun): string[] {
-  const { image, mode, allowBreaking, back, backup } = run
+  const { image, mode, allowBreaking, back, backup, longest } = run
   const places = ["--copy", copyUrl, "--work", "/work"]
   const store = ["--backup", backupLocation(settings)]
   if (mode === "verify")
@@ -291,6 +295,7 @@ function argumentsOf(settings: DatabaseSettings, run: MigrationRun): string[] {
     ...["database", "migrate", ...places, ...operation],
     ...(mode === "plan" ? ["--plan-only"] : store),
     ...(allowBreaking ? ["--allow-breaking"] : []),
+    ...(longest === undefined ? [] : ["--longest", String(Math.ceil(longest))]),
   ]
 }
 

@@ -68,7 +68,7 @@ export class LockedDatabase implements LockedComponent {
         await this.recordEvent("resumed", action.running, { message: "its migration is followed again" })
         return this.run(prepared.state, action.running)
       case "begin":
-        return this.begin(prepared, action.allowBreaking, operation)
+        return this.begin(prepared, action, operation)
       case "blocked":
         throw new Error(`${database.id.name}: another migration is under way`)
     }
@@ -138,7 +138,7 @@ export class LockedDatabase implements LockedComponent {
 
   private begin(
     { image, state }: PreparedMigration,
-    allowBreaking: boolean,
+    { allowBreaking, longest }: { allowBreaking: boolean; longest?: number },
     { id, by, author, reason, guards, overridden, approval }: Operation,
   ): Promise<Outcome> {
     const head = image.migrations?.head
@@ -152,6 +152,7 @@ export class LockedDatabase implements LockedComponent {
       guards,
       began: iso(this.database.context.cluster.now()),
       ...(head !== undefined && { head }),
+      ...(longest !== undefined && { longest }),
     }
     return this.start(state, begin, {
       message: `migrates to ${head ?? "the newest migration of the image"}`,

@@ -2,11 +2,12 @@ import type { V1Job } from "@kubernetes/client-node"
 import type { KubernetesApi } from "../clients/kubernetes/client.js"
 import type { Plain } from "../clients/kubernetes/manifest.js"
 import type { Change, ComponentId, ComponentPlan, WouldRun } from "../delivery/component.js"
+import type { MigrationWindow } from "../delivery/guards/calendar.js"
 import { secretsDigest } from "../delivery/guards/digest.js"
 import type { Journal } from "../delivery/journal.js"
 import { digestOf, type Release, type ReleasedImage } from "../delivery/release.js"
 import type { Clock } from "../lib/clock.js"
-import { oneLine } from "../lib/text.js"
+import { duration, oneLine } from "../lib/text.js"
 import { decideMigration, type KeptRevision, type MigrationAction, waitingText } from "./decisions.js"
 import { credentialsFile, migrationObjects, runOf, settingsDigest } from "./job.js"
 import { headsText } from "./result.js"
@@ -50,6 +51,8 @@ export interface DatabaseContext {
   clock: Clock
   /** Ask the database even when nothing seems to be left to do. */
   always: boolean
+  /** The maintenance window as it is now. */
+  window: () => MigrationWindow | undefined
 }
 
 /** What a deploy does to a database, worked out against what the cluster holds. */
@@ -125,7 +128,8 @@ export class MigratedDatabase {
       this.owner.revisions(),
       running ? this.runner.isActive(this.jobOf(running)) : false,
     ])
-    const action = decideMigration({ image, state, revisions, isActive, always: this.context.always })
+    const { always, window } = this.context
+    const action = decideMigration({ image, state, revisions, isActive, always, window: window() })
     return { image, state, action }
   }
 
@@ -192,9 +196,13 @@ export class MigratedDatabase {
         const from = state.heads ? headsText(state.heads) : "where it is"
         const to = image.migrations?.head ?? "the newest migration of the image"
         const waits = action.waits.length > 0 ? `; ${waitingText(action.waits)}` : ""
+        const short =
+          action.longest === undefined
+            ? ""
+            : `; what older code cannot live with, or takes longer than ${duration(action.longest)} on the copy, waits for ${this.context.window()?.text ?? "its window"}`
         return oneLine(
-          `from ${from} to ${to}, by ${image.reference}, after a backup that is verified${waits}`,
-          600,
+          `from ${from} to ${to}, by ${image.reference}, after a backup that is verified${waits}${short}`,
+          800,
         )
       }
     }

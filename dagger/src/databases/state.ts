@@ -18,6 +18,8 @@ const running = z.object({
   id: z.string(),
   image: z.string(),
   allowBreaking: z.boolean(),
+  /** Seconds that a migration may take on the copy. */
+  longest: z.number().optional(),
   /** The newest migration of the image, where that is known. */
   head: z.string().optional(),
   /** Migrations are taken back. */
@@ -93,8 +95,7 @@ export function ended(state: DatabaseState, { at, result, message }: RunEnd): Da
   const { running: over, heads: before = [], passed, runs, waiting, backup } = state
   if (!over) return state
   const success = over.back ? "downgraded" : "migrated"
-  const outcome =
-    result?.outcome === success || result?.outcome === "unchanged" ? result.outcome : "failed"
+  const outcome = result?.outcome === success || result?.outcome === "unchanged" ? result.outcome : "failed"
   const { id, image, by, reason, began, head } = over
   const done = outcome === "failed" ? undefined : result
   const saved = result?.backup?.verified ? { ...result.backup, verified: at } : backup

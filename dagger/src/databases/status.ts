@@ -1,5 +1,5 @@
 import { oneLine } from "../lib/text.js"
-import { type KeptRevision, stillWaiting, type Waiting, waitingText } from "./decisions.js"
+import { type Waiting, waitingText } from "./decisions.js"
 import { headsText } from "./result.js"
 import type { DatabaseSettings } from "./settings.js"
 import type { DatabaseState } from "./state.js"
@@ -9,7 +9,7 @@ export interface DatabaseStatus extends Pick<DatabaseState, "heads" | "running" 
   service: string
   /** Whether the Job of `running` still runs. */
   active: boolean
-  /** Migrations that have not run, and the revisions that each waits for; none, where the next deploy runs it. */
+  /** Migrations that have not run, and what each waits for; nothing, where the next deploy runs it. */
   waiting: Waiting[]
 }
 
@@ -20,15 +20,18 @@ const size = (bytes: number) =>
       ? `${(bytes / 1e6).toFixed(1)} MB`
       : `${(bytes / 1e9).toFixed(1)} GB`
 
-/** What is known of a database, for people and for programs. */
+/**
+ * What is known of a database, for people and for programs.
+ *
+ * @param held migrations that wait
+ */
 export function statusText(
   { name, service }: Pick<DatabaseSettings, "name" | "service">,
   state: DatabaseState,
-  revisions: KeptRevision[],
+  held: Waiting[],
   active: boolean,
 ): { text: string; details: DatabaseStatus } {
   const { heads, running, backup, runs, waiting } = state
-  const held = stillWaiting(state, revisions)
   const free = (waiting?.migrations ?? []).filter((one) => !held.some(({ migration }) => migration === one))
   const all = [...held, ...free.map((migration) => ({ migration, revisions: [] }))]
   const [last] = runs

@@ -9,6 +9,7 @@ import { Database } from "../databases/database.js"
 import type { DatabaseSettings } from "../databases/settings.js"
 import type { DatabaseContext } from "../databases/migrated-database.js"
 import { type KubernetesApi, KubernetesClient } from "../clients/kubernetes/client.js"
+import { migrationWindow } from "../delivery/guards/calendar.js"
 import { Approvals } from "../delivery/approvals.js"
 import { AuditLog } from "../delivery/audit.js"
 import { Verdicts } from "../delivery/verdicts.js"
@@ -223,6 +224,7 @@ export function openEnvironment(options: EnvironmentOptions): OpenEnvironment {
       say,
       clock,
       always,
+      window: () => migrationWindow(guards.effective, now()),
       backupKeys: () => keysOf(secrets, environment.name),
     }
     const owners = openBackends(backendSettings(configuration, environment, []))

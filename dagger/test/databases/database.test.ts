@@ -559,6 +559,47 @@ describe("a migration that older code cannot live with", () => {
   }
 })
 
+describe("a maintenance window", () => {
+  // The fake clock begins on Monday 2026-03-02 at 10:00 UTC.
+  const window = (hours: string) =>
+    `environments: { staging: { guards: { timezone: UTC, migrationWindow: { ${hours}, longest: 30s } } } }`
+  const contract = schemaRelease("c", ["0003"])
+  const lastArguments = (platform: Platform) =>
+    JSON.stringify(platform.cluster.get("Job", platform.jobs.created.at(-1) ?? "")?.spec)
+
+  it("is waited for by what older code cannot live with; everything else runs, if it is short", async () => {
+    const platform = new Platform()
+    platform.commit(window("days: [sun], from: '02:00', to: '05:00'"))
+    platform.run({ log: resultLine({ waiting: ["0003"] }) })
+    expect(await platform.deploy(contract)).toMatch(/^recipes +migrated .*0003 waits/m)
+    expect(lastArguments(platform)).toContain('"--longest","30"')
+    expect(lastArguments(platform)).not.toContain("--allow-breaking")
+    expect(platform.said.join("\n")).toMatch(
+      /takes longer than 30.0 s on the copy, waits for the maintenance window, Sun 02:00–05:00 \(UTC\), which opens next on Sunday 2026-03-08 02:00/,
+    )
+    expect(await platform.status()).toMatch(/0003 waits for the maintenance window, Sun/)
+    expect(await platform.deploy(contract)).toMatch(
+      /^recipes +unchanged .*0003 waits for the maintenance window/m,
+    )
+    expect(platform.jobs.created).toHaveLength(1)
+
+    platform.commit(window("days: [mon], from: '09:00', to: '12:00'"))
+    platform.run({ log: resultLine({ from: ["0002"], to: ["0003"] }) })
+    expect(await platform.status()).toContain("0003 no longer waits")
+    expect(await platform.deploy(contract)).toMatch(/^recipes +migrated .*0002 → 0003/m)
+    expect(lastArguments(platform)).toContain("--allow-breaking")
+    expect(lastArguments(platform)).not.toContain("--longest")
+  })
+
+  it("keeps no rollback of a database waiting", async () => {
+    const platform = new Platform()
+    await platform.deploy(schemaRelease("b"))
+    platform.commit(window("days: [sun], from: '02:00', to: '05:00'"))
+    await platform.takeBack({ to: "0001" }).catch(() => undefined)
+    expect(lastArguments(platform)).toContain('"downgrade"')
+  })
+})
+
 describe("the state of a database", () => {
   it("is shown with its revision, its last migration and its backup", async () => {
     const platform = new Platform()
@@ -616,7 +657,7 @@ describe("a rollback of a database", () => {
     expect(words.slice(0, 2)).toEqual(["database", "downgrade"])
     expect(words.join(" ")).toMatch(/ --backup s3:\/\/backups\/staging\/recipes --to 0002 --needed 0002$/)
     expect(JSON.stringify(platform.cluster.get("Job", platform.jobs.created.at(-1) ?? ""))).toContain("cccc")
-    expect(platform.state).toMatchObject({ heads: ["0002"], passed: expect.not.arrayContaining(["0003"]) })
+    expect(platform.state).toMatchObject({ heads: ["0002"], passed: expect.not.arrayContaining(["0003"]) as unknown })
     expect((await platform.history())[0]).toMatchObject({ action: "rollback", outcome: "aborted" })
     expect(await platform.status()).toMatch(/recipes, the database of api: at 0002\n +last: downgraded/)
   })

@@ -1,8 +1,10 @@
 import { describe, expect, it } from "vitest"
 import {
   decideMigration,
-  mayBreak,
+  decideRevert,
   type MigrationSituation,
+  permitted,
+  type RevertSituation,
   stillWaiting,
   waitingFor,
   waitingText,
@@ -35,6 +37,7 @@ const decide = (change: Partial<MigrationSituation> = {}) =>
     revisions: [],
     isActive: false,
     always: false,
+    window: undefined,
     ...change,
   })
 const kept = (number: number, ...breaking: string[]) => ({ number, schema: { head: "x", breaking } })
@@ -112,8 +115,8 @@ describe("decideMigration", () => {
 
 describe("what waits", () => {
   it("of an image that does not say what it brings: everything, unless nothing is kept", () => {
-    expect(mayBreak(undefined, [kept(1)])).toBe(false)
-    expect(mayBreak(undefined, [])).toBe(true)
+    expect(permitted(undefined, [kept(1)], undefined)).toEqual({ allowBreaking: false })
+    expect(permitted(undefined, [], undefined)).toEqual({ allowBreaking: true })
   })
 
   it("is a migration and the revisions that were released before it", () => {
@@ -121,6 +124,100 @@ describe("what waits", () => {
     expect(waitingText(waits)).toBe(
       "0002 waits for revision 2, released before it and still kept; 0003 waits for revisions 3, 2, released before it and still kept",
     )
-    expect(stillWaiting(state(), [kept(2)])).toEqual([])
+    expect(stillWaiting(state(), [kept(2)], undefined)).toEqual([])
+  })
+})
+
+describe("a maintenance window", () => {
+  const window = (isOpen: boolean) => ({ isOpen, longest: 30, text: "the window, Sun" })
+  const contract = image("a", "0003", ["0003"])
+  const waiting = state({ heads: ["0002"], waiting: { head: "0003", migrations: ["0003"] } })
+
+  it("lets everything run while it is open", () => {
+    const opened = { image: contract, state: waiting, window: window(true) }
+    expect(decide(opened)).toEqual({ kind: "begin", allowBreaking: true, waits: [] })
+  })
+
+  it("holds back what older code cannot live with and what is long, and nothing else", () => {
+    expect(decide({ image: contract, window: window(false) })).toEqual({
+      kind: "begin",
+      allowBreaking: false,
+      longest: 30,
+      waits: [],
+    })
+  })
+
+  it("is waited for once it is known what waits, after the revisions that need the old shape", () => {
+    const closed = { image: contract, state: waiting, window: window(false) }
+    expect(decide(closed)).toEqual({ kind: "nothing", reason: "at 0002; 0003 waits for the window, Sun" })
+    expect(decide({ ...closed, revisions: [kept(1)] })).toEqual({
+      kind: "nothing",
+      reason: "at 0002; 0003 waits for revision 1, released before it and still kept",
+    })
+  })
+})
+
+describe("decideRevert", () => {
+  const run = {
+    id: "1",
+    by: "dora",
+    reason: "",
+    began: "",
+    ended: "",
+    outcome: "migrated" as const,
+    from: ["0002"],
+    to: ["0003"],
+    message: "",
+  }
+  const revert = (change: Partial<RevertSituation> = {}) =>
+    decideRevert({
+      state: state({
+        heads: ["0003"],
+        runs: [
+          { ...run, image: "new" },
+          { ...run, image: "old" },
+        ],
+      }),
+      service: "api",
+      live: { number: 4, schema: { head: "0002" } },
+      isRollingOut: false,
+      to: undefined,
+      loseData: false,
+      ...change,
+    })
+
+  it("goes to where the serving code is, by the image of the last run", () => {
+    expect(revert()).toEqual({ image: "new", back: { to: "0002", needed: ["0002"], loseData: false } })
+  })
+
+  it("goes further where that is asked for, and leaves it to the command what the serving code needs", () => {
+    expect(revert({ to: "0001", loseData: true })?.back).toEqual({
+      to: "0001",
+      needed: ["0002"],
+      loseData: true,
+    })
+  })
+
+  it("is possible after a failure, when nobody knows where the database is", () => {
+    const failed = state({ runs: [{ ...run, outcome: "failed", image: "new" }] })
+    expect(revert({ state: failed })?.back.to).toBe("0002")
+  })
+
+  it("has nothing to do where the database is already", () => {
+    expect(revert({ to: "0003" })).toBeUndefined()
+  })
+
+  it.each<[string, Partial<RevertSituation>, RegExp]>([
+    ["during a rollout", { isRollingOut: true }, /a rollout of api is under way/],
+    ["of a database that nobody migrated", { state: state() }, /never migrated by a deploy/],
+    ["without code that serves", { live: undefined }, /no revision of api serves: name the migration/],
+    ["by code that does not say", { live: { number: 4 } }, /revision 4, which serves, does not say/],
+    [
+      "that the serving code needs",
+      { live: { number: 4, schema: { head: "0003" } } },
+      /take the code back first/,
+    ],
+  ])("is refused %s", (_, change, message) => {
+    expect(() => revert(change)).toThrow(message)
   })
 })

@@ -30,9 +30,10 @@ const storePort = 5000
 const bucket = "backups"
 
 /** As it is shipped, where this cluster's router is and in less time, with a database. */
-const settingsOf = (database: string) => `
+const settingsOf = (database: string, guards = "{}") => `
 environments:
   staging:
+    guards: ${guards}
     gateway: { name: f1-staging, namespace: router, class: router, port: 8080 }
     rollout:
       steps: [{ weight: 50, for: 6s }]
@@ -54,6 +55,8 @@ let store: Service
 let storeAddress: string
 /** A copy of the repository with a .env, as a user has one. */
 let checkout: string
+/** Writes the settings anew, with guards. */
+let guarded: (guards: string) => Promise<void>
 const tunnels = new Tunnels()
 
 /** An S3 store that keeps everything in memory. */
@@ -108,7 +111,9 @@ beforeAll(async () => {
     STAGING_BACKUP_ACCESS_KEY_ID: "key-of-the-test",
     STAGING_BACKUP_SECRET_ACCESS_KEY: "secret-key-of-the-test",
   }
-  await configure(checkout, rehearsal, tunnels, { settings: settingsOf(database), secrets })
+  guarded = (guards) =>
+    configure(checkout, rehearsal, tunnels, { settings: settingsOf(database, guards), secrets })
+  await guarded("{}")
 })
 
 afterAll(async () => {
@@ -338,6 +343,15 @@ describe("the database of a service", { timeout: 20 * 60_000 }, () => {
         metadata: { namespace, name: `api-${revision}` },
       })
     }
+    // A window that opens in three days.
+    const day = ["sun", "mon", "tue", "wed", "thu", "fri", "sat"][(new Date().getUTCDay() + 3) % 7] ?? ""
+    const hours = `days: [${day}], from: "02:00", to: "04:00", longest: 5m`
+    await guarded(`{ timezone: UTC, migrationWindow: { ${hours} } }`)
+    const waits = await done("migrate", "--env", "staging", "--reason", "nothing needs it")
+    expect(waits.stdout).toMatch(/^recipes +unchanged .*0003 waits/m)
+    const { stdout: closed } = await done("status", "--env", "staging", "--only", "recipes", "text")
+    expect(closed).toMatch(/0003 waits for the maintenance window, .*, which opens next on /)
+    await guarded("{}")
     const migrated = await done("migrate", "--env", "staging", "--reason", "nothing needs it")
     expect(migrated.stdout).toMatch(/^recipes +migrated .*0002 → 0003/m)
     expect(await viewExists()).toBe(false)

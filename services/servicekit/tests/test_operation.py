@@ -147,9 +147,16 @@ class Runner:
             self.events.append,
         )
 
-    def migrate(self, *, allow_breaking: bool = False, target: str = "heads", **places: Any) -> Event:
+    def migrate(
+        self,
+        *,
+        allow_breaking: bool = False,
+        target: str = "heads",
+        longest: float | None = None,
+        **places: Any,
+    ) -> Event:
         task = self.operation(**places)
-        return self._result(task, lambda: task.migrate(target, allow_breaking=allow_breaking))
+        return self._result(task, lambda: task.migrate(target, allow_breaking=allow_breaking, longest=longest))
 
     def plan(self, *, allow_breaking: bool = False) -> Event:
         task = self.operation(store=None)
@@ -733,6 +740,16 @@ def test_breaking_migrations_wait_until_they_are_allowed(runner: Runner) -> None
     assert runner.plan(allow_breaking=True)["waiting"] == []
     allowed = runner.migrate(allow_breaking=True)
     assert (allowed["outcome"], allowed["to"], allowed["waiting"]) == ("migrated", ["d"], [])
+
+
+def test_a_migration_that_takes_too_long_on_the_copy_does_not_run(runner: Runner) -> None:
+    runner.migrate()
+    write_migration(runner.service, "c", "b", 'def upgrade():\n    op.execute("SELECT pg_sleep(1.6)")\n')
+    refused = runner.migrate(longest=1)
+    assert (refused["outcome"], refused["step"]) == ("failed", "dry-run")
+    assert re.search(r"c took \d+ s on the copy; outside of the window 1 s are allowed", refused["message"])
+    assert runner.heads() == ["b"]
+    assert runner.migrate(longest=3_600)["outcome"] == "migrated"
 
 
 def test_a_first_migration_that_is_breaking_waits(runner: Runner) -> None:

@@ -59,6 +59,30 @@ export function nextOpening(policy: GuardPolicy, from: number): number | undefin
   return undefined
 }
 
+/** The weekly window of an environment for migrations that services may notice. */
+export interface MigrationWindow {
+  isOpen: boolean
+  /** For people. */
+  text: string
+  /** Seconds that a migration may take on the copy of the database outside of the window. */
+  longest: number
+}
+
+/** The window at a moment; undefined where there is none, and every moment is allowed. Holidays and freezes close it. */
+export function migrationWindow(policy: GuardPolicy, at: number): MigrationWindow | undefined {
+  const { migrationWindow: hours, timezone } = policy
+  if (!hours) return undefined
+  const own = { ...policy, hours }
+  const isOpen = closures(own, at).length === 0
+  const next = isOpen ? undefined : nextOpening(own, at)
+  const when = `the maintenance window, ${hoursText(hours)} (${timezone})`
+  const opens =
+    next === undefined
+      ? `which does not open within ${horizonDays} days`
+      : `which opens next on ${localTime(next, timezone)}`
+  return { isOpen, text: isOpen ? when : `${when}, ${opens}`, longest: hours.longest }
+}
+
 /** A moment in local time, such as `Friday 2026-11-27 17:12 CET`. */
 export function localTime(at: number, timezone: string): string {
   const local = DateTime.fromMillis(at, { zone: timezone, locale: "en" })

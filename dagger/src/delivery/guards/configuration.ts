@@ -21,17 +21,26 @@ const time = (pattern: RegExp, allowed: string) =>
     .regex(pattern, allowed)
     .transform((text) => Number(text.slice(0, 2)) * 60 + Number(text.slice(3)))
 
-const hours = section({
+const weekly = {
   days: z
     .array(z.enum(weekdays))
     .min(1, "at least one day; without hours at all every time is allowed")
     .refine((days) => new Set(days).size === days.length, "each day once"),
   from: time(/^([01]\d|2[0-3]):[0-5]\d$/, "a time of day from 00:00 to 23:59, such as 09:00"),
   to: time(/^(([01]\d|2[0-3]):[0-5]\d|24:00)$/, "a time of day from 00:00 to 24:00, such as 16:00"),
-}).refine(({ from, to }) => from !== to, {
+}
+const hasLength = ({ from, to }: { from: number; to: number }) => from !== to
+const anotherTime = {
   message: "another time than from; a whole day is from 00:00 to 24:00",
   path: ["to"],
-})
+}
+const hours = section(weekly).refine(hasLength, anotherTime)
+
+/** When migrations run that older code cannot live with, and those that take longer than `longest` on the copy. */
+const migrationWindow = section({
+  ...weekly,
+  longest: duration.refine((seconds) => seconds > 0, "longer than 0s").prefault("1m"),
+}).refine(hasLength, anotherTime)
 
 const date = z.string().refine(
   // In a leap year, so that 02-29 can be a holiday.
@@ -77,6 +86,7 @@ const overrides = section({
   checks: subjects.default([]),
   signature: subjects.default([]),
   database: subjects.default(everybody),
+  migrationWindow: subjects.default(everybody),
   /** Who may override `approval` for changes of their own. */
   ownChanges: subjects.default([]),
 })
@@ -89,6 +99,7 @@ const schema = section({
   hours: hours.optional(),
   holidays: z.array(section({ date, name: z.string().trim().min(1) })).default([]),
   freezes: z.array(section({ from: moment, to: moment, reason: z.string().trim().min(1) })).default([]),
+  migrationWindow: migrationWindow.optional(),
   approval: section({
     required: z.boolean(),
     validFor: duration.refine((seconds) => seconds > 0, "longer than 0s"),
@@ -105,8 +116,10 @@ export const guardsSection = schema.transform((raw, context) => {
     context.addIssue({ code: "custom", path, message })
   }
   const localFreeze = raw.freezes.some(({ from, to }) => !hasOffset(from) || !hasOffset(to))
-  if (raw.timezone === undefined && (raw.hours !== undefined || raw.holidays.length > 0 || localFreeze)) {
-    fault(["timezone"], "hours, holidays and local times need a time zone, such as Europe/Rome")
+  const isLocal =
+    raw.hours !== undefined || raw.migrationWindow !== undefined || raw.holidays.length > 0 || localFreeze
+  if (raw.timezone === undefined && isLocal) {
+    fault(["timezone"], "hours, windows, holidays and local times need a time zone, such as Europe/Rome")
     return z.NEVER
   }
   const timezone = raw.timezone ?? "UTC"

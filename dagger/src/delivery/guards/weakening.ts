@@ -24,7 +24,11 @@ const fields: Record<keyof GuardPolicy, Comparison> = {
   timezone: (committed, effective) => {
     if (committed.timezone === effective.timezone) return []
     // Freezes were converted to absolute times already.
-    const guard = committed.hours ? "hours" : committed.holidays.length > 0 ? "holiday" : undefined
+    const guard = committed.hours
+      ? "hours"
+      : committed.holidays.length > 0
+        ? "holiday"
+        : committed.migrationWindow && "migrationWindow"
     return guard ? [weaker(guard, ["timezone"], committed.timezone, effective.timezone)] : []
   },
   hours: ({ hours: committed }, { hours: effective }) => {
@@ -37,6 +41,17 @@ const fields: Record<keyof GuardPolicy, Comparison> = {
     return (widened.length > 0 ? widened.map((key) => ["hours", key]) : [["hours"]]).map((path) =>
       weaker("hours", path, hoursText(committed), hoursText(effective)),
     )
+  },
+  migrationWindow: ({ migrationWindow: committed }, { migrationWindow: effective }) => {
+    const weakened = (before: string, here: string) => [
+      weaker("migrationWindow", ["migrationWindow"], before, here),
+    ]
+    if (!committed) return []
+    if (!effective) return weakened(hoursText(committed), "none")
+    if (!isWithin(effective, committed)) return weakened(hoursText(committed), hoursText(effective))
+    return effective.longest > committed.longest
+      ? weakened(`longest ${committed.longest} s`, `longest ${effective.longest} s`)
+      : []
   },
   holidays: (committed, effective) =>
     committed.holidays

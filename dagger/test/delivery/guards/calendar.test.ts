@@ -1,5 +1,5 @@
 import { afterEach, describe, expect, it } from "vitest"
-import { localTime, closures, nextOpening } from "../../../src/delivery/guards/calendar.js"
+import { localTime, closures, migrationWindow, nextOpening } from "../../../src/delivery/guards/calendar.js"
 import { at, iso, policy } from "./policy.js"
 
 const office = `timezone: Europe/Rome\nhours: { days: [mon, tue, wed, thu], from: "09:00", to: "16:00" }\n`
@@ -281,3 +281,51 @@ function firstOpen(zone: string, days: string, from: string, to: string, start: 
   }
   return undefined
 }
+
+describe("the window for migrations", () => {
+  const window = (rest = "", zone = "Europe/Rome", from = "02:00", to = "04:00") =>
+    policy(
+      `timezone: ${zone}\nmigrationWindow: { days: [sun], from: "${from}", to: "${to}", longest: 30s }\n${rest}`,
+    )
+
+  it("is every moment where none is written down", () => {
+    expect(migrationWindow(policy(office), at("2026-11-26T08:00Z"))).toBeUndefined()
+  })
+
+  it.each([
+    ["2026-11-29T00:59Z", false],
+    ["2026-11-29T01:00Z", true],
+    ["2026-11-29T02:59Z", true],
+    ["2026-11-29T03:00Z", false],
+    // Clocks skip from 02:00 to 03:00, and a window of two hours has one.
+    ["2026-03-29T00:59Z", false],
+    ["2026-03-29T01:00Z", true],
+    ["2026-03-29T01:59Z", true],
+    ["2026-03-29T02:00Z", false],
+    // Clocks show the hour from 02:00 twice, and the window has three.
+    ["2026-10-25T00:00Z", true],
+    ["2026-10-25T02:59Z", true],
+    ["2026-10-25T03:00Z", false],
+  ])("at %s: %s", (moment, isOpen) => {
+    expect(migrationWindow(window(), at(moment))).toMatchObject({ isOpen, longest: 30 })
+  })
+
+  it("says when it opens next, which is on no holiday and in no freeze", () => {
+    const closed = (rest: string) => migrationWindow(window(rest), at("2026-11-28T12:00Z"))?.text
+    expect(closed("")).toBe(
+      "the maintenance window, Sun 02:00–04:00 (Europe/Rome), which opens next on Sunday 2026-11-29 02:00 CET",
+    )
+    expect(closed("holidays: [{ date: 11-29, name: Advent }]")).toMatch(/Sunday 2026-12-06 02:00 CET$/)
+    const freeze = "freezes: [{ from: 2026-11-01T00:00, to: 2026-12-06T03:00, reason: x }]"
+    expect(closed(freeze)).toMatch(/Sunday 2026-12-06 03:00 CET$/)
+    expect(closed("freezes: [{ from: 2026-11-01T00:00, to: 2028-01-01T00:00, reason: x }]")).toMatch(
+      /which does not open within 366 days$/,
+    )
+  })
+
+  it("has nothing to do with the hours of deploys", () => {
+    const hours = 'hours: { days: [mon], from: "09:00", to: "16:00" }'
+    expect(migrationWindow(window(hours), at("2026-11-29T01:30Z"))?.isOpen).toBe(true)
+    expect(guards(window(hours), "2026-11-29T01:30Z")).toEqual(["hours"])
+  })
+})

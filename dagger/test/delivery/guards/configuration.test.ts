@@ -24,6 +24,7 @@ const overrides = {
   checks: [],
   signature: [],
   database: everybody,
+  migrationWindow: everybody,
   ownChanges: [],
 }
 const but = (line: RegExp, replacement: string) => {
@@ -63,6 +64,20 @@ describe("guardsSection", () => {
     })
   })
 
+  it("reads a window for migrations, which needs a time zone", () => {
+    const window = 'migrationWindow: { days: [sun], from: "22:00", to: "02:00" }'
+    expect(policy(`timezone: Europe/Rome\n${window}`).migrationWindow).toEqual({
+      days: ["sun"],
+      from: 1320,
+      to: 120,
+      longest: 60,
+    })
+    expect(() => policy(window)).toThrow(/windows, holidays and local times need a time zone/)
+    expect(() => policy(`timezone: Europe/Rome\n${window.replace("02:00", "22:00")}`)).toThrow(
+      /another time than from/,
+    )
+  })
+
   it("needs no time zone for a freeze that is written with offsets", () => {
     const { freezes } = policy(
       "freezes: [{ from: 2026-09-04T00:00Z, to: 2026-09-04T06:00+02:00, reason: x }]",
@@ -94,7 +109,7 @@ describe("guardsSection", () => {
     [
       "hours without a zone",
       'hours: { days: [mon], from: "09:00", to: "16:00" }',
-      /timezone: hours, holidays and local times need a time zone/,
+      /timezone: hours, windows, holidays and local times need a time zone/,
     ],
     [
       "a local freeze without a zone",

@@ -9,6 +9,7 @@ hours: { days: [mon, tue, wed, thu, fri], from: "09:00", to: "16:00" }
 holidays: [{ date: 12-25, name: Christmas }, { date: 2026-12-28, name: Boxing Day }]
 freezes: [{ from: 2026-12-24T00:00, to: 2027-01-04T06:00, reason: End of the year }]
 approval: { required: true, validFor: 24h, approvers: [Grace, Ada] }
+migrationWindow: { days: [sun], from: "02:00", to: "05:00", longest: 30s }
 checks: required
 signature: required
 overrides: { hours: [group:operators], approval: [ada] }
@@ -42,6 +43,9 @@ describe("weakenings", () => {
     ],
     ["another time zone", /Europe\/London/, "America/New_York", ["hours: timezone", "freeze: freezes"]],
     ["a time zone of the same offset", /Europe\/London/, "Europe/Lisbon", ["hours: timezone"]],
+    ["no window for migrations", /migrationWindow: .*/, "", ["migrationWindow: migrationWindow"]],
+    ["a longer window", /05:00/, "06:00", ["migrationWindow: migrationWindow"]],
+    ["longer migrations outside of it", /30s/, "31s", ["migrationWindow: migrationWindow"]],
     ["no holidays", /holidays: .*/, "", ["holiday: holidays", "holiday: holidays"]],
     ["a holiday on another day", /12-25/, "12-24", ["holiday: holidays"]],
     ["a yearly holiday in one year", /12-25/, "2026-12-25", ["holiday: holidays"]],
@@ -78,6 +82,8 @@ describe("weakenings", () => {
     ["other words", /Christmas/, "Natale"],
     ["fewer days", /, fri\]/, "]"],
     ["fewer hours", /"09:00", to: "16:00"/, '"10:00", to: "15:00"'],
+    ["a shorter window", /05:00/, "04:00"],
+    ["shorter migrations outside of it", /30s/, "10s"],
     ["another holiday", /holidays: \[/, "holidays: [{ date: 05-01, name: x }, "],
     ["a holiday of every year", /2026-12-28/, "12-28"],
     [

@@ -100,6 +100,9 @@ def database_commands(package: ModuleType) -> typer.Typer:
         allow_breaking: Annotated[
             bool, typer.Option("--allow-breaking", help="No code that needs the old shape runs any more")
         ] = False,
+        longest: Annotated[
+            float | None, typer.Option(min=1, help="Seconds that a migration may take on the copy")
+        ] = None,
         target: Annotated[
             str, typer.Option(help="The revision to migrate to; the newest without it")
         ] = "heads",
@@ -122,7 +125,7 @@ def database_commands(package: ModuleType) -> typer.Typer:
         else:
             _run(
                 package,
-                lambda operation: operation.migrate(target, allow_breaking=allow_breaking),
+                lambda operation: operation.migrate(target, allow_breaking=allow_breaking, longest=longest),
                 backup,
                 **options,
             )

@@ -149,13 +149,14 @@ class Operation:
                 _, after = self._dry_run(copy, change)
         self._finish("planned", list(after), f"{_count(waiting)} would run")
 
-    def migrate(self, target: str, *, allow_breaking: bool) -> None:
+    def migrate(self, target: str, *, allow_breaking: bool, longest: float | None = None) -> None:
         """Brings the database to `target`, behind a verified backup and a dry run on its copy.
 
         A migration that is `breaking`, and those behind it, wait until `allow_breaking` says that no code
-        that needs the old shape runs any more.
+        that needs the old shape runs any more. Refused when one takes longer than `longest` seconds on the
+        copy.
         """
-        self._change(lambda heads: self._upgrade(target, heads, allow_breaking))
+        self._change(lambda heads: self._upgrade(target, heads, allow_breaking, longest))
 
     def downgrade(self, revision: str, *, lose_data: bool, needed: Sequence[str] = ()) -> None:
         """Takes the database back to `revision`, behind a verified backup and a dry run on its copy.
@@ -165,7 +166,9 @@ class Operation:
         """
         self._change(lambda heads: self._downgrade(revision, heads, lose_data, needed))
 
-    def _upgrade(self, requested: str, heads: steps.Heads, allow_breaking: bool) -> _Change:
+    def _upgrade(
+        self, requested: str, heads: steps.Heads, allow_breaking: bool, longest: float | None = None
+    ) -> _Change:
         target: steps.Target = self._require(requested)
         pending = [steps.script_of(step) for step in steps.pending(self._script(), target, heads)]
         breaking = [number for number, script in enumerate(pending) if _says(script, "breaking")]
@@ -183,16 +186,24 @@ class Operation:
             if target:
                 upgrade(self._settings, self._package, target, limits=limits, report=report)
 
+        def refuse(examination: Examination) -> str | None:
+            if differences := examination.model_differences:
+                return f"the migrated copy differs from the models: {'; '.join(differences)}"
+            long = [
+                f"{migration.revision} took {direction.seconds:.0f} s"
+                for migration, direction in _directions(examination)
+                if longest is not None and direction.seconds > longest
+            ]
+            if long:
+                return f"{', '.join(long)} on the copy; outside of the window {longest:.0f} s are allowed"
+            return None
+
         return _Change(
             choose=choose,
             examine=lambda examiner: examiner.examine_pending(target),
             apply=apply,
             outcome="migrated",
-            refuse=lambda examination: (
-                f"the migrated copy differs from the models: {'; '.join(examination.model_differences)}"
-                if examination.model_differences
-                else None
-            ),
+            refuse=refuse,
         )
 
     def _downgrade(
