@@ -140,9 +140,7 @@ export class Database implements Component {
   /** Runs the image beside the database, and follows it to its end. */
   private async run(run: MigrationRun): Promise<RunEnd> {
     const { runner, settings } = this.migrated
-    const objects = migrationObjects(settings, run, await this.migrated.secrets())
-    await runner.ensure(objects)
-    return runner.follow(objects.job)
+    return runner.run(migrationObjects(settings, run, await this.migrated.secrets()))
   }
 }
 

@@ -14,7 +14,6 @@ import { continues, decideRevert } from "./decisions.js"
 import type { MigratedDatabase, PreparedMigration } from "./migrated-database.js"
 import { oneLine } from "../lib/text.js"
 import { migrationObjects, migrationPattern, runOf } from "./job.js"
-import { JobRefused } from "./runner.js"
 import { begun, ended, type DatabaseState, type RunEnd, type Running, type StateRecord } from "./state.js"
 
 /** A database under this command's lease. */
@@ -186,14 +185,7 @@ export class LockedDatabase implements LockedComponent {
     const { database, lease } = this
     const objects = migrationObjects(database.settings, runOf(running), await database.secrets())
     lease.check()
-    let end: RunEnd
-    try {
-      await database.runner.ensure(objects)
-      end = await database.runner.follow(objects.job)
-    } catch (error) {
-      if (!(error instanceof JobRefused)) throw error
-      end = { at: iso(database.context.cluster.now()), message: error.message }
-    }
+    const end = await database.runner.run(objects)
     lease.check()
     return this.finish(state, running, end)
   }

@@ -33,7 +33,7 @@ export class StoppedFollowing extends Error {
 }
 
 /** The Job was not created, because the cluster refuses it. */
-export class JobRefused extends Error {
+class JobRefused extends Error {
   override name = "JobRefused"
 }
 
@@ -61,11 +61,26 @@ export class JobRunner {
   }
 
   /**
+   * Runs a Job to its end, or follows the one that an interrupted command has created. A Job that the cluster refuses has ended without a result.
+   *
+   * @throws StoppedFollowing when the cluster cannot be asked any longer; the Job goes on
+   */
+  async run(objects: MigrationObjects): Promise<RunEnd> {
+    try {
+      await this.ensure(objects)
+    } catch (error) {
+      if (!(error instanceof JobRefused)) throw error
+      return { at: new Date(this.context.cluster.now()).toISOString(), message: error.message }
+    }
+    return this.follow(objects.job)
+  }
+
+  /**
    * Creates the Job, or takes the one that an interrupted command has created, with all that it needs.
    *
    * @throws JobRefused when the cluster does not accept it
    */
-  async ensure({ networkPolicy, job, owned }: MigrationObjects): Promise<void> {
+  private async ensure({ networkPolicy, job, owned }: MigrationObjects): Promise<void> {
     const { cluster } = this.context
     let created = false
     try {
@@ -82,12 +97,7 @@ export class JobRunner {
     }
   }
 
-  /**
-   * Follows a Job to its end.
-   *
-   * @throws StoppedFollowing when the cluster cannot be asked any longer; the Job goes on
-   */
-  async follow(job: Job): Promise<RunEnd> {
+  private async follow(job: Job): Promise<RunEnd> {
     const name = job.metadata?.name ?? ""
     try {
       return await this.followed(job)

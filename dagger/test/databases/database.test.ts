@@ -61,8 +61,8 @@ class Platform extends FakePlatform {
   }
 
   /** The command `verify-backup`. */
-  verifyBackup(id?: string): Promise<string> {
-    const [database] = this.command().opened.databases(["recipes"])
+  verifyBackup(id?: string, command: Command = this.command()): Promise<string> {
+    const [database] = command.opened.databases(["recipes"])
     return this.clock.until(database?.verifyBackup(id) ?? Promise.resolve(""))
   }
 
@@ -109,6 +109,20 @@ const failed = (change: object = {}): JobScript => ({
     ...change,
   }),
 })
+
+/** A command on a cluster that refuses Jobs. */
+function refusingJobs(platform: Platform): Command {
+  const command = platform.command()
+  const [database] = command.opened.databases(["recipes"])
+  const { cluster } = database?.migrated.context ?? {}
+  if (!cluster) throw new Error("no database")
+  const { create } = cluster
+  cluster.create = (object) =>
+    object.kind === "Job"
+      ? Promise.reject(new ApiError(422, "Invalid", "ValidatingAdmissionPolicy: nobody has approved"))
+      : create(object)
+  return command
+}
 
 describe("migrate", () => {
   it("runs the command in the image that will serve, records it and says what it did", async () => {
@@ -261,15 +275,7 @@ describe("a migration that fails", () => {
 
   it("because the cluster refuses its Job, leaves nothing that is never ended", async () => {
     const platform = new Platform()
-    const command = platform.command()
-    const [database] = command.opened.databases(["recipes"])
-    const { cluster } = database?.migrated.context ?? {}
-    if (!database || !cluster) throw new Error("no database")
-    const { create } = cluster
-    cluster.create = (object) =>
-      object.kind === "Job"
-        ? Promise.reject(new ApiError(422, "Invalid", "ValidatingAdmissionPolicy: nobody has approved"))
-        : create(object)
+    const command = refusingJobs(platform)
     await expect(platform.migrate("b", {}, command)).rejects.toThrow(
       /the cluster refuses .*nobody has approved/,
     )
@@ -657,7 +663,10 @@ describe("a rollback of a database", () => {
     expect(words.slice(0, 2)).toEqual(["database", "downgrade"])
     expect(words.join(" ")).toMatch(/ --backup s3:\/\/backups\/staging\/recipes --to 0002 --needed 0002$/)
     expect(JSON.stringify(platform.cluster.get("Job", platform.jobs.created.at(-1) ?? ""))).toContain("cccc")
-    expect(platform.state).toMatchObject({ heads: ["0002"], passed: expect.not.arrayContaining(["0003"]) as unknown })
+    expect(platform.state).toMatchObject({
+      heads: ["0002"],
+      passed: expect.not.arrayContaining(["0003"]) as unknown,
+    })
     expect((await platform.history())[0]).toMatchObject({ action: "rollback", outcome: "aborted" })
     expect(await platform.status()).toMatch(/recipes, the database of api: at 0002\n +last: downgraded/)
   })
@@ -786,6 +795,14 @@ describe("the test of a backup", () => {
     await platform.deploy(schemaRelease("b"))
     platform.run(script)
     await expect(platform.verifyBackup()).rejects.toThrow(message)
+    expect((await platform.history())[0]).toMatchObject({ action: "verify-backup", outcome: "failed" })
+  })
+
+  it("that the cluster refuses is recorded as one that failed", async () => {
+    const platform = new Platform().run({})
+    await platform.deploy(schemaRelease("b"))
+    const refused = platform.verifyBackup(undefined, refusingJobs(platform))
+    await expect(refused).rejects.toThrow(/no verified backup: the cluster refuses .*nobody has approved/)
     expect((await platform.history())[0]).toMatchObject({ action: "verify-backup", outcome: "failed" })
   })
 
