@@ -352,6 +352,22 @@ export class Pitwall {
   }
 
   /**
+   * Finds what nobody migrated: compares databases with empty ones that get the same migrations, and with the models of the serving images.
+   *
+   * It sees what Alembic does not, such as sequences, triggers, functions and changed expressions. It only reads, so it may run at any time; status shows the last
+   * result. Throws with every difference, which goes into the audit log, and to a pager as a problem that the next success resolves.
+   *
+   * Example: `./daggerw call drift --env production`
+   *
+   * @param env staging or production.
+   * @param database Databases by their names or those of their services, such as recipes or api; all of the environment, if none is named.
+   */
+  @func({ cache: "never" })
+  async drift(env: string, database: string[] = []): Promise<string> {
+    return this.delivery.drift(env, database)
+  }
+
+  /**
    * Takes back the deploy in progress, or returns to a proven revision, without losing a request. With a database it takes migrations back.
    *
    * No guard stands in the way, but it refuses a revision that cannot work with the database as it is now.

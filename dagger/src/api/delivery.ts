@@ -3,6 +3,7 @@ import { stringify } from "yaml"
 import { pipelineOf } from "./gates.js"
 import { readSummary } from "../ci/report/summary.js"
 import { ApiError } from "../clients/kubernetes/client.js"
+import type { Database } from "../databases/database.js"
 import { readSubject } from "../delivery/access.js"
 import { approve } from "../delivery/approve.js"
 import type { Component, ComponentId, RevertRequest, WouldRun } from "../delivery/component.js"
@@ -206,15 +207,17 @@ export class Delivery {
       const databases = opened.databases(names)
       if (backup !== "" && databases.length !== 1)
         throw new Error("--backup names a backup of one database: give that one with --database")
-      const verified = await Promise.allSettled(
-        databases.map((database) => database.verifyBackup(backup === "" ? undefined : backup)),
-      )
-      const lines = verified.map((one) =>
-        one.status === "fulfilled" ? one.value : (one.reason as Error).message,
-      )
-      if (verified.some(({ status }) => status === "rejected")) throw new Error(lines.join("\n"))
-      return lines.join("\n")
+      return allOf(databases, (database) => database.verifyBackup(backup === "" ? undefined : backup))
     })
+  }
+
+  /**
+   * Compares databases with what their migrations make.
+   *
+   * @throws Error when one differs
+   */
+  async drift(env: string, names: string[]): Promise<string> {
+    return this.within(env, (opened) => allOf(opened.databases(names), (database) => database.drift()))
   }
 
   /**
@@ -473,6 +476,18 @@ export class Delivery {
 
 /** The services whose images components take. */
 const servicesOf = (components: Component[]) => [...new Set(components.map(({ service }) => service))]
+
+/**
+ * What a task says of each database.
+ *
+ * @throws Error with all of it when one failed
+ */
+async function allOf(databases: Database[], task: (database: Database) => Promise<string>): Promise<string> {
+  const results = await Promise.allSettled(databases.map(task))
+  const lines = results.map((one) => (one.status === "fulfilled" ? one.value : (one.reason as Error).message))
+  if (results.some(({ status }) => status === "rejected")) throw new Error(lines.join("\n"))
+  return lines.join("\n")
+}
 
 /** A service that is named does not name its database. */
 const isNamed =

@@ -137,6 +137,41 @@ export class Database implements Component {
     return `${name}: ${text}`
   }
 
+  /**
+   * Compares the database with an empty one that gets the same migrations, and with the models of the serving image. Changes nothing.
+   *
+   * @throws Error with the differences, or when it could not be compared
+   */
+  async drift(): Promise<string> {
+    const { context, owner, settings } = this.migrated
+    const { name, service } = settings
+    const image = await owner.current()
+    if (!image)
+      throw new Error(`${service} was never deployed, and its image knows what ${name} is compared with`)
+    const { at, result, message } = await this.run({
+      id: context.id,
+      mode: "drift",
+      image: image.reference,
+      allowBreaking: false,
+    })
+    const differences = result?.differences ?? []
+    const isCompared = result?.outcome === "compared"
+    const text = isCompared ? resultText(result) : message
+    if (isCompared || differences.length > 0) {
+      const locked = await this.lock()
+      await locked.recordDrift(at, differences).finally(() => locked.unlock())
+    }
+    await context.journal.record({
+      kind: isCompared ? "compared" : "drifted",
+      component: this.id,
+      action: "drift",
+      digest: digestOf(image.reference),
+      message: text,
+    })
+    if (!isCompared) throw new Error(`${name}: ${text}`)
+    return `${name}: ${text}`
+  }
+
   /** Runs the image beside the database, and follows it to its end. */
   private async run(run: MigrationRun): Promise<RunEnd> {
     const { runner, settings } = this.migrated

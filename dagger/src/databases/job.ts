@@ -20,9 +20,9 @@ export interface MigrationRun {
   id: string
   /**
    * `plan`: only the dry run on a copy; the database is not changed. `verify`: a backup is restored and compared; the database is not read. `revert`: migrations
-   * are taken back.
+   * are taken back. `drift`: the database is compared with an empty one that gets the same migrations.
    */
-  mode: "migrate" | "plan" | "verify" | "revert"
+  mode: "migrate" | "plan" | "verify" | "revert" | "drift"
   /** The image that will serve: `repository@sha256:…`. */
   image: string
   /** Whether migrations run that code released before cannot live with. */
@@ -119,7 +119,7 @@ export const backupPattern = "[0-9]{4}-[0-9]{2}-[0-9]{2}T[0-9]{2}-[0-9]{2}-[0-9]
 export const migrationPattern = "[0-9A-Za-z_]{1,32}"
 
 /** What the command `database` is asked to do. */
-export const commands = ["migrate", "verify", "downgrade"] as const
+export const commands = ["migrate", "verify", "downgrade", "drift"] as const
 
 /**
  * The arguments that the container `migrate` may have, for an admission policy: each is one of `words`, or matches `pattern`.
@@ -281,6 +281,7 @@ function argumentsOf(settings: DatabaseSettings, run: MigrationRun): string[] {
   const { image, mode, allowBreaking, back, backup, longest } = run
   const places = ["--copy", copyUrl, "--work", "/work"]
   const store = ["--backup", backupLocation(settings)]
+  if (mode === "drift") return ["database", "drift", "--copy", copyUrl]
   if (mode === "verify")
     return ["database", "verify", ...places, ...store, ...(backup === undefined ? [] : ["--id", backup])]
   const operation = ["--operation", operationOf(settings, image)]

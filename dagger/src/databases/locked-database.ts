@@ -14,7 +14,15 @@ import { continues, decideRevert } from "./decisions.js"
 import type { MigratedDatabase, PreparedMigration } from "./migrated-database.js"
 import { oneLine } from "../lib/text.js"
 import { migrationObjects, migrationPattern, runOf } from "./job.js"
-import { begun, ended, type DatabaseState, type RunEnd, type Running, type StateRecord } from "./state.js"
+import {
+  begun,
+  compared,
+  ended,
+  type DatabaseState,
+  type RunEnd,
+  type Running,
+  type StateRecord,
+} from "./state.js"
 
 /** A database under this command's lease. */
 export class LockedDatabase implements LockedComponent {
@@ -126,6 +134,11 @@ export class LockedDatabase implements LockedComponent {
       message: `goes back to ${back.to}`,
       ...(loseData !== undefined && { overridden: { reason: loseData, guards: ["data-loss"] } }),
     })
+  }
+
+  /** Records how the database differs from what its migrations make. */
+  async recordDrift(at: string, differences: string[]): Promise<void> {
+    await this.record.write(compared(await this.record.read(), at, differences))
   }
 
   async unlock(): Promise<void> {

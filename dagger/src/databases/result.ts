@@ -26,7 +26,7 @@ export type Backup = z.output<typeof backup>
 const result = z
   .object({
     event: z.literal("result"),
-    outcome: z.enum(["unchanged", "planned", "migrated", "downgraded", "verified", "failed"]),
+    outcome: z.enum(["unchanged", "planned", "migrated", "downgraded", "verified", "compared", "failed"]),
     from: z.array(z.string()),
     to: z.array(z.string()),
     /** Migrations that older code cannot live with, and that did not run for that. */
@@ -39,6 +39,11 @@ const result = z
       .array(z.string())
       .nullish()
       .transform((revisions) => revisions ?? []),
+    /** How the database differs from what its migrations make. */
+    differences: z
+      .array(z.string())
+      .nullish()
+      .transform((lines) => lines ?? []),
     backup: backup.nullish(),
     /** See `migrations/examination.ts`. */
     examination: z.unknown(),
@@ -136,6 +141,8 @@ export function resultText(result: MigrationResult): string {
       return `${headsText(from)} → ${headsText(to)}, after the verified backup ${backup?.id ?? ""}${waits}`
     case "downgraded":
       return `back from ${headsText(from)} to ${headsText(to)}, after the verified backup ${backup?.id ?? ""}; taken back: ${undone.join(", ")}`
+    case "compared":
+      return `at ${headsText(to)}, as its migrations and models say`
     case "verified":
       return `the backup ${backup?.id ?? ""} can be restored: ${contentsText(backup)}`
     case "failed":

@@ -8,7 +8,7 @@ import type { MigrationResult } from "./result.js"
 /** Longest text that the state keeps, in characters. */
 const longest = 500
 /** Runs and heads that the state keeps. */
-const kept = { runs: 10, heads: 50 }
+const kept = { runs: 10, heads: 50, differences: 20 }
 
 const text = z.string().transform((all) => clip(all, longest))
 const heads = z.array(z.string())
@@ -64,6 +64,8 @@ const schema = z.object({
   /** Migrations that wait until no kept revision needs the old shape, and the head of the image that has them, where that is known. */
   waiting: z.object({ head: z.string().optional(), migrations: heads }).optional(),
   running: running.optional(),
+  /** How it differed from what its migrations make, when that was compared last. */
+  drift: z.object({ at: z.string(), differences: z.array(text) }).optional(),
   /** The newest backup that was verified. */
   backup: savedBackup.optional(),
   /** Newest first. */
@@ -92,7 +94,7 @@ export const begun = (state: DatabaseState, began: Running): DatabaseState & { r
 
 /** The state after the run in progress has ended. */
 export function ended(state: DatabaseState, { at, result, message }: RunEnd): DatabaseState {
-  const { running: over, heads: before = [], passed, runs, waiting, backup } = state
+  const { running: over, heads: before = [], passed, runs, waiting, backup, drift } = state
   if (!over) return state
   const success = over.back ? "downgraded" : "migrated"
   const outcome = result?.outcome === success || result?.outcome === "unchanged" ? result.outcome : "failed"
@@ -118,6 +120,7 @@ export function ended(state: DatabaseState, { at, result, message }: RunEnd): Da
     // The next migration finds out anew what has to wait.
     ...(left && !over.back && { waiting: left }),
     ...(saved && { backup: saved }),
+    ...(drift && { drift }),
     runs: [
       {
         ...{ id, image, by, reason, began },
@@ -132,6 +135,10 @@ export function ended(state: DatabaseState, { at, result, message }: RunEnd): Da
     ].slice(0, kept.runs),
   })
 }
+
+/** The state after the database was compared with what its migrations make. */
+export const compared = (state: DatabaseState, at: string, differences: string[]): DatabaseState =>
+  schema.parse({ ...state, drift: { at, differences: differences.slice(0, kept.differences) } })
 
 /** The state of a database, in a ConfigMap of its environment. Whoever writes it holds the database's lease. */
 export class StateRecord {

@@ -5,7 +5,10 @@ import type { DatabaseSettings } from "./settings.js"
 import type { DatabaseState } from "./state.js"
 
 /** The state of a database in its environment. */
-export interface DatabaseStatus extends Pick<DatabaseState, "heads" | "running" | "backup" | "runs"> {
+export interface DatabaseStatus extends Pick<
+  DatabaseState,
+  "heads" | "running" | "backup" | "runs" | "drift"
+> {
   service: string
   /** Whether the Job of `running` still runs. */
   active: boolean
@@ -20,6 +23,11 @@ const size = (bytes: number) =>
       ? `${(bytes / 1e6).toFixed(1)} MB`
       : `${(bytes / 1e9).toFixed(1)} GB`
 
+const driftText = ({ at, differences }: NonNullable<DatabaseState["drift"]>) =>
+  differences.length === 0
+    ? `drift: none at ${at}`
+    : `drift at ${at}: ${oneLine(differences.join("; "), 1_000)}`
+
 /**
  * What is known of a database, for people and for programs.
  *
@@ -31,7 +39,7 @@ export function statusText(
   held: Waiting[],
   active: boolean,
 ): { text: string; details: DatabaseStatus } {
-  const { heads, running, backup, runs, waiting } = state
+  const { heads, running, backup, drift, runs, waiting } = state
   const free = (waiting?.migrations ?? []).filter((one) => !held.some(({ migration }) => migration === one))
   const all = [...held, ...free.map((migration) => ({ migration, revisions: [] }))]
   const [last] = runs
@@ -57,6 +65,7 @@ export function statusText(
     backup
       ? `  backup: ${backup.id}, verified ${backup.verified}, ${size(backup.bytes)}, at ${headsText(backup.heads)}, ${backup.location}`
       : "  backup: none that was verified",
+    ...(drift ? [`  ${driftText(drift)}`] : []),
     ...(held.length > 0 ? [`  ${waitingText(held)}`] : []),
     ...(free.length > 0
       ? [`  ${free.join(", ")} no longer waits: the next deploy or \`migrate\` runs it`]
@@ -72,6 +81,7 @@ export function statusText(
       ...(heads && { heads }),
       ...(running && { running }),
       ...(backup && { backup }),
+      ...(drift && { drift }),
     },
   }
 }

@@ -13,6 +13,8 @@ export const auditedKinds: readonly EventKind[] = [
   "migration-failed",
   "backup-verified",
   "backup-not-verified",
+  "compared",
+  "drifted",
   "refused",
   "checked",
 ]

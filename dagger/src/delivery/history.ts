@@ -4,7 +4,7 @@ import type { AuditTrail } from "./audit.js"
 import { type ComponentId, componentText } from "./component.js"
 import type { DeliveryEvent } from "./events/event.js"
 
-/** A deploy, a rollback, a migration or the test of a backup of one component, from its beginning to its end. */
+/** A deploy, a rollback, a migration, the test of a backup or the search for drift of one component, from its beginning to its end. */
 export interface OperationRecord {
   id: string
   component: ComponentId
@@ -76,12 +76,14 @@ const outcomes = {
   "migration-failed": "failed",
   "backup-verified": "verified",
   "backup-not-verified": "failed",
+  compared: "verified",
+  drifted: "failed",
 } as const
 
 function operationOf(group: DeliveryEvent[]): OperationRecord | undefined {
   const find = (...kinds: DeliveryEvent["kind"][]) => group.find(({ kind }) => kinds.includes(kind))
-  // The test of a backup is one event.
-  const first = find("started", "refused", "backup-verified", "backup-not-verified")
+  // The test of a backup and the search for drift are one event each.
+  const first = find("started", "refused", "backup-verified", "backup-not-verified", "compared", "drifted")
   if (!first) return undefined
   const end = find(...(Object.keys(outcomes) as (keyof typeof outcomes)[]))
   const { operation: id, component, action = "deploy", at, by, message } = first

@@ -60,6 +60,12 @@ class Platform extends FakePlatform {
     return this.rollback(more, { ...command, components: command.opened.databases(["recipes"]) })
   }
 
+  /** The command `drift`. */
+  drift(): Promise<string> {
+    const [database] = this.command().opened.databases(["recipes"])
+    return this.clock.until(database?.drift() ?? Promise.resolve(""))
+  }
+
   /** The command `verify-backup`. */
   verifyBackup(id?: string, command: Command = this.command()): Promise<string> {
     const [database] = command.opened.databases(["recipes"])
@@ -751,6 +757,64 @@ describe("a database in production", () => {
     const refusal = platform.migrate("b", { environment: "production" })
     await expect(refusal).rejects.toThrow(/approval: no approval for recipes@sha256:bbbb/)
     expect(platform.jobs.created).toEqual([])
+  })
+})
+
+describe("the search for drift", () => {
+  const compared = (change: object = {}) =>
+    resultLine({ outcome: "compared", from: ["0002"], to: ["0002"], backup: null, ...change })
+  const differences = ["index slow is left over", "sequence numbers is left over"]
+  const drifted: JobScript = {
+    end: "Failed",
+    log: compared({
+      outcome: "failed",
+      step: "compare",
+      message: `the database is not what its migrations make: ${differences.join("; ")}`,
+      differences,
+    }),
+  }
+
+  async function deployed(script: JobScript): Promise<Platform> {
+    const platform = new Platform()
+    await platform.deploy(schemaRelease("b"))
+    return platform.run(script)
+  }
+
+  it("finds none, and status says when", async () => {
+    const platform = await deployed({ log: compared() })
+    expect(await platform.drift()).toBe("recipes: at 0002, as its migrations and models say")
+    expect(await platform.status()).toMatch(/ drift: none at 2026-03-02T10:/)
+    expect((await platform.history())[0]).toMatchObject({ action: "drift", outcome: "verified" })
+  })
+
+  it("names every difference, also in status, through the next migration", async () => {
+    const platform = await deployed(drifted)
+    await expect(platform.drift()).rejects.toThrow(
+      /recipes: compare failed: .*index slow is left over; sequence/,
+    )
+    expect(await platform.status()).toMatch(
+      / drift at 2026\S+: index slow is left over; sequence numbers is left over/,
+    )
+    expect((await platform.history())[0]).toMatchObject({ action: "drift", outcome: "failed" })
+    platform.run({ log: resultLine({ from: ["0002"], to: ["0003"] }) })
+    await platform.deploy(schemaRelease("c"))
+    expect(await platform.status()).toContain("index slow is left over")
+    platform.run({ log: compared({ to: ["0003"] }) })
+    await platform.drift()
+    expect(await platform.status()).not.toContain("left over")
+  })
+
+  it("that ended without a result says nothing of the database", async () => {
+    const platform = await deployed({ log: "" })
+    await expect(platform.drift()).rejects.toThrow(/recipes: it ended without saying how/)
+    expect(await platform.status()).not.toContain("drift")
+    expect((await platform.history())[0]).toMatchObject({ action: "drift", outcome: "failed" })
+  })
+
+  it("takes no result of another command for one", async () => {
+    const platform = await deployed({ log: resultLine() })
+    await expect(platform.drift()).rejects.toThrow(/recipes/)
+    expect(await platform.status()).not.toContain("drift: none")
   })
 })
 

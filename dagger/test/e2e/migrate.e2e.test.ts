@@ -315,6 +315,16 @@ describe("the database of a service", { timeout: 20 * 60_000 }, () => {
     expect((await done(...back, "--service", "api", "--to", "2")).stdout).toMatch(/^api +promoted +2 /m)
   })
 
+  it("is what its migrations make; what somebody else changed is found", async () => {
+    expect((await done("drift", "--env", "staging")).stdout).toMatch(/^recipes: at 0002, as its migrations/m)
+    await rehearsal.query("CREATE SEQUENCE by_hand")
+    expect(await refused("drift", "--env", "staging")).toMatch(/recipes: .*sequence by_hand is left over/)
+    const { stdout } = await done("status", "--env", "staging", "--only", "recipes", "text")
+    expect(stdout).toMatch(/drift at .*sequence by_hand is left over/)
+    await rehearsal.query("DROP SEQUENCE by_hand")
+    await done("drift", "--env", "staging")
+  })
+
   it("is not touched by a migration that fails on the copy, and nothing is deployed then", async () => {
     const bad = await releaseWith({ head: "0009", breaking: [] }, expand, failing)
     const refusal = await refused(...deploy(bad))

@@ -170,6 +170,10 @@ class Runner:
         task = self.operation(**places)
         return self._result(task, lambda: task.verify(backup))
 
+    def drift(self) -> Event:
+        task = self.operation(store=None)
+        return self._result(task, task.drift)
+
     def downgrade(self, revision: str, *, lose_data: bool = False, needed: Sequence[str] = ()) -> Event:
         task = self.operation()
         return self._result(task, lambda: task.downgrade(revision, lose_data=lose_data, needed=needed))
@@ -472,7 +476,7 @@ def _rewrite(change: Callable[[dict[str, Any]], None]) -> Callable[[Runner, str]
         ),
         (
             _rewrite(lambda it: it.update(server="14.9")),
-            "the backup is of PostgreSQL 14.9, and the throw-away",
+            "the original is of PostgreSQL 14.9, and the throw-away",
         ),
         (_rewrite(lambda it: it.update(format=9)), "has format 9, and this image reads 1"),
         (_rewrite(lambda it: it.update(id="other")), "is the manifest of another backup, other"),
@@ -610,6 +614,40 @@ def test_a_copy_server_that_does_not_answer_changes_nothing(runner: Runner) -> N
     assert (result["outcome"], result["step"]) == ("failed", "verify-backup")
     assert "the throw-away server for the copy does not answer" in result["message"]
     assert runner.heads() == ["a"]
+
+
+def test_a_database_is_what_its_migrations_make(runner: Runner) -> None:
+    assert runner.drift()["outcome"] == "compared"
+    runner.migrate()
+    result = runner.drift()
+    assert (result["outcome"], result["to"], result["differences"]) == ("compared", ["b"], [])
+    assert runner.copies() == []
+
+
+@pytest.mark.parametrize(
+    ("statement", "difference"),
+    [
+        ("CREATE INDEX slow ON things (name)", "index slow is left over"),
+        ("ALTER TABLE things DROP COLUMN size", "column things.size is missing"),
+        ("ALTER TABLE things ALTER name SET DEFAULT 'x'", "column things.name: default was None and is"),
+        ("ALTER TABLE things ALTER size TYPE bigint", "column things.size: type was 'integer' and is 'bigint'"),
+        ("ALTER TABLE things ADD CONSTRAINT few EXCLUDE (name WITH =)", "constraint things.few is left over"),
+        ("CREATE SEQUENCE numbers", "sequence numbers is left over"),
+        (
+            "CREATE FUNCTION f() RETURNS trigger LANGUAGE plpgsql AS 'BEGIN RETURN NEW; END';"
+            " CREATE TRIGGER t BEFORE INSERT ON things EXECUTE FUNCTION f()",
+            "trigger things.t is left over",
+        ),
+    ],
+)
+def test_what_nobody_migrated_is_found(runner: Runner, statement: str, difference: str) -> None:
+    runner.migrate()
+    with connection_to(runner.url) as connection:
+        connection.execute(text(statement))
+    result = runner.drift()
+    assert (result["outcome"], result["step"]) == ("failed", "compare")
+    assert any(difference in each for each in result["differences"]), result["differences"]
+    assert difference in result["message"]
 
 
 def test_one_operation_at_a_time(runner: Runner) -> None:

@@ -22,6 +22,8 @@ export const eventKinds = [
   "migration-failed",
   "backup-verified",
   "backup-not-verified",
+  "compared",
+  "drifted",
 ] as const
 export type EventKind = (typeof eventKinds)[number]
 
@@ -37,7 +39,7 @@ export const deliveryEvent = z.object({
   operation: z.string(),
   by: z.string(),
   message: z.string(),
-  action: z.enum(["deploy", "rollback", "migrate", "verify-backup"]).optional(),
+  action: z.enum(["deploy", "rollback", "migrate", "verify-backup", "drift"]).optional(),
   strategy: z.string().optional(),
   revision: z.int().optional(),
   /** The revision that served before. */
@@ -85,6 +87,7 @@ const severities: Partial<Record<EventKind, Alert["severity"]>> = {
   "rolled-back": "warning",
   refused: "warning",
   overridden: "warning",
+  drifted: "warning",
   revoked: "warning",
 }
 
@@ -97,13 +100,17 @@ const topics: Partial<Record<EventKind, string>> = {
   checked: "checks",
   "backup-verified": "backup",
   "backup-not-verified": "backup",
+  compared: "drift",
+  drifted: "drift",
 }
 
 export function alertOf({ kind, environment, component }: DeliveryEvent): Alert {
   return {
     key: `${environment}/${component.name}/${topics[kind] ?? (component.kind === "database" ? "migration" : "rollout")}`,
     severity: severities[kind] ?? "info",
-    ...(["promoted", "rolled-back", "migrated", "backup-verified"].includes(kind) && { resolves: true }),
+    ...(["promoted", "rolled-back", "migrated", "backup-verified", "compared"].includes(kind) && {
+      resolves: true,
+    }),
   }
 }
 

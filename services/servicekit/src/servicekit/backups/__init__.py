@@ -4,6 +4,6 @@ from servicekit.backups.errors import BackupError
 from servicekit.backups.manifest import Manifest, Origin
 from servicekit.backups.snapshot import dump
 from servicekit.backups.store import Store
-from servicekit.backups.throwaway import restored
+from servicekit.backups.throwaway import empty, restored
 
-__all__ = ["BackupError", "Manifest", "Origin", "Store", "dump", "restored"]
+__all__ = ["BackupError", "Manifest", "Origin", "Store", "dump", "empty", "restored"]

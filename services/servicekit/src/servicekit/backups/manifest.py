@@ -43,6 +43,17 @@ class Contents:
 
 
 @dataclass(frozen=True)
+class Kind:
+    """What a copy has in common with its original, before it has any contents."""
+
+    # Version of the server.
+    server: str
+    encoding: str
+    collation: str
+    character_type: str
+
+
+@dataclass(frozen=True)
 class Origin:
     """Which database a backup is of. `verify` refuses another one."""
 
@@ -76,6 +87,10 @@ class Manifest:
     def bytes(self) -> int:
         """The size of all files."""
         return sum(file.bytes for file in self.files.values())
+
+    @property
+    def kind(self) -> Kind:
+        return Kind(self.server, self.encoding, self.collation, self.character_type)
 
     @property
     def age_seconds(self) -> float:

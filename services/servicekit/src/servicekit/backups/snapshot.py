@@ -1,5 +1,6 @@
 """A dump of a database, and what was in the database at the same moment."""
 
+import dataclasses
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -10,7 +11,7 @@ from sqlalchemy.pool import NullPool
 
 from servicekit.backups import programs
 from servicekit.backups.errors import BackupError
-from servicekit.backups.manifest import Contents, Manifest, Origin, describe_files, new_id
+from servicekit.backups.manifest import Contents, Kind, Manifest, Origin, describe_files, new_id
 from servicekit.database import connect_arguments
 from servicekit.migrations.catalogue import read_catalogue, read_rows, read_sequences
 from servicekit.migrations.lock import refuse_pooler
@@ -46,6 +47,14 @@ def server_version(connection: Connection) -> str:
     return str(connection.scalar(text("SHOW server_version"))).split()[0]
 
 
+def read_kind(connection: Connection) -> Kind:
+    found = connection.execute(text("""
+            SELECT pg_encoding_to_char(encoding), datcollate, datctype FROM pg_database
+            WHERE datname = current_database()
+            """)).one()
+    return Kind(server_version(connection), *found)
+
+
 def system_identifier(connection: Connection) -> str:
     """What tells this server from all others."""
     return str(connection.scalar(text("SELECT system_identifier FROM pg_control_system()")))
@@ -76,14 +85,10 @@ def dump(url: str, folder: Path, origin: Origin, *, jobs: int, operation: str | 
     """
     with reading(url) as connection:
         refuse_pooler(connection)
-        server = server_version(connection)
-        programs.require_version("pg_dump", server)
+        kind = read_kind(connection)
+        programs.require_version("pg_dump", kind.server)
         snapshot = connection.scalar(text("SELECT pg_export_snapshot()"))
         backup, taken = new_id()
-        encoding, collation, character_type = connection.execute(text("""
-                SELECT pg_encoding_to_char(encoding), datcollate, datctype FROM pg_database
-                WHERE datname = current_database()
-                """)).one()
         contents = read_contents(connection)
         programs.run(
             "pg_dump",
@@ -104,11 +109,8 @@ def dump(url: str, folder: Path, origin: Origin, *, jobs: int, operation: str | 
         taken=taken,
         operation=operation,
         origin=origin,
-        server=server,
         system=system,
-        encoding=encoding,
-        collation=collation,
-        character_type=character_type,
+        **dataclasses.asdict(kind),
         contents=contents,
         files=files,
     )

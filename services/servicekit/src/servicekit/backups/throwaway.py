@@ -12,7 +12,7 @@ from sqlalchemy.pool import NullPool
 
 from servicekit.backups import programs
 from servicekit.backups.errors import BackupError
-from servicekit.backups.manifest import Manifest, check_files, content_differences
+from servicekit.backups.manifest import Kind, Manifest, check_files, content_differences
 from servicekit.backups.snapshot import read_contents, reading, server_version
 from servicekit.database import connect_arguments
 from servicekit.settings import sqlalchemy_url
@@ -32,7 +32,7 @@ def restored(manifest: Manifest, folder: Path, server_url: str, *, jobs: int) ->
     Raises BackupError when the dump is damaged, cannot be restored, or has other contents.
     """
     check_files(folder, manifest.files)
-    with _new_database(manifest, server_url) as url:
+    with empty(manifest.kind, server_url) as url:
         programs.run(
             "pg_restore",
             url,
@@ -51,7 +51,11 @@ def restored(manifest: Manifest, folder: Path, server_url: str, *, jobs: int) ->
 
 
 @contextmanager
-def _new_database(manifest: Manifest, server_url: str) -> Iterator[str]:
+def empty(kind: Kind, server_url: str) -> Iterator[str]:
+    """The address of a new database of this kind on the server at `server_url`, dropped at the end.
+
+    Raises BackupError when the server does not answer, or cannot have one.
+    """
     name = _PREFIX + secrets.token_hex(6)
     engine = create_engine(
         sqlalchemy_url(server_url),
@@ -66,16 +70,16 @@ def _new_database(manifest: Manifest, server_url: str) -> Iterator[str]:
         raise BackupError(f"the throw-away server for the copy does not answer: {cause}") from error
     with connecting as connection:
         server = server_version(connection)
-        if programs.major(server) != programs.major(manifest.server):
+        if programs.major(server) != programs.major(kind.server):
             raise BackupError(
-                f"the backup is of PostgreSQL {manifest.server}, and the throw-away server is {server}: they"
+                f"the original is of PostgreSQL {kind.server}, and the throw-away server is {server}: they"
                 " need to have the same major version"
             )
         programs.require_version("pg_restore", server)
         _drop_abandoned(connection)
         # Tells another process that the database is in use.
         connection.execute(_LOCK, {"name": name})
-        _create(connection, name, manifest)
+        _create(connection, name, kind)
         try:
             yield make_url(server_url).set(database=name).render_as_string(hide_password=False)
         finally:
@@ -85,16 +89,16 @@ def _new_database(manifest: Manifest, server_url: str) -> Iterator[str]:
 _LOCK = text("SELECT pg_try_advisory_lock(hashtextextended(:name, 0))")
 
 
-def _create(connection: Connection, name: str, manifest: Manifest) -> None:
+def _create(connection: Connection, name: str, kind: Kind) -> None:
     statement = sql.SQL("CREATE DATABASE {} TEMPLATE template0 ENCODING {} LC_COLLATE {} LC_CTYPE {}").format(
-        sql.Identifier(name), manifest.encoding, manifest.collation, manifest.character_type
+        sql.Identifier(name), kind.encoding, kind.collation, kind.character_type
     )
     try:
         connection.exec_driver_sql(statement.as_string().replace("%", "%%"))
     except DBAPIError as error:
         cause = str(error.orig).splitlines()[0]
         raise BackupError(
-            f"the throw-away server cannot have a database like the one of the backup: {cause}"
+            f"the throw-away server cannot have a database like the original: {cause}"
         ) from error
 
 

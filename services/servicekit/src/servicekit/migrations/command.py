@@ -90,6 +90,11 @@ def database_commands(package: ModuleType) -> typer.Typer:
         _run(package, lambda operation: operation.verify(id), backup, copy=copy, work=work, jobs=jobs)
 
     @commands.command()
+    def drift(copy: CopyOption) -> None:
+        """Compare the database with an empty one that gets the same migrations, and with the models."""
+        _run(package, lambda operation: operation.drift(), copy=copy)
+
+    @commands.command()
     def migrate(
         copy: CopyOption,
         work: WorkOption,

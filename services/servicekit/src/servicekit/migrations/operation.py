@@ -22,9 +22,15 @@ from sqlalchemy.exc import DBAPIError
 
 from servicekit import backups
 from servicekit.backups import BackupError, Manifest, Store
-from servicekit.backups.snapshot import origin_of, reading, server_version, system_identifier
+from servicekit.backups.snapshot import (
+    origin_of,
+    read_kind,
+    reading,
+    server_version,
+    system_identifier,
+)
 from servicekit.migrations import steps
-from servicekit.migrations.catalogue import DatabaseObject, read_catalogue
+from servicekit.migrations.catalogue import DatabaseObject, read_catalogue, structure_differences
 from servicekit.migrations.environment import alembic_config, migration_engine
 from servicekit.migrations.examine import Direction, Examination, Examiner, Migration, unreadable
 from servicekit.migrations.lock import OPERATION_LOCK_KEY, WAIT_SECONDS, Lock, MigrationError, exclusive
@@ -99,6 +105,8 @@ class Operation:
             "waiting": [],
             # Revisions that a downgrade takes back, newest first.
             "undone": [],
+            # How the database differs from what its migrations make.
+            "differences": [],
             "step": None,
             "message": "",
         }
@@ -134,6 +142,33 @@ class Operation:
                 details["backup"] = manifest.id
                 self._restore_stored(manifest, work, copies)
         self._finish("verified", manifest.contents.heads, f"the backup {manifest.id} can be restored")
+
+    def drift(self) -> None:
+        """Compares the database with an empty one that got the same migrations, and with the models.
+
+        Raises MigrationError with every difference. Changes nothing.
+        """
+        with self._step("compare"):
+            heads, _ = self._look()
+            with reading(self._url) as connection:
+                kind = read_kind(connection)
+                found = read_catalogue(connection)
+            with backups.empty(kind, self._places.copy) as copy:
+                script = self._script()
+                config = self._config_for(copy)
+                steps.run(config, script, lambda _: steps.pending(script, heads, ()) if heads else [])
+                with reading(copy) as connection:
+                    expected = read_catalogue(connection)
+            differences = structure_differences(expected, found)
+            if set(heads) == set(script.get_heads()) and not differences:
+                differences = steps.model_differences(self._config)
+            self._result["differences"] = differences
+        if differences:
+            raise MigrationError(
+                f"the database is not what its migrations make: {'; '.join(differences[:20])}"
+                + (f"; and {len(differences) - 20} more" if len(differences) > 20 else "")
+            )
+        self._finish("compared", list(heads), f"the database is what its migrations up to {', '.join(heads) or 'base'} make")
 
     def plan(self, target: str, *, allow_breaking: bool) -> None:
         """Runs on a copy what `migrate` would run. Stores nothing and leaves the database as it is."""
