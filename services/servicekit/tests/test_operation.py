@@ -156,7 +156,9 @@ class Runner:
         **places: Any,
     ) -> Event:
         task = self.operation(**places)
-        return self._result(task, lambda: task.migrate(target, allow_breaking=allow_breaking, longest=longest))
+        return self._result(
+            task, lambda: task.migrate(target, allow_breaking=allow_breaking, longest=longest)
+        )
 
     def plan(self, *, allow_breaking: bool = False) -> Event:
         task = self.operation(store=None)
@@ -630,7 +632,10 @@ def test_a_database_is_what_its_migrations_make(runner: Runner) -> None:
         ("CREATE INDEX slow ON things (name)", "index slow is left over"),
         ("ALTER TABLE things DROP COLUMN size", "column things.size is missing"),
         ("ALTER TABLE things ALTER name SET DEFAULT 'x'", "column things.name: default was None and is"),
-        ("ALTER TABLE things ALTER size TYPE bigint", "column things.size: type was 'integer' and is 'bigint'"),
+        (
+            "ALTER TABLE things ALTER size TYPE bigint",
+            "column things.size: type was 'integer' and is 'bigint'",
+        ),
         ("ALTER TABLE things ADD CONSTRAINT few EXCLUDE (name WITH =)", "constraint things.few is left over"),
         ("CREATE SEQUENCE numbers", "sequence numbers is left over"),
         (

@@ -145,7 +145,8 @@ def database_commands(package: ModuleType) -> typer.Typer:
             bool, typer.Option("--lose-data", help="Go back although rows or values are lost by it")
         ] = False,
         needed: Annotated[
-            list[str] | None, typer.Option(help="A revision that code which runs was built for; again for more")
+            list[str] | None,
+            typer.Option(help="A revision that code which runs was built for; again for more"),
         ] = None,
         operation: OperationOption = None,
         lock_wait: LockWaitOption = 60.0,
@@ -159,7 +160,12 @@ def database_commands(package: ModuleType) -> typer.Typer:
             "lock_wait": lock_wait,
             "jobs": jobs,
         }
-        _run(package, lambda operation: operation.downgrade(to, lose_data=lose_data, needed=needed or []), backup, **options)
+        _run(
+            package,
+            lambda operation: operation.downgrade(to, lose_data=lose_data, needed=needed or []),
+            backup,
+            **options,
+        )
 
     return commands
 

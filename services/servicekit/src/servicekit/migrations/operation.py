@@ -163,12 +163,16 @@ class Operation:
             if set(heads) == set(script.get_heads()) and not differences:
                 differences = steps.model_differences(self._config)
             self._result["differences"] = differences
-        if differences:
-            raise MigrationError(
-                f"the database is not what its migrations make: {'; '.join(differences[:20])}"
-                + (f"; and {len(differences) - 20} more" if len(differences) > 20 else "")
-            )
-        self._finish("compared", list(heads), f"the database is what its migrations up to {', '.join(heads) or 'base'} make")
+            if differences:
+                more = f"; and {len(differences) - 20} more" if len(differences) > 20 else ""
+                raise MigrationError(
+                    f"the database is not what its migrations make: {'; '.join(differences[:20])}{more}"
+                )
+        self._finish(
+            "compared",
+            list(heads),
+            f"the database is what its migrations up to {', '.join(heads) or 'base'} make",
+        )
 
     def plan(self, target: str, *, allow_breaking: bool) -> None:
         """Runs on a copy what `migrate` would run. Stores nothing and leaves the database as it is."""
@@ -245,11 +249,15 @@ class Operation:
         self, revision: str, heads: steps.Heads, lose_data: bool, needed: Sequence[str]
     ) -> _Change:
         target = self._resolve(revision, heads)
-        undone = [steps.script_of(step).revision for step in self._script()._downgrade_revs(target, heads)]  # type: ignore[arg-type]
+
+        def choose(script: ScriptDirectory, heads: steps.Heads) -> list[RevisionStep]:
+            return list(script._downgrade_revs(target, heads))  # type: ignore[arg-type]
+
+        undone = [steps.script_of(step).revision for step in choose(self._script(), heads)]
         if wanted := sorted(set(undone) & set(needed)):
             raise MigrationError(
-                f"going back to {target} undoes {', '.join(wanted)}, which the code that serves was built for:"
-                " take the code back first"
+                f"going back to {target} undoes {', '.join(wanted)}, which the code that serves was built"
+                " for: take the code back first"
             )
         self._result["undone"] = undone
 
@@ -258,9 +266,6 @@ class Operation:
             if not lost or lose_data:
                 return None
             return f"going back loses data: {'; '.join(lost)}. It needs --lose-data"
-
-        def choose(script: ScriptDirectory, heads: steps.Heads) -> list[RevisionStep]:
-            return list(script._downgrade_revs(target, heads))  # type: ignore[arg-type]
 
         return _Change(
             choose=choose,
