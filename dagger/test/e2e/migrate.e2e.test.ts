@@ -111,9 +111,8 @@ beforeAll(async () => {
     STAGING_BACKUP_ACCESS_KEY_ID: "key-of-the-test",
     STAGING_BACKUP_SECRET_ACCESS_KEY: "secret-key-of-the-test",
   }
-  guarded = (guards) =>
-    configure(checkout, rehearsal, tunnels, { settings: settingsOf(database, guards), secrets })
-  await guarded("{}")
+  guarded = (guards) => writeFile(join(checkout, "settings.yaml"), settingsOf(database, guards))
+  await configure(checkout, rehearsal, tunnels, { settings: settingsOf(database), secrets })
 })
 
 afterAll(async () => {
