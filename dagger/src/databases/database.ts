@@ -157,10 +157,6 @@ export class Database implements Component {
     const differences = result?.differences ?? []
     const isCompared = result?.outcome === "compared"
     const text = isCompared ? resultText(result) : message
-    if (isCompared || differences.length > 0) {
-      const locked = await this.lock()
-      await locked.recordDrift(at, differences).finally(() => locked.unlock())
-    }
     await context.journal.record({
       kind: isCompared ? "compared" : "drifted",
       component: this.id,
@@ -168,6 +164,10 @@ export class Database implements Component {
       digest: digestOf(image.reference),
       message: text,
     })
+    if (isCompared || differences.length > 0) {
+      const locked = await this.lock()
+      await locked.recordDrift(at, differences).finally(() => locked.unlock())
+    }
     if (!isCompared) throw new Error(`${name}: ${text}`)
     return `${name}: ${text}`
   }

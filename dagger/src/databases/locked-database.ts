@@ -208,14 +208,13 @@ export class LockedDatabase implements LockedComponent {
     const after = ended(state, end)
     const outcome = after.runs[0]?.outcome ?? "failed"
     // The event first: a command that dies in between records the same event again, and the log keeps it once.
-    const kind = outcome === "failed" ? "migration-failed" : running.back ? "rolled-back" : "migrated"
-    await this.recordEvent(kind, running, { message, at })
+    await this.recordEvent(outcome === "failed" ? "migration-failed" : "migrated", running, { message, at })
     await this.record.write(after)
     return { result: outcome, message }
   }
 
   private async recordEvent(
-    kind: "started" | "resumed" | "migrated" | "rolled-back" | "migration-failed",
+    kind: "started" | "resumed" | "migrated" | "migration-failed",
     { id, image, author, back, guards, reason }: Running,
     more: { message: string; at?: string } & Partial<Pick<Operation, "overridden" | "approval">>,
   ): Promise<void> {

@@ -673,7 +673,7 @@ describe("a rollback of a database", () => {
       heads: ["0002"],
       passed: expect.not.arrayContaining(["0003"]) as unknown,
     })
-    expect((await platform.history())[0]).toMatchObject({ action: "rollback", outcome: "aborted" })
+    expect((await platform.history())[0]).toMatchObject({ action: "rollback", outcome: "migrated" })
     expect(await platform.status()).toMatch(/recipes, the database of api: at 0002\n +last: downgraded/)
   })
 
