@@ -3,7 +3,6 @@ import { stringify } from "yaml"
 import { pipelineOf } from "./gates.js"
 import { readSummary } from "../ci/report/summary.js"
 import { ApiError } from "../clients/kubernetes/client.js"
-import type { Database } from "../databases/database.js"
 import { readSubject } from "../delivery/access.js"
 import { approve } from "../delivery/approve.js"
 import type { Component, ComponentId, RevertRequest, WouldRun } from "../delivery/component.js"
@@ -478,12 +477,12 @@ export class Delivery {
 const servicesOf = (components: Component[]) => [...new Set(components.map(({ service }) => service))]
 
 /**
- * What a task says of each database.
+ * What a task says of each of several things.
  *
  * @throws Error with all of it when one failed
  */
-async function allOf(databases: Database[], task: (database: Database) => Promise<string>): Promise<string> {
-  const results = await Promise.allSettled(databases.map(task))
+async function allOf<One>(all: One[], task: (one: One) => Promise<string>): Promise<string> {
+  const results = await Promise.allSettled(all.map(task))
   const lines = results.map((one) => (one.status === "fulfilled" ? one.value : (one.reason as Error).message))
   if (results.some(({ status }) => status === "rejected")) throw new Error(lines.join("\n"))
   return lines.join("\n")
