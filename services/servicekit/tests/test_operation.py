@@ -12,16 +12,18 @@ import sys
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
+from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any
 
 import pytest
 from pydantic import SecretStr
 from sqlalchemy import make_url, text
+from sqlalchemy.exc import DBAPIError, OperationalError
 from typer.testing import CliRunner
 
 from servicekit import migrations
-from servicekit.backups import BackupError, Store, programs
+from servicekit.backups import BackupError, Replacement, Store, programs
 from servicekit.backups.manifest import _digest, check_files, read_manifest
 from servicekit.backups.snapshot import read_contents, reading
 from servicekit.migrations import environment
@@ -171,6 +173,24 @@ class Runner:
     def verify(self, backup: str | None = None, **places: Any) -> Event:
         task = self.operation(**places)
         return self._result(task, lambda: task.verify(backup))
+
+    def restore(
+        self,
+        backup: str | None = None,
+        before: datetime | None = None,
+        *,
+        target: str | None = None,
+        dry_run: bool = False,
+        operation: str = "op",
+    ) -> Event:
+        task = self.operation(operation=operation)
+        return self._result(task, lambda: task.restore(backup, before, target=target, dry_run=dry_run))
+
+    def sql(self, statement: str, database: str | None = None) -> Any:
+        url = make_url(self.url).set(database=database) if database else make_url(self.url)
+        with connection_to(url.render_as_string(hide_password=False)) as connection:
+            found = connection.execute(text(statement))
+            return found.scalar() if found.returns_rows else None
 
     def drift(self) -> Event:
         task = self.operation(store=None)
@@ -653,6 +673,104 @@ def test_what_nobody_migrated_is_found(runner: Runner, statement: str, differenc
     assert (result["outcome"], result["step"]) == ("failed", "compare")
     assert any(difference in each for each in result["differences"]), result["differences"]
     assert difference in result["message"]
+
+
+@pytest.fixture
+def backed_up(runner: Runner) -> Iterator[Runner]:
+    """A migrated database with a backup, whose rows somebody has deleted since. Its owner may restore."""
+    address = make_url(runner.url)
+    runner.migrate()
+    assert runner.backup()["outcome"] == "backed-up"
+    runner.sql("DELETE FROM things WHERE id > 10")
+    with connection_to(os.environ["DATABASE_URL"]) as admin:
+        admin.exec_driver_sql(f"ALTER ROLE {address.username} CREATEDB")
+        yield runner
+        for end in ("restored", "replaced"):
+            admin.exec_driver_sql(f"DROP DATABASE IF EXISTS {address.database}_{end}_op WITH (FORCE)")
+
+
+def test_puts_a_backup_into_its_place_and_keeps_what_was_there(backed_up: Runner) -> None:
+    runner = backed_up
+    with connection_to(runner.url) as session:
+        result = runner.restore()
+        assert result["outcome"] == "restored", result["message"]
+        # Whoever was connected has to connect again, to the restored one.
+        with pytest.raises(OperationalError):
+            session.execute(text("SELECT 1"))
+    assert result["lost"] == {"things": -2_490}
+    assert runner.sql("SELECT count(*) FROM things") == 2_500
+    runner.sql("INSERT INTO things (name) VALUES ('writable')")
+    kept = f"{make_url(runner.url).database}_replaced_op"
+    assert kept in result["message"]
+    assert runner.sql("SELECT count(*) FROM things", kept) == 10
+    with pytest.raises(DBAPIError, match="read-only transaction"):
+        runner.sql("DELETE FROM things", kept)
+    # A repeated command finds its work done.
+    again = runner.restore()
+    assert (again["outcome"], runner.sql("SELECT count(*) FROM things")) == ("restored", 2_501)
+
+
+def test_a_dry_run_of_a_restore_changes_nothing(backed_up: Runner) -> None:
+    result = backed_up.restore(dry_run=True)
+    assert (result["outcome"], result["lost"]) == ("planned", {"things": -2_490}), result["message"]
+    assert backed_up.sql("SELECT count(*) FROM things") == 10
+    backed_up.sql("INSERT INTO things (name) VALUES ('writable')")
+
+
+def test_restores_the_newest_backup_of_a_time(backed_up: Runner) -> None:
+    first = backed_up.restore(dry_run=True)["backup"]
+    backed_up.backup()
+    taken = datetime.fromisoformat(first["taken"])
+    assert backed_up.restore(dry_run=True)["backup"]["id"] != first["id"]
+    assert backed_up.restore(before=taken, dry_run=True)["backup"]["id"] == first["id"]
+    missing = backed_up.restore(before=taken - timedelta(days=1), dry_run=True)
+    assert "there is no finished backup of 20" in missing["message"]
+
+
+def test_a_restored_database_is_migrated_to_what_the_code_needs(backed_up: Runner) -> None:
+    write_migration(backed_up.service, "c", "b", "")
+    result = backed_up.restore(target="c")
+    assert (result["outcome"], result["to"]) == ("restored", ["c"]), result["message"]
+
+
+def test_a_backup_that_cannot_be_restored_leaves_the_database_as_it_was(backed_up: Runner) -> None:
+    _flip(backed_up, backed_up.restore(dry_run=True)["backup"]["id"])
+    result = backed_up.restore()
+    assert (result["outcome"], result["step"]) == ("failed", "restore"), result["message"]
+    assert backed_up.sql("SELECT count(*) FROM things") == 10
+    backed_up.sql("INSERT INTO things (name) VALUES ('writable')")
+
+
+@pytest.mark.parametrize("step", ["hold", "restore", "migrate", "switch"])
+def test_a_restore_that_was_killed_goes_on(
+    backed_up: Runner, monkeypatch: pytest.MonkeyPatch, step: str
+) -> None:
+    class Killed(BaseException):
+        pass
+
+    def die(event: Event) -> None:
+        if (event.get("step"), event.get("state")) == (step, "done"):
+            raise Killed
+
+    with monkeypatch.context() as patched:
+        # A killed process takes nothing back.
+        patched.setattr(Replacement, "release", lambda self: None)
+        task = backed_up.operation(operation="op")
+        task._report = die
+        with pytest.raises(Killed):
+            task.restore(None, None, target=None, dry_run=False)
+    result = backed_up.restore()
+    assert result["outcome"] == "restored", result["message"]
+    assert backed_up.sql("SELECT count(*) FROM things") == 2_500
+    backed_up.sql("INSERT INTO things (name) VALUES ('writable')")
+
+
+def test_a_role_without_rights_is_told_which(runner: Runner) -> None:
+    runner.migrate()
+    runner.backup()
+    result = runner.restore()
+    assert (result["outcome"], result["step"]) == ("failed", "plan")
+    assert " lacks CREATEDB, which a restore needs: an administrator grants it" in result["message"]
 
 
 def test_one_operation_at_a_time(runner: Runner) -> None:

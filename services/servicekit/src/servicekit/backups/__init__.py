@@ -2,8 +2,9 @@
 
 from servicekit.backups.errors import BackupError
 from servicekit.backups.manifest import Manifest, Origin
+from servicekit.backups.replacement import Replacement
 from servicekit.backups.snapshot import dump
 from servicekit.backups.store import Store
 from servicekit.backups.throwaway import empty, restored
 
-__all__ = ["BackupError", "Manifest", "Origin", "Store", "dump", "empty", "restored"]
+__all__ = ["BackupError", "Manifest", "Origin", "Replacement", "Store", "dump", "empty", "restored"]

@@ -5,6 +5,7 @@ import re
 from base64 import b64encode
 from collections.abc import Iterator
 from contextlib import contextmanager
+from datetime import datetime
 from functools import cached_property
 from pathlib import Path
 from typing import Any, BinaryIO
@@ -109,12 +110,14 @@ class Store:
             raise BackupError(f"{self.location(name)} is the manifest of another backup, {manifest.id}")
         return manifest
 
-    def newest(self) -> Manifest:
-        """The newest finished backup."""
+    def newest(self, before: datetime | None = None) -> Manifest:
+        """The newest finished backup; with `before`, the newest of those taken until then."""
         for backup in self.ids():
-            if manifest := self.find(backup):
+            manifest = self.find(backup)
+            if manifest and (before is None or datetime.fromisoformat(manifest.taken) <= before):
                 return manifest
-        raise BackupError(f"there is no finished backup at {self.location('')}")
+        until = f" of {before.isoformat(timespec='seconds')} or before" if before else ""
+        raise BackupError(f"there is no finished backup{until} at {self.location('')}")
 
     def get(self, backup: str) -> Manifest:
         """The manifest of this backup."""

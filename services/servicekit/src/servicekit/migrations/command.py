@@ -9,6 +9,7 @@ import logging
 import os
 import sys
 from collections.abc import Callable
+from datetime import datetime
 from pathlib import Path
 from types import ModuleType
 from typing import TYPE_CHECKING, Annotated, Any, TextIO
@@ -88,6 +89,41 @@ def database_commands(package: ModuleType) -> typer.Typer:
     ) -> None:
         """Restore a backup into a throw-away database and compare it with its manifest."""
         _run(package, lambda operation: operation.verify(id), backup, copy=copy, work=work, jobs=jobs)
+
+    @commands.command()
+    def restore(
+        copy: CopyOption,
+        work: WorkOption,
+        backup: BackupOption,
+        operation: Annotated[str, typer.Option(help="Name of the operation; one that was stopped goes on")],
+        id: Annotated[str | None, typer.Option("--id", help="Which one; the newest without it")] = None,
+        before: Annotated[
+            datetime | None,
+            typer.Option(formats=["%Y-%m-%dT%H:%M:%S%z"], help="The newest that was taken until then"),
+        ] = None,
+        target: Annotated[
+            str | None, typer.Option(help="The revision that the code which serves was built for")
+        ] = None,
+        dry_run: Annotated[
+            bool, typer.Option("--dry-run", help="Restore into the throw-away database only")
+        ] = False,
+        lock_wait: LockWaitOption = 60.0,
+        jobs: JobsOption = 2,
+    ) -> None:
+        """Put a backup into the place of the database, which is kept beside it."""
+        options: dict[str, Any] = {
+            "copy": copy,
+            "work": work,
+            "operation": operation,
+            "lock_wait": lock_wait,
+            "jobs": jobs,
+        }
+        _run(
+            package,
+            lambda operation: operation.restore(id, before, target=target, dry_run=dry_run),
+            backup,
+            **options,
+        )
 
     @commands.command()
     def drift(copy: CopyOption) -> None:

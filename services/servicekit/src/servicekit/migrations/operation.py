@@ -10,6 +10,7 @@ import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
+from datetime import datetime
 from pathlib import Path
 from types import FrameType, ModuleType
 from typing import Any
@@ -21,7 +22,7 @@ from alembic.util import CommandError
 from sqlalchemy.exc import DBAPIError
 
 from servicekit import backups
-from servicekit.backups import BackupError, Manifest, Store
+from servicekit.backups import BackupError, Manifest, Replacement, Store
 from servicekit.backups.snapshot import (
     origin_of,
     read_kind,
@@ -30,7 +31,12 @@ from servicekit.backups.snapshot import (
     system_identifier,
 )
 from servicekit.migrations import steps
-from servicekit.migrations.catalogue import DatabaseObject, read_catalogue, structure_differences
+from servicekit.migrations.catalogue import (
+    DatabaseObject,
+    read_catalogue,
+    read_rows,
+    structure_differences,
+)
 from servicekit.migrations.environment import alembic_config, migration_engine
 from servicekit.migrations.examine import Direction, Examination, Examiner, Migration, unreadable
 from servicekit.migrations.lock import OPERATION_LOCK_KEY, WAIT_SECONDS, Lock, MigrationError, exclusive
@@ -105,6 +111,8 @@ class Operation:
             "waiting": [],
             # Revisions that a downgrade takes back, newest first.
             "undone": [],
+            # Rows that the present database has more than the backup, by table; fewer are negative.
+            "lost": {},
             # How the database differs from what its migrations make.
             "differences": [],
             "step": None,
@@ -142,6 +150,79 @@ class Operation:
                 details["backup"] = manifest.id
                 self._restore_stored(manifest, work, copies)
         self._finish("verified", manifest.contents.heads, f"the backup {manifest.id} can be restored")
+
+    def restore(
+        self, backup: str | None, before: datetime | None, *, target: str | None, dry_run: bool
+    ) -> None:
+        """Puts a backup into the place of the database: this one, or the newest, taken until `before`.
+
+        The present database takes no writes from then on and is kept beside the restored one. With `target`,
+        the restored one is migrated to this revision before it serves. A dry run restores into the throw-away
+        server only. Both report how many rows the present database has more.
+        """
+        store = self._store()
+        assert self._places.operation is not None
+        replacement = Replacement(self._url, self._places.operation)
+        with self._step("plan") as details:
+            manifest = store.get(backup) if backup else store.newest(before)
+            self._refuse_other(manifest)
+            self._record_backup(manifest)
+            replacement.check()
+            details |= {"backup": manifest.id, "taken": manifest.taken, "replaced": replacement.replaced}
+            if replacement.is_switched():
+                self._finish("restored", list(self._look()[0]), f"{manifest.id} is in its place already")
+                return
+            with (
+                exclusive(migration_engine(self._config), self._places.lock_wait, OPERATION_LOCK_KEY),
+                reading(self._url) as connection,
+            ):
+                present = read_rows(connection, by_column=False)
+            self._result["from"] = list(self._look()[0])
+            self._result["lost"] = {
+                table: rows.rows - manifest.contents.rows.get(table, 0)
+                for table, rows in present.items()
+                if rows.rows != manifest.contents.rows.get(table, 0)
+            }
+        with self._workspace() as work, ExitStack() as copies:
+            if dry_run:
+                with self._step("verify-backup", backup=manifest.id):
+                    self._restore_stored(manifest, work, copies)
+                    self._record_backup(manifest, verified=True)
+                self._finish("planned", manifest.contents.heads, f"the backup {manifest.id} can be restored")
+                return
+            folder = work / "dump"
+            with self._step("download"):
+                store.download(manifest, folder)
+            try:
+                with self._step("hold"):
+                    replacement.hold()
+                with self._step("restore"):
+                    replacement.restore(manifest, folder, jobs=self._places.jobs)
+                    self._record_backup(manifest, verified=True)
+                with self._step("migrate") as details:
+                    details["to"] = self._migrate_restored(replacement.url, target)
+                replacement.finish()
+                with self._step("switch"):
+                    replacement.switch()
+            except BaseException:
+                replacement.release()
+                raise
+        with self._step("verify"):
+            heads, _ = self._look()
+        self._finish(
+            "restored",
+            list(heads),
+            f"the backup {manifest.id} is in its place, and what was there is kept as {replacement.replaced}",
+        )
+
+    def _migrate_restored(self, url: str, target: str | None) -> list[str]:
+        """Nobody uses this database yet, so its migrations may take any lock."""
+        config = self._config_for(url)
+        script = self._script()
+        if target is not None:
+            required = self._require(target)
+            steps.run(config, script, lambda heads: steps.pending(script, required, heads))
+        return list(steps.read_heads(config, script))
 
     def drift(self) -> None:
         """Compares the database with an empty one that got the same migrations, and with the models.
@@ -408,12 +489,15 @@ class Operation:
         shutil.rmtree(folder)
         return manifest
 
-    def _restore_stored(self, manifest: Manifest, work: Path, copies: ExitStack) -> str:
+    def _refuse_other(self, manifest: Manifest) -> None:
         if manifest.origin != self._origin:
             raise BackupError(
                 f"the backup {manifest.id} is of another database, {_name(manifest.origin)},"
                 f" instead of {_name(self._origin)}"
             )
+
+    def _restore_stored(self, manifest: Manifest, work: Path, copies: ExitStack) -> str:
+        self._refuse_other(manifest)
         folder = Path(tempfile.mkdtemp(dir=work)) / "restored"
         self._store().download(manifest, folder)
         copy = copies.enter_context(
