@@ -7,6 +7,7 @@ import type {
   RevertRequest,
   WouldRun,
 } from "../delivery/component.js"
+import type { EventKind } from "../delivery/events/event.js"
 import { digestOf, type Release, type ReleasedImage } from "../delivery/release.js"
 import { readExamination } from "../migrations/examination.js"
 import { permitted, stillWaiting, type Waiting, waitingText } from "./decisions.js"
@@ -14,10 +15,22 @@ import { backupPattern, migrationObjects, type MigrationRun } from "./job.js"
 import { LockedDatabase } from "./locked-database.js"
 import { type DatabaseContext, type MigratedService, MigratedDatabase } from "./migrated-database.js"
 import { describePlan, planOf } from "./plan.js"
-import { headsText, type MigrationResult, resultText } from "./result.js"
+import { headsText, type MigrationResult } from "./result.js"
 import type { DatabaseSettings } from "./settings.js"
 import type { RunEnd } from "./state.js"
 import { statusText } from "./status.js"
+
+/** Something that the serving image checks beside the database. */
+interface Check {
+  run: Pick<MigrationRun, "mode" | "backup">
+  action: "verify-backup" | "drift"
+  passes: { outcome: MigrationResult["outcome"]; kind: EventKind }
+  fails: { kind: EventKind; prefix: string }
+  /** What the image does, for the error where none serves. */
+  purpose: string
+}
+
+type Checked = RunEnd & { passed: boolean; text: string }
 
 /** The database of a service as a component: migrated before the service's backends change. */
 export class Database implements Component {
@@ -61,13 +74,8 @@ export class Database implements Component {
    *
    * @throws Error when code that serves needs them, or it is not known where the database is or is to go
    */
-  async revert(request: RevertRequest): Promise<Outcome> {
-    const locked = await this.lock()
-    try {
-      return await locked.revert(request)
-    } finally {
-      await locked.unlock()
-    }
+  revert(request: RevertRequest): Promise<Outcome> {
+    return this.exclusively((locked) => locked.revert(request))
   }
 
   async status(): Promise<ComponentStatus> {
@@ -110,31 +118,16 @@ export class Database implements Component {
    * @throws Error when it cannot be restored, is not complete, or there is none
    */
   async verifyBackup(backup?: string): Promise<string> {
-    const { context, owner, settings } = this.migrated
-    const { name, service } = settings
     if (backup !== undefined && !new RegExp(`^${backupPattern}$`).test(backup))
       throw new Error(`"${backup}" is no id of a backup; allowed: such as 2026-03-02T10-00-00Z-0a1b2c`)
-    const image = await owner.current()
-    if (!image)
-      throw new Error(`${service} was never deployed, and its image verifies the backups of ${name}`)
-    const { result, message } = await this.run({
-      id: context.id,
-      mode: "verify",
-      image: image.reference,
-      allowBreaking: false,
-      ...(backup !== undefined && { backup }),
-    })
-    const isVerified = result?.outcome === "verified"
-    const text = isVerified ? resultText(result) : `no verified backup: ${message}`
-    await context.journal.record({
-      kind: isVerified ? "backup-verified" : "backup-not-verified",
-      component: this.id,
+    const found = await this.check({
+      run: { mode: "verify", ...(backup !== undefined && { backup }) },
       action: "verify-backup",
-      digest: digestOf(image.reference),
-      message: text,
+      passes: { outcome: "verified", kind: "backup-verified" },
+      fails: { kind: "backup-not-verified", prefix: "no verified backup: " },
+      purpose: `verifies the backups of ${this.id.name}`,
     })
-    if (!isVerified) throw new Error(`${name}: ${text}`)
-    return `${name}: ${text}`
+    return this.concluded(found)
   }
 
   /**
@@ -143,33 +136,56 @@ export class Database implements Component {
    * @throws Error with the differences, or when it could not be compared
    */
   async drift(): Promise<string> {
-    const { context, owner, settings } = this.migrated
-    const { name, service } = settings
-    const image = await owner.current()
-    if (!image)
-      throw new Error(`${service} was never deployed, and its image knows what ${name} is compared with`)
-    const { at, result, message } = await this.run({
-      id: context.id,
-      mode: "drift",
-      image: image.reference,
-      allowBreaking: false,
-    })
-    const differences = result?.differences ?? []
-    const isCompared = result?.outcome === "compared"
-    const text = isCompared ? resultText(result) : message
-    await context.journal.record({
-      kind: isCompared ? "compared" : "drifted",
-      component: this.id,
+    const found = await this.check({
+      run: { mode: "drift" },
       action: "drift",
+      passes: { outcome: "compared", kind: "compared" },
+      fails: { kind: "drifted", prefix: "" },
+      purpose: `knows what ${this.id.name} is compared with`,
+    })
+    const differences = found.result?.differences ?? []
+    if (found.passed || differences.length > 0)
+      await this.exclusively((locked) => locked.recordDrift(found.at, differences))
+    return this.concluded(found)
+  }
+
+  /**
+   * Has the serving image check something, and records what it found.
+   *
+   * @throws Error when nothing serves
+   */
+  private async check({ run, action, passes, fails, purpose }: Check): Promise<Checked> {
+    const { context, owner, settings } = this.migrated
+    const image = await owner.current()
+    if (!image) throw new Error(`${settings.service} was never deployed, and its image ${purpose}`)
+    const { id } = context
+    const end = await this.run({ ...run, id, image: image.reference, allowBreaking: false })
+    const passed = end.result?.outcome === passes.outcome
+    const text = passed ? end.message : `${fails.prefix}${end.message}`
+    await context.journal.record({
+      kind: (passed ? passes : fails).kind,
+      component: this.id,
+      action,
       digest: digestOf(image.reference),
       message: text,
     })
-    if (isCompared || differences.length > 0) {
-      const locked = await this.lock()
-      await locked.recordDrift(at, differences).finally(() => locked.unlock())
+    return { ...end, passed, text }
+  }
+
+  /** @throws Error for a check that did not pass */
+  private concluded({ passed, text }: Checked): string {
+    const sentence = `${this.id.name}: ${text}`
+    if (!passed) throw new Error(sentence)
+    return sentence
+  }
+
+  private async exclusively<Value>(task: (locked: LockedDatabase) => Promise<Value>): Promise<Value> {
+    const locked = await this.lock()
+    try {
+      return await task(locked)
+    } finally {
+      await locked.unlock()
     }
-    if (!isCompared) throw new Error(`${name}: ${text}`)
-    return `${name}: ${text}`
   }
 
   /** Runs the image beside the database, and follows it to its end. */

@@ -1,3 +1,4 @@
+import { z } from "zod"
 import type {
   V1ConfigMap,
   V1Container,
@@ -35,15 +36,16 @@ export interface MigrationRun {
   back?: Back
 }
 
-/** How far a database goes back. */
-export interface Back {
-  /** The migration that it is at afterwards. */
-  to: string
+export const back = z.object({
+  /** The migration that the database is at afterwards. */
+  to: z.string(),
   /** Migrations that are not taken back, because code that serves was built for them. */
-  needed: string[]
+  needed: z.array(z.string()),
   /** Although rows or values are lost by it. */
-  loseData: boolean
-}
+  loseData: z.boolean(),
+})
+/** How far a database goes back. */
+export type Back = z.output<typeof back>
 
 /** The run that a state says is in progress. */
 export const runOf = ({
@@ -111,11 +113,10 @@ export const migrationVariables = ({ backup }: Pick<DatabaseSettings, "backup">)
   ...(backup.endpoint === undefined ? [] : [{ name: "BACKUP_S3_ENDPOINT", value: backup.endpoint }]),
 ]
 
-const operationPattern = "[0-9a-f]{16}"
 /** As `servicekit.backups` names them: they begin with the time. */
 export const backupPattern = "[0-9]{4}-[0-9]{2}-[0-9]{2}T[0-9]{2}-[0-9]{2}-[0-9]{2}Z-[0-9a-f]{6}"
 
-/** Ids of migrations, which Alembic keeps in a column of 32 characters. */
+/** Ids of migrations, which Alembic keeps in a column of 32 characters; names of operations have the same form. */
 export const migrationPattern = "[0-9A-Za-z_]{1,32}"
 
 /** What the command `database` is asked to do. */
@@ -130,7 +131,7 @@ export const migrationArguments = (settings: Pick<DatabaseSettings, "backup" | "
     ...["--backup", backupLocation(settings), "--plan-only", "--allow-breaking", "--id"],
     ...["--to", "--needed", "--lose-data", "--longest"],
   ],
-  pattern: `^(${operationPattern}|${backupPattern}|${migrationPattern})$`,
+  pattern: `^(${backupPattern}|${migrationPattern})$`,
 })
 
 /** Runs of one image on one database share it, so that a rerun can use the backup that an interrupted run has verified. */

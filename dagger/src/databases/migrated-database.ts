@@ -59,6 +59,8 @@ export interface DatabaseContext {
 export interface PreparedMigration {
   image: ReleasedImage
   state: DatabaseState
+  /** As it was when the action was decided. */
+  window: MigrationWindow | undefined
   action: MigrationAction
 }
 
@@ -128,9 +130,10 @@ export class MigratedDatabase {
       this.owner.revisions(),
       running ? this.runner.isActive(this.jobOf(running)) : false,
     ])
-    const { always, window } = this.context
-    const action = decideMigration({ image, state, revisions, isActive, always, window: window() })
-    return { image, state, action }
+    const { always } = this.context
+    const window = this.context.window()
+    const action = decideMigration({ image, state, revisions, isActive, always, window })
+    return { image, state, window, action }
   }
 
   async planOf(prepared: PreparedMigration, release: Release): Promise<ComponentPlan> {
@@ -181,7 +184,7 @@ export class MigratedDatabase {
     }
   }
 
-  private summaryOf({ action, image, state }: PreparedMigration): string {
+  private summaryOf({ action, image, state, window }: PreparedMigration): string {
     switch (action.kind) {
       case "nothing":
         return `unchanged; ${action.reason}`
@@ -197,9 +200,9 @@ export class MigratedDatabase {
         const to = image.migrations?.head ?? "the newest migration of the image"
         const waits = action.waits.length > 0 ? `; ${waitingText(action.waits)}` : ""
         const short =
-          action.longest === undefined
-            ? ""
-            : `; what older code cannot live with, or takes longer than ${duration(action.longest)} on the copy, waits for ${this.context.window()?.text ?? "its window"}`
+          window && !window.isOpen
+            ? `; what older code cannot live with, or takes longer than ${duration(window.longest)} on the copy, waits for ${window.text}`
+            : ""
         return oneLine(
           `from ${from} to ${to}, by ${image.reference}, after a backup that is verified${waits}${short}`,
           800,

@@ -2,7 +2,7 @@ import { z } from "zod"
 import { ApiError, type KubernetesApi, type KubernetesObject } from "../clients/kubernetes/client.js"
 import { databaseObject } from "../delivery/access.js"
 import { clip } from "../lib/text.js"
-import { databaseLabels } from "./job.js"
+import { back, databaseLabels } from "./job.js"
 import type { MigrationResult } from "./result.js"
 
 /** Longest text that the state keeps, in characters. */
@@ -23,7 +23,7 @@ const running = z.object({
   /** The newest migration of the image, where that is known. */
   head: z.string().optional(),
   /** Migrations are taken back. */
-  back: z.object({ to: z.string(), needed: z.array(z.string()), loseData: z.boolean() }).optional(),
+  back: back.optional(),
   by: text,
   author: text,
   reason: text,
