@@ -368,6 +368,38 @@ export class Pitwall {
   }
 
   /**
+   * Puts a backup into the place of a database, and keeps what was there beside it under another name.
+   *
+   * The database is read-only from the download of the backup on. The backup is restored beside it, compared with what it says of itself, migrated to what the serving
+   * code was built for, and takes the place of the database by a rename. It runs as a Job in the environment that goes on by itself: run the same command again to
+   * follow one that was interrupted. What was written since the backup is then only in the database that is kept, NAME_replaced_…, and an administrator drops that.
+   *
+   * Needs a reason, and where the environment requires approvals, that of somebody else; calendars, freezes and gates do not stand in its way. The role in the database's
+   * address needs CREATEDB and to own the database.
+   *
+   * Example: `./daggerw call restore --env staging --database recipes --to 2026-03-02T10:00:00Z --dry-run`
+   *
+   * @param env staging or production.
+   * @param to Id of a backup, such as 2026-03-02T10-00-00Z-0a1b2c, or a moment such as 2026-03-02T10:00:00Z, for the newest backup that was taken until then.
+   * @param database The database, by its name or that of its service, such as recipes; not needed where the environment has one.
+   * @param reason Reason for the audit log.
+   * @param override Reason to do without the approval; it is recorded. guards.overrides in dagger/config/deploy.yaml says who may.
+   * @param dryRun Only restore into a throw-away PostgreSQL, and say what the backup lacks. Changes nothing.
+   */
+  @func({ cache: "never" })
+  async restore(
+    workspace: Workspace,
+    env: string,
+    to: string,
+    database = "",
+    reason = "",
+    override = "",
+    dryRun = false,
+  ): Promise<string> {
+    return this.delivery.restore(workspace, env, named([database]), { to, reason, override, dryRun })
+  }
+
+  /**
    * Takes back the deploy in progress, or returns to a proven revision, without losing a request. With a database it takes migrations back.
    *
    * No guard stands in the way, but it refuses a revision that cannot work with the database as it is now.
@@ -453,7 +485,7 @@ export class Pitwall {
    * Returns the events of an environment's deploys, rollbacks and approvals, oldest first, as JSON Lines: those that ran on this engine. The permanent record is the history.
    *
    * Each is an object: schemaVersion (1), at (ISO 8601), kind (started, resumed, shifted, promoted, rolling-back, rolled-back, failed, refused, overridden, approved, revoked, checked,
-   * migrated or migration-failed),
+   * migrated, migration-failed, restored, restore-failed, backup-verified, backup-not-verified, compared or drifted),
    * environment, component (kind, name), operation, revision, digest, by, message, key (the same for all events about one problem), severity (info, warning or critical),
    * resolves (true when that problem is over).
    *

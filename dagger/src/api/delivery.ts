@@ -7,7 +7,7 @@ import { readSubject } from "../delivery/access.js"
 import { approve } from "../delivery/approve.js"
 import type { Component, ComponentId, RevertRequest, WouldRun } from "../delivery/component.js"
 import { EventFile } from "../delivery/events/file.js"
-import { deploy, type GateResult, plan, type ReadAuthors, rollback } from "../delivery/executor.js"
+import { deploy, type GateResult, plan, type ReadAuthors, restore, rollback } from "../delivery/executor.js"
 import { strictestApproval } from "../delivery/guards/weakening.js"
 import { historyOf, historyText, type HistoryQuery } from "../delivery/history.js"
 import { iso, newId } from "../delivery/journal.js"
@@ -220,6 +220,32 @@ export class Delivery {
   }
 
   /**
+   * Puts a backup into the place of a database, or with `dryRun` only restores it beside it.
+   *
+   * @param names the database or its service; may be empty where the environment has one database
+   * @param to id of a backup, or a moment
+   * @throws Error with every reason when it may not start, and with the table when it failed
+   */
+  async restore(
+    workspace: Workspace,
+    env: string,
+    names: string[],
+    { to, reason, override, dryRun }: { to: string; reason: string; override: string; dryRun: boolean },
+  ): Promise<string> {
+    return this.guarded(workspace, env, async (opened) => {
+      const { delivery } = opened
+      const databases = opened.databases(names)
+      const [database, ...others] = databases
+      if (!database || others.length > 0) {
+        const all = databases.map(({ id }) => id.name).join(", ")
+        throw new Error(`a restore is of one database: name it with --database; allowed: ${all}`)
+      }
+      const wanted = database.restore(to)
+      return dryRun ? wanted.preview() : restore(delivery, wanted, { reason, override })
+    })
+  }
+
+  /**
    * @param names a service or a database; every service, if empty. A database goes back only when it is named.
    * @throws Error with the table when a component failed
    */
@@ -284,7 +310,12 @@ export class Delivery {
       const recorded = requestOf((await delivery.audit.read()).events, request)
       refuseOtherSettings(
         recorded,
-        opened.components(recorded.components.map(({ component }) => component.name)),
+        recorded.components.flatMap<Pick<Component, "id" | "settingsDigest">>(
+          ({ component: { name }, restore }) =>
+            restore
+              ? opened.databases([name]).map((database) => database.restore(restore))
+              : opened.components([name]),
+        ),
       )
       const code = confirmationOf(recorded)
       if (confirm === "") {

@@ -4,6 +4,7 @@ import type {
   ComponentPlan,
   ComponentStatus,
   Outcome,
+  RestorePoint,
   RevertRequest,
   WouldRun,
 } from "../delivery/component.js"
@@ -11,10 +12,11 @@ import type { EventKind } from "../delivery/events/event.js"
 import { digestOf, type Release, type ReleasedImage } from "../delivery/release.js"
 import { readExamination } from "../migrations/examination.js"
 import { permitted, stillWaiting, type Waiting, waitingText } from "./decisions.js"
-import { backupPattern, migrationObjects, type MigrationRun } from "./job.js"
+import { isBackupId, migrationObjects, type MigrationRun, settingsDigest } from "./job.js"
 import { LockedDatabase } from "./locked-database.js"
 import { type DatabaseContext, type MigratedService, MigratedDatabase } from "./migrated-database.js"
 import { describePlan, planOf } from "./plan.js"
+import { DatabaseRestore, readRestorePoint } from "./restore.js"
 import { headsText, type MigrationResult } from "./result.js"
 import type { DatabaseSettings } from "./settings.js"
 import type { RunEnd } from "./state.js"
@@ -58,11 +60,11 @@ export class Database implements Component {
   }
 
   wouldRun(release: Release): Promise<WouldRun> {
-    return this.migrated.wouldRun(release)
+    return this.migrated.wouldRun(this.migrated.imageOf(release).reference)
   }
 
   settingsDigest(image: string, secretNames: string[]): string {
-    return this.migrated.settingsDigest(image, secretNames)
+    return settingsDigest(this.migrated.settings, image, secretNames)
   }
 
   lock(): Promise<LockedDatabase> {
@@ -76,6 +78,16 @@ export class Database implements Component {
    */
   revert(request: RevertRequest): Promise<Outcome> {
     return this.exclusively((locked) => locked.revert(request))
+  }
+
+  /**
+   * A restore of it, which nothing begins yet.
+   *
+   * @param to what was read before, or the id of a backup or a moment
+   * @throws Error for a text that is neither
+   */
+  restore(to: RestorePoint | string): DatabaseRestore {
+    return new DatabaseRestore(this.migrated, typeof to === "string" ? readRestorePoint(to) : to)
   }
 
   async status(): Promise<ComponentStatus> {
@@ -118,7 +130,7 @@ export class Database implements Component {
    * @throws Error when it cannot be restored, is not complete, or there is none
    */
   async verifyBackup(backup?: string): Promise<string> {
-    if (backup !== undefined && !new RegExp(`^${backupPattern}$`).test(backup))
+    if (backup !== undefined && !isBackupId(backup))
       throw new Error(`"${backup}" is no id of a backup; allowed: such as 2026-03-02T10-00-00Z-0a1b2c`)
     const found = await this.check({
       run: { mode: "verify", ...(backup !== undefined && { backup }) },

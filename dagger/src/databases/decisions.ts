@@ -1,7 +1,9 @@
 import type { MigrationWindow } from "../delivery/guards/calendar.js"
+import type { RestorePoint } from "../delivery/component.js"
+import { digestOfData } from "../delivery/guards/digest.js"
 import { digestOf, type ReleasedImage } from "../delivery/release.js"
 import { headsText } from "./result.js"
-import type { Back } from "./job.js"
+import type { Back, Restoration } from "./job.js"
 import type { DatabaseState, Running } from "./state.js"
 
 /** What a kept revision knows of the database's migrations. */
@@ -110,7 +112,9 @@ export function decideMigration(situation: MigrationSituation): MigrationAction 
 
 /** Whether a deploy of the image goes on with the run in progress. */
 export const continues = (running: Running, image: ReleasedImage): boolean =>
-  running.back === undefined && digestOf(running.image) === digestOf(image.reference)
+  running.back === undefined &&
+  running.restore === undefined &&
+  digestOf(running.image) === digestOf(image.reference)
 
 export interface RevertSituation {
   state: DatabaseState
@@ -133,11 +137,7 @@ export interface RevertSituation {
 export function decideRevert(situation: RevertSituation): { image: string; back: Back } | undefined {
   const { state, service, live, isRollingOut, to, loseData } = situation
   const { heads, runs } = state
-  if (isRollingOut) {
-    throw new Error(
-      `a rollout of ${service} is under way, whose code needs the database as it is: finish it, or take it back first`,
-    )
-  }
+  refuseRollingOut(service, isRollingOut)
   // The image of the last run knows where the database is, also after a failure.
   const [last] = runs
   if (!last)
@@ -156,6 +156,43 @@ export function decideRevert(situation: RevertSituation): { image: string; back:
   }
   const needed = live?.schema ? [live.schema.head] : []
   return { image: last.image, back: { to: target, needed, loseData } }
+}
+
+/** What a restore of a database runs. */
+export interface RestoreSituation extends Pick<
+  RevertSituation,
+  "state" | "service" | "live" | "isRollingOut"
+> {
+  /** The image with all traffic. */
+  serving: string | undefined
+  point: RestorePoint
+}
+
+/**
+ * The image that restores, and what.
+ *
+ * @throws Error when no image of the service knows the database, or its code is being changed
+ */
+export function decideRestore(situation: RestoreSituation): { image: string; restore: Restoration } {
+  const { state, service, live, isRollingOut, serving, point } = situation
+  refuseRollingOut(service, isRollingOut)
+  // The image of the last run knows every migration that a backup can have.
+  const image = state.runs[0]?.image ?? serving
+  if (image === undefined)
+    throw new Error(`${service} was never deployed, and its image restores its database`)
+  const operation = digestOfData({ point, last: state.restored ?? "" }).slice("sha256:".length)
+  const target = live?.schema?.head
+  return {
+    image,
+    restore: { point, operation: operation.slice(0, 16), ...(target !== undefined && { target }) },
+  }
+}
+
+function refuseRollingOut(service: string, isRollingOut: boolean): void {
+  if (!isRollingOut) return
+  throw new Error(
+    `a rollout of ${service} is under way, whose code needs the database as it is: finish it, or take it back first`,
+  )
 }
 
 /** For example `0004 waits for revisions 3, 2, released before it and still kept`. */

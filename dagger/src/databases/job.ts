@@ -11,6 +11,7 @@ import type {
 import { managedBy, type Plain } from "../clients/kubernetes/manifest.js"
 import { databaseAccount } from "../delivery/access.js"
 import { digestOfData } from "../delivery/guards/digest.js"
+import { restorePoint, type RestorePoint } from "../delivery/component.js"
 import { digestOf } from "../delivery/release.js"
 import { containerSecurity, servicePodSecurity } from "../platform/pod-security.js"
 import { backupLocation, type DatabaseSettings } from "./settings.js"
@@ -21,9 +22,9 @@ export interface MigrationRun {
   id: string
   /**
    * `plan`: only the dry run on a copy; the database is not changed. `verify`: a backup is restored and compared; the database is not read. `revert`: migrations
-   * are taken back. `drift`: the database is compared with an empty one that gets the same migrations.
+   * are taken back. `restore`: a backup comes into the place of the database. `drift`: the database is compared with an empty one that gets the same migrations.
    */
-  mode: "migrate" | "plan" | "verify" | "revert" | "drift"
+  mode: "migrate" | "plan" | "verify" | "revert" | "restore" | "drift"
   /** The image that will serve: `repository@sha256:…`. */
   image: string
   /** Whether migrations run that code released before cannot live with. */
@@ -34,6 +35,8 @@ export interface MigrationRun {
   backup?: string
   /** Of a run that takes migrations back. */
   back?: Back
+  /** Of a run that restores, or that only plans to. */
+  restore?: Restoration
 }
 
 export const back = z.object({
@@ -47,6 +50,16 @@ export const back = z.object({
 /** How far a database goes back. */
 export type Back = z.output<typeof back>
 
+export const restoration = z.object({
+  point: restorePoint,
+  /** The same until it has succeeded, so that a repeated command goes on with it. */
+  operation: z.string(),
+  /** The migration that the restored database gets before it serves, because the code was built for it. */
+  target: z.string().optional(),
+})
+/** What a restore puts into the place of the database. */
+export type Restoration = z.output<typeof restoration>
+
 /** The run that a state says is in progress. */
 export const runOf = ({
   id,
@@ -54,13 +67,15 @@ export const runOf = ({
   allowBreaking,
   longest,
   back,
+  restore,
 }: Omit<MigrationRun, "mode" | "backup">): MigrationRun => ({
   id,
   image,
   allowBreaking,
-  mode: back ? "revert" : "migrate",
+  mode: restore ? "restore" : back ? "revert" : "migrate",
   ...(longest !== undefined && { longest }),
   ...(back && { back }),
+  ...(restore && { restore }),
 })
 
 /** The objects of a run. The Job owns the Secret and the ConfigMap, so that they are deleted with it. */
@@ -116,11 +131,16 @@ export const migrationVariables = ({ backup }: Pick<DatabaseSettings, "backup">)
 /** As `servicekit.backups` names them: they begin with the time. */
 export const backupPattern = "[0-9]{4}-[0-9]{2}-[0-9]{2}T[0-9]{2}-[0-9]{2}-[0-9]{2}Z-[0-9a-f]{6}"
 
+export const isBackupId = (text: string): boolean => new RegExp(`^${backupPattern}$`).test(text)
+
+/** A moment in UTC. */
+export const momentPattern = "[0-9]{4}-[0-9]{2}-[0-9]{2}T[0-9]{2}:[0-9]{2}:[0-9]{2}Z"
+
 /** Ids of migrations, which Alembic keeps in a column of 32 characters; names of operations have the same form. */
 export const migrationPattern = "[0-9A-Za-z_]{1,32}"
 
 /** What the command `database` is asked to do. */
-export const commands = ["migrate", "verify", "downgrade", "drift"] as const
+export const commands = ["migrate", "verify", "downgrade", "restore", "drift"] as const
 
 /**
  * The arguments that the container `migrate` may have, for an admission policy: each is one of `words`, or matches `pattern`.
@@ -129,9 +149,9 @@ export const migrationArguments = (settings: Pick<DatabaseSettings, "backup" | "
   words: [
     ...["database", ...commands, "--copy", copyUrl, "--work", "/work", "--operation"],
     ...["--backup", backupLocation(settings), "--plan-only", "--allow-breaking", "--id"],
-    ...["--to", "--needed", "--lose-data", "--longest"],
+    ...["--to", "--needed", "--lose-data", "--longest", "--before", "--target", "--dry-run"],
   ],
-  pattern: `^(${backupPattern}|${migrationPattern})$`,
+  pattern: `^(${backupPattern}|${migrationPattern}|${momentPattern})$`,
 })
 
 /** Runs of one image on one database share it, so that a rerun can use the backup that an interrupted run has verified. */
@@ -189,10 +209,21 @@ export function migrationObjects(
 /**
  * A digest of everything that is applied for an image, but for the values of secrets.
  *
+ * @param point of a restore; without it, of a migration
  * @throws Error for an image without a digest
  */
-export function settingsDigest(settings: DatabaseSettings, image: string, secretNames: string[]): string {
-  const run: MigrationRun = { id: "x", mode: "migrate", image, allowBreaking: false }
+export function settingsDigest(
+  settings: DatabaseSettings,
+  image: string,
+  secretNames: string[],
+  point?: RestorePoint,
+): string {
+  const run = runOf({
+    id: "x",
+    image,
+    allowBreaking: false,
+    ...(point && { restore: { point, operation: "x" } }),
+  })
   const blank = Object.fromEntries(secretNames.map((secret) => [secret, ""]))
   const { job, networkPolicy, owned } = migrationObjects(settings, run, blank)
   return digestOfData({ job, networkPolicy, owned: owned("") })
@@ -279,12 +310,21 @@ function migrateContainer(settings: DatabaseSettings, run: MigrationRun): Plain<
 }
 
 function argumentsOf(settings: DatabaseSettings, run: MigrationRun): string[] {
-  const { image, mode, allowBreaking, back, backup, longest } = run
+  const { image, mode, allowBreaking, back, backup, longest, restore } = run
   const places = ["--copy", copyUrl, "--work", "/work"]
   const store = ["--backup", backupLocation(settings)]
   if (mode === "drift") return ["database", "drift", "--copy", copyUrl]
   if (mode === "verify")
     return ["database", "verify", ...places, ...store, ...(backup === undefined ? [] : ["--id", backup])]
+  if (restore) {
+    const { point, operation, target } = restore
+    return [
+      ...["database", "restore", ...places, "--operation", operation, ...store],
+      ...("backup" in point ? ["--id", point.backup] : ["--before", point.before]),
+      ...(target === undefined ? [] : ["--target", target]),
+      ...(mode === "plan" ? ["--dry-run"] : []),
+    ]
+  }
   const operation = ["--operation", operationOf(settings, image)]
   if (back) {
     return [

@@ -51,12 +51,19 @@ export class LockedDatabase implements LockedComponent {
     return this.database.id
   }
 
-  /** Records the end of a migration by another image whose Job has ended. */
-  async settle(release: Release): Promise<void> {
-    const { database } = this
-    const state = await this.record.read()
+  settle(release: Release): Promise<void> {
+    return this.recordOthers((running) => continues(running, this.database.imageOf(release)))
+  }
+
+  /** Records the end of a run by another command whose Job has ended. */
+  async recordOthers(isOwn: (running: Running) => boolean): Promise<void> {
+    const state = await this.read()
     const { running } = state
-    if (running && !continues(running, database.imageOf(release))) await this.recordEnd(state, running)
+    if (running && !isOwn(running)) await this.recordEnd(state, running)
+  }
+
+  read(): Promise<DatabaseState> {
+    return this.record.read()
   }
 
   async plan(release: Release): Promise<ComponentPlan> {
@@ -72,8 +79,7 @@ export class LockedDatabase implements LockedComponent {
       case "nothing":
         return { result: "unchanged", message: action.reason }
       case "resume":
-        await this.recordEvent("resumed", action.running, { message: "its migration is followed again" })
-        return this.run(prepared.state, action.running)
+        return this.resume(prepared.state, action.running, "its migration is followed again")
       case "begin":
         return this.begin(prepared, action, operation)
       case "blocked":
@@ -94,8 +100,7 @@ export class LockedDatabase implements LockedComponent {
     let state = await this.record.read()
     const { running } = state
     if (running?.back && (to === undefined || to === running.back.to)) {
-      await this.recordEvent("resumed", running, { message: "its way back is followed again" })
-      return this.run(state, running)
+      return this.resume(state, running, "its way back is followed again")
     }
     if (running) {
       if (!(await this.recordEnd(state, running))) {
@@ -174,7 +179,7 @@ export class LockedDatabase implements LockedComponent {
   }
 
   /** Writes down what begins, before anything runs: an interrupted command is resumed from there. */
-  private async start(
+  async start(
     state: DatabaseState,
     begin: Running,
     event: { message: string } & Partial<Pick<Operation, "overridden" | "approval">>,
@@ -184,6 +189,12 @@ export class LockedDatabase implements LockedComponent {
     await this.recordEvent("started", running, { ...event, at: running.began })
     await this.record.write(after)
     return this.run(after, running)
+  }
+
+  /** Follows a run that an interrupted command has begun. */
+  async resume(state: DatabaseState, running: Running, message: string): Promise<Outcome> {
+    await this.recordEvent("resumed", running, { message })
+    return this.run(state, running)
   }
 
   /** Records the end of a run whose Job has ended. */
@@ -208,21 +219,24 @@ export class LockedDatabase implements LockedComponent {
     const after = ended(state, end)
     const outcome = after.runs[0]?.outcome ?? "failed"
     // The event first: a command that dies in between records the same event again, and the log keeps it once.
-    await this.recordEvent(outcome === "failed" ? "migration-failed" : "migrated", running, { message, at })
+    const [passed, failed] = running.restore
+      ? (["restored", "restore-failed"] as const)
+      : (["migrated", "migration-failed"] as const)
+    await this.recordEvent(outcome === "failed" ? failed : passed, running, { message, at })
     await this.record.write(after)
     return { result: outcome, message }
   }
 
   private async recordEvent(
-    kind: "started" | "resumed" | "migrated" | "migration-failed",
-    { id, image, author, back, guards, reason }: Running,
+    kind: "started" | "resumed" | "migrated" | "migration-failed" | "restored" | "restore-failed",
+    { id, image, author, back, restore, guards, reason }: Running,
     more: { message: string; at?: string } & Partial<Pick<Operation, "overridden" | "approval">>,
   ): Promise<void> {
     await this.database.context.journal.record({
       kind,
       component: this.database.id,
       operation: id,
-      action: back ? "rollback" : "migrate",
+      action: restore ? "restore" : back ? "rollback" : "migrate",
       digest: digestOf(image),
       author,
       reason,

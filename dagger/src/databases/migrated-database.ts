@@ -1,7 +1,14 @@
 import type { V1Job } from "@kubernetes/client-node"
 import type { KubernetesApi } from "../clients/kubernetes/client.js"
 import type { Plain } from "../clients/kubernetes/manifest.js"
-import type { Change, ComponentId, ComponentPlan, WouldRun } from "../delivery/component.js"
+import {
+  type Change,
+  type ComponentId,
+  type ComponentPlan,
+  type RestorePoint,
+  restorePointText,
+  type WouldRun,
+} from "../delivery/component.js"
 import type { MigrationWindow } from "../delivery/guards/calendar.js"
 import { secretsDigest } from "../delivery/guards/digest.js"
 import type { Journal } from "../delivery/journal.js"
@@ -87,8 +94,8 @@ export class MigratedDatabase {
     return new StateRecord(this.context.cluster, namespace, name)
   }
 
-  async wouldRun(release: Release): Promise<WouldRun> {
-    const image = this.imageOf(release).reference
+  /** @param restore what a restore puts into its place; without it, a migration runs */
+  async wouldRun(image: string, restore?: RestorePoint): Promise<WouldRun> {
     const secrets = await this.secrets()
     const secretNames = Object.keys(secrets).sort()
     const { namespace, name } = this.settings
@@ -97,14 +104,11 @@ export class MigratedDatabase {
       digest: digestOf(image),
       secretNames,
       contents: {
-        settings: this.settingsDigest(image, secretNames),
+        settings: settingsDigest(this.settings, image, secretNames, restore),
         secrets: secretsDigest(`${namespace}/${name}`, secrets),
       },
+      ...(restore && { restore }),
     }
-  }
-
-  settingsDigest(image: string, secretNames: string[]): string {
-    return settingsDigest(this.settings, image, secretNames)
   }
 
   /** Breaking migrations that the service's kept revisions know, and that have not run. */
@@ -147,7 +151,7 @@ export class MigratedDatabase {
     }
     if (action.kind !== "begin") return plan
     const [run, number, revisions] = await Promise.all([
-      this.wouldRun(release),
+      this.wouldRun(prepared.image.reference),
       this.owner.live(),
       this.owner.revisions(),
     ])
@@ -184,6 +188,16 @@ export class MigratedDatabase {
     }
   }
 
+  /** What another command's run is, and what to do. */
+  underWay({ by, began, image, back, restore }: Running): string {
+    const what = restore
+      ? `the restore of ${restorePointText(restore.point)}`
+      : back
+        ? `the way back to ${back.to}`
+        : `the migration by ${image}`
+    return `${this.id.name}: ${what} that ${by} began at ${began} is under way: wait for its end, or repeat the command that began it to follow it`
+  }
+
   private summaryOf({ action, image, state, window }: PreparedMigration): string {
     switch (action.kind) {
       case "nothing":
@@ -191,9 +205,7 @@ export class MigratedDatabase {
       case "resume":
         return `resumes the migration that ${action.running.by} began at ${action.running.began}`
       case "blocked": {
-        const { by, began, image: other, back } = action.running
-        const what = back ? `the way back to ${back.to}` : `the migration by ${other}`
-        return `${this.id.name}: ${what} that ${by} began at ${began} is under way: wait for its end, or repeat the command that began it to follow it`
+        return this.underWay(action.running)
       }
       case "begin": {
         const from = state.heads ? headsText(state.heads) : "where it is"

@@ -26,7 +26,16 @@ export type Backup = z.output<typeof backup>
 const result = z
   .object({
     event: z.literal("result"),
-    outcome: z.enum(["unchanged", "planned", "migrated", "downgraded", "verified", "compared", "failed"]),
+    outcome: z.enum([
+      "unchanged",
+      "planned",
+      "migrated",
+      "downgraded",
+      "verified",
+      "compared",
+      "restored",
+      "failed",
+    ]),
     from: z.array(z.string()),
     to: z.array(z.string()),
     /** Migrations that older code cannot live with, and that did not run for that. */
@@ -39,6 +48,11 @@ const result = z
       .array(z.string())
       .nullish()
       .transform((revisions) => revisions ?? []),
+    /** Rows that the database has more than the backup that it is restored from, by table; fewer are negative. */
+    lost: z
+      .record(z.string(), z.number())
+      .nullish()
+      .transform((rows) => rows ?? {}),
     /** How the database differs from what its migrations make. */
     differences: z
       .array(z.string())
@@ -52,7 +66,8 @@ const result = z
     message: z.string().nullish(),
   })
   .refine(
-    ({ outcome, backup }) => !["migrated", "downgraded", "verified"].includes(outcome) || backup?.verified,
+    ({ outcome, backup }) =>
+      !["migrated", "downgraded", "verified", "restored"].includes(outcome) || backup?.verified,
     {
       error: "it succeeded and names no backup that is verified",
       path: ["backup"],
@@ -130,7 +145,7 @@ export const headsText = (heads: string[]): string => heads.join(", ") || "no re
 
 /** What a run came to, in one sentence. */
 export function resultText(result: MigrationResult): string {
-  const { outcome, from, to, backup, step, message, waiting, undone } = result
+  const { outcome, from, to, backup, step, message, waiting, undone, lost } = result
   const waits = waiting.length > 0 ? `; ${waiting.join(", ")} ${waiting.length > 1 ? "wait" : "waits"}` : ""
   switch (outcome) {
     case "unchanged":
@@ -141,6 +156,8 @@ export function resultText(result: MigrationResult): string {
       return `${headsText(from)} → ${headsText(to)}, after the verified backup ${backup?.id ?? ""}${waits}`
     case "downgraded":
       return `back from ${headsText(from)} to ${headsText(to)}, after the verified backup ${backup?.id ?? ""}; taken back: ${undone.join(", ")}`
+    case "restored":
+      return `at ${headsText(to)}; ${oneLine(message ?? "", 300)}${lostText(lost)}`
     case "compared":
       return `at ${headsText(to)}, as its migrations and models say`
     case "verified":
@@ -153,8 +170,21 @@ export function resultText(result: MigrationResult): string {
   }
 }
 
+/** For example `; rows that only the replaced database has: recipes 3`. */
+export function lostText(lost: MigrationResult["lost"]): string {
+  const counted = (rows: [string, number][]) =>
+    rows.map(([table, count]) => `${table} ${Math.abs(count).toLocaleString("en-GB")}`).join(", ")
+  const all = Object.entries(lost)
+  const more = all.filter(([, count]) => count > 0)
+  const fewer = all.filter(([, count]) => count < 0)
+  return [
+    ...(more.length > 0 ? [`; rows that the backup lacks: ${counted(more)}`] : []),
+    ...(fewer.length > 0 ? [`; rows that only the backup has: ${counted(fewer)}`] : []),
+  ].join("")
+}
+
 /** For example `3 tables with 1,234 rows as when it was taken, 2026-03-02 10:00 UTC, at 0003`. */
-function contentsText(backup: Backup | null | undefined): string {
+export function contentsText(backup: Backup | null | undefined): string {
   const { rows = {}, heads = [], taken = "" } = backup ?? {}
   const all = Object.values(rows)
   const sum = all.reduce((total, count) => total + count, 0).toLocaleString("en-GB")

@@ -2,7 +2,7 @@ import { z } from "zod"
 import { ApiError, type KubernetesApi, type KubernetesObject } from "../clients/kubernetes/client.js"
 import { databaseObject } from "../delivery/access.js"
 import { clip } from "../lib/text.js"
-import { back, databaseLabels } from "./job.js"
+import { back, databaseLabels, restoration } from "./job.js"
 import type { MigrationResult } from "./result.js"
 
 /** Longest text that the state keeps, in characters. */
@@ -24,6 +24,8 @@ const running = z.object({
   head: z.string().optional(),
   /** Migrations are taken back. */
   back: back.optional(),
+  /** A backup comes into its place. */
+  restore: restoration.optional(),
   by: text,
   author: text,
   reason: text,
@@ -31,7 +33,7 @@ const running = z.object({
   /** ISO 8601, by the API server's clock. */
   began: z.string(),
 })
-/** A run that migrates or takes migrations back, whose end is not recorded yet. */
+/** A run that migrates, takes migrations back or restores, whose end is not recorded yet. */
 export type Running = z.output<typeof running>
 
 const savedBackup = z.object({
@@ -46,7 +48,7 @@ const savedBackup = z.object({
 
 const run = running.pick({ id: true, image: true, by: true, reason: true, began: true }).extend({
   ended: z.string(),
-  outcome: z.enum(["migrated", "unchanged", "downgraded", "failed"]),
+  outcome: z.enum(["migrated", "unchanged", "downgraded", "restored", "failed"]),
   from: heads,
   to: heads,
   message: text,
@@ -68,6 +70,8 @@ const schema = z.object({
   drift: z.object({ at: z.string(), differences: z.array(text) }).optional(),
   /** The newest backup that was verified. */
   backup: savedBackup.optional(),
+  /** When a backup came into its place last. */
+  restored: z.string().optional(),
   /** Newest first. */
   runs: z.array(run),
 })
@@ -94,17 +98,20 @@ export const begun = (state: DatabaseState, began: Running): DatabaseState & { r
 
 /** The state after the run in progress has ended. */
 export function ended(state: DatabaseState, { at, result, message }: RunEnd): DatabaseState {
-  const { running: over, heads: before = [], passed, runs, waiting, backup, drift } = state
+  const { running: over, heads: before = [], passed, runs, waiting, backup, drift, restored } = state
   if (!over) return state
-  const success = over.back ? "downgraded" : "migrated"
+  const success = over.restore ? "restored" : over.back ? "downgraded" : "migrated"
   const outcome = result?.outcome === success || result?.outcome === "unchanged" ? result.outcome : "failed"
   const { id, image, by, reason, began, head } = over
+  const lastRestore = outcome === "restored" ? at : restored
   const done = outcome === "failed" ? undefined : result
-  const saved = result?.backup?.verified ? { ...result.backup, verified: at } : backup
+  // A restored backup may be an old one.
+  const saved = result?.backup?.verified && !over.restore ? { ...result.backup, verified: at } : backup
   // What was held back did not run, whatever else failed.
   const held = over.allowBreaking ? undefined : waiting
   // Also of a run that failed half-way: what it has taken back is to be migrated again.
-  const undone = over.back ? (result?.undone ?? [...passed, ...before]) : []
+  const was = [...passed, ...before, ...(result?.from ?? [])]
+  const undone = over.restore && done ? was : over.back ? (result?.undone ?? [...passed, ...before]) : []
   const left = done
     ? done.waiting.length > 0
       ? { ...(head !== undefined && { head }), migrations: done.waiting }
@@ -114,13 +121,14 @@ export function ended(state: DatabaseState, { at, result, message }: RunEnd): Da
     schemaVersion: 1,
     // After a failure nobody knows where the database is until the next run.
     ...(done && { heads: done.to }),
-    passed: [...new Set([...passed, ...before, ...(result?.from ?? []), ...(done?.to ?? [])])]
-      .filter((head) => !undone.includes(head))
-      .slice(-kept.heads),
+    passed: [...new Set([...was.filter((head) => !undone.includes(head)), ...(done?.to ?? [])])].slice(
+      -kept.heads,
+    ),
     // The next migration finds out anew what has to wait.
-    ...(left && !over.back && { waiting: left }),
+    ...(left && !over.back && !over.restore && { waiting: left }),
     ...(saved && { backup: saved }),
     ...(drift && { drift }),
+    ...(lastRestore !== undefined && { restored: lastRestore }),
     runs: [
       {
         ...{ id, image, by, reason, began },

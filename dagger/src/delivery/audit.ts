@@ -11,6 +11,8 @@ export const auditedKinds: readonly EventKind[] = [
   "rolled-back",
   "migrated",
   "migration-failed",
+  "restored",
+  "restore-failed",
   "backup-verified",
   "backup-not-verified",
   "compared",

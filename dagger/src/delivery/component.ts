@@ -7,6 +7,13 @@ export const componentKinds = ["database", "backend", "frontend", "model"] as co
 
 export const componentId = z.object({ kind: z.enum(componentKinds), name: z.string() })
 
+/** What comes into the place of a database: a backup by its id, or the newest that was taken until a moment, in UTC. */
+export const restorePoint = z.union([
+  z.strictObject({ backup: z.string() }),
+  z.strictObject({ before: z.string() }),
+])
+export type RestorePoint = z.output<typeof restorePoint>
+
 /** Names a component of an environment. */
 export type ComponentId = z.output<typeof componentId>
 
@@ -45,6 +52,8 @@ export interface WouldRun {
   contents: RevisionContents
   /** Names of the secrets that it reads. */
   secretNames: string[]
+  /** It runs no new code, but puts a backup into the place of a database. */
+  restore?: RestorePoint
 }
 
 /** The new operation of a plan. */
@@ -87,7 +96,7 @@ export type Override = z.output<typeof override>
 /** How an operation on one component ended. */
 export interface Outcome {
   /** `skipped`: a component that it depends on failed before. */
-  result: "promoted" | "migrated" | "downgraded" | "unchanged" | "aborted" | "failed" | "skipped"
+  result: "promoted" | "migrated" | "downgraded" | "restored" | "unchanged" | "aborted" | "failed" | "skipped"
   revision?: number
   message: string
 }
@@ -141,6 +150,9 @@ export interface Component {
   status(): Promise<ComponentStatus>
 }
 
+/** As much of a component as the executor needs to change it. */
+export type Deployable = Pick<Component, "id" | "plan" | "lock">
+
 /** A component that this command alone may change, until `unlock`. */
 export interface LockedComponent {
   readonly id: ComponentId
@@ -151,6 +163,10 @@ export interface LockedComponent {
   apply(operation: Operation): Promise<Outcome>
   unlock(): Promise<void>
 }
+
+/** For example `the newest backup until 2026-03-02T10:00:00Z`. */
+export const restorePointText = (point: RestorePoint): string =>
+  "backup" in point ? `the backup ${point.backup}` : `the newest backup until ${point.before}`
 
 /** For example `backend api`. */
 export const componentText = ({ kind, name }: ComponentId): string => `${kind} ${name}`

@@ -9,6 +9,7 @@ import {
   componentKinds,
   type ComponentPlan,
   componentText,
+  type Deployable,
   type LockedComponent,
   type Operation,
   type Outcome,
@@ -52,6 +53,25 @@ export interface EffectiveGuards {
   digest: string
 }
 
+/** The guards of what cannot wait for a calendar or for gates: only those that ask for a second person. */
+function onlyApproval({ committed, effective, weakened, ...guards }: EffectiveGuards): EffectiveGuards {
+  const reduced = ({ approval, overrides, timezone }: GuardPolicy): GuardPolicy => ({
+    ...(approval && { approval }),
+    overrides,
+    timezone,
+    holidays: [],
+    freezes: [],
+    checks: "none",
+    signature: "none",
+  })
+  return {
+    ...guards,
+    committed: reduced(committed),
+    effective: reduced(effective),
+    weakened: weakened.filter(({ guard }) => guard === "approval" || guard === "environment"),
+  }
+}
+
 /**
  * Reads who has a part in the commits between two: those that are in one's history and not in the other's, and the second itself.
  *
@@ -92,7 +112,7 @@ export type ComponentResult = Outcome & { component: ComponentId; seconds: numbe
  */
 export async function deploy(
   context: DeliveryContext,
-  components: Component[],
+  components: Deployable[],
   request: DeployRequest,
 ): Promise<string> {
   const { environment, guards, say } = context
@@ -126,10 +146,32 @@ export async function deploy(
   return conclude(results, environment, gateResult)
 }
 
+/**
+ * Puts a backup into the place of a database. It waits for no calendar and no gates, but for a second person where the environment asks for one.
+ *
+ * An interrupted restore is resumed by the same call.
+ *
+ * @returns the table of results
+ * @throws Error without a reason, with every reason when it may not start, and with the table when it failed
+ */
+export async function restore(
+  context: DeliveryContext,
+  database: Deployable,
+  { reason, override }: Pick<DeployRequest, "reason" | "override">,
+): Promise<string> {
+  if (reason.trim() === "") throw new Error("a restore needs a reason: give it with --reason")
+  return deploy({ ...context, guards: onlyApproval(context.guards) }, [database], {
+    reason,
+    override,
+    release: { schemaVersion: 1, images: {} },
+    authors: [],
+  })
+}
+
 /** Reads what a deploy would do and what speaks against it. Changes nothing. */
 export async function plan(
   context: DeliveryContext,
-  components: Component[],
+  components: Deployable[],
   request: Pick<DeployRequest, "release" | "authors" | "readAuthors">,
 ): Promise<DeployPlan> {
   const found = await planOf(context, components, request.release)
@@ -157,7 +199,7 @@ export async function rollback(
 
 async function planOf(
   { environment }: DeliveryContext,
-  components: Component[],
+  components: Deployable[],
   release: Release,
 ): Promise<DeployPlan> {
   const plans = await Promise.all(components.map((component) => component.plan(release)))
@@ -171,7 +213,7 @@ function refuseBlocked(plans: ComponentPlan[]): void {
 
 /** Locks and settles what can be. A component that another command works on keeps no other from its deploy. */
 async function lockAll(
-  components: Component[],
+  components: Deployable[],
   release: Release,
 ): Promise<{ locked: LockedComponent[]; failed: ComponentResult[] }> {
   const all = await Promise.allSettled(
@@ -277,7 +319,7 @@ async function permitted(
           kind,
           component,
           message,
-          action: component.kind === "database" ? "migrate" : "deploy",
+          action: start.restore ? "restore" : component.kind === "database" ? "migrate" : "deploy",
           digest: start.digest,
           ...(kind === "refused" && {
             request: {
@@ -285,6 +327,7 @@ async function permitted(
               ...start.contents,
               secretNames: start.secretNames,
               changes: requestedChanges(changes),
+              ...(start.restore && { restore: start.restore }),
             },
           }),
           author,
@@ -361,9 +404,11 @@ async function authorsOf(
   release: Release,
   readAuthors: ReadAuthors | undefined,
 ): Promise<Authors> {
+  const changed = starts.filter(({ start }) => !start.restore)
+  if (changed.length === 0) return { none: true }
   if (!readAuthors) return { unknown: "there is no clone to read the commits from" }
   const ranges = new Map<string, [string | undefined, string]>()
-  for (const { component, start } of starts) {
+  for (const { component, start } of changed) {
     const { commit, live } = start
     if (commit === undefined) {
       return {

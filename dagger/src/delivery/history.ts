@@ -20,7 +20,7 @@ export interface OperationRecord {
   began: string
   ended?: string
   seconds?: number
-  outcome: "promoted" | "migrated" | "verified" | "failed" | "aborted" | "refused" | "unfinished"
+  outcome: "promoted" | "migrated" | "restored" | "verified" | "failed" | "aborted" | "refused" | "unfinished"
   message: string
   checks: "passed" | "failed" | "not asked"
   /** Digest of the guards that it met. */
@@ -74,6 +74,8 @@ const outcomes = {
   "rolled-back": "aborted",
   migrated: "migrated",
   "migration-failed": "failed",
+  restored: "restored",
+  "restore-failed": "failed",
   "backup-verified": "verified",
   "backup-not-verified": "failed",
   compared: "verified",

@@ -1,6 +1,12 @@
 import { createHash } from "node:crypto"
 import { clip, oneLine } from "../lib/text.js"
-import type { Change, Component, ComponentId, WouldRun } from "./component.js"
+import {
+  type Change,
+  type Component,
+  type ComponentId,
+  restorePointText,
+  type WouldRun,
+} from "./component.js"
 import type { DeliveryEvent } from "./events/event.js"
 import { digestOf } from "./release.js"
 
@@ -71,6 +77,7 @@ export function requestOf(events: DeliveryEvent[], id: string): RecordedRequest 
               contents: { settings: request.settings, secrets: request.secrets },
               secretNames: request.secretNames,
               changes: request.changes,
+              ...(request.restore && { restore: request.restore }),
             },
           ]
         : [],
@@ -83,7 +90,10 @@ export function requestOf(events: DeliveryEvent[], id: string): RecordedRequest 
  *
  * @throws Error that names the components with other settings
  */
-export function refuseOtherSettings({ components }: RecordedRequest, local: Component[]): void {
+export function refuseOtherSettings(
+  { components }: RecordedRequest,
+  local: Pick<Component, "id" | "settingsDigest">[],
+): void {
   const other = components.filter(({ component, image, digest, secretNames, contents }) => {
     const here = local.find(({ id }) => id.name === component.name)
     return digestOf(image) !== digest || here?.settingsDigest(image, secretNames) !== contents.settings
@@ -105,9 +115,10 @@ export function requestText({ id, by, at, author, reason, components }: Recorded
     `Deploy request ${id} of ${by}, ${at}`,
     ...(author === "" ? [] : [`author: ${oneLine(author)}`]),
     ...(reason === "" ? [] : [`reason: ${oneLine(reason)}`]),
-    ...components.flatMap(({ component, image, contents, secretNames, changes }) => [
+    ...components.flatMap(({ component, image, contents, secretNames, changes, restore }) => [
       "",
       component.name,
+      ...(restore ? [`  restores  ${restorePointText(restore)} in its place`] : []),
       `  image     ${image}`,
       `  settings  ${contents.settings}, those of this checkout`,
       `  secrets   ${contents.secrets}, of ${secretNames.join(", ") || "none"}`,

@@ -1,10 +1,12 @@
 // Databases of an environment, migrated by commands on a fake cluster whose Jobs run by themselves.
 import { describe, expect, it } from "vitest"
 import { ApiError, UnreachableError } from "../../src/clients/kubernetes/client.js"
-import { deploy } from "../../src/delivery/executor.js"
+import { approvalEntries } from "../../src/delivery/approvals.js"
+import { deploy, restore } from "../../src/delivery/executor.js"
 import { planText } from "../../src/delivery/plan.js"
 import { plan } from "../../src/delivery/executor.js"
 import type { RevertRequest } from "../../src/delivery/component.js"
+import { refuseOtherSettings, requestOf } from "../../src/delivery/request.js"
 import type { Release } from "../../src/delivery/release.js"
 import {
   type Command,
@@ -58,6 +60,30 @@ class Platform extends FakePlatform {
   /** The command `rollback --database recipes`. */
   takeBack(more: Partial<RevertRequest> = {}, command: Command = this.command()): Promise<string> {
     return this.rollback(more, { ...command, components: command.opened.databases(["recipes"]) })
+  }
+
+  /** The command `restore`. */
+  async restore(
+    to: string,
+    { reason = "rows are gone", ...options }: CommandOptions & { reason?: string } = {},
+    command: Command = this.command(options),
+  ): Promise<string> {
+    const [database] = command.opened.databases(["recipes"])
+    if (!database) throw new Error("no database")
+    return this.clock.until(restore(command, database.restore(to), { reason, override: "" }))
+  }
+
+  /** The command `restore --dry-run`. */
+  async previewRestore(to: string): Promise<string> {
+    const [database] = this.command().opened.databases(["recipes"])
+    return this.clock.until(database?.restore(to).preview() ?? Promise.resolve(""))
+  }
+
+  /** The arguments of the newest Job. */
+  get words(): string {
+    const job = this.cluster.get("Job", this.jobs.created.at(-1) ?? "")
+    const { template } = (job?.spec ?? {}) as { template?: { spec: { containers: { args: string[] }[] } } }
+    return template?.spec.containers[0]?.args.join(" ") ?? ""
   }
 
   /** The command `drift`. */
@@ -747,6 +773,183 @@ describe("a rollback of a database", () => {
     )
     await expect(platform.rollback({ to: "0x2" }, onlyBackends(platform))).rejects.toThrow(
       /"0x2" is no revision; allowed: its number/,
+    )
+  })
+})
+
+describe("a restore of a database", () => {
+  const restored = (change: object = {}): JobScript => ({
+    log: resultLine({
+      outcome: "restored",
+      from: ["0003"],
+      to: ["0003"],
+      lost: { recipes: 3, users: -1 },
+      message:
+        "the backup 2026-03-02T10-00-00Z-ab12cd is in its place, and what was there is kept as recipes_replaced_1",
+      ...change,
+    }),
+  })
+  const id = "2026-03-02T10-00-00Z-ab12cd"
+
+  async function deployed(script: JobScript = restored()): Promise<Platform> {
+    const platform = new Platform().run({ log: resultLine({ from: ["0001"], to: ["0003"] }) })
+    await platform.deploy(schemaRelease("c"))
+    return platform.run(script)
+  }
+
+  it("has the image that migrated last restore and migrate to what the serving code was built for", async () => {
+    const platform = await deployed()
+    expect(await platform.restore(id)).toMatch(
+      /^recipes +restored .*at 0003; the backup \S+ is in its place, and what was there is kept as recipes_replaced_1; rows that the backup lacks: recipes 3; rows that only the backup has: users 1/m,
+    )
+    expect(platform.words).toMatch(
+      /^database restore .* --backup s3:\/\/backups\/staging\/recipes --id 2026-03-02T10-00-00Z-ab12cd --target 0003$/,
+    )
+    expect(platform.state).toMatchObject({ heads: ["0003"], passed: ["0003"] })
+    expect((await platform.history())[0]).toMatchObject({
+      action: "restore",
+      outcome: "restored",
+      reason: "rows are gone",
+    })
+    expect(await platform.status()).toMatch(/at 0003\n +last: restored at/)
+  })
+
+  it("takes a moment, with its offset", async () => {
+    const platform = await deployed()
+    await platform.restore("2026-03-02T11:30:00+01:00")
+    expect(platform.words).toContain(" --before 2026-03-02T10:30:00Z ")
+  })
+
+  it.each(["2026-03-02T10:00:00", "2026-03-02", "yesterday", "", "2026-13-02T10:00:00Z", "latest; rm"])(
+    "refuses %j, which is neither a backup nor a moment",
+    async (to) => {
+      const platform = await deployed()
+      await expect(platform.restore(to)).rejects.toThrow(/is nothing to restore; allowed: the id of a backup/)
+    },
+  )
+
+  it("needs a reason", async () => {
+    const platform = await deployed()
+    await expect(platform.restore(id, { reason: " " })).rejects.toThrow(/needs a reason/)
+    expect(platform.jobs.created).toHaveLength(1)
+  })
+
+  it("forgets what only the replaced database had, so that the next deploy migrates again", async () => {
+    const platform = await deployed(restored({ to: ["0001"] }))
+    await platform.restore(id)
+    expect(platform.state).toMatchObject({ heads: ["0001"], passed: ["0001"] })
+    platform.run({ log: resultLine({ from: ["0001"], to: ["0003"] }) })
+    expect(await platform.migrate("c")).toMatch(/^recipes +migrated/m)
+  })
+
+  it("only says what it would do, with a dry run", async () => {
+    const platform = await deployed(
+      restored({ outcome: "planned", backup: { ...backup, taken: "2026-03-02T09:00:00+00:00" } }),
+    )
+    expect(await platform.previewRestore(id)).toBe(
+      "recipes: 2026-03-02T10-00-00Z-ab12cd can be restored, 1 tables with 3 rows as when it was taken, 2026-03-02 09:00 UTC, at 0001; rows that the backup lacks: recipes 3; rows that only the backup has: users 1; it is migrated to 0003 then. Nothing was changed.",
+    )
+    expect(platform.words).toMatch(/ --target 0003 --dry-run$/)
+    expect(platform.state.runs).toHaveLength(1)
+    platform.run(failed({ step: "plan", message: "the role recipes lacks CREATEDB" }))
+    await expect(platform.previewRestore(id)).rejects.toThrow(
+      /cannot be restored: plan failed: .*lacks CREATEDB/,
+    )
+  })
+
+  it("is resumed where it was cut off, by its own command only", async () => {
+    const platform = await deployed({ ...restored(), takes: 120_000 })
+    const command = platform.command({ dies: 32 })
+    await platform.clock.until(Promise.race([command.dead, platform.restore(id, {}, command)]))
+    expect(platform.state.running).toMatchObject({ restore: { point: { backup: id } } })
+    const begun = platform.words
+    await expect(platform.deploy(schemaRelease("c"))).rejects.toThrow(
+      /the restore of the backup 2026\S+ that dora began .* is under way/,
+    )
+    await expect(platform.restore("2026-03-02T10:00:00Z")).rejects.toThrow(/is under way/)
+    expect(await platform.restore(id)).toMatch(/^recipes +restored/m)
+    expect(platform.words).toBe(begun)
+    expect(platform.state.running).toBeUndefined()
+  })
+
+  it("goes on with its own copy after a failure, and not after a success", async () => {
+    const operation = (words: string) => / --operation (\S+)/.exec(words)?.[1]
+    const platform = await deployed(failed({ step: "switch", message: "somebody holds it" }))
+    await expect(platform.restore(id)).rejects.toThrow(/switch failed: somebody holds it/)
+    expect(platform.state.heads).toBeUndefined()
+    expect((await platform.history())[0]).toMatchObject({ action: "restore", outcome: "failed" })
+    const first = operation(platform.words)
+    platform.run(restored())
+    await platform.restore(id)
+    expect(operation(platform.words)).toBe(first)
+    await platform.restore(id)
+    expect(operation(platform.words)).not.toBe(first)
+  })
+
+  it("waits for no calendar and no gates, but for a second person where one is required", async () => {
+    const platform = new Platform()
+    const production = { environment: "production" } as const
+    platform.commit(`
+environments:
+  production:
+    guards: { timezone: UTC, hours: { days: [sat], from: "01:00", to: "02:00" }, freezes: [{ from: "2026-01-01T00:00:00Z", to: "2026-12-31T00:00:00Z", reason: races }], checks: required, approval: { required: true, validFor: 1h } }
+`)
+    const [database] = platform.command(production).opened.databases(["recipes"])
+    if (!database) throw new Error("no database")
+    await platform.clock.until(
+      database.migrated.stateRecord().write({
+        schemaVersion: 1,
+        passed: ["0003"],
+        heads: ["0003"],
+        runs: [
+          {
+            id: "first",
+            image: image("c"),
+            by: "dora",
+            reason: "",
+            began: "2026-03-01T10:00:00Z",
+            ended: "2026-03-01T10:00:00Z",
+            outcome: "migrated",
+            from: [],
+            to: ["0003"],
+            message: "",
+          },
+        ],
+      }),
+    )
+    platform.run(restored())
+    const refusal = await platform.restore(id, production).catch((error: unknown) => (error as Error).message)
+    expect(refusal).toMatch(/^It may not start:\n {2}approval: no approval for recipes@sha256:cccc/)
+    expect(refusal).not.toMatch(/hours|freeze|checks/)
+    const { events } = await platform.trail("production")
+    const asked = events.filter(({ kind }) => kind === "refused").at(-1)
+    expect(asked).toMatchObject({ action: "restore", request: { restore: { backup: id } } })
+    const recorded = requestOf(events, asked?.operation ?? "")
+    const approver = platform.command({ ...production, who: "ada" })
+    const [wanted] = approver.opened.databases(["recipes"])
+    if (!wanted) throw new Error("no database")
+    // An approval of one backup is none of another one, and none of a migration.
+    for (const other of [wanted.restore("2026-03-02T10:00:00Z"), wanted])
+      expect(() => {
+        refuseOtherSettings(recorded, [other])
+      }).toThrow(/other settings of recipes/)
+    refuseOtherSettings(recorded, [wanted.restore(id)])
+    const [{ digest, contents } = { digest: "", contents: { settings: "", secrets: "" } }] =
+      recorded.components
+    const at = platform.cluster.now()
+    platform.approvals(
+      approvalEntries({
+        id: "by-ada",
+        by: "ada",
+        at,
+        expires: at + 3_600_000,
+        digests: { recipes: digest },
+        contents: { recipes: contents },
+      }),
+    )
+    expect(await platform.restore(id, production)).toMatch(/^recipes +restored/m)
+    await expect(platform.restore("2026-03-02T10:00:00Z", production)).rejects.toThrow(
+      /no approval for recipes/,
     )
   })
 })

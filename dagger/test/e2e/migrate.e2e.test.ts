@@ -314,6 +314,35 @@ describe("the database of a service", { timeout: 20 * 60_000 }, () => {
     expect((await done(...back, "--service", "api", "--to", "2")).stdout).toMatch(/^api +promoted +2 /m)
   })
 
+  it("is restored from a backup, and what it had is kept beside it", async () => {
+    const recipes = async () => Number(await rehearsal.query("SELECT count(*) FROM recipes"))
+    const { backup } = await database()
+    const before = await recipes()
+    expect(before).toBeGreaterThan(1)
+    await rehearsal.query("DELETE FROM recipes WHERE id IN (SELECT id FROM recipes LIMIT 1)")
+    const restore = ["restore", "--env", "staging", "--to", backup?.id ?? "?"]
+    const dry = await done(...restore, "--dry-run")
+    expect(dry.stdout).toMatch(
+      /^recipes: \S+ can be restored, .*; rows that only the backup has: .*recipes 1\b.*Nothing was/m,
+    )
+    expect(await recipes()).toBe(before - 1)
+    expect(await refused(...restore)).toMatch(/a restore needs a reason/)
+    const first = call([...restore, "--reason", "a recipe is gone"], true)
+    await first.until("recipes: hold: done")
+    first.kill()
+    await first.ended
+    const { stdout } = await done(...restore, "--reason", "a recipe is gone")
+    expect(stdout).toMatch(
+      /^recipes +restored .*at 0002; the backup \S+ is in its place, and what was there is kept as /m,
+    )
+    expect(await recipes()).toBe(before)
+    expect(await head()).toBe("0002")
+    const status = await done("status", "--env", "staging", "--only", "recipes", "text")
+    expect(status.stdout).toMatch(/recipes, the database of api: at 0002\n +last: restored at /)
+    const { stdout: api } = await done("status", "--env", "staging", "--only", "api", "text")
+    expect(api).toMatch(/api/)
+  })
+
   it("is what its migrations make; what somebody else changed is found", async () => {
     expect((await done("drift", "--env", "staging")).stdout).toMatch(/^recipes: at 0002, as its migrations/m)
     await rehearsal.query("CREATE SEQUENCE by_hand")

@@ -708,6 +708,7 @@ def test_puts_a_backup_into_its_place_and_keeps_what_was_there(backed_up: Runner
     # A repeated command finds its work done.
     again = runner.restore()
     assert (again["outcome"], runner.sql("SELECT count(*) FROM things")) == ("restored", 2_501)
+    assert again["backup"]["verified"]
 
 
 def test_a_dry_run_of_a_restore_changes_nothing(backed_up: Runner) -> None:
@@ -738,6 +739,15 @@ def test_a_backup_that_cannot_be_restored_leaves_the_database_as_it_was(backed_u
     result = backed_up.restore()
     assert (result["outcome"], result["step"]) == ("failed", "restore"), result["message"]
     assert backed_up.sql("SELECT count(*) FROM things") == 10
+    backed_up.sql("INSERT INTO things (name) VALUES ('writable')")
+
+
+def test_a_restore_that_failed_leaves_no_database_behind(backed_up: Runner) -> None:
+    write_migration(backed_up.service, "c", "b", "def upgrade():\n    op.execute('SELECT 1 / 0')\n")
+    result = backed_up.restore(target="c")
+    assert (result["outcome"], result["step"]) == ("failed", "migrate"), result["message"]
+    names = "SELECT count(*) FROM pg_database WHERE datname LIKE current_database() || '\\_restored%'"
+    assert backed_up.sql(names) == 0
     backed_up.sql("INSERT INTO things (name) VALUES ('writable')")
 
 

@@ -1,5 +1,5 @@
 import { z } from "zod"
-import { componentId, override } from "../component.js"
+import { componentId, override, restorePoint } from "../component.js"
 
 /** The version of the event format; readers skip events of versions that they do not know. */
 export const eventVersion = 1
@@ -20,6 +20,8 @@ export const eventKinds = [
   "checked",
   "migrated",
   "migration-failed",
+  "restored",
+  "restore-failed",
   "backup-verified",
   "backup-not-verified",
   "compared",
@@ -39,7 +41,7 @@ export const deliveryEvent = z.object({
   operation: z.string(),
   by: z.string(),
   message: z.string(),
-  action: z.enum(["deploy", "rollback", "migrate", "verify-backup", "drift"]).optional(),
+  action: z.enum(["deploy", "rollback", "migrate", "restore", "verify-backup", "drift"]).optional(),
   strategy: z.string().optional(),
   revision: z.int().optional(),
   /** The revision that served before. */
@@ -60,6 +62,7 @@ export const deliveryEvent = z.object({
       secretNames: z.array(z.string()),
       /** Objects and fields that would change, without values. */
       changes: z.array(z.string()),
+      restore: restorePoint.optional(),
     })
     .optional(),
   /** What the gates said of the very digest. */
@@ -83,6 +86,7 @@ const severities: Partial<Record<EventKind, Alert["severity"]>> = {
   "rolling-back": "critical",
   failed: "critical",
   "migration-failed": "critical",
+  "restore-failed": "critical",
   "backup-not-verified": "critical",
   "rolled-back": "warning",
   refused: "warning",
@@ -108,7 +112,7 @@ export function alertOf({ kind, environment, component }: DeliveryEvent): Alert 
   return {
     key: `${environment}/${component.name}/${topics[kind] ?? (component.kind === "database" ? "migration" : "rollout")}`,
     severity: severities[kind] ?? "info",
-    ...(["promoted", "rolled-back", "migrated", "backup-verified", "compared"].includes(kind) && {
+    ...(["promoted", "rolled-back", "migrated", "restored", "backup-verified", "compared"].includes(kind) && {
       resolves: true,
     }),
   }

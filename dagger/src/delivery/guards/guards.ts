@@ -185,6 +185,7 @@ function unidentified({ authors, deployer, identities }: GuardInput): string[] {
           `it is not known which person deploys as ${oneLine(deployer, 100)}: ${where("this name")}, as kubernetes`,
         ]
   if ("unknown" in authors) return [...unmapped, `it is not known who wrote the change: ${authors.unknown}`]
+  if ("none" in authors) return unmapped
   if (authors.known.length === 0)
     return [...unmapped, "it is not known who wrote the change: it has no author"]
   const strangers = authors.known.filter((author) => identitiesOf(author, identities).length === 0)

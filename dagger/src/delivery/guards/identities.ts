@@ -48,8 +48,8 @@ export type Author =
   /** Somebody whom a command names: by an e-mail, a login of GitHub, a user of the cluster, or the name of an entry. */
   | { named: string }
 
-/** Everybody who has a part in a change, or why that cannot be told. */
-export type Authors = { known: Author[] } | { unknown: string }
+/** Everybody who has a part in a change, or why that cannot be told; `none`: nobody wrote anything, as for a restore. */
+export type Authors = { known: Author[] } | { unknown: string } | { none: true }
 
 /** E-mails by which GitHub hides a person's own, such as `12345+ada@users.noreply.github.com`. */
 const hidden = /^(?:\d+\+)?([^@+]+)@users\.noreply\.github\.com$/

@@ -79,7 +79,7 @@ function isOwnChange({ who, authors, identities }: Overrider): string | undefine
   if ("unknown" in authors) return "it is not known who wrote the change"
   const self = identityOfUser(who, identities)
   if (!self) return "deploy.yaml does not say who they are (identities, kubernetes)"
-  const people = authors.known.map((author) => identitiesOf(author, identities))
+  const people = ("known" in authors ? authors.known : []).map((author) => identitiesOf(author, identities))
   if (people.some((found) => found.includes(self))) return "they wrote the change"
   return people.some((found) => found.length === 0) ? "not every author of the change is known" : undefined
 }

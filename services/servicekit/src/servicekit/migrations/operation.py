@@ -170,6 +170,8 @@ class Operation:
             replacement.check()
             details |= {"backup": manifest.id, "taken": manifest.taken, "replaced": replacement.replaced}
             if replacement.is_switched():
+                # It was compared before the switch.
+                self._record_backup(manifest, verified=True)
                 self._finish("restored", list(self._look()[0]), f"{manifest.id} is in its place already")
                 return
             with (
@@ -204,6 +206,11 @@ class Operation:
                 replacement.finish()
                 with self._step("switch"):
                     replacement.switch()
+            except Exception:
+                replacement.release()
+                # Another attempt begins anew; only one that was stopped goes on with it.
+                replacement.drop()
+                raise
             except BaseException:
                 replacement.release()
                 raise
