@@ -335,6 +335,22 @@ export class Pitwall {
   }
 
   /**
+   * Backs databases up: dumps each to S3, restores the dump into a throw-away PostgreSQL in the environment and compares revisions, rows and checksums of every table.
+   *
+   * Behind a backup that is good, those that have expired are removed: `services.SERVICE.database.backup.keep` in dagger/config/deploy.yaml says which. The workflow does
+   * it every night. The result goes into the audit log, and to a pager as a problem that the next success resolves. Throws when a backup cannot be made, stored or restored.
+   *
+   * Example: `./daggerw call backup --env production`
+   *
+   * @param env staging or production.
+   * @param database Databases by their names or those of their services, such as recipes or api; all of the environment, if none is named.
+   */
+  @func({ cache: "never" })
+  async backup(env: string, database: string[] = []): Promise<string> {
+    return this.delivery.backup(env, database)
+  }
+
+  /**
    * Proves that backups can be restored: restores each into a throw-away PostgreSQL in the environment and compares revisions, rows and checksums of every table.
    *
    * The database itself is not read, so it may run at any time, for example every night. The result goes into the audit log, and to a pager as a problem that the next

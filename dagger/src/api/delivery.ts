@@ -196,6 +196,15 @@ export class Delivery {
   }
 
   /**
+   * Makes backups of databases, and proves them.
+   *
+   * @throws Error when one cannot be made or restored
+   */
+  async backup(env: string, names: string[]): Promise<string> {
+    return this.within(env, (opened) => allOf(opened.databases(names), (database) => database.backUp()))
+  }
+
+  /**
    * Restores the backups of databases into throw-away copies and compares them.
    *
    * @param backup id of one backup; empty: the newest of each database

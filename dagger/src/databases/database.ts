@@ -9,6 +9,7 @@ import type {
   WouldRun,
 } from "../delivery/component.js"
 import type { EventKind } from "../delivery/events/event.js"
+import { LeaseHeld } from "../delivery/lease.js"
 import { digestOf, type Release, type ReleasedImage } from "../delivery/release.js"
 import { readExamination } from "../migrations/examination.js"
 import { permitted, stillWaiting, type Waiting, waitingText } from "./decisions.js"
@@ -19,13 +20,13 @@ import { describePlan, planOf } from "./plan.js"
 import { DatabaseRestore, readRestorePoint } from "./restore.js"
 import { headsText, type MigrationResult } from "./result.js"
 import type { DatabaseSettings } from "./settings.js"
-import type { RunEnd } from "./state.js"
+import { backedUp, compared, type DatabaseState, type RunEnd } from "./state.js"
 import { statusText } from "./status.js"
 
 /** Something that the serving image checks beside the database. */
 interface Check {
   run: Pick<MigrationRun, "mode" | "backup">
-  action: "verify-backup" | "drift"
+  action: "backup" | "verify-backup" | "drift"
   passes: { outcome: MigrationResult["outcome"]; kind: EventKind }
   fails: { kind: EventKind; prefix: string }
   /** What the image does, for the error where none serves. */
@@ -123,6 +124,25 @@ export class Database implements Component {
   }
 
   /**
+   * Makes a backup, restores it into a throw-away PostgreSQL beside the database and compares it; then those that have expired are removed.
+   *
+   * @returns what is in it, for people
+   * @throws Error when it cannot be made, stored or restored
+   */
+  async backUp(): Promise<string> {
+    const found = await this.check({
+      run: { mode: "backup" },
+      action: "backup",
+      passes: { outcome: "backed-up", kind: "backup-verified" },
+      fails: { kind: "backup-not-verified", prefix: "no verified backup: " },
+      purpose: `backs ${this.id.name} up`,
+    })
+    const backup = found.result?.backup
+    if (backup?.verified) await this.note((state) => backedUp(state, found.at, backup))
+    return this.concluded(found)
+  }
+
+  /**
    * Restores a backup into a throw-away PostgreSQL beside the database, and compares the copy with what the backup says of itself. The database is not read.
    *
    * @param backup its id; the newest, without it
@@ -157,7 +177,7 @@ export class Database implements Component {
     })
     const differences = found.result?.differences ?? []
     if (found.passed || differences.length > 0)
-      await this.exclusively((locked) => locked.recordDrift(found.at, differences))
+      await this.note((state) => compared(state, found.at, differences))
     return this.concluded(found)
   }
 
@@ -189,6 +209,16 @@ export class Database implements Component {
     const sentence = `${this.id.name}: ${text}`
     if (!passed) throw new Error(sentence)
     return sentence
+  }
+
+  /** Notes for `status` what the audit log has already. Whoever works on the database keeps it from nothing. */
+  private async note(change: (state: DatabaseState) => DatabaseState): Promise<void> {
+    try {
+      await this.exclusively((locked) => locked.write(change))
+    } catch (error) {
+      if (!(error instanceof LeaseHeld)) throw error
+      this.migrated.say(`status does not show this, because the database is in use: ${error.message}`)
+    }
   }
 
   private async exclusively<Value>(task: (locked: LockedDatabase) => Promise<Value>): Promise<Value> {

@@ -21,10 +21,10 @@ export interface MigrationRun {
   /** Part of the names of its objects. */
   id: string
   /**
-   * `plan`: only the dry run on a copy; the database is not changed. `verify`: a backup is restored and compared; the database is not read. `revert`: migrations
+   * `backup`: a backup is made and restored, and old ones are removed. `plan`: only the dry run on a copy; the database is not changed. `verify`: a backup is restored and compared; the database is not read. `revert`: migrations
    * are taken back. `restore`: a backup comes into the place of the database. `drift`: the database is compared with an empty one that gets the same migrations.
    */
-  mode: "migrate" | "plan" | "verify" | "revert" | "restore" | "drift"
+  mode: "migrate" | "backup" | "plan" | "verify" | "revert" | "restore" | "drift"
   /** The image that will serve: `repository@sha256:…`. */
   image: string
   /** Whether migrations run that code released before cannot live with. */
@@ -140,7 +140,7 @@ export const momentPattern = "[0-9]{4}-[0-9]{2}-[0-9]{2}T[0-9]{2}:[0-9]{2}:[0-9]
 export const migrationPattern = "[0-9A-Za-z_]{1,32}"
 
 /** What the command `database` is asked to do. */
-export const commands = ["migrate", "verify", "downgrade", "restore", "drift"] as const
+export const commands = ["migrate", "backup", "verify", "downgrade", "restore", "drift"] as const
 
 /**
  * The arguments that the container `migrate` may have, for an admission policy: each is one of `words`, or matches `pattern`.
@@ -150,13 +150,14 @@ export const migrationArguments = (settings: Pick<DatabaseSettings, "backup" | "
     ...["database", ...commands, "--copy", copyUrl, "--work", "/work", "--operation"],
     ...["--backup", backupLocation(settings), "--plan-only", "--allow-breaking", "--id"],
     ...["--to", "--needed", "--lose-data", "--longest", "--before", "--target", "--dry-run"],
+    ...["--verify", "--keep-days", "--keep-count"],
   ],
   pattern: `^(${backupPattern}|${migrationPattern}|${momentPattern})$`,
 })
 
-/** Runs of one image on one database share it, so that a rerun can use the backup that an interrupted run has verified. */
-const operationOf = ({ namespace, name }: DatabaseSettings, image: string) =>
-  digestOfData({ namespace, name, digest: digestOf(image) }).slice("sha256:".length, "sha256:".length + 16)
+/** Runs on one database for the same purpose share it, so that a rerun can use the backup that an interrupted run has verified. */
+const operationOf = ({ namespace, name }: DatabaseSettings, purpose: string) =>
+  digestOfData({ namespace, name, purpose }).slice("sha256:".length, "sha256:".length + 16)
 
 export const jobName = (
   { name }: Pick<DatabaseSettings, "name">,
@@ -310,12 +311,20 @@ function migrateContainer(settings: DatabaseSettings, run: MigrationRun): Plain<
 }
 
 function argumentsOf(settings: DatabaseSettings, run: MigrationRun): string[] {
-  const { image, mode, allowBreaking, back, backup, longest, restore } = run
+  const { id, image, mode, allowBreaking, back, backup, longest, restore } = run
   const places = ["--copy", copyUrl, "--work", "/work"]
   const store = ["--backup", backupLocation(settings)]
   if (mode === "drift") return ["database", "drift", "--copy", copyUrl]
   if (mode === "verify")
     return ["database", "verify", ...places, ...store, ...(backup === undefined ? [] : ["--id", backup])]
+  if (mode === "backup") {
+    const { days, count } = settings.backup.keep
+    return [
+      // The Job's next pod uses what this one has stored.
+      ...["database", "backup", ...places, "--operation", operationOf(settings, id), ...store],
+      ...["--verify", "--keep-days", String(days), "--keep-count", String(count)],
+    ]
+  }
   if (restore) {
     const { point, operation, target } = restore
     return [
@@ -325,7 +334,7 @@ function argumentsOf(settings: DatabaseSettings, run: MigrationRun): string[] {
       ...(mode === "plan" ? ["--dry-run"] : []),
     ]
   }
-  const operation = ["--operation", operationOf(settings, image)]
+  const operation = ["--operation", operationOf(settings, digestOf(image))]
   if (back) {
     return [
       ...["database", "downgrade", ...places, ...operation, ...store, "--to", back.to],

@@ -14,15 +14,7 @@ import { continues, decideRevert } from "./decisions.js"
 import type { MigratedDatabase, PreparedMigration } from "./migrated-database.js"
 import { oneLine } from "../lib/text.js"
 import { migrationObjects, migrationPattern, runOf } from "./job.js"
-import {
-  begun,
-  compared,
-  ended,
-  type DatabaseState,
-  type RunEnd,
-  type Running,
-  type StateRecord,
-} from "./state.js"
+import { begun, ended, type DatabaseState, type RunEnd, type Running, type StateRecord } from "./state.js"
 
 /** A database under this command's lease. */
 export class LockedDatabase implements LockedComponent {
@@ -141,9 +133,9 @@ export class LockedDatabase implements LockedComponent {
     })
   }
 
-  /** Records how the database differs from what its migrations make. */
-  async recordDrift(at: string, differences: string[]): Promise<void> {
-    await this.record.write(compared(await this.record.read(), at, differences))
+  /** Records what was found beside the database. */
+  async write(change: (state: DatabaseState) => DatabaseState): Promise<void> {
+    await this.record.write(change(await this.record.read()))
   }
 
   async unlock(): Promise<void> {

@@ -34,6 +34,7 @@ const result = z
       "verified",
       "compared",
       "restored",
+      "backed-up",
       "failed",
     ]),
     from: z.array(z.string()),
@@ -48,6 +49,11 @@ const result = z
       .array(z.string())
       .nullish()
       .transform((revisions) => revisions ?? []),
+    /** Ids of backups that expired and were removed. */
+    removed: z
+      .array(z.string())
+      .nullish()
+      .transform((ids) => ids ?? []),
     /** Rows that the database has more than the backup that it is restored from, by table; fewer are negative. */
     lost: z
       .record(z.string(), z.number())
@@ -67,7 +73,7 @@ const result = z
   })
   .refine(
     ({ outcome, backup }) =>
-      !["migrated", "downgraded", "verified", "restored"].includes(outcome) || backup?.verified,
+      !["migrated", "downgraded", "verified", "restored", "backed-up"].includes(outcome) || backup?.verified,
     {
       error: "it succeeded and names no backup that is verified",
       path: ["backup"],
@@ -145,7 +151,7 @@ export const headsText = (heads: string[]): string => heads.join(", ") || "no re
 
 /** What a run came to, in one sentence. */
 export function resultText(result: MigrationResult): string {
-  const { outcome, from, to, backup, step, message, waiting, undone, lost } = result
+  const { outcome, from, to, backup, step, message, waiting, undone, lost, removed } = result
   const waits = waiting.length > 0 ? `; ${waiting.join(", ")} ${waiting.length > 1 ? "wait" : "waits"}` : ""
   switch (outcome) {
     case "unchanged":
@@ -156,6 +162,10 @@ export function resultText(result: MigrationResult): string {
       return `${headsText(from)} → ${headsText(to)}, after the verified backup ${backup?.id ?? ""}${waits}`
     case "downgraded":
       return `back from ${headsText(from)} to ${headsText(to)}, after the verified backup ${backup?.id ?? ""}; taken back: ${undone.join(", ")}`
+    case "backed-up": {
+      const gone = removed.length > 0 ? `; expired and removed: ${removed.join(", ")}` : ""
+      return `the backup ${backup?.id ?? ""} was made and can be restored: ${contentsText(backup)}${oneLine(gone, 300)}`
+    }
     case "restored":
       return `at ${headsText(to)}; ${oneLine(message ?? "", 300)}${lostText(lost)}`
     case "compared":

@@ -40,6 +40,10 @@ export const backupSection = section({
     .string()
     .regex(/^[a-z0-9-]{1,40}$/, "a region such as eu-central-1")
     .optional(),
+  keep: section({
+    days: z.int({ error: "a number of days, from 1" }).min(1, "a number of days, from 1").default(30),
+    count: z.int({ error: "a number of backups, from 1" }).min(1, "a number of backups, from 1").default(7),
+  }).prefault({}),
 })
 
 const image = z.string().refine((text) => readImageReference(text) !== undefined, {

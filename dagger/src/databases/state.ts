@@ -3,7 +3,7 @@ import { ApiError, type KubernetesApi, type KubernetesObject } from "../clients/
 import { databaseObject } from "../delivery/access.js"
 import { clip } from "../lib/text.js"
 import { back, databaseLabels, restoration } from "./job.js"
-import type { MigrationResult } from "./result.js"
+import type { Backup, MigrationResult } from "./result.js"
 
 /** Longest text that the state keeps, in characters. */
 const longest = 500
@@ -143,6 +143,10 @@ export function ended(state: DatabaseState, { at, result, message }: RunEnd): Da
     ].slice(0, kept.runs),
   })
 }
+
+/** The state after a backup was made and verified. */
+export const backedUp = (state: DatabaseState, at: string, backup: Backup): DatabaseState =>
+  schema.parse({ ...state, backup: { ...backup, verified: at } })
 
 /** The state after the database was compared with what its migrations make. */
 export const compared = (state: DatabaseState, at: string, differences: string[]): DatabaseState =>

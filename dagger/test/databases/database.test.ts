@@ -92,6 +92,12 @@ class Platform extends FakePlatform {
     return this.clock.until(database?.drift() ?? Promise.resolve(""))
   }
 
+  /** The command `backup`. */
+  backUp(): Promise<string> {
+    const [database] = this.command().opened.databases(["recipes"])
+    return this.clock.until(database?.backUp() ?? Promise.resolve(""))
+  }
+
   /** The command `verify-backup`. */
   verifyBackup(id?: string, command: Command = this.command()): Promise<string> {
     const [database] = command.opened.databases(["recipes"])
@@ -1018,6 +1024,59 @@ describe("the search for drift", () => {
     const platform = await deployed({ log: resultLine() })
     await expect(platform.drift()).rejects.toThrow(/recipes/)
     expect(await platform.status()).not.toContain("drift: none")
+  })
+})
+
+describe("a backup of a database", () => {
+  const backedUp = (change: object = {}): JobScript => ({
+    log: resultLine({
+      outcome: "backed-up",
+      from: ["0002"],
+      to: ["0002"],
+      backup: { ...backup, taken: "2026-03-02T10:00:00+00:00" },
+      removed: ["2026-01-02T10-00-00Z-0a1b2c"],
+      ...change,
+    }),
+  })
+
+  async function deployed(script: JobScript): Promise<Platform> {
+    const platform = new Platform()
+    await platform.deploy(schemaRelease("b"))
+    return platform.run(script)
+  }
+
+  it("is made, proven and shown, and says which have expired", async () => {
+    const platform = await deployed(backedUp())
+    await platform.clock.pass(3_600_000)
+    expect(await platform.backUp()).toMatch(
+      /^recipes: the backup 2026-03-02T10-00-00Z-ab12cd was made and can be restored: 1 tables with 3 rows .*; expired and removed: 2026-01-02T10-00-00Z-0a1b2c$/,
+    )
+    expect(platform.words).toMatch(
+      /^database backup .* --operation [0-9a-f]{16} --backup s3:\/\/backups\/staging\/recipes --verify --keep-days 30 --keep-count 7$/,
+    )
+    expect(platform.state.backup).toMatchObject({
+      verified: expect.stringMatching(/^2026-03-02T11:/) as string,
+    })
+    expect((await platform.history())[0]).toMatchObject({ action: "backup", outcome: "verified" })
+  })
+
+  it("that is not good, or is somebody else's result, is none", async () => {
+    const platform = await deployed(failed({ step: "verify-backup", message: "a file is damaged" }))
+    await expect(platform.backUp()).rejects.toThrow(
+      /no verified backup: verify-backup failed: a file is damaged/,
+    )
+    platform.run(backedUp({ backup: { ...backup, verified: false } }))
+    await expect(platform.backUp()).rejects.toThrow(/no verified backup/)
+    expect((await platform.history())[0]).toMatchObject({ action: "backup", outcome: "failed" })
+  })
+
+  it("is made while somebody works on the database, which status does not wait for", async () => {
+    const platform = await deployed(backedUp())
+    const [database] = platform.command({ who: "ada" }).opened.databases(["recipes"])
+    const locked = await platform.clock.until(database?.lock() ?? Promise.reject(new Error("no database")))
+    expect(await platform.backUp()).toMatch(/was made and can be restored/)
+    expect(platform.said.join("\n")).toMatch(/status does not show this, because the database is in use/)
+    await locked.unlock()
   })
 })
 

@@ -162,9 +162,13 @@ describe("the Job of a migration", () => {
   it("digests what runs, and not when", () => {
     const digest = settingsDigest(settings(), image, [])
     expect(digest).toMatch(/^sha256:[0-9a-f]{64}$/)
-    expect(settingsDigest(settings({ backup: { kind: "postgres", bucket: "evil" } }), image, [])).not.toBe(
-      digest,
-    )
+    expect(
+      settingsDigest(
+        settings({ backup: { kind: "postgres", bucket: "evil", keep: { days: 30, count: 7 } } }),
+        image,
+        [],
+      ),
+    ).not.toBe(digest)
     expect(settingsDigest(settings(), image, ["database_url"])).not.toBe(digest)
   })
 

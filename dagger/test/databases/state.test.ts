@@ -24,6 +24,7 @@ const result = (change: Partial<MigrationResult> = {}): MigrationResult => ({
   to: ["0002"],
   waiting: [],
   undone: [],
+  removed: [],
   lost: {},
   differences: [],
   examination: null,

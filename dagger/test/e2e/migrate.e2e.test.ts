@@ -314,6 +314,15 @@ describe("the database of a service", { timeout: 20 * 60_000 }, () => {
     expect((await done(...back, "--service", "api", "--to", "2")).stdout).toMatch(/^api +promoted +2 /m)
   })
 
+  it("is backed up, which is proven at once", async () => {
+    const { backup: before } = await database()
+    const { stdout } = await done("backup", "--env", "staging")
+    expect(stdout).toMatch(/^recipes: the backup \S+ was made and can be restored: .* at 0002$/m)
+    const { backup } = await database()
+    expect(backup?.id).not.toBe(before?.id)
+    expect(stdout).toContain(backup?.id)
+  })
+
   it("is restored from a backup, and what it had is kept beside it", async () => {
     const recipes = async () => Number(await rehearsal.query("SELECT count(*) FROM recipes"))
     const { backup } = await database()

@@ -72,7 +72,7 @@ describe("the policies of an environment with a database", () => {
   })
 
   it("are another for another place of backups", () => {
-    const other = database({ backup: { kind: "postgres", bucket: "other" } })
+    const other = database({ backup: { kind: "postgres", bucket: "other", keep: { days: 30, count: 7 } } })
     expect(JSON.stringify(policy("workloads", [other]))).not.toBe(
       JSON.stringify(policy("workloads", [recipes])),
     )

@@ -143,13 +143,21 @@ environments: { production: { services: { api: { backup: { kind: postgres, bucke
 services: { api: { database: { name: recipes, ${recipes} } } }
 `
     expect(of(text)[0]?.backup.bucket).toBe("backups")
-    expect(of(text, "production")[0]?.backup).toEqual({ kind: "postgres", bucket: "vault" })
+    expect(of(text, "production")[0]?.backup).toEqual({
+      kind: "postgres",
+      bucket: "vault",
+      keep: { days: 30, count: 7 },
+    })
   })
 
   const database = (change: string) => `services:\n  api:\n    database: { ${change} }\n`
   it.each([
     [database(recipes), "settings.yaml:3: services.api.database.name:"],
     [database("name: recipes"), "settings.yaml:3: services.api.database.backup:"],
+    [
+      database("name: r, backup: { kind: postgres, bucket: backups, keep: { days: 0 } }"),
+      "backup.keep.days: a number of days, from 1",
+    ],
     [database(`name: f1-backend, ${recipes}`), "services.api.database.name: a name that no service has"],
     [database(`name: Recipes, ${recipes}`), "a lower-case name of at most 34 letters"],
     [database(`name: ${"a".repeat(35)}, ${recipes}`), "a lower-case name of at most 34 letters"],

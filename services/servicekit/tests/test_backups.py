@@ -1,17 +1,19 @@
 """What needs no database: manifests, addresses and how programs are called."""
 
 import dataclasses
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
 
-from servicekit.backups import BackupError, Manifest, Store, programs
+from servicekit.backups import BackupError, Manifest, Retention, Store, programs
 from servicekit.backups.manifest import (
     Contents,
     Origin,
     check_files,
     content_differences,
     describe_files,
+    is_id,
     new_id,
     read_manifest,
 )
@@ -146,3 +148,32 @@ def test_programs_get_the_connection_by_variables() -> None:
 def test_what_programs_cannot_be_given_safely_is_refused() -> None:
     with pytest.raises(BackupError, match="cannot take sslpassword from the database's address"):
         programs._connection("postgresql://me@db/recipes?sslpassword=secret")
+
+
+@pytest.mark.parametrize(
+    ("finished", "days", "count", "expected"),
+    [
+        # The newest, whatever their age.
+        ([1, 2, 3], 0, 2, [3]),
+        # The last days, however many.
+        ([1, 2, 3], 3, 1, []),
+        ([1, 2, 40], 30, 1, [40]),
+        # Too few complete ones: none expires.
+        ([40, 50], 30, 3, []),
+    ],
+)
+def test_what_expires(finished: list[int], days: int, count: int, expected: list[int]) -> None:
+    now = datetime(2026, 3, 2, 10, tzinfo=UTC)
+
+    def named(age: int) -> str:
+        return f"{now - timedelta(days=age, seconds=-1):%Y-%m-%dT%H-%M-%SZ}-0a1b2c"
+
+    ids = [named(age) for age in finished]
+    assert Retention(days, count).expired(ids, ids, now) == [named(age) for age in expected]
+
+
+def test_ids_sort_by_time() -> None:
+    ids = [new_id()[0] for _ in range(200)]
+    assert all(map(is_id, ids))
+    # Those of one microsecond may have any order.
+    assert [backup[:-1] for backup in ids] == sorted(backup[:-1] for backup in ids)

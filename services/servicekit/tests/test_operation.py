@@ -1,5 +1,6 @@
 """Operations on a database: on real PostgreSQL, for the live database and its copies, and moto's S3."""
 
+import dataclasses
 import json
 import logging
 import os
@@ -23,7 +24,7 @@ from sqlalchemy.exc import DBAPIError, OperationalError
 from typer.testing import CliRunner
 
 from servicekit import migrations
-from servicekit.backups import BackupError, Replacement, Store, programs
+from servicekit.backups import BackupError, Replacement, Retention, Store, programs
 from servicekit.backups.manifest import _digest, check_files, read_manifest
 from servicekit.backups.snapshot import read_contents, reading
 from servicekit.migrations import environment
@@ -166,9 +167,9 @@ class Runner:
         task = self.operation(store=None)
         return self._result(task, lambda: task.plan("heads", allow_breaking=allow_breaking))
 
-    def backup(self) -> Event:
-        task = self.operation()
-        return self._result(task, task.backup)
+    def backup(self, *, verify: bool = False, keep: Retention | None = None, **places: Any) -> Event:
+        task = self.operation(**places)
+        return self._result(task, lambda: task.backup(verify=verify, keep=keep))
 
     def verify(self, backup: str | None = None, **places: Any) -> Event:
         task = self.operation(**places)
@@ -673,6 +674,44 @@ def test_what_nobody_migrated_is_found(runner: Runner, statement: str, differenc
     assert (result["outcome"], result["step"]) == ("failed", "compare")
     assert any(difference in each for each in result["differences"]), result["differences"]
     assert difference in result["message"]
+
+
+def test_a_backup_that_is_verified_lets_old_ones_expire(runner: Runner) -> None:
+    old = [runner.backup()["backup"]["id"] for _ in range(3)]
+    # Of an upload that was killed.
+    killed = "2020-01-01T00-00-00Z-000000"
+    runner.bucket.write(f"service/{killed}/toc.dat", b"half")
+    runner.bucket.write("service/README", b"is no backup")
+    result = runner.backup(verify=True, keep=Retention(days=0, count=2))
+    assert (result["outcome"], result["backup"]["verified"]) == ("backed-up", True), result["message"]
+    assert result["removed"] == [old[1], old[0], killed]
+    assert {key.split("/")[1] for key in runner.bucket.keys()} == {old[2], result["backup"]["id"], "README"}
+    assert runner.verify(old[2])["outcome"] == "verified"
+
+
+def test_no_backup_expires_behind_one_that_is_not_good(runner: Runner) -> None:
+    first = runner.backup()["backup"]["id"]
+    runner.bucket.refuse = lambda method, path: (
+        Refusal(404, "NoSuchKey") if method == "GET" and ".dat.gz" in path else None
+    )
+    result = runner.backup(verify=True, keep=Retention(days=0, count=1))
+    assert (result["outcome"], result["step"]) == ("failed", "verify-backup"), result["message"]
+    assert runner.bucket.read(f"service/{first}/manifest.json")
+
+
+def test_no_backup_of_another_database_expires(runner: Runner) -> None:
+    other = runner.backup()["backup"]["id"]
+    task = runner.operation()
+    task._origin = dataclasses.replace(task._origin, environment="production")
+    with pytest.raises(BackupError, match=f"{other} is of another database, so none is removed there"):
+        task.backup(verify=True, keep=Retention(days=0, count=2))
+    assert runner.bucket.read(f"service/{other}/manifest.json")
+
+
+def test_a_backup_that_was_stopped_uses_what_it_has_stored(runner: Runner) -> None:
+    first = runner.backup(operation="nightly")["backup"]["id"]
+    again = runner.backup(verify=True, operation="nightly")["backup"]
+    assert (again["id"], again["verified"]) == (first, True)
 
 
 @pytest.fixture

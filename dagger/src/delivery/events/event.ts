@@ -41,7 +41,7 @@ export const deliveryEvent = z.object({
   operation: z.string(),
   by: z.string(),
   message: z.string(),
-  action: z.enum(["deploy", "rollback", "migrate", "restore", "verify-backup", "drift"]).optional(),
+  action: z.enum(["deploy", "rollback", "migrate", "restore", "backup", "verify-backup", "drift"]).optional(),
   strategy: z.string().optional(),
   revision: z.int().optional(),
   /** The revision that served before. */

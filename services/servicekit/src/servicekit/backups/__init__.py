@@ -3,8 +3,20 @@
 from servicekit.backups.errors import BackupError
 from servicekit.backups.manifest import Manifest, Origin
 from servicekit.backups.replacement import Replacement
+from servicekit.backups.retention import Retention, prune
 from servicekit.backups.snapshot import dump
 from servicekit.backups.store import Store
 from servicekit.backups.throwaway import empty, restored
 
-__all__ = ["BackupError", "Manifest", "Origin", "Replacement", "Store", "dump", "empty", "restored"]
+__all__ = [
+    "BackupError",
+    "Manifest",
+    "Origin",
+    "Replacement",
+    "Retention",
+    "Store",
+    "dump",
+    "empty",
+    "prune",
+    "restored",
+]

@@ -16,6 +16,9 @@ from pydantic import TypeAdapter, ValidationError
 from servicekit.backups.errors import BackupError
 
 _FORMAT = 1
+# Begins with the time, so that a later backup sorts behind an earlier one.
+_ID = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}T[0-9]{2}-[0-9]{2}-[0-9]{2}Z-[0-9a-f]{6}")
+_ID_TIME = "%Y-%m-%dT%H-%M-%SZ"
 # As pg_dump names them: toc.dat, 3456.dat.gz, blobs.toc.
 _FILE_NAME = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.-]*")
 
@@ -66,7 +69,6 @@ class Origin:
 class Manifest:
     """Describes a backup. The backup exists as soon as its manifest is stored."""
 
-    # Begins with the time, so that a later backup sorts behind an earlier one.
     id: str
     # When the snapshot was taken, in UTC.
     taken: str
@@ -113,7 +115,17 @@ def new_id() -> tuple[str, str]:
     now = datetime.now(UTC)
     # Microseconds in five of the six digits.
     digits = now.microsecond * 16 + secrets.randbelow(16)
-    return f"{now:%Y-%m-%dT%H-%M-%SZ}-{digits:06x}", now.isoformat()
+    return f"{now:{_ID_TIME}}-{digits:06x}", now.isoformat()
+
+
+def is_id(text: str) -> bool:
+    """Whether it has the form of a backup's id."""
+    return _ID.fullmatch(text) is not None
+
+
+def taken_at(backup: str) -> datetime:
+    """The time in the id of a backup, in whole seconds."""
+    return datetime.strptime(backup[: -len("-000000")], _ID_TIME).replace(tzinfo=UTC)
 
 
 def read_manifest(data: bytes, where: str) -> Manifest:

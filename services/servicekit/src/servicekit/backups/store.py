@@ -16,7 +16,7 @@ from botocore.exceptions import BotoCoreError, ClientError
 from tenacity import Retrying, retry_if_exception_type, stop_after_attempt
 
 from servicekit.backups.errors import BackupError
-from servicekit.backups.manifest import DumpFile, Manifest, read_manifest
+from servicekit.backups.manifest import DumpFile, Manifest, is_id, read_manifest
 
 _MANIFEST = "manifest.json"
 _LOCATION = re.compile(r"s3://(?P<bucket>[a-z0-9][a-z0-9.-]{1,61}[a-z0-9])(?:/(?P<prefix>[^?#]*))?")
@@ -92,7 +92,19 @@ class Store:
                 Bucket=self._bucket, Prefix=self._prefix, Delimiter="/"
             )
             folders = [each["Prefix"] for page in pages for each in page.get("CommonPrefixes", [])]
-        return sorted((folder.removeprefix(self._prefix).rstrip("/") for folder in folders), reverse=True)
+        names = (folder.removeprefix(self._prefix).rstrip("/") for folder in folders)
+        return sorted(filter(is_id, names), reverse=True)
+
+    def remove(self, backup: str) -> None:
+        """Removes a backup: its manifest first, so that nobody takes it for a complete one."""
+        with self._explained("remove", backup):
+            self._client.delete_object(Bucket=self._bucket, Key=self._key(backup, _MANIFEST))
+            pages = self._client.get_paginator("list_objects_v2").paginate(
+                Bucket=self._bucket, Prefix=self._key(backup, "")
+            )
+            for page in pages:
+                for each in page.get("Contents", []):
+                    self._client.delete_object(Bucket=self._bucket, Key=each["Key"])
 
     def find(self, backup: str) -> Manifest | None:
         """The manifest of a backup, None without one: such a backup was not finished."""

@@ -73,11 +73,31 @@ def database_commands(package: ModuleType) -> typer.Typer:
 
     @commands.command()
     def backup(
-        work: WorkOption, backup: BackupOption, operation: OperationOption = None, jobs: JobsOption = 2
+        work: WorkOption,
+        backup: BackupOption,
+        copy: CopyOption = "",
+        verify: Annotated[
+            bool, typer.Option("--verify", help="Restore it and compare; needs --copy")
+        ] = False,
+        keep_days: Annotated[
+            int | None, typer.Option(min=1, help="Remove backups that are older; needs --verify")
+        ] = None,
+        keep_count: Annotated[
+            int, typer.Option(min=1, help="The newest that --keep-days keeps whatever their age")
+        ] = 7,
+        operation: OperationOption = None,
+        jobs: JobsOption = 2,
     ) -> None:
         """Make a backup."""
-        options: dict[str, Any] = {"work": work, "operation": operation, "jobs": jobs}
-        _run(package, lambda operation: operation.backup(), backup, **options)
+        from servicekit.backups import Retention
+
+        if verify and not copy:
+            raise typer.BadParameter("--verify needs --copy")
+        if keep_days is not None and not verify:
+            raise typer.BadParameter("--keep-days needs --verify: only a good backup lets older ones expire")
+        keep = None if keep_days is None else Retention(keep_days, keep_count)
+        options: dict[str, Any] = {"copy": copy, "work": work, "operation": operation, "jobs": jobs}
+        _run(package, lambda operation: operation.backup(verify=verify, keep=keep), backup, **options)
 
     @commands.command()
     def verify(

@@ -22,7 +22,7 @@ from alembic.util import CommandError
 from sqlalchemy.exc import DBAPIError
 
 from servicekit import backups
-from servicekit.backups import BackupError, Manifest, Replacement, Store
+from servicekit.backups import BackupError, Manifest, Replacement, Retention, Store
 from servicekit.backups.snapshot import (
     origin_of,
     read_kind,
@@ -113,6 +113,8 @@ class Operation:
             "undone": [],
             # Rows that the present database has more than the backup, by table; fewer are negative.
             "lost": {},
+            # Backups that expired and were removed.
+            "removed": [],
             # How the database differs from what its migrations make.
             "differences": [],
             "step": None,
@@ -134,11 +136,22 @@ class Operation:
             }
         )
 
-    def backup(self) -> None:
-        """Makes a backup, and does not verify it."""
-        with self._workspace() as work:
-            manifest, _ = self._stored_backup(work)
-        self._finish("backed-up", manifest.contents.heads, f"the backup {manifest.id} is stored")
+    def backup(self, *, verify: bool = False, keep: Retention | None = None) -> None:
+        """Makes a backup. With `verify` it is restored and compared; then `keep` says which others expire."""
+        with self._workspace() as work, ExitStack() as copies:
+            with self._step("plan"):
+                self._look()
+            if verify:
+                self._verified_copy(work, copies)
+            else:
+                self._stored_backup(work, self._reusable)
+            # Only behind a backup that is known to be good.
+            if verify and keep:
+                with self._step("prune") as details:
+                    details["removed"] = backups.prune(self._store(), keep, self._origin)
+                    self._result["removed"] = details["removed"]
+        made = self._result["backup"]
+        self._finish("backed-up", made["heads"], f"the backup {made['id']} is stored")
 
     def verify(self, backup: str | None) -> None:
         """Restores a backup, the newest one without an id, and compares the copy with its manifest."""
