@@ -234,6 +234,21 @@ export class Pitwall {
   }
 
   /**
+   * Writes release notes in Markdown from the commits between two releases: breaking changes first, then features, fixes and the rest by the types of Conventional Commits.
+   *
+   * Each change is named once: no merges, no cherry-picks that the first release has already, and no change whose revert came with it. Throws in a shallow clone.
+   *
+   * Example: `./daggerw call release-notes --from v1.1.0 --to v1.2.0 > notes.md`
+   *
+   * @param from Tag, branch or commit of the earlier release; default: the newest tag before the later one, and without one, everything.
+   * @param to Tag, branch or commit of the later release.
+   */
+  @func({ cache: "never" })
+  async releaseNotes(workspace: Workspace, from = "", to = "HEAD"): Promise<string> {
+    return this.delivery.releaseNotes(workspace, from, to)
+  }
+
+  /**
    * Deploys to an environment and prints what became of each component.
    *
    * Prints the plan first. Strategy, analysis and guards come from dagger/config/deploy.yaml. A bad revision is taken back automatically. The state is in the cluster: run the same

@@ -1,6 +1,7 @@
 import { dag, type Directory, type File, type Workspace } from "@dagger.io/dagger"
 import { stringify } from "yaml"
 import { pipelineOf } from "./gates.js"
+import { releaseNotes } from "../ci/release-notes.js"
 import { readSummary } from "../ci/report/summary.js"
 import { ApiError } from "../clients/kubernetes/client.js"
 import { readSubject } from "../delivery/access.js"
@@ -107,6 +108,11 @@ export class Delivery {
       ...(authors.length > 0 && { authors }),
     }
     return dag.directory().withNewFile("release.json", releaseText(release)).file("release.json")
+  }
+
+  /** @throws Error when git cannot tell what changed */
+  async releaseNotes(workspace: Workspace, from: string, to: string): Promise<string> {
+    return releaseNotes(await new Worktree(workspace).commits(from, to))
   }
 
   /** @throws Error with every reason when the deploy may not start, and with the table when a component failed */

@@ -1,6 +1,7 @@
 import { type Container, dag, type Directory, ReturnType, type Workspace } from "@dagger.io/dagger"
 import { images } from "../../platform/base-images.js"
 import { withPackages } from "../../platform/packages.js"
+import { type CommitRange, listCommits, readCommits } from "./commits.js"
 import { listAuthors, readSignatures, type Signature } from "./authors.js"
 
 /** The checkout on the caller's machine, as git sees it. */
@@ -46,6 +47,21 @@ export class Worktree {
     if (code !== 0)
       throw new Error(`git cannot tell who wrote ${from ?? "everything"} to ${to}: ${fault.trim()}`)
     return readSignatures(text)
+  }
+
+  /**
+   * The commits between two, each change once: no merges, and none whose change the first has already.
+   *
+   * @param from a tag, branch or commit; empty: the newest tag before the second, and without one, the beginning
+   * @throws Error when git cannot tell, as in a shallow clone or for a name that it does not have
+   */
+  async commits(from: string, to: string): Promise<CommitRange> {
+    const output = git()
+      .withMountedDirectory("/repository/.git", this.workspace.directory("/.git"))
+      .withExec(["sh", "-ec", listCommits, "commits", from, to], { expect: ReturnType.Any })
+    const [code, text, fault] = await Promise.all([output.exitCode(), output.stdout(), output.stderr()])
+    if (code !== 0) throw new Error(`git cannot tell what changed: ${fault.trim()}`)
+    return readCommits(text)
   }
 
   /**
