@@ -213,6 +213,22 @@ export class Pitwall {
   }
 
   /**
+   * Builds images for platforms, and starts each on its platform until it reports that it is ready, with a database, a cache or a backend where it needs them.
+   *
+   * A platform other than the machine's runs under QEMU, which is slow; nothing is pushed. A backend with a model is ready only when the model gives its golden
+   * predictions. Throws with the table when an image does not build or does not become ready.
+   *
+   * Example: `./daggerw call build --platform linux/amd64 --platform linux/arm64 --only web`
+   *
+   * @param platform linux/amd64 or linux/arm64.
+   * @param only Services; all that have an image, if none is named.
+   */
+  @func({ cache: "never" })
+  async build(platform: string[] = ["linux/amd64"], only: string[] = []): Promise<string> {
+    return this.delivery.build(only, platform)
+  }
+
+  /**
    * Builds the images that environments deploy, pushes them to the registry, and returns the release: a file with their digests that `deploy --release` takes.
    *
    * The same release goes through every environment, so that production runs the very images that staging ran. Needs --registry.
@@ -222,6 +238,7 @@ export class Pitwall {
    * @param from The summary.json of a report for the same source. Nothing is published when its gates failed.
    * @param only Services; all that some environment deploys, if none is named.
    * @param author Authors that the release names in addition to those of its commits, such as logins that GitHub knows.
+   * @param platform linux/amd64 or linux/arm64: with several, each image is an index of them; default: the machine's.
    */
   @func({ cache: "never" })
   async publish(
@@ -229,8 +246,14 @@ export class Pitwall {
     from?: File,
     only: string[] = [],
     author: string[] = [],
+    platform: string[] = [],
   ): Promise<File> {
-    return this.delivery.publish(workspace, { only, authors: named(author), ...(from && { summary: from }) })
+    return this.delivery.publish(workspace, {
+      only,
+      platforms: platform,
+      authors: named(author),
+      ...(from && { summary: from }),
+    })
   }
 
   /**

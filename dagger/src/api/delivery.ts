@@ -34,6 +34,8 @@ import {
   watchdogFile,
 } from "../environments/environment.js"
 import { readStrategy, type Strategy } from "../delivery/strategy.js"
+import { build } from "../images/build.js"
+import { readTargets } from "../platform/targets.js"
 import { describeImages, publish, type RegistryAccess } from "../images/publish.js"
 import { Worktree } from "../ci/worktree/worktree.js"
 import { secondsOf } from "../lib/duration.js"
@@ -84,8 +86,14 @@ export class Delivery {
    */
   async publish(
     workspace: Workspace,
-    { only, authors, summary }: { only: string[]; authors: string[]; summary?: File },
+    {
+      only,
+      platforms,
+      authors,
+      summary,
+    }: { only: string[]; platforms: string[]; authors: string[]; summary?: File },
   ): Promise<File> {
+    const targets = readTargets(platforms)
     const [{ configuration }, secrets, commit] = await Promise.all([
       readEnvironment(this.source, "staging", this.connection),
       secretsOf(this.connection),
@@ -100,7 +108,7 @@ export class Delivery {
     }
     const services = only.length > 0 ? only : deployable
     const tag = commit === undefined ? newId(Date.now()) : `sha-${commit.slice(0, 12)}`
-    const images = await publish(this.source, services, this.registry(secrets), tag)
+    const images = await publish(this.source, services, this.registry(secrets), tag, targets)
     const release: Release = {
       schemaVersion: 1,
       images,
@@ -108,6 +116,11 @@ export class Delivery {
       ...(authors.length > 0 && { authors }),
     }
     return dag.directory().withNewFile("release.json", releaseText(release)).file("release.json")
+  }
+
+  /** @throws Error with the table when an image does not build or does not start */
+  async build(names: string[], platforms: string[]): Promise<string> {
+    return build(this.source, names, readTargets(platforms))
   }
 
   /** @throws Error when git cannot tell what changed */

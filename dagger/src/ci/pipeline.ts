@@ -161,7 +161,7 @@ export class Pipeline {
   async serve(name: string): Promise<Service> {
     const platform = await readPlatform(this.source)
     const service = platform.service(name)
-    return platform.run(service, "up", service.port)
+    return platform.run(service, "up", { ...(service.port !== undefined && { port: service.port }) })
   }
 
   private async gates(platform?: Platform): Promise<Gate[]> {

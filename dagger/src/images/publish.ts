@@ -1,6 +1,7 @@
 import { type Container, dag, type Directory, type Service } from "@dagger.io/dagger"
 import { digestOf, type Release, type ReleasedImage } from "../delivery/release.js"
 import { readPlatform } from "../platform/platform.js"
+import type { TargetPlatform } from "../platform/targets.js"
 import { schemaFrom } from "../platform/schema.js"
 import { parseImageReference, parseRegistryAddress } from "../lib/image-reference.js"
 import { oneLine } from "../lib/text.js"
@@ -19,6 +20,7 @@ export interface RegistryAccess {
  * Builds services from source and pushes them to a registry. Unchanged layers are neither built nor sent again.
  *
  * @param tag of the images, so that a registry that deletes untagged images keeps them
+ * @param targets platforms of each image; that of the engine, if empty
  * @throws Error when no registry was given
  */
 export async function publish(
@@ -26,6 +28,7 @@ export async function publish(
   services: string[],
   registry: RegistryAccess,
   tag: string,
+  targets: TargetPlatform[] = [],
 ): Promise<Release["images"]> {
   const { address, service: registryService } = registry
   if (address === "") {
@@ -37,8 +40,15 @@ export async function publish(
   const platform = await readPlatform(source)
   const published = await Promise.all(
     services.map(async (service): Promise<[string, ReleasedImage]> => {
-      const image = await platform.release(platform.service(service))
+      const [image, ...others] = await Promise.all(
+        (targets.length > 0 ? targets : [undefined]).map((target) =>
+          platform.release(platform.service(service), target),
+        ),
+      )
+      if (!image) throw new Error(`${service} has no image`)
+      // One after another, each platform would be pushed before it is known that all can be built.
       const reference = await signedIn(image, host, registry).publish(`${address}/${service}:${tag}`, {
+        ...(others.length > 0 && { platformVariants: others }),
         ...(registryService && { registryService }),
       })
       const migrations = await schemaFrom(image)

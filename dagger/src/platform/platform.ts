@@ -1,5 +1,5 @@
 import { posix } from "node:path"
-import type { Container, Directory, File, Service as Running } from "@dagger.io/dagger"
+import type { Container, Directory, File, Platform as Target, Service as Running } from "@dagger.io/dagger"
 import {
   type Catalog,
   catalogFile,
@@ -12,6 +12,7 @@ import { cacheArguments } from "./caches.js"
 import { withPackages } from "./packages.js"
 import { labelled, schemaOf } from "./schema.js"
 import { withStores } from "./stores.js"
+import type { TargetPlatform } from "./targets.js"
 
 /**
  * Reads the services of the repository.
@@ -49,31 +50,45 @@ export class Platform {
     readonly services: Directory,
   ) {}
 
-  /** Builds the image of a service from its inputs alone, so that other changes do not rebuild it. */
-  image({ name, inputs }: Service): Container {
-    return this.services
-      .filter({ include: inputs })
-      .dockerBuild({ dockerfile: `${name}/Dockerfile`, buildArgs: cacheArguments() })
+  /**
+   * Builds the image of a service from its inputs alone, so that other changes do not rebuild it.
+   *
+   * @param target the platform that it runs on; that of the engine, if absent
+   */
+  image({ name, inputs }: Service, target?: TargetPlatform): Container {
+    return this.services.filter({ include: inputs }).dockerBuild({
+      dockerfile: `${name}/Dockerfile`,
+      buildArgs: cacheArguments(),
+      ...(target && { platform: target as Target }),
+    })
   }
 
   /** The image as it is deployed: labelled with the head of its migrations. */
-  async release(service: Service): Promise<Container> {
+  async release(service: Service, target?: TargetPlatform): Promise<Container> {
     const files = await this.services.filter({ include: [service.name] }).glob("**/migrations/versions/*.py")
     const texts = await Promise.all(
       files.map(async (file) => [file, await this.services.file(file).contents()]),
     )
-    return labelled(this.image(service), schemaOf(Object.fromEntries(texts) as Record<string, string>))
+    return labelled(
+      this.image(service, target),
+      schemaOf(Object.fromEntries(texts) as Record<string, string>),
+    )
   }
 
   /**
    * Runs a service with everything it needs: a backend with its own stores and the data of its setup, a web app with its backend.
    *
    * @param owner who uses it; see {@link postgres}
-   * @param port that it listens on
+   * @param options.port that it listens on
+   * @param options.target the platform of its image; what it needs runs on that of the engine
    */
-  async run(service: Service, owner: string, port: number = defaultPort): Promise<Running> {
+  async run(
+    service: Service,
+    owner: string,
+    { port = defaultPort, target }: { port?: number; target?: TargetPlatform } = {},
+  ): Promise<Running> {
     const { name, backend, database = name } = service
-    const listening = await listeningOn(await this.furnished(service), port)
+    const listening = await listeningOn(await this.furnished(service, target), port)
     if (backend !== undefined) {
       return listening
         .withServiceBinding("backend", await this.run(this.service(backend), owner))
@@ -85,9 +100,9 @@ export class Platform {
   }
 
   /** The image of a service with the files of its setup. */
-  async furnished(service: Service): Promise<Container> {
+  async furnished(service: Service, target?: TargetPlatform): Promise<Container> {
     const { files } = service
-    const image = this.image(service)
+    const image = this.image(service, target)
     if (files === undefined) return image
     const seed = await this.seed(service)
     return image.withDirectory(files, seed.directory(files), { owner: await image.user() })
@@ -141,7 +156,8 @@ function configured(container: Container, { environment }: Service): Container {
     .withEnvVariable("JWT_SECRET_KEY", throwAwayKey)
 }
 
-const defaultPort = 8000
+/** Where services listen that run for a gate. */
+export const defaultPort = 8000
 const dump = "/tmp/database.sql"
 
 // They protect nothing, because the platform lives for one run on its own network. As secrets they would change with the module, and every remembered

@@ -45,7 +45,7 @@ const calls = steps
 /** The function of the module that a call runs. */
 const functionOf = (words: string[]) =>
   words.find((word) =>
-    ["report", "ci", "publish", "record-checks", "deploy", "verify-backup", "drift"].includes(word),
+    ["report", "ci", "publish", "record-checks", "deploy", "verify-backup", "backup", "drift"].includes(word),
   ) ?? words.join(" ")
 
 /** Asks for help behind a call's own words: its functions and arguments are looked up, and nothing runs. */
@@ -67,6 +67,7 @@ describe("the workflow", () => {
       "publish",
       "record-checks",
       "verify-backup",
+      "backup",
       "drift",
       "report",
       "ci",

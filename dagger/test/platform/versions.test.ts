@@ -29,8 +29,8 @@ it("builds on images that are pinned by digest, the same ones in every service",
   expect(files.length).toBeGreaterThan(4)
   const used = files.flatMap((file) => {
     const text = readFileSync(new URL(file, root), "utf8")
-    const stages = [...text.matchAll(/^FROM \S+ AS (\S+)$/gm)].map(([, stage]) => stage)
-    return [...text.matchAll(/^(?:FROM|\s*image:) (\S+)/gm)]
+    const stages = [...text.matchAll(/^FROM (?:--platform=\S+ )?\S+ AS (\S+)$/gm)].map(([, stage]) => stage)
+    return [...text.matchAll(/^(?:FROM(?: --platform=\S+)?|\s*image:) (\S+)/gm)]
       .map(([, image = ""]) => image)
       .filter((image) => !stages.includes(image) && !image.startsWith("${"))
   })

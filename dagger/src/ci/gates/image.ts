@@ -2,6 +2,7 @@ import { dag, ExecError } from "@dagger.io/dagger"
 import { images } from "../../platform/base-images.js"
 import type { Platform } from "../../platform/platform.js"
 import type { Service } from "../../platform/catalog.js"
+import { readyCommand } from "../../platform/readiness.js"
 import { commandGate } from "../runner/command.js"
 import { type Gate, GateFailure } from "../runner/gate.js"
 import { type BuildFailure, placeOfFailure } from "./dockerfile.js"
@@ -49,7 +50,7 @@ export function imageGates(platform: Platform, service: Service): Gate[] {
             .container()
             .from(images.python)
             .withServiceBinding("service", await platform.run(service, `${name}:smoke`)),
-        command: ["python", "-c", untilReady, "http://service:8000/health/ready", String(limits.ready)],
+        command: readyCommand("service", limits.ready),
         limit: limits.ready + 30,
       }),
       // Services start during `execute`, so that one that stops early fails the gate instead of its preparation.
@@ -57,23 +58,6 @@ export function imageGates(platform: Platform, service: Service): Gate[] {
     },
   ]
 }
-
-const untilReady = `
-import sys, time, urllib.error, urllib.request
-address, limit = sys.argv[1], float(sys.argv[2])
-deadline, answered = time.monotonic() + limit, "nothing"
-while time.monotonic() < deadline:
-    try:
-        with urllib.request.urlopen(address, timeout=5) as answer:
-            print(f"{answer.status} {answer.read(300).decode()}")
-            sys.exit()
-    except urllib.error.HTTPError as error:
-        answered = f"{error.code} {error.read(2000).decode()}"
-    except OSError as error:
-        answered = str(error)
-    time.sleep(0.2)
-sys.exit(f"{address} was not ready after {limit:.0f} s. It answered: {answered}")
-`
 
 /** Whether the Dockerfile is at fault. Everything else, such as a registry that does not answer, is a failure of the infrastructure. */
 function buildFailed(error: unknown): boolean {
