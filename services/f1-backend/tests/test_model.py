@@ -9,18 +9,21 @@ from f1.model.ensemble import Calibration, Members, recency
 from f1.model.evaluation import (
     LEAST_SEASONS,
     Table,
-    baseline_win,
     blocks,
-    bootstrap,
-    calibration_bins,
-    evaluate,
-    log_losses,
-    model_win,
-    podium_hits,
-    scores,
     walk_forward,
 )
 from f1.model.races import Places, softmax
+from f1.model.scoring import (
+    GRID,
+    MODEL,
+    bootstrap,
+    calibration_bins,
+    evaluate,
+    favourite_bins,
+    log_losses,
+    podium_hits,
+    scores,
+)
 from tests.test_features import shuffled
 
 STAGES = (PRE_WEEKEND, POST_QUALIFYING)
@@ -139,22 +142,76 @@ def test_recency_halves_every_six_seasons() -> None:
 
 def test_the_scores_by_hand(trained: training.Trained) -> None:
     item = trained.out_of_sample[-1]
-    winner = list(item.features.index).index(item.race.winner)
-    assert log_losses([item], model_win)[0] == pytest.approx(-np.log(item.win[winner]))
-    top = set(item.order()[:3])
-    assert podium_hits(item, item.win) == len(top & item.race.podium)
-    only = scores([item], baseline_win)
-    assert only.winner_top1 == float(np.argmax(item.baseline) == winner)
+    winner = list(item.drivers).index(item.race.winner)
+    assert log_losses([item], MODEL)[0] == pytest.approx(-np.log(item.win[winner]))
+    top = {item.drivers[i] for i in np.argsort(-item.podium)[:3]}
+    assert podium_hits(item, MODEL) == len(top & item.race.podium)
+    only = scores([item], GRID)
+    assert only.winner_top1 == only.favourite.observed == float(np.argmax(item.baseline) == winner)
+    assert only.favourite.predicted == item.baseline.max()
     expected = np.sum(item.baseline**2) - 2 * item.baseline[winner] + 1
     assert only.brier == pytest.approx(expected)
+    p = item.by[GRID].podium
+    stood = [driver in item.race.podium for driver in item.drivers]
+    assert only.podium_log_loss == pytest.approx(
+        -sum(np.log(q if y else 1 - q) for q, y in zip(p, stood, strict=True)) / len(p)
+    )
 
 
 def test_calibration_bins_hold_every_driver_once(trained: training.Trained) -> None:
     items = trained.out_of_sample[:20]
-    bins = calibration_bins(items, model_win)
+    bins = calibration_bins(items, MODEL)
     assert sum(b.count for b in bins) == sum(len(item.win) for item in items)
     assert all(b.bin_low <= b.predicted <= b.bin_high for b in bins)
     assert sum(b.observed * b.count for b in bins) == pytest.approx(20)
+    favourites = favourite_bins(items, MODEL)
+    assert sum(b.count for b in favourites) == 20
+    assert sum(b.predicted * b.count for b in favourites) == pytest.approx(sum(i.win.max() for i in items))
+
+
+def test_every_baseline_stands_beside_the_model_in_each_season(trained: training.Trained) -> None:
+    by_stage = {
+        stage: evaluate([item for item in trained.out_of_sample if item.stage == stage], 1)
+        for stage in STAGES
+    }
+    assert list(by_stage[POST_QUALIFYING].scores) == [
+        "model",
+        "grid",
+        "log-grid",
+        "log-grid-gap",
+        "log-grid-form",
+    ]
+    assert list(by_stage[PRE_WEEKEND].scores) == ["model", "grid", "form", "last-winner", "leader"]
+    for evaluation in by_stage.values():
+        assert set(evaluation.differences) == set(evaluation.scores) - {MODEL}
+        for of in evaluation.seasons.values():
+            assert set(of) == set(evaluation.scores)
+        races = [of[MODEL].races for of in evaluation.seasons.values()]
+        mean = np.average([of[GRID].winner_log_loss for of in evaluation.seasons.values()], weights=races)
+        assert evaluation.baseline.winner_log_loss == pytest.approx(mean)
+        for item in trained.out_of_sample:
+            for way in item.by.values():
+                assert way.win.sum() == pytest.approx(1)
+                assert way.podium.sum() == pytest.approx(3)
+
+
+def test_who_won_last_and_who_leads(table: Table) -> None:
+    for index in (1, 16, 17):
+        rows = np.flatnonzero(table.group == index)
+        entries = [entry.driver for entry in table.races[index].entries]
+        before = table.races[index - 1]
+        last = [entries[i] for i in np.flatnonzero(table.pointed["last-winner"][rows])]
+        assert last == [driver for driver in [before.winner] if driver in entries]
+    # The first race of a season is led by the champion of the one before.
+    points: dict[str, float] = {}
+    for record in table.races[:16]:
+        for outcome in record.outcomes:
+            points[outcome.driver] = points.get(outcome.driver, 0.0) + outcome.points
+    champion = max(points, key=points.__getitem__)
+    rows = np.flatnonzero(table.group == 16)
+    leads = [table.races[16].entries[i].driver for i in np.flatnonzero(table.pointed["leader"][rows])]
+    assert leads == [driver for driver in [champion] if driver in {e.driver for e in table.races[16].entries}]
+    assert not table.pointed["leader"][table.group == 0].any()
 
 
 def test_the_bootstrap_is_seeded_and_covers_the_mean() -> None:
@@ -163,6 +220,7 @@ def test_the_bootstrap_is_seeded_and_covers_the_mean() -> None:
     assert one == same != bootstrap(difference, 2)
     assert one["low"] < difference.mean() < one["high"]
     assert one["mid"] == pytest.approx(difference.mean(), abs=0.02)
+    assert one["mean"] == difference.mean()
 
 
 def test_nothing_to_evaluate_is_said() -> None:

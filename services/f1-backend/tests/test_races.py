@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from f1.model.baseline import GridBaseline
+from f1.model.baseline import GridBaseline, PointerBaseline
 from f1.model.races import Places, podium, podiums, softmax
 
 utilities = st.lists(st.floats(-30, 30), min_size=4, max_size=24).map(np.array)
@@ -80,3 +80,12 @@ def test_the_baseline_is_the_smoothed_rate_of_each_place() -> None:
     win = baseline.win(np.array([1.0, 2.0, np.nan]), np.zeros(3, dtype=np.int64))
     assert win.sum() == pytest.approx(1)
     assert win[0] == pytest.approx((21 / 40) / (21 / 40 + 1 / 40 + 1 / 20))
+
+
+def test_the_pointed_driver_gets_the_rate_at_which_such_ones_won() -> None:
+    pointed, won = np.array([True, False] * 8), np.array([True, False, False, True] * 4)
+    baseline = PointerBaseline.fit(pointed, won)
+    assert baseline.rate == pytest.approx(5 / 10)
+    group = np.array([0, 0, 0, 1, 1])
+    win = baseline.win(np.array([False, True, False, False, False]), group)
+    assert win.tolist() == [0.25, 0.5, 0.25, 0.5, 0.5]

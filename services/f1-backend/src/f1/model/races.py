@@ -36,6 +36,11 @@ class Places:
     group: Ints
     weight: Floats
 
+    @classmethod
+    def of(cls, position: Ints, group: Ints) -> Places:
+        """All races with equal weight."""
+        return cls(position, group, np.ones(len(group)))
+
     def gradient(self, utility: Floats) -> tuple[float, Floats, Floats]:
         """Negative weighted Plackett–Luce log-likelihood of the first three, its gradient and Hessian
         diagonal."""

@@ -11,17 +11,16 @@ from f1.history import POST_QUALIFYING, PRE_WEEKEND, RaceRecord, Stage
 from f1.model.ensemble import SEED, StageModel
 from f1.model.evaluation import (
     LEAST_SEASONS,
-    Evaluation,
     Predicted,
     Progress,
     Table,
     WalkForward,
     blocks,
-    evaluate,
     fit,
     quiet,
     walk_forward,
 )
+from f1.model.scoring import Evaluation, evaluate
 
 EVALUATED_SEASONS = 2
 
