@@ -1,18 +1,21 @@
 import numpy as np
+import pandas as pd
 import pytest
 
-from f1.features import columns, replay, training_table
+from f1.features import FIELD, columns, replay, training_table
 from f1.forecast import expected_entries, forecast, grid_baseline, stage_of
 from f1.history import POST_QUALIFYING, PRE_WEEKEND, Entry, RaceRecord
 from f1.model import training
-from f1.model.ensemble import Calibration, Members, recency
+from f1.model.ensemble import StageModel, recency
+from f1.model.experts import PRIOR, ForestExpert
+from f1.model.logit import Logit, design
 from f1.model.evaluation import (
     LEAST_SEASONS,
     Table,
     blocks,
     walk_forward,
 )
-from f1.model.races import Places, softmax
+from f1.model.races import Places
 from f1.model.scoring import (
     GRID,
     MODEL,
@@ -58,14 +61,49 @@ def test_it_learns_the_latent_skills_of_the_simulator(trained: training.Trained)
     assert evaluation.model.winner_top1 > 0.3
 
 
-def test_contributions_sum_to_the_boosted_utility_against_the_field(trained: training.Trained) -> None:
+def test_contributions_sum_to_how_many_times_an_even_share_the_chance_is(trained: training.Trained) -> None:
     for item in (trained.out_of_sample[0], trained.out_of_sample[-1]):
-        members = trained.model.stages[item.stage].members
-        boosted, _ = members.predict(item.features, np.zeros(len(item.features), dtype=np.int64))
-        utility = np.log(boosted)
-        assert members.contributions(item.features).sum(axis=1).to_numpy() == pytest.approx(
-            utility - utility.mean(), abs=1e-4
+        model = trained.model.stages[item.stage]
+        win, _ = model.predict(item.features)
+        table = model.contributions(item.features)
+        assert list(table.columns) == [*columns(item.stage), FIELD]
+        # TreeSHAP computes with 32 bits.
+        assert table.sum(axis=1).to_numpy() == pytest.approx(np.log(win * len(win)), abs=1e-4)
+        # What was stored for the race is of the model that predicted it.
+        assert item.contributions.sum(axis=1).to_numpy() == pytest.approx(
+            np.log(item.win * len(item.win)), abs=1e-4
         )
+
+
+def test_each_expert_is_the_sum_of_its_parts(trained: training.Trained) -> None:
+    for item in (trained.out_of_sample[0], trained.out_of_sample[-1]):
+        model = trained.model.stages[item.stage]
+        assert model.experts.keys() == PRIOR[item.stage].keys()
+        for name, expert in model.experts.items():
+            utility = expert.utility(item.features)
+            parts = expert.parts(item.features)
+            assert set(parts.columns) <= set(columns(item.stage)), name
+            rest = utility - parts.sum(axis=1).to_numpy()
+            assert rest == pytest.approx(rest[0], abs=1e-4), name
+
+
+def test_a_feature_that_does_not_differ_explains_nothing_of_a_difference(trained: training.Trained) -> None:
+    item = trained.out_of_sample[-1]
+    table = trained.model.stages[item.stage].contributions(item.features)
+    assert item.features["grid_matters"].nunique() == 1
+    linear = ["driver_elo", "teammate_gap"]
+    assert (table[linear].abs().max() > 1e-3).all()
+    assert table["grid"].abs().max() > table["grid_matters"].abs().max()
+
+
+def test_a_forest_explains_rows_with_unknown_values(trained: training.Trained) -> None:
+    item = next(i for i in reversed(trained.out_of_sample) if i.stage == POST_QUALIFYING)
+    features = item.features.copy()
+    features.loc[features.index[3], ["session_gap", "teammate_session_gap"]] = np.nan
+    forest = trained.model.stages[POST_QUALIFYING].experts["forest"]
+    assert isinstance(forest, ForestExpert)
+    rest = forest.utility(features) - forest.parts(features).sum(axis=1).to_numpy()
+    assert rest == pytest.approx(rest[0], abs=1e-9)
 
 
 def test_importances_are_shares(trained: training.Trained) -> None:
@@ -73,13 +111,14 @@ def test_importances_are_shares(trained: training.Trained) -> None:
     assert set(trained.model.importances) == set(columns(POST_QUALIFYING))
 
 
-def test_equal_data_makes_equal_members_with_any_number_of_threads(table: Table) -> None:
+def test_equal_data_makes_equal_experts_with_any_number_of_threads(table: Table) -> None:
     rows = table.group < 20
     places = table.places(rows, 2020)
     features = table.features[POST_QUALIFYING][rows]
-    one = Members.fit(POST_QUALIFYING, features, places, jobs=1)
-    two = Members.fit(POST_QUALIFYING, features, places, jobs=2)
-    assert one.booster.save_raw("ubj") == two.booster.save_raw("ubj")
+    one = StageModel.fit(POST_QUALIFYING, features, places, jobs=1)
+    two = StageModel.fit(POST_QUALIFYING, features, places, jobs=2)
+    for name, opinion in one.opinions(features, places.group).items():
+        assert (opinion == two.opinions(features, places.group)[name]).all(), name
     for a, b in zip(one.predict(features, places.group), two.predict(features, places.group), strict=True):
         assert (a == b).all()
 
@@ -119,21 +158,34 @@ def test_seasons_that_cannot_be_evaluated_are_said(races: list[RaceRecord]) -> N
         training.assess(races, since=None, first=2021, last=2024)
 
 
-def test_calibration_finds_the_better_member_and_the_right_temperature() -> None:
+def test_the_weights_served_are_those_after_the_last_race(trained: training.Trained, table: Table) -> None:
+    for stage in STAGES:
+        items = [item for item in trained.out_of_sample if item.stage == stage]
+        pieces = blocks(table, items[0].race.race.season, items[-1].race.race.season, None)
+        again = walk_forward(table, stage, pieces)
+        assert again.mixture == trained.model.stages[stage].mixture
+        assert sum(again.mixture.weights.values()) == pytest.approx(1)
+        assert again.mixture.weights != PRIOR[stage]
+
+
+def test_a_logit_finds_the_coefficients_that_made_the_races() -> None:
     rng = np.random.default_rng(5)
-    count, drivers = 400, 6
+    count, drivers = 600, 6
     group = np.repeat(np.arange(count), drivers)
-    truth = rng.normal(0, 1.5, count * drivers)
-    noise = truth + rng.gumbel(size=count * drivers)
+    features = pd.DataFrame(rng.normal(0, 1, (count * drivers, 2)), columns=["driver_elo", "teammate_gap"])
+    noise = features.to_numpy() @ [1.5, -0.5] + rng.gumbel(size=count * drivers)
     position = np.concatenate([np.argsort(np.argsort(-part)) + 1 for part in noise.reshape(count, drivers)])
-    places = Places(position.astype(np.int64), group, np.ones(len(group)))
-    timid = softmax(truth / 2, group)
-    useless = softmax(rng.normal(0, 1, len(group)), group)
-    found = Calibration.fit(timid, useless, places)
-    assert found.share > 0.8
-    assert found.temperature > 1.3
-    # The truth is Plackett-Luce, so that a place is as certain as a win once the strength is right.
-    assert found.second == pytest.approx(1.0, abs=0.25)
+    places = Places.of(position.astype(np.int64), group)
+    for importance in ((1.0, 0.0, 0.0), (0.0, 1.0, 1.0)):
+        found = Logit.fit(("driver_elo", "teammate_gap"), features, places, 0.1, importance)
+        assert found.coefficients / found.scale == pytest.approx([1.5, -0.5], abs=0.15)
+    assert found.win(features, group)[:drivers].sum() == pytest.approx(1)
+
+
+def test_an_unknown_grid_does_not_depend_on_how_many_rows_are_stacked() -> None:
+    one = pd.DataFrame({"grid": [1.0, np.nan]})
+    many = pd.DataFrame({"grid": [1.0, np.nan] * 500})
+    assert (design(one, ["log_grid", "pole"]) == design(many, ["log_grid", "pole"])[:2]).all()
 
 
 def test_recency_halves_every_six_seasons() -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import datetime as dt
 import hashlib
+import re
 from collections import defaultdict
 from collections.abc import Iterable
 from dataclasses import astuple, dataclass, field
@@ -116,6 +117,42 @@ def session_gaps(times: dict[str, tuple[int | None, int | None, int | None]]) ->
     return gaps
 
 
+_TIME = re.compile(r"\+?(?:(?:(\d+):)?(\d{1,2}):)?(\d{1,2}\.\d+)s?")
+
+
+def _seconds(text: str) -> float | None:
+    """Seconds of a race time like 1:33:56.736 or a gap like +11.987; None for anything else (+1 lap)."""
+    match = _TIME.fullmatch(text)
+    if not match:
+        return None
+    hours, minutes, seconds = match.groups()
+    return int(hours or 0) * 3600 + int(minutes or 0) * 60 + float(seconds)
+
+
+def race_gaps(results: Iterable[ResultRow]) -> dict[str, float]:
+    """Time behind the winner in percent of the winner's, of those classified; the winner has 0.
+
+    Sources give the whole time or the gap. Who was lapped is behind by the laps he lacks. A driver of whom
+    neither is known is left out, and all are when the winner's time is not known.
+    """
+    placed = [row for row in results if row.position is not None]
+    winner = next((row for row in placed if row.position == 1), None)
+    whole = _seconds(winner.time or "") if winner else None
+    if winner is None or not whole:
+        return {}
+    gaps = {winner.who.driver: 0.0}
+    for row in placed:
+        time = _seconds(row.time or "")
+        if row is winner:
+            continue
+        if time is not None:
+            behind = time if (row.time or "").startswith("+") or time < whole else time - whole
+            gaps[row.who.driver] = behind / whole * 100.0
+        elif row.laps and winner.laps and row.laps < winner.laps:
+            gaps[row.who.driver] = (winner.laps / row.laps - 1.0) * 100.0
+    return gaps
+
+
 def race_record(race: Race, results: Iterable[ResultRow], qualifying: Iterable[QualifyingRow]) -> RaceRecord:
     """A race's entries and outcomes. Before the race the entries are those of the qualifying."""
     by_driver = {row.who.driver: row for row in qualifying}
@@ -138,8 +175,16 @@ def race_record(race: Race, results: Iterable[ResultRow], qualifying: Iterable[Q
         )
         for row in sorted(rows, key=lambda row: row.who.driver)
     )
+    behind = race_gaps(rows)
     outcomes = tuple(
-        Outcome(row.who.driver, row.who.constructor, row.position, row.status, row.points)
+        Outcome(
+            row.who.driver,
+            row.who.constructor,
+            row.position,
+            row.status,
+            row.points,
+            behind.get(row.who.driver),
+        )
         for row in sorted(rows, key=lambda row: row.who.driver)
     )
     return RaceRecord(race, entries, outcomes)

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from f1.features import LABELS, FeatureState, slots
+from f1.features import FIELD, LABELS, FeatureState, slots
 from f1.history import POST_QUALIFYING, PRE_WEEKEND, Entry, Race, RaceRecord, Stage
 from f1.model.baseline import GridBaseline
 from f1.model.ensemble import StageModel
@@ -51,7 +51,7 @@ def forecast(
     state: FeatureState, race: Race, entries: Sequence[Entry], model: StageModel, baseline: GridBaseline
 ) -> Forecast:
     """Predict a race from the state of the races before it."""
-    stage = model.members.stage
+    stage = model.stage
     features = state.features(race, entries, stage)
     win, podium = model.predict(features)
     grid = np.array(slots(entries), dtype=np.float64)
@@ -63,7 +63,7 @@ def forecast(
         win,
         podium,
         baseline.win(grid, np.zeros(len(grid), dtype=np.int64)),
-        model.members.contributions(features),
+        model.contributions(features),
     )
 
 
@@ -110,6 +110,7 @@ def _assembled(
 
 
 def _top(values: pd.Series[float], contributions: pd.Series[float]) -> list[dict[str, Any]]:
+    contributions = contributions.drop(FIELD)
     largest = contributions.abs().sort_values(ascending=False, kind="stable").index[:TOP_CONTRIBUTIONS]
     return [
         {

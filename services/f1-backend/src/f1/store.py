@@ -220,7 +220,17 @@ def load_history(session: Session) -> list[RaceRecord]:
     results: dict[int, list[ResultRow]] = defaultdict(list)
     for row in session.scalars(select(Result)):
         results[row.race_id].append(
-            ResultRow(0, _who(row), row.position, row.status, row.grid, row.pit_lane, row.points)
+            ResultRow(
+                0,
+                _who(row),
+                row.position,
+                row.status,
+                row.grid,
+                row.pit_lane,
+                row.points,
+                row.laps,
+                row.time,
+            )
         )
     qualifying: dict[int, list[QualifyingRow]] = defaultdict(list)
     for lap in session.scalars(select(Qualifying)):

@@ -10,13 +10,12 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-
 import numpy as np
 import pandas as pd
 
 from f1.history import POST_QUALIFYING, Stage
 from f1.model.logit import Logit
-from f1.model.races import Bools, Floats, Ints, Places, podiums
+from f1.model.races import Bools, Floats, Ints, Places, discounted, podiums
 
 SLOTS = 30
 # The baselines have a handful of coefficients: hardly any penalty is needed.
@@ -68,9 +67,13 @@ class GridBaseline:
         wins = np.bincount(slots, won, minlength=SLOTS + 1)
         return cls((wins + 1.0) / (starts + cls.SMOOTHING))
 
+    def rate_of(self, grid: Floats) -> Floats:
+        """The rate of each starting place."""
+        return np.asarray(self.rates[_slots(grid)], dtype=np.float64)
+
     def win(self, grid: Floats, group: Ints) -> Floats:
         """Win probabilities; they sum to 1 in each race."""
-        rates = self.rates[_slots(grid)]
+        rates = self.rate_of(grid)
         return np.asarray(rates / np.bincount(group, rates)[group], dtype=np.float64)
 
 
@@ -124,7 +127,7 @@ class Baselines:
         win: dict[str, Floats] = {"grid": self.grid.win(grid, group)}
         win |= {name: logit.win(features, group) for name, logit in self.logits.items()}
         win |= {name: pointer.win(pointed[name], group) for name, pointer in self.pointers.items()}
-        return {name: Chances(p, podiums(p, group, SECOND, THIRD)) for name, p in win.items()}
+        return {name: Chances(p, podiums(p, *discounted(p, SECOND, THIRD), group)) for name, p in win.items()}
 
 
 def _slots(grid: Floats) -> Ints:

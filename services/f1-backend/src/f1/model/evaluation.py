@@ -13,7 +13,9 @@ import pandas as pd
 from f1.features import TrainingTable
 from f1.history import POST_QUALIFYING, RaceRecord, Stage
 from f1.model.baseline import Baselines, Chances
-from f1.model.ensemble import Calibration, Members, StageModel, recency
+from f1.model.ensemble import StageModel, recency
+from f1.model.experts import PRIOR
+from f1.model.mixture import Mixture
 from f1.model.races import Bools, Floats, Ints, Places
 from f1.model.scoring import GRID, MODEL, Judged
 
@@ -116,10 +118,10 @@ class Predicted(Judged):
 
 @dataclass(frozen=True)
 class WalkForward:
-    """All out-of-sample predictions of a stage and the calibration fitted on them."""
+    """All out-of-sample predictions of a stage, and the weights of the experts after the last race."""
 
     predicted: list[Predicted]
-    calibration: Calibration
+    mixture: Mixture
 
 
 Progress = Callable[[str], None]
@@ -147,64 +149,54 @@ def blocks(table: Table, first: int, last: int, every: int | None) -> list[Bools
 def walk_forward(
     table: Table, stage: Stage, pieces: Sequence[Bools], progress: Progress = quiet, jobs: int = 2
 ) -> WalkForward:
-    """Predict the pieces in order, each with members fitted on all races before it.
+    """Predict the pieces in order, each with experts fitted on all races before it.
 
-    The calibration of a piece is fitted on the out-of-sample predictions of the pieces before it.
+    The weights of the experts go on from race to race: each race is predicted with those that the races
+    before it have left.
     """
     features, grid = table.features[stage], table.features[POST_QUALIFYING]["grid"].to_numpy(dtype=np.float64)
     predicted: list[Predicted] = []
-    boosted = np.full(len(table.group), np.nan)
-    forest = np.full(len(table.group), np.nan)
+    mixture = Mixture.start(PRIOR[stage])
     for piece in pieces:
         first = int(np.flatnonzero(piece)[0])
         year = table.races[first].race.season
         before = table.rows(np.arange(len(table.races)) < first)
         rows = table.rows(piece)
-        members = Members.fit(stage, features[before], table.places(before, year), jobs)
-        group = _dense(table.group[rows])
+        model = StageModel.fit(stage, features[before], table.places(before, year), mixture, jobs)
         cutoff = table.races[first - 1].race.date
-        model = StageModel(members, _calibration(table, boosted, forest, before, year))
-        win, podium = model.predict(features[rows], group)
-        boosted[rows], forest[rows] = members.predict(features[rows], group)
-        earlier = before & (table.season < year)
-        baselines = Baselines.fit(
-            stage,
-            features[earlier],
-            grid[earlier],
-            Places.of(table.position[earlier], _dense(table.group[earlier])),
-            {name: marks[earlier] for name, marks in table.pointed.items()},
-        ).predict(
-            features[rows], grid[rows], group, {name: marks[rows] for name, marks in table.pointed.items()}
-        )
-        ways: dict[str, Chances] = {MODEL: Chances(win, podium), **baselines}
+        baselines = _baselines(table, stage, grid, before & (table.season < year), rows)
+        group = _dense(table.group[rows])
         for index, record in enumerate(np.array(table.races, dtype=object)[piece]):
             of = group == index
             own = features[rows][of]
-            predicted.append(
-                Predicted(
-                    record,
-                    tuple(str(driver) for driver in own.index),
-                    {name: Chances(way.win[of], way.podium[of]) for name, way in ways.items()},
-                    stage,
-                    own,
-                    members.contributions(own),
-                    cutoff,
-                )
-            )
+            model = model.with_mixture(mixture)
+            ways = {MODEL: Chances(*model.predict(own))}
+            ways |= {name: Chances(way.win[of], way.podium[of]) for name, way in baselines.items()}
+            drivers = tuple(str(driver) for driver in own.index)
+            predicted.append(Predicted(record, drivers, ways, stage, own, model.contributions(own), cutoff))
+            winner = drivers.index(record.winner)
+            opinions = model.opinions(own, np.zeros(len(own), dtype=np.int64))
+            mixture = mixture.after({name: float(p[winner]) for name, p in opinions.items()})
         progress(f"{stage}: {year} predicted from {int(before.sum())} starts")
-    everything = np.ones(len(table.group), dtype=bool)
-    return WalkForward(predicted, _calibration(table, boosted, forest, everything, int(table.season[-1])))
+    return WalkForward(predicted, mixture)
 
 
-def _calibration(table: Table, boosted: Floats, forest: Floats, rows: Bools, now: int) -> Calibration:
-    known = rows & ~np.isnan(boosted)
-    if not known.any():
-        return Calibration()
-    return Calibration.fit(boosted[known], forest[known], table.places(known, now))
+def _baselines(table: Table, stage: Stage, grid: Floats, earlier: Bools, rows: Bools) -> dict[str, Chances]:
+    """Chances by the baselines, fitted on `earlier`, for `rows`."""
+    features = table.features[stage]
+    fitted = Baselines.fit(
+        stage,
+        features[earlier],
+        grid[earlier],
+        Places.of(table.position[earlier], _dense(table.group[earlier])),
+        {name: marks[earlier] for name, marks in table.pointed.items()},
+    )
+    marks = {name: marks[rows] for name, marks in table.pointed.items()}
+    return fitted.predict(features[rows], grid[rows], _dense(table.group[rows]), marks)
 
 
-def fit(table: Table, stage: Stage, calibration: Calibration, jobs: int = 2) -> StageModel:
-    """The model of a stage from all races, with a calibration from walk-forward."""
+def fit(table: Table, stage: Stage, mixture: Mixture, jobs: int = 2) -> StageModel:
+    """The model of a stage from all races, with the weights that walking forward has left."""
     everything = np.ones(len(table.group), dtype=bool)
     places = table.places(everything, int(table.season[-1]))
-    return StageModel(Members.fit(stage, table.features[stage], places, jobs), calibration)
+    return StageModel.fit(stage, table.features[stage], places, mixture, jobs)

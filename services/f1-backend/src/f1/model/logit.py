@@ -1,7 +1,7 @@
 """Conditional logit: the chance of winning is a softmax, over the field, of utilities linear in a few inputs.
 
 McFadden, "Conditional logit analysis of qualitative choice behavior", 1974. With weights for the second and
-third place it is the Plackett–Luce model of the first places. Both the baselines and the simple members of
+third place it is the Plackett–Luce model of the first places. Both the baselines and the simple experts of
 the model are of this kind.
 """
 
@@ -15,10 +15,22 @@ import pandas as pd
 from scipy.optimize import minimize
 
 from f1.features import GAP_CAP
-from f1.model.races import Floats, Ints, Places, softmax
+from f1.model.races import WINNER, Floats, Importance, Ints, Places, softmax
 
-# Columns that are made of a feature: name → feature.
+# Inputs that are made of a feature: name → feature.
 DERIVED = {"log_grid": "grid", "pole": "grid"}
+GAPS = frozenset(
+    {
+        "session_gap",
+        "driver_pace",
+        "constructor_pace",
+        "driver_pace_recent",
+        "constructor_pace_recent",
+        "driver_pace_long",
+        "constructor_race_pace",
+    }
+)
+SHARES = frozenset({"season_points", "season_wins"})
 # Rates and shares enter as logarithms; this is added so that none is log 0.
 SHARE_FLOOR = 0.02
 # Who starts from an unknown place counts as starting from here, however many rows are stacked.
@@ -43,9 +55,9 @@ def _input(name: str, values: Floats) -> Floats:
         return np.log(np.nan_to_num(values, nan=UNKNOWN_GRID))
     if name == "pole":
         return np.asarray(values == 1.0, dtype=np.float64)
-    if name.endswith(("_gap", "_pace")) and name != "teammate_gap":
+    if name in GAPS:
         return np.log1p(3.0 * np.nan_to_num(values, nan=GAP_CAP))
-    if name.startswith("season_"):
+    if name in SHARES:
         return np.log(values + SHARE_FLOOR)
     return np.nan_to_num(values)
 
@@ -60,15 +72,22 @@ class Logit:
     coefficients: Floats
 
     @classmethod
-    def fit(cls, names: tuple[str, ...], features: pd.DataFrame, places: Places, penalty: float) -> Logit:
+    def fit(
+        cls,
+        names: tuple[str, ...],
+        features: pd.DataFrame,
+        places: Places,
+        penalty: float,
+        importance: Importance = WINNER,
+    ) -> Logit:
         """Penalised maximum likelihood; `penalty` times half the squared standardised coefficients is
-        added."""
+        added. `importance` weighs the choice of the first, second and third place."""
         inputs = design(features, names)
         mean, scale = inputs.mean(axis=0), inputs.std(axis=0) + 1e-9
         inputs = (inputs - mean) / scale
 
         def loss(beta: Floats) -> tuple[float, Floats]:
-            value, gradient, _ = places.gradient(inputs @ beta)
+            value, gradient, _ = places.gradient(inputs @ beta, importance)
             return value + 0.5 * penalty * float(beta @ beta), inputs.T @ gradient + penalty * beta
 
         found = minimize(loss, np.zeros(len(names)), jac=True, method="L-BFGS-B")

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 from f1.features import training_table
 from f1.history import POST_QUALIFYING, PRE_WEEKEND, RaceRecord, Stage
-from f1.model.ensemble import SEED, StageModel
+from f1.model.ensemble import StageModel
 from f1.model.evaluation import (
     LEAST_SEASONS,
     Predicted,
@@ -20,6 +20,7 @@ from f1.model.evaluation import (
     quiet,
     walk_forward,
 )
+from f1.model.experts import SEED
 from f1.model.scoring import Evaluation, evaluate
 
 EVALUATED_SEASONS = 2
@@ -38,7 +39,7 @@ class Model:
 
 @dataclass(frozen=True)
 class Trained:
-    """A model and the predictions it would have made, each by members that knew only earlier races."""
+    """A model and the predictions it would have made, each by experts that knew only earlier races."""
 
     model: Model
     out_of_sample: list[Predicted]
@@ -90,10 +91,14 @@ def train(
     for stage in (PRE_WEEKEND, POST_QUALIFYING):
         pieces = blocks(table, first_predicted(table), last, None)
         walks[stage] = walk_forward(table, stage, pieces, progress, jobs)
-        stages[stage] = fit(table, stage, walks[stage].calibration, jobs)
+        stages[stage] = fit(table, stage, walks[stage].mixture, jobs)
     predicted = walks[POST_QUALIFYING].predicted
     recent = [item for item in predicted if item.race.race.season > last - EVALUATED_SEASONS]
-    importances = stages[POST_QUALIFYING].members.importances(table.features[POST_QUALIFYING])
+    # Importances of the last seasons: what matters now, and quick to compute.
+    rows = table.season > last - EVALUATED_SEASONS
+    importances = stages[POST_QUALIFYING].importances(
+        table.features[POST_QUALIFYING][rows], table.group[rows]
+    )
     model = Model(stages, evaluate(recent, SEED), importances, table.races[-1].race.date, demo)
     return Trained(model, walks[PRE_WEEKEND].predicted + predicted)
 
@@ -120,11 +125,10 @@ def assess(
     progress: Progress = quiet,
     jobs: int = 2,
 ) -> Assessment:
-    """Evaluate the seasons first … last; the calibration is fitted on the walk-forward of the seasons before.
+    """Evaluate the seasons first … last; the weights of the experts start with the first season possible.
 
-    Members are fitted again for each season, or every `every` races. Raises ValueError when a season asked
-    for has
-    no races or too few seasons before it.
+    Experts are fitted again for each season, or every `every` races. Raises ValueError when a season asked
+    for has no races or too few seasons before it.
     """
     table = usable(history, since, last)
     earliest = first_predicted(table)
