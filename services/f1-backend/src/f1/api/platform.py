@@ -23,6 +23,9 @@ from f1.features import LABELS, FeatureState, replay
 from f1.forecast import Chance, Forecast, expected_entries, forecast, grid_baseline, stage_of
 from f1.history import PRE_WEEKEND, RaceRecord, Stage
 from f1.model.artifact import Loaded
+from f1.model.baseline import LABELS as BASELINE_LABELS
+from f1.model.experts import LABELS as EXPERT_LABELS
+from f1.model.scoring import MODEL
 from f1.store import data_version, load_history
 from f1.tables import Circuit, Constructor, Driver, Prediction, Race, Rating, Result, Season, Weather
 from servicekit.cache import Cache
@@ -35,11 +38,13 @@ INTENDED_USE = (
     "Not for betting: a bookmaker's odds know more than results and qualifying."
 )
 LIMITS = [
-    "Knows results, grids, qualifying times and, where given, the weather; not practice, tyres, upgrades or"
-    " penalties announced after the grid.",
+    "Knows results, grids and qualifying times; not practice, sprints, weather, tyres, upgrades or penalties"
+    " announced after the grid.",
     "Before qualifying it predicts from form alone and is clearly less sure.",
-    "A rule change or a new team makes the past a poor guide for the first races; ratings need a few races"
-    " to follow.",
+    "A rule change or a new team makes the past a poor guide for the first races; the weights of the experts"
+    " need a few races to follow, and training after each race.",
+    "How much better than the simple baselines it is differs from season to season; in some seasons one of"
+    " them is as good or better. The scores of each season are part of this card.",
     "A few hundred races are little data: differences of a few percent between drivers are not meaningful.",
     "The figures are those of walk-forward predictions over the seasons named, each made without knowing"
     " later races.",
@@ -276,7 +281,12 @@ class Platform:
                 schemas.FeatureImportance(name=name, label=LABELS[name], importance=share)
                 for name, share in importances
             ],
-            metrics=schemas.ModelMetrics.model_validate(metrics),
+            experts=[
+                schemas.ExpertWeight(stage=stage, name=name, label=EXPERT_LABELS[name], weight=weight)
+                for stage, weights in metadata["experts"].items()
+                for name, weight in sorted(weights.items(), key=lambda item: -item[1])
+            ],
+            metrics=schemas.ModelMetrics.model_validate(_labelled(metrics)),
             calibration=schemas.Calibration.model_validate(metrics["calibration"]),
             demo=metadata["demo"],
             intended_use=INTENDED_USE,
@@ -427,6 +437,7 @@ class Platform:
                     podium=row.podium,
                     rank=row.rank,
                     drivers_of_prediction=[schemas.Contribution(**item) for item in row.contributions],
+                    other_contributions=_other_contributions(row.win, len(rows), row.contributions),
                     actual_position=None if result is None else result.position,
                     status=None if result is None else result.status,
                 )
@@ -442,7 +453,8 @@ class Platform:
             drivers = {row.id: row for row in session.scalars(select(Driver))}
             teams = self._names(session, "constructor")
         listed = [
-            _listed(rank, chance, drivers, teams) for rank, chance in enumerate(prediction.chances, start=1)
+            _listed(rank, chance, len(prediction.chances), drivers, teams)
+            for rank, chance in enumerate(prediction.chances, start=1)
         ]
         return schemas.RaceDetail(
             race=summary.model_copy(update={"predicted_winner": listed[0].driver if listed else None}),
@@ -580,6 +592,27 @@ def predict_upcoming(
     )
 
 
+def _labelled(metrics: dict[str, Any]) -> dict[str, Any]:
+    """The metrics of an artifact with the names of the ways of predicting in plain words."""
+
+    def label(row: dict[str, Any]) -> dict[str, Any]:
+        return row | {"label": "model" if row["name"] == MODEL else BASELINE_LABELS[row["name"]]}
+
+    return metrics | {
+        "baselines": [label(row) for row in metrics["baselines"]],
+        "by_season": [
+            season | {"scores": [label(row) for row in season["scores"]]} for season in metrics["by_season"]
+        ],
+    }
+
+
+def _other_contributions(win: float, drivers: int, listed: Sequence[dict[str, Any]]) -> float | None:
+    """What the listed contributions leave of ln(win · drivers); None when none is stored."""
+    if not listed:
+        return None
+    return math.log(max(win, 1e-15) * drivers) - sum(float(item["contribution"]) for item in listed)
+
+
 def _matches(chosen: Any) -> ColumnElement[bool]:
     return cast(
         "ColumnElement[bool]",
@@ -590,7 +623,7 @@ def _matches(chosen: Any) -> ColumnElement[bool]:
 
 
 def _listed(
-    rank: int, chance: Chance, drivers: dict[str, Driver], teams: dict[str, str]
+    rank: int, chance: Chance, field: int, drivers: dict[str, Driver], teams: dict[str, str]
 ) -> schemas.Prediction:
     driver = drivers[chance.driver]
     return schemas.Prediction(
@@ -601,6 +634,7 @@ def _listed(
         podium=chance.podium,
         rank=rank,
         drivers_of_prediction=[schemas.Contribution(**item) for item in chance.contributions],
+        other_contributions=_other_contributions(chance.win, field, chance.contributions),
         actual_position=None,
         status=None,
     )
@@ -612,6 +646,7 @@ def _past_prediction(rows: Sequence[_Judged]) -> schemas.PastPrediction | None:
     if won is None:
         return None
     race, favourite = won.race, rows[0]
+    likely = sorted(rows, key=lambda row: -row.chance.podium)[:3]
     return schemas.PastPrediction(
         season=race.season,
         round=race.round,
@@ -623,7 +658,7 @@ def _past_prediction(rows: Sequence[_Judged]) -> schemas.PastPrediction | None:
         winner=_driver_name(won.driver),
         winner_probability=won.chance.win,
         hit=favourite is won,
-        podium_hits=sum(row.position is not None and row.position <= 3 for row in rows[:3]),
+        podium_hits=sum(row.position is not None and row.position <= 3 for row in likely),
         log_loss=_log_loss(won.chance.win),
         baseline_log_loss=_log_loss(won.chance.baseline_win),
     )
