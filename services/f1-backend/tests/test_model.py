@@ -1,9 +1,12 @@
+import dataclasses
+import datetime as dt
+
 import numpy as np
 import pandas as pd
 import pytest
 
 from f1.features import FIELD, columns, replay, training_table
-from f1.forecast import expected_entries, forecast, grid_baseline, stage_of
+from f1.forecast import LineUp, expected_entries, forecast, grid_baseline, line_up, stage_of
 from f1.history import POST_QUALIFYING, PRE_WEEKEND, Entry, RaceRecord
 from f1.model import training
 from f1.model.ensemble import StageModel, recency
@@ -303,3 +306,53 @@ def test_before_qualifying_those_of_the_last_race_are_expected(races: list[RaceR
     assert stage_of(expected) == PRE_WEEKEND
     assert stage_of(last.entries) == POST_QUALIFYING
     assert expected_entries(races[0].race, races) == ()
+
+
+def test_drivers_of_last_season_are_not_expected_in_a_new_one(races: list[RaceRecord]) -> None:
+    done = [race for race in races if race.completed]
+    opener = RaceRecord(
+        dataclasses.replace(done[-1].race, season=2025, round=1, date=dt.date(2025, 3, 2)), ()
+    )
+    assert expected_entries(opener.race, done) == ()
+    found = line_up(opener, done)
+    assert (found.entries, found.note) == (
+        (),
+        "Who takes part in 2025 is not known before its first qualifying.",
+    )
+    qualified = dataclasses.replace(opener, entries=done[-1].entries)
+    assert line_up(qualified, done) == LineUp(done[-1].entries, POST_QUALIFYING)
+
+
+def test_a_qualifying_that_is_partly_known_keeps_the_forecast_from_before_it(races: list[RaceRecord]) -> None:
+    done = [race for race in races if race.completed]
+    coming = next(race for race in races if not race.completed and race.entries)
+    for count, stage in ((1, PRE_WEEKEND), (15, PRE_WEEKEND), (16, POST_QUALIFYING), (20, POST_QUALIFYING)):
+        part = dataclasses.replace(coming, entries=coming.entries[:count])
+        found = line_up(part, done)
+        assert found.stage == stage
+        if stage == PRE_WEEKEND:
+            assert found.entries == expected_entries(coming.race, done)
+            assert found.note == (
+                f"Qualifying has {count} of about 20 drivers so far; this is the forecast from before it."
+            )
+        else:
+            assert (found.entries, found.note) == (part.entries, None)
+
+
+def test_a_race_without_a_winner_is_taken_in_but_nothing_is_learned_from_who_won(
+    races: list[RaceRecord],
+) -> None:
+    done = [race for race in races if race.completed]
+    kept = [
+        dataclasses.replace(o, position=None, status="dsq") if o.position == 1 else o
+        for o in done[20].outcomes
+    ]
+    history = [*done[:20], dataclasses.replace(done[20], outcomes=tuple(kept)), *done[21:]]
+    assert training.undecided(history) == [
+        f"{done[20].race.season}/{done[20].race.round} {done[20].race.name}"
+    ]
+    ours, theirs = training_table(history), training_table([*done[:20], *done[21:]])
+    assert ours.races == theirs.races
+    after = ours.group == 20
+    assert not ours.features[PRE_WEEKEND][after].equals(theirs.features[PRE_WEEKEND][after])
+    assert training.fingerprint(ours.races) != training.fingerprint(done)

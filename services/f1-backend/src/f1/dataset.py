@@ -117,6 +117,53 @@ def session_gaps(times: dict[str, tuple[int | None, int | None, int | None]]) ->
     return gaps
 
 
+def check(season: SeasonData) -> list[str]:
+    """What is odd in a season but can be taken in, each with the race it is about.
+
+    Odd are two cars on one place of the grid, and results without a winner: such a race has been run, but
+    nothing can be learned from who won it.
+    Raises SourceError for what cannot be true: a race outside the year, and results of one car alone.
+    """
+    results: dict[int, list[ResultRow]] = defaultdict(list)
+    for row in season.results:
+        results[row.round].append(row)
+    odd = []
+    for race in season.races:
+        name = f"{season.year}/{race.round} {race.name}"
+        rows = results[race.round]
+        if race.date.year != season.year:
+            raise SourceError(f"{name}: a date in {season.year} is allowed, found {race.date}")
+        if len(rows) == 1:
+            raise SourceError(
+                f"{name}: results of two cars or more are allowed, or none, found {rows[0].who.driver} alone"
+            )
+        slots: dict[int, list[str]] = defaultdict(list)
+        for row in rows:
+            if row.grid is not None:
+                slots[row.grid].append(row.who.driver)
+        odd += [
+            f"{name}: {' and '.join(drivers)} start from place {place}"
+            for place, drivers in sorted(slots.items())
+            if len(drivers) > 1
+        ]
+        if rows and not any(row.position == 1 for row in rows):
+            odd.append(
+                f"{name}: nobody is in place 1; who won it is not known until the results are corrected"
+            )
+    return odd
+
+
+def merged(first: QualifyingRow, second: QualifyingRow) -> QualifyingRow | None:
+    """Two rows of a driver in one session: times set, then a penalty. The times stay, the later place counts.
+
+    None when they contradict each other: other times of the same part, or another car.
+    """
+    parts = list(zip((first.q1, first.q2, first.q3), (second.q1, second.q2, second.q3), strict=True))
+    if first.who.constructor != second.who.constructor or any(a and b and a != b for a, b in parts):
+        return None
+    return QualifyingRow(first.round, second.who, second.position, *(a or b for a, b in parts))
+
+
 _TIME = re.compile(r"\+?(?:(?:(\d+):)?(\d{1,2}):)?(\d{1,2}\.\d+)s?")
 
 

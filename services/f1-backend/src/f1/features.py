@@ -413,12 +413,17 @@ def replay(history: Iterable[RaceRecord]) -> FeatureState:
 
 
 def training_table(history: Sequence[RaceRecord]) -> TrainingTable:
-    """Features of every completed race of an ordered history, each from the races before it only."""
+    """Features of every completed race of an ordered history, each from the races before it only.
+
+    A race without a winner gives no row, and is taken in like any other.
+    """
     state = FeatureState()
     frames: dict[Stage, list[pd.DataFrame]] = {PRE_WEEKEND: [], POST_QUALIFYING: []}
     races: list[RaceRecord] = []
     group: list[int] = []
     for record in history:
+        if record.run and not record.completed:
+            state.update(record)
         if not record.completed:
             continue
         for stage, parts in frames.items():

@@ -72,6 +72,12 @@ class RaceRecord:
     outcomes: tuple[Outcome, ...] = ()
 
     @property
+    def run(self) -> bool:
+        """Whether there are results, be it without a winner: one who was disqualified has no successor until
+        the results are corrected."""
+        return bool(self.outcomes)
+
+    @property
     def completed(self) -> bool:
         """Whether there is a winner."""
         return any(outcome.position == 1 for outcome in self.outcomes)

@@ -8,19 +8,19 @@ import math
 import threading
 from collections import defaultdict
 from collections.abc import Callable, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from typing import Any, cast
 
 from pydantic import TypeAdapter
-from sqlalchemy import ColumnElement, Nullable, Select, func, select
+from sqlalchemy import ColumnElement, Nullable, Select, exists, func, select
 from sqlalchemy.dialects.postgresql import distinct_on
-from sqlalchemy.orm import Session
+from sqlalchemy.orm import Session, aliased
 
 from f1 import elo
 from f1.api import schemas
 from f1.api.serving import ServedModel, required
 from f1.features import LABELS, FeatureState, replay
-from f1.forecast import Chance, Forecast, expected_entries, forecast, grid_baseline, stage_of
+from f1.forecast import Chance, Forecast, forecast, grid_baseline, line_up
 from f1.history import PRE_WEEKEND, RaceRecord, Stage
 from f1.model.artifact import Loaded
 from f1.model.baseline import LABELS as BASELINE_LABELS
@@ -362,8 +362,11 @@ class Platform:
                 .where(Prediction.rank == 1)
             )
         }
+        any_result = aliased(Result)
+        # Results without a winner are those of a race that was run and is being looked into.
+        was_run = exists().where(any_result.race_id == Race.id)
         rows = session.execute(
-            select(Race, Circuit, Season.demo, Nullable(Driver))
+            select(Race, Circuit, Season.demo, Nullable(Driver), was_run)
             .join(Circuit, Circuit.id == Race.circuit)
             .join(Season, Season.year == Race.season)
             .outerjoin(Result, (Result.race_id == Race.id) & (Result.position == 1))
@@ -372,7 +375,7 @@ class Platform:
             .order_by(Race.date, Race.round)
         )
         summaries = []
-        for race, circuit, demo, winner in rows:
+        for race, circuit, demo, winner, run in rows:
             favourite = favourites.get(race.id)
             summaries.append(
                 schemas.RaceSummary(
@@ -383,7 +386,7 @@ class Platform:
                     circuit_name=circuit.name,
                     circuit_type=circuit.type,
                     date=race.date,
-                    status="upcoming" if winner is None else "completed",
+                    status="completed" if run else "upcoming",
                     demo=demo,
                     winner=(_driver_name(winner) if winner else None),
                     predicted_winner=favourite,
@@ -428,6 +431,7 @@ class Platform:
             out_of_sample=True,
             generated_at=first.generated_at if first else None,
             weather=weather,
+            note=None if summary.winner else "The results name no winner; they are still to be corrected.",
             predictions=[
                 schemas.Prediction(
                     driver=_driver_name(driver),
@@ -463,6 +467,7 @@ class Platform:
             out_of_sample=True,
             generated_at=dt.datetime.now(dt.UTC),
             weather=weather,
+            note=prediction.note,
             predictions=listed,
         )
 
@@ -482,7 +487,7 @@ class Platform:
                 with self._database.session() as session:
                     version = data_version(session)
                     history = load_history(session)
-                self._snapshot = _Snapshot(version, history, replay(r for r in history if r.completed))
+                self._snapshot = _Snapshot(version, history, replay(r for r in history if r.run))
             return self._snapshot
 
     def _names(self, session: Session, kind: schemas.Kind) -> dict[str, str]:
@@ -583,13 +588,17 @@ def predict_upcoming(
 ) -> Forecast:
     """Predict a race to come from the state after the last completed one; no chances when nobody can be
     expected."""
-    entries = record.entries or expected_entries(record.race, history)
-    stage = stage_of(entries)
-    if len(entries) < 2:
-        return Forecast(record.race, stage, [])
-    return forecast(
-        state, record.race, entries, model.stages[stage], grid_baseline(history, record.race.season)
+    found = line_up(record, history)
+    if len(found.entries) < 2:
+        return Forecast(record.race, found.stage, [], found.note)
+    result = forecast(
+        state,
+        record.race,
+        found.entries,
+        model.stages[found.stage],
+        grid_baseline(history, record.race.season),
     )
+    return replace(result, note=found.note)
 
 
 def _labelled(metrics: dict[str, Any]) -> dict[str, Any]:

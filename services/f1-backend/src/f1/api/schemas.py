@@ -44,7 +44,9 @@ class RaceSummary(Shape):
     circuit_name: str
     circuit_type: CircuitType
     date: dt.date
-    status: Literal["upcoming", "completed"]
+    status: Literal["upcoming", "completed"] = Field(
+        description="completed as soon as there are results, be it without a winner."
+    )
     demo: bool = Field(description="True for races of the simulator: fictional, for demonstration.")
     winner: DriverName | None
     predicted_winner: DriverName | None = Field(
@@ -107,6 +109,10 @@ class RaceDetail(Shape):
     )
     generated_at: dt.datetime | None
     weather: Weather | None = Field(description="null when the weather is not known.")
+    note: str | None = Field(
+        description="Why the forecast or the result is not what one would expect, as when qualifying is only "
+        "partly known; null when there is nothing to say."
+    )
     predictions: list[Prediction]
 
 

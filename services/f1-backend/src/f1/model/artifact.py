@@ -118,6 +118,7 @@ def save(
         metadata = {
             "format": FORMAT,
             "data_cutoff": model.data_cutoff.isoformat(),
+            "data_fingerprint": model.data_fingerprint,
             "demo": model.demo,
             "feature_schema_hash": schema_hash(),
             "features": {stage: columns(stage) for stage in STAGES},
@@ -157,7 +158,11 @@ def current(folder: Path) -> str:
     try:
         text = (folder / CURRENT).read_text(encoding="utf-8").strip()
     except OSError as error:
-        raise ArtifactError("missing", f"{CURRENT} cannot be read: {error.strerror}") from error
+        raise ArtifactError(
+            "missing",
+            f"there is no model to use: {CURRENT} cannot be read in {folder} ({error.strerror}); "
+            "`f1 train` makes one",
+        ) from error
     except UnicodeDecodeError as error:
         raise ArtifactError("missing", f"{CURRENT} does not hold a version") from error
     return _named(text)

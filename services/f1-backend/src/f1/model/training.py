@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import datetime as dt
+import hashlib
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -34,6 +35,7 @@ class Model:
     evaluation: Evaluation
     importances: dict[str, float]
     data_cutoff: dt.date
+    data_fingerprint: str
     demo: bool = False
 
 
@@ -46,24 +48,38 @@ class Trained:
 
 
 def usable(history: Sequence[RaceRecord], since: int | None, until: int | None = None) -> Table:
-    """The completed races of the seasons since … until, with features.
+    """The races run in the seasons since … until, with features.
 
     Raises ValueError when there are too few seasons to predict one from those before it.
     """
     chosen = [
         record
         for record in history
-        if record.completed
+        if record.run
         and (since is None or record.race.season >= since)
         and (until is None or record.race.season <= until)
     ]
-    seasons = sorted({record.race.season for record in chosen})
+    seasons = sorted({record.race.season for record in chosen if record.completed})
     if len(seasons) <= LEAST_SEASONS:
         raise ValueError(
             f"{LEAST_SEASONS + 1} seasons with results are needed, found {len(seasons)}"
             + (f" ({seasons[0]} to {seasons[-1]})" if seasons else "")
         )
     return Table.of(training_table(chosen))
+
+
+def undecided(history: Sequence[RaceRecord]) -> list[str]:
+    """Races that were run and have no winner, by name: nothing is learned from who won them."""
+    return [
+        f"{record.race.season}/{record.race.round} {record.race.name}"
+        for record in history
+        if record.run and not record.completed
+    ]
+
+
+def fingerprint(races: Sequence[RaceRecord]) -> str:
+    """SHA-256 over the races that a model was trained on: another one after any correction."""
+    return hashlib.sha256(repr(list(races)).encode()).hexdigest()
 
 
 def first_predicted(table: Table) -> int:
@@ -99,7 +115,14 @@ def train(
     importances = stages[POST_QUALIFYING].importances(
         table.features[POST_QUALIFYING][rows], table.group[rows]
     )
-    model = Model(stages, evaluate(recent, SEED), importances, table.races[-1].race.date, demo)
+    model = Model(
+        stages,
+        evaluate(recent, SEED),
+        importances,
+        table.races[-1].race.date,
+        fingerprint(table.races),
+        demo,
+    )
     return Trained(model, walks[PRE_WEEKEND].predicted + predicted)
 
 
