@@ -1,3 +1,4 @@
+import math
 import json
 from pathlib import Path
 
@@ -48,6 +49,9 @@ def test_the_next_race_is_predicted(client: TestClient, models: Models) -> None:
     assert sorted(row["grid"] for row in rows) == list(range(1, 21))
     assert all(len(row["drivers_of_prediction"]) == 5 for row in rows)
     assert rows[0]["drivers_of_prediction"][0]["label"]
+    for row in rows:
+        listed = sum(part["contribution"] for part in row["drivers_of_prediction"])
+        assert listed + row["other_contributions"] == pytest.approx(math.log(row["win"] * 20))
     assert all(row["actual_position"] is None and row["status"] is None for row in rows)
     assert body["race"]["predicted_winner"]["id"] == rows[0]["driver"]["id"]
     assert body["weather"]["source"] == "simulator"
@@ -149,6 +153,18 @@ def test_the_model_card(client: TestClient, models: Models) -> None:
     assert (
         sum(part["count"] for part in card["calibration"]["model"]) == 20 * card["metrics"]["model"]["races"]
     )
+    races = card["metrics"]["model"]["races"]
+    assert sum(part["count"] for part in card["calibration"]["favourites"]) == races
+    assert [row["name"] for row in card["metrics"]["baselines"]][0] == "grid"
+    assert card["metrics"]["baselines"][0]["scores"] == card["metrics"]["baseline"]
+    assert [row["season"] for row in card["metrics"]["by_season"]] == [2023, 2024]
+    for season in card["metrics"]["by_season"]:
+        assert [row["name"] for row in season["scores"]][0] == "model"
+        assert all(row["label"] for row in season["scores"])
+    for stage in ("pre-weekend", "post-qualifying"):
+        weights = [row["weight"] for row in card["experts"] if row["stage"] == stage]
+        assert sum(weights) == pytest.approx(1)
+        assert weights == sorted(weights, reverse=True)
 
 
 @integration

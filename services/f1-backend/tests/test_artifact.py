@@ -12,6 +12,7 @@ import pytest
 from f1.history import POST_QUALIFYING
 from f1.model import artifact, training
 from f1.model.artifact import ArtifactError
+from f1.model.experts import ForestExpert
 from tests.conftest import TRAINED_AT, Models
 
 
@@ -52,7 +53,12 @@ def test_what_is_loaded_predicts_what_was_saved(saved: Models, trained: training
     assert metadata["libraries"]["xgboost-cpu"]
     assert dt.date.fromisoformat(metadata["data_cutoff"]) == trained.model.data_cutoff
     assert loaded.skill < 0
-    assert loaded.stages[POST_QUALIFYING].members.forest.n_jobs == 1
+    assert loaded.stages[POST_QUALIFYING].mixture == trained.model.stages[POST_QUALIFYING].mixture
+    forest = loaded.stages[POST_QUALIFYING].experts["forest"]
+    assert isinstance(forest, ForestExpert) and forest.forest.n_jobs == 1
+    reasons = trained.model.stages[POST_QUALIFYING].contributions(item.features).to_numpy()
+    again = loaded.stages[POST_QUALIFYING].contributions(item.features).to_numpy()
+    assert again == pytest.approx(reasons, abs=1e-6)
 
 
 def test_an_equal_model_has_an_equal_version_and_is_kept(saved: Models, trained: training.Trained) -> None:
@@ -143,18 +149,32 @@ def test_golden_predictions_must_be_of_both_stages(models: Models) -> None:
 def test_other_weights_do_not_pass_the_golden_predictions(models: Models) -> None:
     edit(
         models.path,
-        "post-qualifying/calibration.json",
-        lambda c: c.update(temperature=c["temperature"] + 0.01),
+        "post-qualifying/mixture.json",
+        lambda m: m["weights"].update(form=m["weights"]["recent"], recent=m["weights"]["form"]),
     )
     refused(models, "golden", "post-qualifying .* win probabilities are off")
+
+
+def test_a_logit_with_too_few_numbers_and_weights_that_do_not_sum_to_one(models: Models) -> None:
+    kept = (models.path / "pre-weekend/logits.json").read_text()
+    edit(models.path, "pre-weekend/logits.json", lambda v: v["form"]["mean"].pop())
+    refused(models, "unreadable", "not one for each input")
+    (models.path / "pre-weekend/logits.json").write_text(kept)
+    edit(
+        models.path,
+        "pre-weekend/mixture.json",
+        lambda m: m["weights"].update(form=m["weights"]["form"] + 0.1),
+    )
+    refused(models, "unreadable", "a weight for each expert")
 
 
 @pytest.mark.parametrize(
     ("name", "content", "reason"),
     [
         ("pre-weekend/booster.ubj", b"not a booster", "unreadable"),
-        ("pre-weekend/prior.json", b"{", "unreadable"),
-        ("pre-weekend/prior.json", b'{"mean": [1]}', "unreadable"),
+        ("pre-weekend/logits.json", b"{", "unreadable"),
+        ("pre-weekend/logits.json", b'{"form": {"mean": [1]}}', "unreadable"),
+        ("pre-weekend/mixture.json", b'{"prior": {}, "weights": {}}', "unreadable"),
         ("golden.json", b"[{}]", "unreadable"),
         ("pre-weekend/forest.skops", b"PK not a zip", "unreadable"),
     ],

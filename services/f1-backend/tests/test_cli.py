@@ -85,6 +85,34 @@ def test_wrong_settings_end_with_a_message_and_2(monkeypatch: pytest.MonkeyPatch
 
 
 @integration
+def test_a_missing_schema_is_one_sentence(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    with temporary_database(os.environ["DATABASE_URL"]) as url:
+        monkeypatch.setenv("DATABASE_URL", url)
+        monkeypatch.setenv("JWT_SECRET_KEY", SECRET)
+        monkeypatch.setenv("MODEL_DIR", str(tmp_path))
+        for command in (["train"], ["predict"], ["ingest", "weather"], ["ingest", "demo"]):
+            output = run(*command, code=1)
+            assert output.splitlines()[-1] == (
+                "error: the database has no schema, or an old one: `f1 migrate` brings it up to date"
+            )
+            assert "Traceback" not in output
+
+
+def test_a_database_that_does_not_answer_is_one_sentence(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.setenv("DATABASE_URL", "postgresql://someone:password@127.0.0.1:1/none")
+    monkeypatch.setenv("REDIS_URL", "redis://127.0.0.1:1/0")
+    monkeypatch.setenv("JWT_SECRET_KEY", SECRET)
+    monkeypatch.setenv("MODEL_DIR", str(tmp_path))
+    for command in (["train"], ["evaluate"], ["ingest", "weather"]):
+        output = run(*command, code=1)
+        assert "error: the database does not answer; it must be running where DATABASE_URL says" in output
+        assert "Traceback" not in output
+        assert "password" not in output
+
+
+@integration
 def test_csv_in(environment: Database, tmp_path: Path) -> None:
     write(tmp_path)
     assert "seasons written: 1, already there: 0" in run("ingest", "csv", str(tmp_path))
@@ -146,7 +174,7 @@ def test_jolpica_and_csv_are_the_same_people(
 @integration
 def test_from_nothing_to_stored_predictions(environment: Database, tmp_path: Path) -> None:
     assert "error:" in run("train", code=1)
-    assert "error: current cannot be read" in run("predict", code=1)
+    assert "error: there is no model to use: current cannot be read" in run("predict", code=1)
     assert "seasons written: 5" in run("ingest", "demo", "--seasons", "5", "--as-of", "2024-08-15")
     version = run("train", "--jobs", "2").strip().splitlines()[-2:]
     name = artifact.current(tmp_path / "models")

@@ -114,6 +114,24 @@ def test_the_history_has_who_took_part(tmp_path: Path) -> None:
         ("results", ",,25", ",,-1", "column points: a number from 0 to 100"),
         ("results", "2023,1,1,", "2023,①,1,", "column round: a whole number from 1 to 40"),
         (
+            "races",
+            "2023-03-05",
+            "2024-03-05",
+            "2023/1 Bahrain Grand Prix: a date in 2023 is allowed, found 2024-03-05",
+        ),
+        (
+            "qualifying",
+            "2023,1,DSQ,charles-leclerc,ferrari,,,",
+            "2023,1,DSQ,charles-leclerc,ferrari,59.001,,",
+            "qualifying.csv line 5, column driver: rows of one driver in a session that agree on car",
+        ),
+        (
+            "qualifying",
+            "2023,1,DSQ,charles-leclerc,ferrari",
+            "2023,1,DSQ,charles-leclerc,sauber",
+            "qualifying.csv line 5, column driver: rows of one driver",
+        ),
+        (
             "qualifying",
             "1:31.295",
             "91.3 s",
@@ -148,6 +166,50 @@ def test_a_file_that_is_missing_or_not_text(tmp_path: Path) -> None:
 def test_a_byte_order_mark_and_spaces_are_fine(tmp_path: Path) -> None:
     (season,) = csvfiles.read(write(tmp_path, races="\ufeff" + RACES.replace("57,308.2", " 57 ,308.2")))
     assert season.races[0].laps == 57
+
+
+def test_blank_lines_are_skipped(tmp_path: Path) -> None:
+    expected = csvfiles.read(write(tmp_path))
+    assert csvfiles.read(write(tmp_path, RACES + "\n", RESULTS + "\n\n", QUALIFYING + "\r\n")) == expected
+
+
+def test_results_of_one_car_alone_are_refused_by_name(tmp_path: Path) -> None:
+    lines = RESULTS.splitlines()[:2]
+    with pytest.raises(
+        SourceError, match="2023/1 Bahrain Grand Prix: results of two cars.*max-verstappen alone"
+    ):
+        csvfiles.read(write(tmp_path, results="\n".join(lines)))
+
+
+def test_what_is_odd_is_taken_in_and_said_by_name(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    csvfiles.read(write(tmp_path))
+    assert caplog.messages == []
+    results = RESULTS.replace("ferrari,3,", "ferrari,1,").replace("1,1,max", "1,DSQ,max")
+    record = history(csvfiles.read(write(tmp_path, results=results)))[0]
+    assert (record.run, record.completed) == (True, False)
+    assert caplog.messages == [
+        "2023/1 Bahrain Grand Prix: max-verstappen and charles-leclerc start from place 1",
+        "2023/1 Bahrain Grand Prix: nobody is in place 1; who won it is not known until the results are "
+        "corrected",
+    ]
+
+
+def test_gaps_in_the_race(tmp_path: Path) -> None:
+    def gaps(old: str, new: str) -> dict[str, float | None]:
+        assert old in RESULTS
+        record = history(csvfiles.read(write(tmp_path, results=RESULTS.replace(old, new))))[0]
+        return {outcome.driver: outcome.gap for outcome in record.outcomes}
+
+    whole = 3600 + 33 * 60 + 56.736
+    as_gap = gaps("+11.9", "+11.987")
+    assert as_gap["max-verstappen"] == 0
+    assert as_gap["sergio-perez"] == pytest.approx(11.987 / whole * 100)
+    # A driver who is out has none.
+    assert as_gap["charles-leclerc"] is None
+    assert gaps("+11.9", "1:34:08.723")["sergio-perez"] == pytest.approx(11.987 / whole * 100)
+    assert gaps("57,+11.9", "56,+1 lap")["sergio-perez"] == pytest.approx((57 / 56 - 1) * 100)
+    assert gaps("+11.9", "")["sergio-perez"] is None
+    assert gaps("1:33:56.736", "")["sergio-perez"] is None
 
 
 @given(st.text(max_size=12))

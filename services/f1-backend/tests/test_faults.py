@@ -74,7 +74,11 @@ def test_sigterm_under_load_loses_nothing(start: Start) -> None:
 def test_refused_models_under_load_change_nothing_and_a_good_one_swaps(start: Start, models: Models) -> None:
     (clone(models, "corrupted").path / "post-qualifying" / "booster.ubj").write_bytes(b"\0" * 1000)
     edit(clone(models, "mismatched").path, "metadata.json", lambda m: m.update(feature_schema_hash="0" * 64))
-    edit(clone(models, "off-golden").path, "pre-weekend/calibration.json", lambda c: c.update(third=0.31))
+    edit(
+        clone(models, "off-golden").path,
+        "pre-weekend/logits.json",
+        lambda v: v["form"].update(scale=v["recent"]["scale"]),
+    )
     worse(models, "worse", 0.3)
     clone(models, "good")
     refusals = {"corrupted": (422, "checksum"), "mismatched": (422, "schema"), "off-golden": (422, "golden")}

@@ -47,6 +47,17 @@ def test_no_result_on_or_after_the_day_changes_a_feature(
         )
 
 
+def test_features_are_the_same_when_the_future_is_cut_off(races: list[RaceRecord]) -> None:
+    done = [race for race in races if race.completed]
+    whole = training_table(done)
+    for cut in (1, 16, 17, 40, len(done) - 1):
+        cut_off = training_table(done[: cut + 1])
+        for stage in STAGES:
+            pd.testing.assert_frame_equal(
+                cut_off.features[stage], whole.features[stage][whole.group <= cut], check_exact=True
+            )
+
+
 def test_a_result_before_the_day_does_change_features(races: list[RaceRecord]) -> None:
     done = [race for race in races if race.completed]
     other = [*done[:10], shuffled(done[10], 1), *done[11:]]
@@ -108,14 +119,43 @@ def test_ratings_follow_results_and_regress_between_seasons() -> None:
     assert state.constructor_ratings(["team-a", "unheard-of"], 2025)["unheard-of"] == 1500
 
 
-def test_rain_skill_comes_from_wet_races_only() -> None:
-    dry = replay([record(["b", "a", "c"], round_=1, rain=0.0)])
-    wet = replay([record(["b", "a", "c"], round_=1, rain=9.0)])
+def test_rain_is_not_in_the_table() -> None:
+    dry, wet = (replay([record(["b", "a", "c"], rain=mm)]) for mm in (0.0, 9.0))
     entries = record(["a", "b", "c"]).entries
-    assert dry.features(race(round_=2), entries, PRE_WEEKEND)["rain_skill"].tolist() == [0, 0, 0]
-    assert wet.features(race(round_=2), entries, PRE_WEEKEND)["rain_skill"]["b"] > 0
-    assert wet.features(race(round_=2, rain=4.5), entries, PRE_WEEKEND)["rain"].tolist() == [4.5] * 3
-    assert wet.features(race(round_=2), entries, PRE_WEEKEND)["rain"].isna().all()
+    for stage in STAGES:
+        ours = dry.features(race(round_=2, rain=4.5), entries, stage)
+        pd.testing.assert_frame_equal(ours, wet.features(race(round_=2), entries, stage), check_exact=True)
+
+
+def test_what_is_short_lived_fades_between_seasons_before_and_after_the_first_race() -> None:
+    slow = RaceRecord(race(), tuple(Entry(n, f"team-{n}", p, session_gap=0.0) for p, n in enumerate("ab", 1)))
+    state = replay([dataclasses.replace(slow, outcomes=record(["a", "b"]).outcomes)])
+    entries = slow.entries
+    now = state.features(race(round_=2), entries, PRE_WEEKEND)
+    later = state.features(race(2025), entries, PRE_WEEKEND)
+    assert later["constructor_pace_recent"]["a"] > now["constructor_pace_recent"]["a"]
+    assert later["constructor_pace"]["a"] == now["constructor_pace"]["a"]
+    assert now["season_points"].sum() == pytest.approx(1)
+    assert later["season_points"].sum() == 0
+    # To look ahead changes nothing.
+    pd.testing.assert_frame_equal(now, state.features(race(round_=2), entries, PRE_WEEKEND), check_exact=True)
+    state.update(record(["a", "b"], 2025))
+    assert state.features(race(2025, 2), entries, PRE_WEEKEND)["season_wins"].tolist() == [1, 0]
+
+
+def test_gaps_in_the_race_are_of_the_better_car() -> None:
+    outcomes = (
+        Outcome("a", "one", 1, "finished", 25, 0.0),
+        Outcome("b", "two", 2, "finished", 18, 0.5),
+        Outcome("c", "two", 3, "finished", 15, 9.0),
+        Outcome("d", "three", 4, "finished", 12),
+    )
+    entries = tuple(Entry(o.driver, o.constructor, i) for i, o in enumerate(outcomes, 1))
+    state = replay([RaceRecord(race(), entries, outcomes)])
+    pace = state.features(race(round_=2), entries, PRE_WEEKEND)["constructor_race_pace"]
+    assert pace["b"] == pace["c"] == pytest.approx((0.5 + 1.2) / 2)
+    assert pace["a"] == pytest.approx(0.6)
+    assert pace["d"] == 1.2
 
 
 def test_a_race_in_which_nobody_is_classified_moves_no_rating() -> None:

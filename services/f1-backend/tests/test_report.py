@@ -7,6 +7,7 @@ import pytest
 from f1.history import RaceRecord
 from f1.model import training
 from f1.model.report import write_report
+from f1.model.scoring import MODEL
 
 
 @pytest.fixture(scope="module")
@@ -21,7 +22,7 @@ def test_an_assessment_predicts_each_race_of_the_seasons_asked_for(
     assert [item.race.race.key for item in assessment.items] == [race.race.key for race in asked]
     # Training again within the season lets later pieces know earlier ones.
     assert len({item.data_cutoff for item in assessment.items}) == 2
-    assert assessment.evaluation.seasons == [2024]
+    assert set(assessment.evaluation.seasons) == {2024}
     assert assessment.before_qualifying.model.races == len(asked)
 
 
@@ -33,8 +34,13 @@ def test_the_report_has_figures_plots_and_the_command(
     text = (folder / "report.md").read_text()
     evaluation = assessment.evaluation
     assert "    f1 evaluate --from 2024\n" in text
-    assert f"| {evaluation.model.winner_log_loss:.4f} | {evaluation.baseline.winner_log_loss:.4f} |" in text
-    assert f"{evaluation.log_loss_difference['mid']:+.3f}" in text
+    for name, of in evaluation.scores.items():
+        assert f"| {of.winner_log_loss:.4f} |" in text
+        if name != MODEL:
+            assert f"{evaluation.differences[name]['mean']:+.3f}" in text
+    assert f"| 2024 | {evaluation.model.races} |" in text
+    gain = evaluation.baseline.winner_log_loss - evaluation.model.winner_log_loss
+    assert f"{gain * evaluation.model.races:+.1f} in 2024" in text
     for plot in ("calibration.png", "log-loss.png", "elo.png"):
         assert (folder / plot).read_bytes().startswith(b"\x89PNG")
         assert plot in text

@@ -88,7 +88,9 @@ def test_a_bad_model_is_refused_and_the_old_one_stays(models: Models, broken: st
         elif broken == "schema":
             edit(other.path, "metadata.json", lambda m: m.update(feature_schema_hash="x"))
         else:
-            edit(other.path, "pre-weekend/calibration.json", lambda c: c.update(share=0.31))
+            edit(
+                other.path, "pre-weekend/logits.json", lambda v: v["form"].update(scale=v["recent"]["scale"])
+            )
             resign(other.path)
     with pytest.raises(Problem) as caught:
         model.reload("bad", True)

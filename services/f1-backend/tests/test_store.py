@@ -6,6 +6,8 @@ import pytest
 from sqlalchemy import func, select
 
 from f1 import store
+from f1.api.platform import Platform
+from f1.api.serving import ServedModel
 from f1.dataset import SeasonData, SourceError, history
 from f1.forecast import Forecast, of_predicted
 from f1.history import RaceRecord
@@ -14,8 +16,10 @@ from f1.ingest.http import JsonClient
 from f1.ingest.jolpica import Jolpica
 from f1.ingest.weather import Reading, Unknown, WeatherClient
 from f1.model import training
-from f1.tables import Driver, Prediction, Qualifying, Race, Rating, Result, Season, Weather
+from f1.tables import Driver, LabelVersion, Prediction, Qualifying, Race, Rating, Result, Season, Weather
+from servicekit.cache import Cache
 from servicekit.database import Database
+from servicekit.problems import Problem
 from tests.conftest import AS_OF, settings_for
 from tests.replay import replaying
 from tests.test_csvfiles import write
@@ -79,6 +83,115 @@ def test_a_corrected_season_replaces_the_old_one(database: Database, seasons: li
     assert len(records[0].outcomes) == 19
     winner = next(o for o in records[0].outcomes if o.driver == first.who.driver)
     assert winner.points == 99.0
+
+
+def versions(database: Database, kind: str) -> list[tuple[int, str]]:
+    with database.session() as session:
+        found = session.scalars(
+            select(LabelVersion).where(LabelVersion.kind == kind, LabelVersion.version > 1)
+        )
+        return [(version.version, version.source) for version in found]
+
+
+def with_another_winner(season: SeasonData) -> SeasonData:
+    """The winner of round 2 disqualified and, as a correction does, everybody else moved up."""
+    return replace(
+        season,
+        results=tuple(
+            (
+                (
+                    replace(row, position=None, status="dsq")
+                    if row.position == 1
+                    else replace(row, position=row.position and row.position - 1)
+                )
+                if row.round == 2
+                else row
+            )
+            for row in season.results
+        ),
+    )
+
+
+def test_a_correction_is_a_new_version_and_is_said(
+    database: Database, seasons: list[SeasonData], caplog: pytest.LogCaptureFixture
+) -> None:
+    season = seasons[0]
+    run.ingest(database, "demo", [season])
+    first, second = (
+        next(row.who.driver for row in season.results if row.round == 2 and row.position == place)
+        for place in (1, 2)
+    )
+    caplog.clear()
+    run.ingest(database, "demo", [with_another_winner(season)])
+    name = f"{season.year}/2 {season.races[1].name}"
+    assert [record.getMessage() for record in caplog.records if record.levelname == "WARNING"] == [
+        f"{name}: results corrected by demo, version 2: first was {first}, is {second}"
+    ]
+    assert versions(database, "results") == [(2, "demo")]
+    with database.session() as session:
+        records = store.load_history(session)
+        assert records[1].winner == second
+        old = session.scalars(select(LabelVersion).where(LabelVersion.version == 1)).all()
+        assert len(old) == 32
+        assert sum(label["position"] == 1 for version in old for label in version.labels) == 32
+    # Another data hash, and back again.
+    assert training.fingerprint(records) != training.fingerprint(history([season]))
+    run.ingest(database, "demo", [season])
+    assert versions(database, "results") == [(2, "demo"), (3, "demo")]
+    with database.session() as session:
+        assert training.fingerprint(store.load_history(session)) == training.fingerprint(history([season]))
+
+
+def test_withdrawn_results_go_and_another_source_does_not_take_them_away(
+    database: Database, seasons: list[SeasonData], caplog: pytest.LogCaptureFixture
+) -> None:
+    season = seasons[0]
+    run.ingest(database, "demo", [season])
+    without = replace(
+        season,
+        results=tuple(row for row in season.results if row.round != 16),
+        qualifying=tuple(row for row in season.qualifying if row.round != 16),
+    )
+    run.ingest(database, "other", [without])
+    with database.session() as session:
+        assert store.load_history(session)[-1].completed
+    run.ingest(database, "demo", [without])
+    with database.session() as session:
+        last = store.load_history(session)[-1]
+        assert (last.run, last.entries) == (False, ())
+        assert not store.season_complete(session, season.year)
+    assert "version 2: they are withdrawn" in caplog.text
+    run.ingest(database, "demo", [season])
+    with database.session() as session:
+        assert store.load_history(session) == history([season])
+
+
+def test_a_race_without_a_winner_was_run(database: Database, seasons: list[SeasonData]) -> None:
+    season = seasons[0]
+    nobody = replace(
+        season,
+        results=tuple(
+            replace(row, position=None, status="dsq") if (row.round, row.position) == (16, 1) else row
+            for row in season.results
+        ),
+    )
+    run.ingest(database, "demo", [nobody])
+    run.update_ratings(database)
+    with database.session() as session:
+        last = store.load_history(session)[-1]
+        assert (last.run, last.completed) == (True, False)
+        assert not store.season_complete(session, season.year)
+        rated = session.scalar(select(func.count(Rating.race_id.distinct())))
+        assert rated == 16
+    cache = Cache(settings_for(database_url=str(database.engine.url)), "f1")
+    model = ServedModel(settings_for().model_dir, 0.05)
+    platform = Platform(database, cache, model)
+    races = platform.races(season.year, None)
+    assert (races[-1].status, races[-1].winner, races[-1].hit) == ("completed", None, None)
+    assert "name no winner" in str(platform.race(season.year, 16, None).note)
+    with pytest.raises(Problem, match="no race to come"):
+        platform.next_race(None)
+    cache.close()
 
 
 def test_a_race_that_is_called_off_goes(database: Database, seasons: list[SeasonData]) -> None:

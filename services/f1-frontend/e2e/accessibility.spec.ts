@@ -28,7 +28,7 @@ for (const theme of ["light", "dark"] as const) {
       .getByRole("button", { name: /podium/ })
       .first()
       .click()
-    await expect(page.getByText(/odds ×/).first()).toBeVisible()
+    await expect(page.getByText(/chance ×/).first()).toBeVisible()
     await checkAccessibility(page)
     await page.getByRole("button", { name: "Show as table" }).click()
     await expect(page.getByRole("table")).toBeVisible()

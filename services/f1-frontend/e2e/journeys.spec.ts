@@ -18,7 +18,9 @@ test("@phone the next race: who wins, why, and all of it as a table", async ({ p
   const row = page.getByRole("button", { name: favourite.driver.name })
   await row.click()
   await expect(row).toHaveAttribute("aria-expanded", "true")
-  await expect(page.getByText(/(raises|lowers), odds ×/)).toHaveCount(favourite.drivers_of_prediction.length)
+  await expect(page.getByText(/(raises|lowers), chance ×/)).toHaveCount(
+    favourite.drivers_of_prediction.length,
+  )
 
   await page.getByRole("button", { name: "Show as table" }).click()
   await expect(page.getByRole("rowheader")).toHaveCount(ranked.length)

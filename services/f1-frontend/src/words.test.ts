@@ -1,5 +1,5 @@
 import { describe, expect, it } from "vitest"
-import { ada, aurora, ben, cleo, nextRace, past, pastRace, prediction } from "./testing/fixtures.ts"
+import { ada, aurora, ben, cleo, model, nextRace, past, pastRace, prediction } from "./testing/fixtures.ts"
 import {
   byRank,
   circuitKind,
@@ -8,7 +8,9 @@ import {
   forecastDeck,
   forecastHeadline,
   leads,
-  oddsEffect,
+  chanceEffect,
+  lossOf,
+  seasonWords,
   outcome,
   recordHeadline,
   weatherWords,
@@ -53,10 +55,10 @@ describe("the deck of a forecast", () => {
 })
 
 describe("what moves a prediction", () => {
-  it("is told as a factor of the odds", () => {
-    expect(oddsEffect({ contribution: Math.log(2) })).toBe("odds × 2.0")
-    expect(oddsEffect({ contribution: Math.log(0.5) })).toBe("odds × 0.5")
-    expect(oddsEffect({ contribution: 0.05 })).toBe("odds × 1.05")
+  it("is told as a factor of the chance", () => {
+    expect(chanceEffect({ contribution: Math.log(2) })).toBe("chance × 2.0")
+    expect(chanceEffect({ contribution: Math.log(0.5) })).toBe("chance × 0.5")
+    expect(chanceEffect({ contribution: 0.05 })).toBe("chance × 1.05")
   })
 
   it("says a value, or that there is none", () => {
@@ -105,5 +107,17 @@ describe("the record", () => {
   it("leads where the model lost less than the baseline", () => {
     const [lead] = leads([past(1, { log_loss: 0.6, baseline_log_loss: 1.1 })])
     expect(lead).toBeCloseTo(0.5)
+  })
+})
+
+describe("what the seasons brought", () => {
+  it("is summed over the races, and names where a baseline was better", () => {
+    expect(seasonWords(model.metrics)).toBe(
+      "Log-loss gained over the grid, summed over the races: +11.0 in 2030 and −6.6 in 2031. " +
+        "Better than the model: how often the starting place won in 2031 and logit on log grid and form in 2031.",
+    )
+    const [first] = model.metrics.by_season
+    expect(seasonWords({ by_season: first ? [first] : [] })).toMatch(/No baseline was better\.$/)
+    expect(lossOf([], "grid")).toBeNaN()
   })
 })

@@ -1,5 +1,5 @@
-import type { Contribution, PastPrediction, Prediction, RaceDetail, Weather } from "./api/types.ts"
-import { count, decimal, integer, list, ordinal, percent, surname } from "./format.ts"
+import type { Contribution, ModelCard, PastPrediction, Prediction, RaceDetail, Weather } from "./api/types.ts"
+import { count, decimal, integer, list, ordinal, percent, signed, surname } from "./format.ts"
 
 /** Sentences written from data. Pure. */
 
@@ -40,9 +40,9 @@ export function byRank(predictions: Prediction[]): Prediction[] {
   return [...predictions].sort((a, b) => a.rank - b.rank)
 }
 
-/** A contribution in log-odds as its effect on the odds: "odds × 1.8". */
-export function oddsEffect({ contribution }: Pick<Contribution, "contribution">): string {
-  return `odds × ${decimal(Math.exp(contribution), Math.abs(contribution) < 0.1 ? 2 : 1)}`
+/** A contribution as what the chance to win is multiplied by: "chance × 1.8". */
+export function chanceEffect({ contribution }: Pick<Contribution, "contribution">): string {
+  return `chance × ${decimal(Math.exp(contribution), Math.abs(contribution) < 0.1 ? 2 : 1)}`
 }
 
 /** A feature's value, or that it is not known. */
@@ -88,4 +88,27 @@ export function recordHeadline(predictions: PastPrediction[]): string {
 /** Where the model stands against the baseline after all these races: lead in nats, positive when ahead. */
 export function leads(predictions: PastPrediction[]): number[] {
   return predictions.map((prediction) => prediction.baseline_log_loss - prediction.log_loss)
+}
+
+type Metrics = ModelCard["metrics"]
+type NamedScores = Metrics["by_season"][number]["scores"]
+
+/** Log-loss of the winner of one way of predicting; NaN when it is not among the scores. */
+export function lossOf(scores: NamedScores, name: string): number {
+  return scores.find((entry) => entry.name === name)?.scores.winner_log_loss ?? NaN
+}
+
+/** What the seasons have brought over the grid, and in which of them a baseline was better. */
+export function seasonWords({ by_season: seasons }: Pick<Metrics, "by_season">): string {
+  const gains = seasons.map(({ season, scores }) => {
+    const races = scores[0]?.scores.races ?? 0
+    return `${signed((lossOf(scores, "grid") - lossOf(scores, "model")) * races, 1)} in ${season}`
+  })
+  const better = seasons.flatMap(({ season, scores }) =>
+    scores
+      .filter((entry) => entry.scores.winner_log_loss < lossOf(scores, "model"))
+      .map((entry) => `${entry.label} in ${season}`),
+  )
+  const worse = better.length > 0 ? `Better than the model: ${list(better)}.` : "No baseline was better."
+  return `Log-loss gained over the grid, summed over the races: ${list(gains)}. ${worse}`
 }

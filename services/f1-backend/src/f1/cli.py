@@ -14,6 +14,8 @@ from pathlib import Path
 from typing import Annotated
 
 import typer
+from psycopg.errors import UndefinedTable
+from sqlalchemy.exc import OperationalError, ProgrammingError
 
 import f1
 from f1 import store
@@ -67,7 +69,8 @@ def serve() -> None:
 def migrate(revision: Annotated[str, typer.Option(help="Where to, as Alembic names it")] = "head") -> None:
     """Bring the database's schema up to date."""
     settings = _start()
-    migrations.upgrade(settings, f1, revision)
+    with _errors():
+        migrations.upgrade(settings, f1, revision)
     log.info("the database is at %s", revision)
 
 
@@ -138,7 +141,7 @@ def ingest_weather(
 ) -> None:
     """Fetch the weather of races that have none, and the forecast for races of the next two weeks."""
     settings = _start()
-    with _database(settings) as database:
+    with _errors(), _database(settings) as database:
         _fetch_weather(settings, database, first)
         _invalidate(settings)
 
@@ -253,16 +256,16 @@ def predict(
             )
             return
         model = artifact.load(settings.model_dir, version)
-        run_already = [record for record in records if record.completed]
+        run_already = [record for record in records if record.run]
         cutoff = run_already[-1].race.date if run_already else dt.date.min
-        coming = next(
-            (record for record in records if not record.completed and record.race.date > cutoff), None
-        )
+        coming = next((record for record in records if not record.run and record.race.date > cutoff), None)
         if coming is None:
             raise SourceError(
                 "there is no race to come: ingest a calendar that goes on after the last result"
             )
         result = predict_upcoming(model, coming, records, replay(run_already))
+        if result.note:
+            log.warning(result.note)
         with database.session() as session:
             rows = store.save_predictions(session, version, [(result, cutoff)])
         _invalidate(settings)
@@ -304,8 +307,18 @@ def _errors() -> Iterator[None]:
     try:
         yield
     except (SourceError, artifact.ArtifactError, ValueError) as error:
-        print(f"error: {error}", file=sys.stderr)
-        raise typer.Exit(1) from error
+        message = str(error)
+    except ProgrammingError as error:
+        if not isinstance(error.orig, UndefinedTable):
+            raise
+        message = "the database has no schema, or an old one: `f1 migrate` brings it up to date"
+    except OperationalError:
+        # The driver's own message may name users and addresses.
+        message = "the database does not answer; it must be running where DATABASE_URL says"
+    else:
+        return
+    print(f"error: {message}", file=sys.stderr)
+    raise typer.Exit(1)
 
 
 def _finish(settings: Settings, database: Database, outcome: run.Outcome) -> None:
@@ -335,6 +348,8 @@ def _history_of_database() -> list[RaceRecord]:
 def _train(
     records: Sequence[RaceRecord], since: int | None, is_demo: bool, folder: Path, activate: bool, jobs: int
 ) -> tuple[str, training.Trained]:
+    for race in training.undecided(records):
+        log.warning("%s has no winner: nothing is learned from who won it", race)
     trained = training.train(records, since=since, demo=is_demo, progress=_progress, jobs=jobs)
     golden = artifact.golden_races(trained.out_of_sample)
     version = artifact.save(

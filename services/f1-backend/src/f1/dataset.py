@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import datetime as dt
 import hashlib
+import re
 from collections import defaultdict
 from collections.abc import Iterable
 from dataclasses import astuple, dataclass, field
@@ -116,6 +117,89 @@ def session_gaps(times: dict[str, tuple[int | None, int | None, int | None]]) ->
     return gaps
 
 
+def check(season: SeasonData) -> list[str]:
+    """What is odd in a season but can be taken in, each with the race it is about.
+
+    Odd are two cars on one place of the grid, and results without a winner: such a race has been run, but
+    nothing can be learned from who won it.
+    Raises SourceError for what cannot be true: a race outside the year, and results of one car alone.
+    """
+    results: dict[int, list[ResultRow]] = defaultdict(list)
+    for row in season.results:
+        results[row.round].append(row)
+    odd = []
+    for race in season.races:
+        name = f"{season.year}/{race.round} {race.name}"
+        rows = results[race.round]
+        if race.date.year != season.year:
+            raise SourceError(f"{name}: a date in {season.year} is allowed, found {race.date}")
+        if len(rows) == 1:
+            raise SourceError(
+                f"{name}: results of two cars or more are allowed, or none, found {rows[0].who.driver} alone"
+            )
+        slots: dict[int, list[str]] = defaultdict(list)
+        for row in rows:
+            if row.grid is not None:
+                slots[row.grid].append(row.who.driver)
+        odd += [
+            f"{name}: {' and '.join(drivers)} start from place {place}"
+            for place, drivers in sorted(slots.items())
+            if len(drivers) > 1
+        ]
+        if rows and not any(row.position == 1 for row in rows):
+            odd.append(
+                f"{name}: nobody is in place 1; who won it is not known until the results are corrected"
+            )
+    return odd
+
+
+def merged(first: QualifyingRow, second: QualifyingRow) -> QualifyingRow | None:
+    """Two rows of a driver in one session: times set, then a penalty. The times stay, the later place counts.
+
+    None when they contradict each other: other times of the same part, or another car.
+    """
+    parts = list(zip((first.q1, first.q2, first.q3), (second.q1, second.q2, second.q3), strict=True))
+    if first.who.constructor != second.who.constructor or any(a and b and a != b for a, b in parts):
+        return None
+    return QualifyingRow(first.round, second.who, second.position, *(a or b for a, b in parts))
+
+
+_TIME = re.compile(r"\+?(?:(?:(\d+):)?(\d{1,2}):)?(\d{1,2}\.\d+)s?")
+
+
+def _seconds(text: str) -> float | None:
+    """Seconds of a race time like 1:33:56.736 or a gap like +11.987; None for anything else (+1 lap)."""
+    match = _TIME.fullmatch(text)
+    if not match:
+        return None
+    hours, minutes, seconds = match.groups()
+    return int(hours or 0) * 3600 + int(minutes or 0) * 60 + float(seconds)
+
+
+def race_gaps(results: Iterable[ResultRow]) -> dict[str, float]:
+    """Time behind the winner in percent of the winner's, of those classified; the winner has 0.
+
+    Sources give the whole time or the gap. Who was lapped is behind by the laps he lacks. A driver of whom
+    neither is known is left out, and all are when the winner's time is not known.
+    """
+    placed = [row for row in results if row.position is not None]
+    winner = next((row for row in placed if row.position == 1), None)
+    whole = _seconds(winner.time or "") if winner else None
+    if winner is None or not whole:
+        return {}
+    gaps = {winner.who.driver: 0.0}
+    for row in placed:
+        time = _seconds(row.time or "")
+        if row is winner:
+            continue
+        if time is not None:
+            behind = time if (row.time or "").startswith("+") or time < whole else time - whole
+            gaps[row.who.driver] = behind / whole * 100.0
+        elif row.laps and winner.laps and row.laps < winner.laps:
+            gaps[row.who.driver] = (winner.laps / row.laps - 1.0) * 100.0
+    return gaps
+
+
 def race_record(race: Race, results: Iterable[ResultRow], qualifying: Iterable[QualifyingRow]) -> RaceRecord:
     """A race's entries and outcomes. Before the race the entries are those of the qualifying."""
     by_driver = {row.who.driver: row for row in qualifying}
@@ -138,8 +222,16 @@ def race_record(race: Race, results: Iterable[ResultRow], qualifying: Iterable[Q
         )
         for row in sorted(rows, key=lambda row: row.who.driver)
     )
+    behind = race_gaps(rows)
     outcomes = tuple(
-        Outcome(row.who.driver, row.who.constructor, row.position, row.status, row.points)
+        Outcome(
+            row.who.driver,
+            row.who.constructor,
+            row.position,
+            row.status,
+            row.points,
+            behind.get(row.who.driver),
+        )
         for row in sorted(rows, key=lambda row: row.who.driver)
     )
     return RaceRecord(race, entries, outcomes)

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from f1.features import LABELS, FeatureState, slots
+from f1.features import FIELD, LABELS, FeatureState, slots
 from f1.history import POST_QUALIFYING, PRE_WEEKEND, Entry, Race, RaceRecord, Stage
 from f1.model.baseline import GridBaseline
 from f1.model.ensemble import StageModel
@@ -17,6 +17,8 @@ from f1.model.evaluation import Predicted
 from f1.model.races import Floats
 
 TOP_CONTRIBUTIONS = 5
+# A qualifying counts once it has this share of the drivers of the race before.
+QUALIFIED_SHARE = 0.8
 
 
 @dataclass(frozen=True)
@@ -39,6 +41,8 @@ class Forecast:
     race: Race
     stage: Stage
     chances: list[Chance]
+    # Why it is not what one would expect, in a sentence; None when it is.
+    note: str | None = None
 
 
 def stage_of(entries: Sequence[Entry]) -> Stage:
@@ -51,7 +55,7 @@ def forecast(
     state: FeatureState, race: Race, entries: Sequence[Entry], model: StageModel, baseline: GridBaseline
 ) -> Forecast:
     """Predict a race from the state of the races before it."""
-    stage = model.members.stage
+    stage = model.stage
     features = state.features(race, entries, stage)
     win, podium = model.predict(features)
     grid = np.array(slots(entries), dtype=np.float64)
@@ -63,7 +67,7 @@ def forecast(
         win,
         podium,
         baseline.win(grid, np.zeros(len(grid), dtype=np.int64)),
-        model.members.contributions(features),
+        model.contributions(features),
     )
 
 
@@ -110,6 +114,7 @@ def _assembled(
 
 
 def _top(values: pd.Series[float], contributions: pd.Series[float]) -> list[dict[str, Any]]:
+    contributions = contributions.drop(FIELD)
     largest = contributions.abs().sort_values(ascending=False, kind="stable").index[:TOP_CONTRIBUTIONS]
     return [
         {
@@ -123,11 +128,48 @@ def _top(values: pd.Series[float], contributions: pd.Series[float]) -> list[dict
 
 
 def expected_entries(race: Race, history: Sequence[RaceRecord]) -> tuple[Entry, ...]:
-    """Who will probably take part while nobody has qualified: those of the last race run before it."""
-    for record in reversed(history):
-        if record.completed and record.race.date < race.date:
-            return tuple(Entry(entry.driver, entry.constructor) for entry in record.entries)
-    return ()
+    """Who will probably take part while nobody has qualified: those of the last race run before it.
+
+    Nobody before the first race of a season: drivers and teams of last season are not this one's.
+    """
+    last = _last_run(race, history)
+    if last is None or last.race.season != race.season:
+        return ()
+    return tuple(Entry(entry.driver, entry.constructor) for entry in last.entries)
+
+
+def _last_run(race: Race, history: Sequence[RaceRecord]) -> RaceRecord | None:
+    return next((r for r in reversed(history) if r.run and r.race.date < race.date), None)
+
+
+@dataclass(frozen=True)
+class LineUp:
+    """Who is predicted, at which stage, and why it is not what one would expect."""
+
+    entries: tuple[Entry, ...]
+    stage: Stage
+    note: str | None = None
+
+
+def line_up(record: RaceRecord, history: Sequence[RaceRecord]) -> LineUp:
+    """Those of the qualifying once nearly all of them are known, before that those who are expected.
+
+    A qualifying that is only partly known would make favourites of whoever happens to be in it.
+    """
+    last = _last_run(record.race, history)
+    usual = len(last.entries) if last else 0
+    if len(record.entries) >= max(2.0, QUALIFIED_SHARE * usual):
+        return LineUp(record.entries, stage_of(record.entries))
+    expected = expected_entries(record.race, history)
+    notes = []
+    if record.entries:
+        notes.append(
+            f"Qualifying has {len(record.entries)} of about {usual} drivers so far; "
+            "this is the forecast from before it."
+        )
+    if not expected:
+        notes.append(f"Who takes part in {record.race.season} is not known before its first qualifying.")
+    return LineUp(expected, PRE_WEEKEND, " ".join(notes) or None)
 
 
 def grid_baseline(history: Sequence[RaceRecord], season: int) -> GridBaseline:

@@ -50,13 +50,17 @@ class Entry:
 
 @dataclass(frozen=True)
 class Outcome:
-    """How a driver's race ended. `position` is None when not classified."""
+    """How a driver's race ended. `position` is None when not classified.
+
+    `gap` is the time behind the winner in percent of the winner's, None when not known.
+    """
 
     driver: str
     constructor: str
     position: int | None
     status: Status
     points: float = 0.0
+    gap: float | None = None
 
 
 @dataclass(frozen=True)
@@ -66,6 +70,12 @@ class RaceRecord:
     race: Race
     entries: tuple[Entry, ...]
     outcomes: tuple[Outcome, ...] = ()
+
+    @property
+    def run(self) -> bool:
+        """Whether there are results, be it without a winner: one who was disqualified has no successor until
+        the results are corrected."""
+        return bool(self.outcomes)
 
     @property
     def completed(self) -> bool:

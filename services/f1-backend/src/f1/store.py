@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import datetime as dt
+import hashlib
+import json
 from collections import defaultdict
 from collections.abc import Iterable, Sequence
 from itertools import chain
@@ -23,6 +25,7 @@ from f1.tables import (
     Constructor,
     Driver,
     IngestUnit,
+    LabelVersion,
     Prediction,
     Qualifying,
     Rating,
@@ -54,9 +57,11 @@ def upsert(
             session.execute(statement.on_conflict_do_nothing(index_elements=keys))
 
 
-def save_season(session: Session, season: SeasonData) -> None:
-    """Write a season. A race's results and qualifying are replaced as a whole where the source has any.
+def save_season(session: Session, season: SeasonData, source: str) -> list[str]:
+    """Write a season; returns the corrections of what had been known before, each in a sentence.
 
+    A race's results and qualifying are replaced as a whole where the source has any, and go where the source
+    that gave them has none any more. What they said before stays in `label_versions`.
     Raises SourceError when demonstration and real data would meet in one database.
     """
     other = session.scalar(select(Season.year).where(Season.demo != season.demo).limit(1))
@@ -78,20 +83,86 @@ def save_season(session: Session, season: SeasonData) -> None:
     )
     _save_people(session, chain((r.who for r in season.results), (q.who for q in season.qualifying)))
     ids = _save_races(session, season)
-    _replace(session, Result, [_result(ids[row.round], row) for row in season.results])
-    _replace(session, Qualifying, [_qualifying(ids[row.round], row) for row in season.qualifying])
+    races = {ids[race.round]: f"{season.year}/{race.round} {race.name}" for race in season.races}
+    corrections = _replace(
+        session, Result, "results", [_result(ids[row.round], row) for row in season.results], races, source
+    ) + _replace(
+        session,
+        Qualifying,
+        "qualifying",
+        [_qualifying(ids[row.round], row) for row in season.qualifying],
+        races,
+        source,
+    )
     if season.rain:
         upsert(session, Weather, [_simulated_weather(ids[round_], mm) for round_, mm in season.rain.items()])
+    return corrections
 
 
-def _replace(session: Session, table: type[Result] | type[Qualifying], rows: list[dict[str, Any]]) -> None:
-    """Write the rows of the races they are of, and delete those of these races that are not among them."""
-    named: dict[int, set[str]] = defaultdict(set)
+# What a version of a race's labels holds of each row.
+_LABELS = {
+    "results": ("driver", "constructor", "position", "status", "grid", "pit_lane", "points"),
+    "qualifying": ("driver", "constructor", "position", "q1", "q2", "q3"),
+}
+
+
+def _replace(
+    session: Session,
+    table: type[Result] | type[Qualifying],
+    kind: str,
+    rows: list[dict[str, Any]],
+    races: dict[int, str],
+    source: str,
+) -> list[str]:
+    """Write the rows of the races named, and delete those of these races that are not among them."""
+    by_race: dict[int, list[dict[str, Any]]] = {race_id: [] for race_id in races}
     for values in rows:
-        named[values["race_id"]].add(values["driver"])
-    for race_id, drivers in named.items():
-        session.execute(delete(table).where(table.race_id == race_id, table.driver.not_in(drivers)))
+        by_race[values["race_id"]].append(values)
+    newest = {
+        version.race_id: version
+        for version in session.scalars(
+            select(LabelVersion)
+            .where(LabelVersion.race_id.in_(races), LabelVersion.kind == kind)
+            .order_by(LabelVersion.version)
+        )
+    }
+    corrections, versions = [], []
+    for race_id, own in by_race.items():
+        last = newest.get(race_id)
+        # A source that never had a race's rows does not take those of another one away.
+        if not own and (last is None or last.source != source or not last.labels):
+            continue
+        names = _LABELS[kind]
+        labels = sorted([row[name] for name in names] for row in own)
+        fingerprint = hashlib.sha256(json.dumps(labels).encode()).hexdigest()
+        session.execute(
+            delete(table).where(table.race_id == race_id, table.driver.not_in([row["driver"] for row in own]))
+        )
+        if last is not None and last.fingerprint == fingerprint:
+            continue
+        number = last.version + 1 if last else 1
+        said = [dict(zip(names, label, strict=True)) for label in labels]
+        versions.append(
+            {
+                "race_id": race_id,
+                "kind": kind,
+                "version": number,
+                "source": source,
+                "fingerprint": fingerprint,
+                "labels": said,
+            }
+        )
+        if last is not None:
+            before, now = _first(last.labels), _first(said)
+            change = "they are withdrawn" if not own else f"first was {before}, is {now}"
+            corrections.append(f"{races[race_id]}: {kind} corrected by {source}, version {number}: {change}")
+    upsert(session, LabelVersion, versions)
     upsert(session, table, rows)
+    return corrections
+
+
+def _first(labels: Sequence[dict[str, Any]]) -> str:
+    return next((str(label["driver"]) for label in labels if label["position"] == 1), "nobody")
 
 
 def _simulated_weather(race_id: int, millimetres: float) -> dict[str, Any]:
@@ -220,7 +291,17 @@ def load_history(session: Session) -> list[RaceRecord]:
     results: dict[int, list[ResultRow]] = defaultdict(list)
     for row in session.scalars(select(Result)):
         results[row.race_id].append(
-            ResultRow(0, _who(row), row.position, row.status, row.grid, row.pit_lane, row.points)
+            ResultRow(
+                0,
+                _who(row),
+                row.position,
+                row.status,
+                row.grid,
+                row.pit_lane,
+                row.points,
+                row.laps,
+                row.time,
+            )
         )
     qualifying: dict[int, list[QualifyingRow]] = defaultdict(list)
     for lap in session.scalars(select(Qualifying)):
@@ -245,12 +326,12 @@ def _who(row: Result | Qualifying) -> Who:
 
 
 def save_ratings(session: Session, history: Sequence[RaceRecord]) -> None:
-    """ELO of drivers and constructors before and after every completed race, written anew."""
+    """ELO of drivers and constructors before and after every race that was run, written anew."""
     ids = race_ids(session)
     state = FeatureState()
     rows = []
     for record in history:
-        if not record.completed:
+        if not record.run:
             continue
         race_id = ids[record.race.key]
         season = record.race.season
@@ -329,9 +410,9 @@ def replace_backtest(session: Session, version: str, forecasts: Iterable[tuple[F
 
 
 def season_complete(session: Session, year: int) -> bool:
-    """Whether every race of an ingested season has results."""
+    """Whether every race of an ingested season has a winner."""
     races = select(RaceTable.id).where(RaceTable.season == year)
-    missing = races.where(~exists().where(Result.race_id == RaceTable.id))
+    missing = races.where(~exists().where(Result.race_id == RaceTable.id, Result.position == 1))
     return session.scalar(races.limit(1)) is not None and session.scalar(missing.limit(1)) is None
 
 

@@ -124,6 +124,25 @@ class Qualifying(Base):
     q3: Mapped[int | None]
 
 
+class LabelVersion(Base):
+    """What a source said of a race's results or qualifying, kept when it says something else later.
+
+    `labels` has a row for each driver, none when the source took all of them back; the newest version is what
+    `results` and `qualifying` hold.
+    """
+
+    __tablename__ = "label_versions"
+    __table_args__ = (_one_of("kind", ("results", "qualifying"), "kind"),)
+
+    race_id: Mapped[int] = mapped_column(ForeignKey("races.id", ondelete="CASCADE"), primary_key=True)
+    kind: Mapped[str] = mapped_column(String(12), primary_key=True)
+    version: Mapped[int] = mapped_column(primary_key=True)
+    source: Mapped[str] = mapped_column(String(40))
+    fingerprint: Mapped[str] = mapped_column(String(64))
+    labels: Mapped[list[Any]]
+    recorded_at: Mapped[dt.datetime] = mapped_column(server_default=func.now())
+
+
 class Weather(Base):
     """Weather of the race day; a row without figures says that it could not be had, and why."""
 

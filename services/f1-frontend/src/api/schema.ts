@@ -333,6 +333,25 @@ export type webhooks = Record<string, never>;
 export interface components {
     schemas: {
         /**
+         * BaselineMetrics
+         * @description A baseline over the same races, and how far the model is from it.
+         */
+        BaselineMetrics: {
+            /**
+             * Name
+             * @description model, or the name of a baseline.
+             */
+            name: string;
+            /**
+             * Label
+             * @description The way of predicting in plain words.
+             */
+            label: string;
+            scores: components["schemas"]["Metrics"];
+            /** @description Model minus this; below 0 the model is better. */
+            log_loss_difference: components["schemas"]["Interval"];
+        };
+        /**
          * Bootstrap
          * @description Paired bootstrap over races, model minus baseline; below 0 the model is better.
          */
@@ -350,6 +369,11 @@ export interface components {
             model: components["schemas"]["CalibrationBin"][];
             /** Baseline */
             baseline: components["schemas"]["CalibrationBin"][];
+            /**
+             * Favourites
+             * @description Of the model's favourites alone, one a race.
+             */
+            favourites: components["schemas"]["CalibrationBin"][];
         };
         /**
          * CalibrationBin
@@ -485,7 +509,7 @@ export interface components {
             value: number | null;
             /**
              * Contribution
-             * @description Signed, in log-odds of winning (TreeSHAP of the XGBoost member).
+             * @description Signed. All of a driver's contributions sum to ln(win × number of drivers), the logarithm of how many times an even share the chance is; exact for the mixture of experts.
              */
             contribution: number;
         };
@@ -659,6 +683,45 @@ export interface components {
             elo: number;
         };
         /**
+         * ExpertWeight
+         * @description One expert of the mixture.
+         */
+        ExpertWeight: {
+            /**
+             * Stage
+             * @enum {string}
+             */
+            stage: "pre-weekend" | "post-qualifying";
+            /** Name */
+            name: string;
+            /**
+             * Label
+             * @description The expert in plain words.
+             */
+            label: string;
+            /**
+             * Weight
+             * @description Its weight for the next race; those of a stage sum to 1.
+             */
+            weight: number;
+        };
+        /**
+         * Favourite
+         * @description Calibration where it matters: how sure the favourites are, and how often they win.
+         */
+        Favourite: {
+            /**
+             * Predicted
+             * @description Mean probability of the favourite.
+             */
+            predicted: number;
+            /**
+             * Observed
+             * @description Share of the races that the favourite won.
+             */
+            observed: number;
+        };
+        /**
          * FeatureImportance
          * @description A feature of the model.
          */
@@ -669,13 +732,13 @@ export interface components {
             label: string;
             /**
              * Importance
-             * @description Share of the ensemble's importance; all sum to 1.
+             * @description Share of the contributions' mean size; all sum to 1.
              */
             importance: number;
         };
         /**
          * Interval
-         * @description Percentile interval of a bootstrap (2.5 %, 50 %, 97.5 %).
+         * @description Percentile interval of a bootstrap (2.5 %, 50 %, 97.5 %), and the mean itself.
          */
         Interval: {
             /** Low */
@@ -684,6 +747,8 @@ export interface components {
             mid: number;
             /** High */
             high: number;
+            /** Mean */
+            mean: number;
         };
         /** Liveness */
         Liveness: {
@@ -717,6 +782,11 @@ export interface components {
              */
             winner_log_loss: number;
             /**
+             * Podium Log Loss
+             * @description Mean over drivers of −ln(probability given to being on the podium, or not).
+             */
+            podium_log_loss: number;
+            /**
              * Brier
              * @description Mean over races of the summed squared error of win probabilities.
              */
@@ -726,6 +796,7 @@ export interface components {
              * @description Expected calibration error of the win probabilities.
              */
             ece: number;
+            favourite: components["schemas"]["Favourite"];
         };
         /**
          * ModelCard
@@ -755,6 +826,8 @@ export interface components {
             feature_schema_hash: string;
             /** Features */
             features: components["schemas"]["FeatureImportance"][];
+            /** Experts */
+            experts: components["schemas"]["ExpertWeight"][];
             metrics: components["schemas"]["ModelMetrics"];
             calibration: components["schemas"]["Calibration"];
             /**
@@ -769,7 +842,9 @@ export interface components {
         };
         /**
          * ModelMetrics
-         * @description Walk-forward scores of the model beside the grid-only baseline of the same run.
+         * @description Walk-forward scores after qualifying, of the model beside the baselines of the same run.
+         *
+         *     `baseline` is the one that knows how often each starting place won.
          */
         ModelMetrics: {
             /** Seasons */
@@ -777,6 +852,27 @@ export interface components {
             model: components["schemas"]["Metrics"];
             baseline: components["schemas"]["Metrics"];
             bootstrap: components["schemas"]["Bootstrap"];
+            /** Baselines */
+            baselines: components["schemas"]["BaselineMetrics"][];
+            /** By Season */
+            by_season: components["schemas"]["SeasonMetrics"][];
+        };
+        /**
+         * NamedMetrics
+         * @description Scores of one way of predicting.
+         */
+        NamedMetrics: {
+            /**
+             * Name
+             * @description model, or the name of a baseline.
+             */
+            name: string;
+            /**
+             * Label
+             * @description The way of predicting in plain words.
+             */
+            label: string;
+            scores: components["schemas"]["Metrics"];
         };
         /**
          * PastPrediction
@@ -887,6 +983,11 @@ export interface components {
              * @description The five features that moved the prediction most.
              */
             drivers_of_prediction: components["schemas"]["Contribution"][];
+            /**
+             * Other Contributions
+             * @description All contributions that are not listed, the strength of the field among them: with the listed ones they sum to ln(win × number of drivers). null when no explanation is stored.
+             */
+            other_contributions: number | null;
             /** Actual Position */
             actual_position: number | null;
             /**
@@ -920,6 +1021,11 @@ export interface components {
             generated_at: string | null;
             /** @description null when the weather is not known. */
             weather: components["schemas"]["Weather"] | null;
+            /**
+             * Note
+             * @description Why the forecast or the result is not what one would expect, as when qualifying is only partly known; null when there is nothing to say.
+             */
+            note: string | null;
             /** Predictions */
             predictions: components["schemas"]["Prediction"][];
         };
@@ -953,6 +1059,7 @@ export interface components {
             date: string;
             /**
              * Status
+             * @description completed as soon as there are results, be it without a winner.
              * @enum {string}
              */
             status: "upcoming" | "completed";
@@ -1011,6 +1118,16 @@ export interface components {
             previous: string | null;
             /** Current */
             current: string;
+        };
+        /**
+         * SeasonMetrics
+         * @description Model and baselines over one season.
+         */
+        SeasonMetrics: {
+            /** Season */
+            season: number;
+            /** Scores */
+            scores: components["schemas"]["NamedMetrics"][];
         };
         /**
          * Standings

@@ -4,7 +4,7 @@ import type { Contribution, Prediction } from "../api/types.ts"
 import { ChartFigure } from "../charts/ChartFigure.tsx"
 import { list, ordinal, percent } from "../format.ts"
 import { teamColor } from "../teams.ts"
-import { byRank, featureValue, oddsEffect } from "../words.ts"
+import { byRank, featureValue, chanceEffect } from "../words.ts"
 import { DataTable } from "./DataTable.tsx"
 import { MoreButton } from "./MoreButton.tsx"
 import "./probability-board.css"
@@ -36,7 +36,7 @@ export function ProbabilityBoard({
       </div>
       <ol className="board">
         {shown.map((prediction) => (
-          <BoardRow key={prediction.driver.id} prediction={prediction} />
+          <BoardRow key={prediction.driver.id} prediction={prediction} field={predictions.length} />
         ))}
       </ol>
       {ranked.length > SHOWN_FIRST && (
@@ -51,7 +51,7 @@ export function ProbabilityBoard({
   )
 }
 
-function BoardRow({ prediction }: { prediction: Prediction }) {
+function BoardRow({ prediction, field }: { prediction: Prediction; field: number }) {
   const [open, setOpen] = useState(false)
   const detailId = useId()
   const { driver, constructor, grid, win, podium, rank } = prediction
@@ -79,7 +79,7 @@ function BoardRow({ prediction }: { prediction: Prediction }) {
         <span className="board-chevron" aria-hidden="true" />
       </button>
       <div id={detailId} hidden={!open} className="board-detail">
-        {open && <Contributions prediction={prediction} />}
+        {open && <Contributions prediction={prediction} field={field} />}
       </div>
     </li>
   )
@@ -98,14 +98,14 @@ function Chance({ of, value }: { of: "win" | "podium"; value: number }) {
 }
 
 /** What moved a prediction most, as signed bars around the model's average. */
-function Contributions({ prediction }: { prediction: Prediction }) {
-  const { driver, drivers_of_prediction: contributions } = prediction
+function Contributions({ prediction, field }: { prediction: Prediction; field: number }) {
+  const { driver, drivers_of_prediction: contributions, other_contributions: other } = prediction
   const largest = Math.max(...contributions.map((entry) => Math.abs(entry.contribution)), 0.01)
   return (
     <>
       <p className="note">
-        What moves the odds of {driver.name} most, against those of an average starter. Bars to the right
-        raise them, bars to the left lower them.{" "}
+        What moves the chance of {driver.name} most, against an even share of {percent(1 / field)}. Bars to
+        the right raise it, bars to the left lower it.{" "}
         <Link to={`/drivers/${driver.id}`}>More about {driver.name}</Link>
       </p>
       {contributions.length === 0 ? (
@@ -116,6 +116,12 @@ function Contributions({ prediction }: { prediction: Prediction }) {
             <ContributionBar key={entry.feature} entry={entry} largest={largest} />
           ))}
         </ul>
+      )}
+      {other !== null && (
+        <p className="note">
+          All else, with how strong the field is: {chanceEffect({ contribution: other })}. Multiplied, all of
+          them make the even share the chance.
+        </p>
       )}
     </>
   )
@@ -132,7 +138,7 @@ function ContributionBar({ entry, largest }: { entry: Contribution; largest: num
         <span style={{ "--share": Math.abs(entry.contribution) / largest }} />
       </span>
       <span className="contribution-effect">
-        {raises ? "raises" : "lowers"}, {oddsEffect(entry)}
+        {raises ? "raises" : "lowers"}, {chanceEffect(entry)}
       </span>
     </li>
   )

@@ -11,6 +11,7 @@ import { Figures } from "../components/Figures.tsx"
 import { DemoNotice } from "../components/marks.tsx"
 import { PageHead } from "../components/PageHead.tsx"
 import { count, day, decimal, integer, list, moment, percent, signed } from "../format.ts"
+import { lossOf, seasonWords } from "../words.ts"
 import "./model.css"
 
 /** What the model in service is, how good it is, and what it is not for. */
@@ -52,6 +53,7 @@ function Card({ card }: { card: ModelCard }) {
         ]}
       />
       <Scores card={card} />
+      <Seasons card={card} />
       <Calibration calibration={card.calibration} seasons={card.metrics.seasons} />
       <Importance features={card.features} />
       <section className="prose" aria-labelledby="limits">
@@ -124,6 +126,16 @@ function Scores({ card: { metrics } }: { card: ModelCard }) {
       baseline: decimal(baseline.brier, 3),
     },
     {
+      name: "Log-loss of the podium (lower is better)",
+      model: decimal(model.podium_log_loss, 3),
+      baseline: decimal(baseline.podium_log_loss, 3),
+    },
+    {
+      name: "Its favourites: said, then won",
+      model: saidAndWon(model.favourite),
+      baseline: saidAndWon(baseline.favourite),
+    },
+    {
       name: "Calibration error (lower is better)",
       model: decimal(model.ece, 3),
       baseline: decimal(baseline.ece, 3),
@@ -171,6 +183,49 @@ function Scores({ card: { metrics } }: { card: ModelCard }) {
   )
 }
 
+function saidAndWon({ predicted, observed }: ModelCard["metrics"]["model"]["favourite"]): string {
+  return `${percent(predicted)}, ${percent(observed)}`
+}
+
+/** The log-loss of every baseline, in all and season by season, and where one of them was better. */
+function Seasons({ card: { metrics } }: { card: ModelCard }) {
+  const { baselines, by_season: seasons, model } = metrics
+  const rows = [
+    { name: "model", label: "The model", all: model.winner_log_loss, difference: "" },
+    ...baselines.map(({ name, label, scores, log_loss_difference: { mean, low, high } }) => ({
+      name,
+      label,
+      all: scores.winner_log_loss,
+      difference: `${signed(mean, 3)} (${signed(low, 3)} to ${signed(high, 3)})`,
+    })),
+  ]
+  return (
+    <section aria-labelledby="seasons">
+      <h2 id="seasons" className="section-title section-ruled">
+        Season by season
+      </h2>
+      <p className="prose">{seasonWords(metrics)}</p>
+      <DataTable
+        caption="Log-loss of the winner; lower is better. In brackets a 95% interval of the difference."
+        captionShown
+        rows={rows}
+        rowKey={(row) => row.name}
+        columns={[
+          { id: "way", header: "Predicted by", cell: (row) => row.label },
+          ...seasons.map(({ season, scores }) => ({
+            id: String(season),
+            header: String(season),
+            numeric: true,
+            cell: (row: (typeof rows)[number]) => decimal(lossOf(scores, row.name), 3),
+          })),
+          { id: "all", header: "All", numeric: true, cell: (row) => decimal(row.all, 3) },
+          { id: "difference", header: "Model minus this", numeric: true, cell: (row) => row.difference },
+        ]}
+      />
+    </section>
+  )
+}
+
 function Importance({ features }: { features: ModelCard["features"] }) {
   const ranked = [...features].sort((a, b) => b.importance - a.importance)
   const largest = Math.max(...ranked.map((feature) => feature.importance), 0.001)
@@ -178,7 +233,7 @@ function Importance({ features }: { features: ModelCard["features"] }) {
   return (
     <ChartFigure
       title="What it looks at"
-      subtitle="Share of each feature in the importance of the whole ensemble."
+      subtitle="Share of each feature in what moves the forecasts of the last seasons."
       summary={`Ranked bars of ${ranked.length} features. The most important: ${list(top)}.`}
       table={
         <DataTable

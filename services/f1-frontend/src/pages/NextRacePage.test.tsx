@@ -36,7 +36,13 @@ describe("the next race", () => {
     ])
   })
 
-  it("opens a driver to show what raises and what lowers the odds", async () => {
+  it("says why the forecast is not what one would expect", async () => {
+    answer("/api/f1/races/next", { ...nextRace, note: "Qualifying has 1 of about 20 drivers so far." })
+    open("/")
+    expect(await screen.findByText("Qualifying has 1 of about 20 drivers so far.")).toBeVisible()
+  })
+
+  it("opens a driver to show what raises and what lowers the chance", async () => {
     open("/")
     const row = await screen.findByRole("button", { name: /Ada Swift/ })
     expect(row).toHaveAttribute("aria-expanded", "false")
@@ -46,16 +52,18 @@ describe("the next race", () => {
       .getAllByRole("listitem")
       .filter((item) => item.className.startsWith("contribution"))
     expect(effects.map((item) => item.textContent)).toEqual([
-      "Place on the grid 1raises, odds × 2.5",
-      "Driver rating 1812.40lowers, odds × 0.7",
-      "Gap to pole, % not knownraises, odds × 1.05",
+      "Place on the grid 1raises, chance × 2.5",
+      "Driver rating 1812.40lowers, chance × 0.7",
+      "Gap to pole, % not knownraises, chance × 1.05",
     ])
+    expect(screen.getByText(/All else, with how strong the field is: chance × 1\.2\./)).toBeVisible()
+    expect(screen.getByText(/against an even share of 25%/)).toBeVisible()
     expect(screen.getByRole("link", { name: "More about Ada Swift" })).toHaveAttribute(
       "href",
       "/drivers/ada-swift",
     )
     await userEvent.click(row)
-    expect(screen.queryByText(/raises, odds/)).toBeNull()
+    expect(screen.queryByText(/raises, chance/)).toBeNull()
   })
 
   it("says when no explanation is stored", async () => {

@@ -46,6 +46,7 @@ function Forecast({ detail }: { detail: RaceDetail }) {
           />
           <RaceFacts detail={detail} />
         </div>
+        {detail.note && <p className="note">{detail.note}</p>}
       </div>
       <ProbabilityBoard
         predictions={predictions}

@@ -61,6 +61,7 @@ function Comparison({ detail }: { detail: RaceDetail }) {
           {day(race.date)} · {race.circuit_name}, {circuitKind(race.circuit_type)}
           {weather && <> · {weatherWords(weather)}</>}
         </p>
+        {detail.note && <p className="note">{detail.note}</p>}
       </div>
       {completed && predictions.length > 0 && <ForecastAndResult predictions={predictions} />}
       {predictions.length > 0 ? (

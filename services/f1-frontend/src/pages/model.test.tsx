@@ -8,7 +8,10 @@ withBackend()
 
 const withInterval = (low: number, mid: number, high: number) => ({
   ...model,
-  metrics: { ...model.metrics, bootstrap: { draws: 2000, log_loss_difference: { low, mid, high } } },
+  metrics: {
+    ...model.metrics,
+    bootstrap: { draws: 2000, log_loss_difference: { low, mid, high, mean: mid } },
+  },
 })
 
 describe("the model card", () => {
@@ -45,6 +48,18 @@ describe("the model card", () => {
     expect(
       within(table).getByRole("row", { name: "Winner called (higher is better) 70% 60%" }),
     ).toBeInTheDocument()
+  })
+
+  it("has every baseline season by season, and says where one was better", async () => {
+    open("/model")
+    const table = await screen.findByRole("table", { name: /In brackets a 95% interval/ })
+    expect(
+      within(table).getByRole("row", {
+        name: "logit on log grid and form 0.900 1.200 1.040 \u22120.040 (\u22120.100 to +0.020)",
+      }),
+    ).toBeInTheDocument()
+    expect(within(table).getByRole("row", { name: /The model 0\.700 1\.300 1\.000/ })).toBeInTheDocument()
+    expect(screen.getByText(/\+11\.0 in 2030 and \u22126\.6 in 2031/)).toBeVisible()
   })
 
   it("has the interval in words and as a table", async () => {

@@ -64,6 +64,7 @@ export function prediction(driver = ada, constructor = aurora, changes: Chances 
       { feature: "elo", label: "Driver rating", value: 1812.4, contribution: -0.3 },
       { feature: "gap", label: "Gap to pole, %", value: null, contribution: 0.05 },
     ],
+    other_contributions: 0.14,
     actual_position: null,
     status: null,
     ...changes,
@@ -74,7 +75,14 @@ export const predictions: Prediction[] = [
   prediction(),
   prediction(ben, borealis, { grid: 2, win: 0.3, podium: 0.85, rank: 2 }),
   prediction(cleo, aurora, { grid: 3, win: 0.146, podium: 0.8, rank: 3 }),
-  prediction(dan, borealis, { grid: null, win: 0.004, podium: 0.45, rank: 4, drivers_of_prediction: [] }),
+  prediction(dan, borealis, {
+    grid: null,
+    win: 0.004,
+    podium: 0.45,
+    rank: 4,
+    drivers_of_prediction: [],
+    other_contributions: null,
+  }),
 ]
 
 export const nextRace: RaceDetail = {
@@ -84,6 +92,7 @@ export const nextRace: RaceDetail = {
   out_of_sample: true,
   generated_at: "2031-03-02T16:05:00Z",
   weather: { precipitation_mm: 0, temperature_c: 24.2, wind_kph: 12, source: "open-meteo" },
+  note: null,
   predictions,
 }
 
@@ -267,6 +276,32 @@ export const noPerformance: Performance = {
   },
 }
 
+type Metrics = ModelCard["metrics"]
+
+function scores(races: number, winner_log_loss: number, winner_top1: number): Metrics["model"] {
+  return {
+    races,
+    winner_top1,
+    podium_precision: 0.66,
+    winner_log_loss,
+    podium_log_loss: 0.21,
+    brier: 0.46,
+    ece: 0.02,
+    favourite: { predicted: 0.65, observed: winner_top1 },
+  }
+}
+
+function seasonScores(season: number, own: number, grid: number, form: number): Metrics["by_season"][number] {
+  return {
+    season,
+    scores: [
+      { name: "model", label: "model", scores: scores(22, own, 0.7) },
+      { name: "grid", label: "how often the starting place won", scores: scores(22, grid, 0.6) },
+      { name: "log-grid-form", label: "logit on log grid and form", scores: scores(22, form, 0.65) },
+    ],
+  }
+}
+
 export const model: ModelCard = {
   version: "m-7",
   trained_at: "2031-03-02T15:58:00Z",
@@ -278,25 +313,31 @@ export const model: ModelCard = {
     { name: "driver_elo", label: "Driver rating", importance: 0.4 },
     { name: "grid", label: "Place on the grid", importance: 0.6 },
   ],
+  experts: [
+    { stage: "post-qualifying", name: "form", label: "Steady form", weight: 0.8 },
+    { stage: "post-qualifying", name: "grid", label: "How often the starting place won", weight: 0.2 },
+    { stage: "pre-weekend", name: "form", label: "Steady form", weight: 1 },
+  ],
   metrics: {
     seasons: [2030, 2031],
-    model: {
-      races: 44,
-      winner_top1: 0.7,
-      podium_precision: 0.71,
-      winner_log_loss: 1,
-      brier: 0.46,
-      ece: 0.02,
-    },
-    baseline: {
-      races: 44,
-      winner_top1: 0.6,
-      podium_precision: 0.66,
-      winner_log_loss: 1.1,
-      brier: 0.5,
-      ece: 0.03,
-    },
-    bootstrap: { draws: 2000, log_loss_difference: { low: -0.2, mid: -0.1, high: -0.01 } },
+    model: scores(44, 1, 0.7),
+    baseline: scores(44, 1.1, 0.6),
+    bootstrap: { draws: 2000, log_loss_difference: { low: -0.2, mid: -0.1, high: -0.01, mean: -0.1 } },
+    baselines: [
+      {
+        name: "grid",
+        label: "how often the starting place won",
+        scores: scores(44, 1.1, 0.6),
+        log_loss_difference: { low: -0.2, mid: -0.1, high: -0.01, mean: -0.1 },
+      },
+      {
+        name: "log-grid-form",
+        label: "logit on log grid and form",
+        scores: scores(44, 1.04, 0.65),
+        log_loss_difference: { low: -0.1, mid: -0.04, high: 0.02, mean: -0.04 },
+      },
+    ],
+    by_season: [seasonScores(2030, 0.7, 1.2, 0.9), seasonScores(2031, 1.3, 1.0, 1.2)],
   },
   calibration: {
     model: [
@@ -304,6 +345,7 @@ export const model: ModelCard = {
       { bin_low: 0.3, bin_high: 0.4, predicted: 0.34, observed: 0.5, count: 20 },
     ],
     baseline: [{ bin_low: 0, bin_high: 0.1, predicted: 0.03, observed: 0.04, count: 620 }],
+    favourites: [{ bin_low: 0.6, bin_high: 0.7, predicted: 0.65, observed: 0.7, count: 44 }],
   },
   demo: false,
   intended_use: "Chances before a race.",

@@ -8,21 +8,24 @@ import math
 import threading
 from collections import defaultdict
 from collections.abc import Callable, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from typing import Any, cast
 
 from pydantic import TypeAdapter
-from sqlalchemy import ColumnElement, Nullable, Select, func, select
+from sqlalchemy import ColumnElement, Nullable, Select, exists, func, select
 from sqlalchemy.dialects.postgresql import distinct_on
-from sqlalchemy.orm import Session
+from sqlalchemy.orm import Session, aliased
 
 from f1 import elo
 from f1.api import schemas
 from f1.api.serving import ServedModel, required
 from f1.features import LABELS, FeatureState, replay
-from f1.forecast import Chance, Forecast, expected_entries, forecast, grid_baseline, stage_of
+from f1.forecast import Chance, Forecast, forecast, grid_baseline, line_up
 from f1.history import PRE_WEEKEND, RaceRecord, Stage
 from f1.model.artifact import Loaded
+from f1.model.baseline import LABELS as BASELINE_LABELS
+from f1.model.experts import LABELS as EXPERT_LABELS
+from f1.model.scoring import MODEL
 from f1.store import data_version, load_history
 from f1.tables import Circuit, Constructor, Driver, Prediction, Race, Rating, Result, Season, Weather
 from servicekit.cache import Cache
@@ -35,11 +38,13 @@ INTENDED_USE = (
     "Not for betting: a bookmaker's odds know more than results and qualifying."
 )
 LIMITS = [
-    "Knows results, grids, qualifying times and, where given, the weather; not practice, tyres, upgrades or"
-    " penalties announced after the grid.",
+    "Knows results, grids and qualifying times; not practice, sprints, weather, tyres, upgrades or penalties"
+    " announced after the grid.",
     "Before qualifying it predicts from form alone and is clearly less sure.",
-    "A rule change or a new team makes the past a poor guide for the first races; ratings need a few races"
-    " to follow.",
+    "A rule change or a new team makes the past a poor guide for the first races; the weights of the experts"
+    " need a few races to follow, and training after each race.",
+    "How much better than the simple baselines it is differs from season to season; in some seasons one of"
+    " them is as good or better. The scores of each season are part of this card.",
     "A few hundred races are little data: differences of a few percent between drivers are not meaningful.",
     "The figures are those of walk-forward predictions over the seasons named, each made without knowing"
     " later races.",
@@ -276,7 +281,12 @@ class Platform:
                 schemas.FeatureImportance(name=name, label=LABELS[name], importance=share)
                 for name, share in importances
             ],
-            metrics=schemas.ModelMetrics.model_validate(metrics),
+            experts=[
+                schemas.ExpertWeight(stage=stage, name=name, label=EXPERT_LABELS[name], weight=weight)
+                for stage, weights in metadata["experts"].items()
+                for name, weight in sorted(weights.items(), key=lambda item: -item[1])
+            ],
+            metrics=schemas.ModelMetrics.model_validate(_labelled(metrics)),
             calibration=schemas.Calibration.model_validate(metrics["calibration"]),
             demo=metadata["demo"],
             intended_use=INTENDED_USE,
@@ -352,8 +362,11 @@ class Platform:
                 .where(Prediction.rank == 1)
             )
         }
+        any_result = aliased(Result)
+        # Results without a winner are those of a race that was run and is being looked into.
+        was_run = exists().where(any_result.race_id == Race.id)
         rows = session.execute(
-            select(Race, Circuit, Season.demo, Nullable(Driver))
+            select(Race, Circuit, Season.demo, Nullable(Driver), was_run)
             .join(Circuit, Circuit.id == Race.circuit)
             .join(Season, Season.year == Race.season)
             .outerjoin(Result, (Result.race_id == Race.id) & (Result.position == 1))
@@ -362,7 +375,7 @@ class Platform:
             .order_by(Race.date, Race.round)
         )
         summaries = []
-        for race, circuit, demo, winner in rows:
+        for race, circuit, demo, winner, run in rows:
             favourite = favourites.get(race.id)
             summaries.append(
                 schemas.RaceSummary(
@@ -373,7 +386,7 @@ class Platform:
                     circuit_name=circuit.name,
                     circuit_type=circuit.type,
                     date=race.date,
-                    status="upcoming" if winner is None else "completed",
+                    status="completed" if run else "upcoming",
                     demo=demo,
                     winner=(_driver_name(winner) if winner else None),
                     predicted_winner=favourite,
@@ -418,6 +431,7 @@ class Platform:
             out_of_sample=True,
             generated_at=first.generated_at if first else None,
             weather=weather,
+            note=None if summary.winner else "The results name no winner; they are still to be corrected.",
             predictions=[
                 schemas.Prediction(
                     driver=_driver_name(driver),
@@ -427,6 +441,7 @@ class Platform:
                     podium=row.podium,
                     rank=row.rank,
                     drivers_of_prediction=[schemas.Contribution(**item) for item in row.contributions],
+                    other_contributions=_other_contributions(row.win, len(rows), row.contributions),
                     actual_position=None if result is None else result.position,
                     status=None if result is None else result.status,
                 )
@@ -442,7 +457,8 @@ class Platform:
             drivers = {row.id: row for row in session.scalars(select(Driver))}
             teams = self._names(session, "constructor")
         listed = [
-            _listed(rank, chance, drivers, teams) for rank, chance in enumerate(prediction.chances, start=1)
+            _listed(rank, chance, len(prediction.chances), drivers, teams)
+            for rank, chance in enumerate(prediction.chances, start=1)
         ]
         return schemas.RaceDetail(
             race=summary.model_copy(update={"predicted_winner": listed[0].driver if listed else None}),
@@ -451,6 +467,7 @@ class Platform:
             out_of_sample=True,
             generated_at=dt.datetime.now(dt.UTC),
             weather=weather,
+            note=prediction.note,
             predictions=listed,
         )
 
@@ -470,7 +487,7 @@ class Platform:
                 with self._database.session() as session:
                     version = data_version(session)
                     history = load_history(session)
-                self._snapshot = _Snapshot(version, history, replay(r for r in history if r.completed))
+                self._snapshot = _Snapshot(version, history, replay(r for r in history if r.run))
             return self._snapshot
 
     def _names(self, session: Session, kind: schemas.Kind) -> dict[str, str]:
@@ -571,13 +588,38 @@ def predict_upcoming(
 ) -> Forecast:
     """Predict a race to come from the state after the last completed one; no chances when nobody can be
     expected."""
-    entries = record.entries or expected_entries(record.race, history)
-    stage = stage_of(entries)
-    if len(entries) < 2:
-        return Forecast(record.race, stage, [])
-    return forecast(
-        state, record.race, entries, model.stages[stage], grid_baseline(history, record.race.season)
+    found = line_up(record, history)
+    if len(found.entries) < 2:
+        return Forecast(record.race, found.stage, [], found.note)
+    result = forecast(
+        state,
+        record.race,
+        found.entries,
+        model.stages[found.stage],
+        grid_baseline(history, record.race.season),
     )
+    return replace(result, note=found.note)
+
+
+def _labelled(metrics: dict[str, Any]) -> dict[str, Any]:
+    """The metrics of an artifact with the names of the ways of predicting in plain words."""
+
+    def label(row: dict[str, Any]) -> dict[str, Any]:
+        return row | {"label": "model" if row["name"] == MODEL else BASELINE_LABELS[row["name"]]}
+
+    return metrics | {
+        "baselines": [label(row) for row in metrics["baselines"]],
+        "by_season": [
+            season | {"scores": [label(row) for row in season["scores"]]} for season in metrics["by_season"]
+        ],
+    }
+
+
+def _other_contributions(win: float, drivers: int, listed: Sequence[dict[str, Any]]) -> float | None:
+    """What the listed contributions leave of ln(win · drivers); None when none is stored."""
+    if not listed:
+        return None
+    return math.log(max(win, 1e-15) * drivers) - sum(float(item["contribution"]) for item in listed)
 
 
 def _matches(chosen: Any) -> ColumnElement[bool]:
@@ -590,7 +632,7 @@ def _matches(chosen: Any) -> ColumnElement[bool]:
 
 
 def _listed(
-    rank: int, chance: Chance, drivers: dict[str, Driver], teams: dict[str, str]
+    rank: int, chance: Chance, field: int, drivers: dict[str, Driver], teams: dict[str, str]
 ) -> schemas.Prediction:
     driver = drivers[chance.driver]
     return schemas.Prediction(
@@ -601,6 +643,7 @@ def _listed(
         podium=chance.podium,
         rank=rank,
         drivers_of_prediction=[schemas.Contribution(**item) for item in chance.contributions],
+        other_contributions=_other_contributions(chance.win, field, chance.contributions),
         actual_position=None,
         status=None,
     )
@@ -612,6 +655,7 @@ def _past_prediction(rows: Sequence[_Judged]) -> schemas.PastPrediction | None:
     if won is None:
         return None
     race, favourite = won.race, rows[0]
+    likely = sorted(rows, key=lambda row: -row.chance.podium)[:3]
     return schemas.PastPrediction(
         season=race.season,
         round=race.round,
@@ -623,7 +667,7 @@ def _past_prediction(rows: Sequence[_Judged]) -> schemas.PastPrediction | None:
         winner=_driver_name(won.driver),
         winner_probability=won.chance.win,
         hit=favourite is won,
-        podium_hits=sum(row.position is not None and row.position <= 3 for row in rows[:3]),
+        podium_hits=sum(row.position is not None and row.position <= 3 for row in likely),
         log_loss=_log_loss(won.chance.win),
         baseline_log_loss=_log_loss(won.chance.baseline_win),
     )

@@ -44,7 +44,9 @@ class RaceSummary(Shape):
     circuit_name: str
     circuit_type: CircuitType
     date: dt.date
-    status: Literal["upcoming", "completed"]
+    status: Literal["upcoming", "completed"] = Field(
+        description="completed as soon as there are results, be it without a winner."
+    )
     demo: bool = Field(description="True for races of the simulator: fictional, for demonstration.")
     winner: DriverName | None
     predicted_winner: DriverName | None = Field(
@@ -69,7 +71,8 @@ class Contribution(Shape):
     label: str = Field(description="The feature in plain words.")
     value: float | None = Field(description="The feature's value; null when it is not known.")
     contribution: float = Field(
-        description="Signed, in log-odds of winning (TreeSHAP of the XGBoost member)."
+        description="Signed. All of a driver's contributions sum to ln(win × number of drivers), the "
+        "logarithm of how many times an even share the chance is; exact for the mixture of experts."
     )
 
 
@@ -87,6 +90,10 @@ class Prediction(Shape):
     drivers_of_prediction: list[Contribution] = Field(
         max_length=5, description="The five features that moved the prediction most."
     )
+    other_contributions: float | None = Field(
+        description="All contributions that are not listed, the strength of the field among them: with the "
+        "listed ones they sum to ln(win × number of drivers). null when no explanation is stored."
+    )
     actual_position: int | None
     status: str | None = Field(description="finished, dnf, dns, dsq, nc …; null before the race.")
 
@@ -102,6 +109,10 @@ class RaceDetail(Shape):
     )
     generated_at: dt.datetime | None
     weather: Weather | None = Field(description="null when the weather is not known.")
+    note: str | None = Field(
+        description="Why the forecast or the result is not what one would expect, as when qualifying is only "
+        "partly known; null when there is nothing to say."
+    )
     predictions: list[Prediction]
 
 
@@ -219,7 +230,14 @@ class FeatureImportance(Shape):
 
     name: str
     label: str
-    importance: float = Field(ge=0, description="Share of the ensemble's importance; all sum to 1.")
+    importance: float = Field(ge=0, description="Share of the contributions' mean size; all sum to 1.")
+
+
+class Favourite(Shape):
+    """Calibration where it matters: how sure the favourites are, and how often they win."""
+
+    predicted: Probability = Field(description="Mean probability of the favourite.")
+    observed: Probability = Field(description="Share of the races that the favourite won.")
 
 
 class Metrics(Shape):
@@ -231,18 +249,23 @@ class Metrics(Shape):
         description="Share of the three most likely that reached the podium."
     )
     winner_log_loss: float = Field(ge=0, description="Mean of −ln(probability given to the winner).")
+    podium_log_loss: float = Field(
+        ge=0, description="Mean over drivers of −ln(probability given to being on the podium, or not)."
+    )
     brier: float = Field(
         ge=0, description="Mean over races of the summed squared error of win probabilities."
     )
     ece: float = Field(ge=0, description="Expected calibration error of the win probabilities.")
+    favourite: Favourite
 
 
 class Interval(Shape):
-    """Percentile interval of a bootstrap (2.5 %, 50 %, 97.5 %)."""
+    """Percentile interval of a bootstrap (2.5 %, 50 %, 97.5 %), and the mean itself."""
 
     low: float
     mid: float
     high: float
+    mean: float
 
 
 class Bootstrap(Shape):
@@ -252,13 +275,39 @@ class Bootstrap(Shape):
     log_loss_difference: Interval
 
 
+class NamedMetrics(Shape):
+    """Scores of one way of predicting."""
+
+    name: str = Field(description="model, or the name of a baseline.")
+    label: str = Field(description="The way of predicting in plain words.")
+    scores: Metrics
+
+
+class BaselineMetrics(NamedMetrics):
+    """A baseline over the same races, and how far the model is from it."""
+
+    log_loss_difference: Interval = Field(description="Model minus this; below 0 the model is better.")
+
+
+class SeasonMetrics(Shape):
+    """Model and baselines over one season."""
+
+    season: int
+    scores: list[NamedMetrics]
+
+
 class ModelMetrics(Shape):
-    """Walk-forward scores of the model beside the grid-only baseline of the same run."""
+    """Walk-forward scores after qualifying, of the model beside the baselines of the same run.
+
+    `baseline` is the one that knows how often each starting place won.
+    """
 
     seasons: list[int]
     model: Metrics
     baseline: Metrics
     bootstrap: Bootstrap
+    baselines: list[BaselineMetrics]
+    by_season: list[SeasonMetrics]
 
 
 class CalibrationBin(Shape):
@@ -276,6 +325,16 @@ class Calibration(Shape):
 
     model: list[CalibrationBin]
     baseline: list[CalibrationBin]
+    favourites: list[CalibrationBin] = Field(description="Of the model's favourites alone, one a race.")
+
+
+class ExpertWeight(Shape):
+    """One expert of the mixture."""
+
+    stage: Stage
+    name: str
+    label: str = Field(description="The expert in plain words.")
+    weight: Probability = Field(description="Its weight for the next race; those of a stage sum to 1.")
 
 
 class ModelCard(Shape):
@@ -288,6 +347,7 @@ class ModelCard(Shape):
     libraries: dict[str, str]
     feature_schema_hash: str
     features: list[FeatureImportance]
+    experts: list[ExpertWeight]
     metrics: ModelMetrics
     calibration: Calibration
     demo: bool = Field(description="True when it was trained on the simulator's fictional seasons.")

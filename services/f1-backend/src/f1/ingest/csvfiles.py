@@ -4,15 +4,28 @@ from __future__ import annotations
 
 import csv
 import datetime as dt
+import logging
 import re
 from collections import defaultdict
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import TypeVar
 
-from f1.dataset import CircuitRow, QualifyingRow, RaceRow, ResultRow, SeasonData, SourceError, Who
+from f1.dataset import (
+    CircuitRow,
+    QualifyingRow,
+    RaceRow,
+    ResultRow,
+    SeasonData,
+    SourceError,
+    Who,
+    check,
+    merged,
+)
 from f1.history import Status
 from f1.identities import CIRCUITS, circuit_id, constructor_id, driver_id, title
+
+log = logging.getLogger(__name__)
 
 RACES = ("season", "round", "date", "grand_prix", "circuit", "circuit_type", "laps", "distance_km")
 RESULTS = (
@@ -132,6 +145,9 @@ def _lines(path: Path, columns: tuple[str, ...]) -> Iterator[_Line]:
                     f"needed are {', '.join(columns)}"
                 )
             for cells in reader:
+                if not cells:
+                    # A blank line, as editors leave one at the end.
+                    continue
                 if len(cells) != len(header):
                     raise SourceError(
                         f"{path.name} line {reader.line_num}: {len(header)} cells are needed, "
@@ -198,22 +214,10 @@ def _qualifying(line: _Line, season: int) -> QualifyingRow:
     )
 
 
-def _merged(first: QualifyingRow, second: QualifyingRow) -> QualifyingRow:
-    """Two rows of a driver in one session: times set, then a penalty. The times stay, the later place
-    counts."""
-    return QualifyingRow(
-        first.round,
-        second.who,
-        second.position,
-        first.q1 or second.q1,
-        first.q2 or second.q2,
-        first.q3 or second.q3,
-    )
-
-
 def read(folder: Path) -> list[SeasonData]:
     """The seasons in a folder's three files, oldest first.
 
+    Blank lines are skipped. What is odd (`dataset.check`) is logged.
     Raises SourceError naming file, line, column, what was found and what is allowed; nothing is read past it.
     """
     races: dict[tuple[int, int], RaceRow] = {}
@@ -238,8 +242,11 @@ def read(folder: Path) -> list[SeasonData]:
         season = _of_calendar(line, races)
         lap = _qualifying(line, season)
         key = (season, lap.round, lap.who.driver)
-        qualifying[key] = _merged(qualifying[key], lap) if key in qualifying else lap
-    return [
+        both = merged(qualifying[key], lap) if key in qualifying else lap
+        if both is None:
+            raise line.error("driver", "rows of one driver in a session that agree on car and times")
+        qualifying[key] = both
+    seasons = [
         SeasonData(
             year,
             tuple(row for (season, _), row in sorted(races.items()) if season == year),
@@ -248,6 +255,10 @@ def read(folder: Path) -> list[SeasonData]:
         )
         for year in sorted({season for season, _ in races})
     ]
+    for season_data in seasons:
+        for odd in check(season_data):
+            log.warning(odd)
+    return seasons
 
 
 def _of_calendar(line: _Line, races: dict[tuple[int, int], RaceRow]) -> int:

@@ -3,16 +3,28 @@
 from __future__ import annotations
 
 import datetime as dt
+import logging
 from collections.abc import Iterator
 from typing import Any, TypeVar
 
 from pydantic import BaseModel, Field, ValidationError
 
-from f1.dataset import CircuitRow, QualifyingRow, RaceRow, ResultRow, SeasonData, SourceError, Who
+from f1.dataset import (
+    CircuitRow,
+    QualifyingRow,
+    RaceRow,
+    ResultRow,
+    SeasonData,
+    SourceError,
+    Who,
+    check,
+)
 from f1.history import Status
 from f1.identities import CIRCUITS, circuit_id, constructor_id, driver_id
 from f1.ingest.csvfiles import lap_time
 from f1.ingest.http import JsonClient
+
+log = logging.getLogger(__name__)
 
 RULES = "4/second;500/hour"
 PAGE = 100
@@ -110,12 +122,15 @@ class Jolpica:
             for row in (_qualifying_row(race.round, lap, year) for lap in race.qualifying)
         ]
         rounds = {race.round for race in calendar}
-        return SeasonData(
+        season = SeasonData(
             year,
             tuple(sorted(calendar, key=lambda race: race.round)),
             _unique(results, rounds, f"results of {year}"),
             _unique(qualifying, rounds, f"qualifying of {year}"),
         )
+        for odd in check(season):
+            log.warning(odd)
+        return season
 
     def _races(self, year: int, what: str) -> Iterator[_Race]:
         """All races of all pages. A race may be cut in two by the end of a page."""
@@ -145,8 +160,12 @@ def _parsed(answer: dict[str, Any], url: str) -> _Answer:
 
 
 def _unique(rows: list[RowT], rounds: set[int], what: str) -> tuple[RowT, ...]:
-    # A page boundary that moved while reading repeats a row; the later one counts.
-    unique = {(row.round, row.who.driver): row for row in rows}
+    unique: dict[tuple[int, str], RowT] = {}
+    for row in rows:
+        key = (row.round, row.who.driver)
+        # A page boundary that moved while reading repeats a row; two that differ contradict each other.
+        if unique.setdefault(key, row) != row:
+            raise SourceError(f"{what}: two rows of {row.who.driver} in round {row.round} that differ")
     unknown = {row.round for row in rows} - rounds
     if unknown:
         raise SourceError(f"{what}: rounds {sorted(unknown)} are not in the calendar")

@@ -35,7 +35,8 @@ def ingest(database: Database, source: str, seasons: Iterable[SeasonData]) -> Ou
             if store.journal(session, source, unit) == fingerprint:
                 unchanged += 1
                 continue
-            store.save_season(session, season)
+            for correction in store.save_season(session, season, source):
+                log.warning(correction)
             store.journal_done(session, source, unit, fingerprint, season.rows)
         written += 1
         log.info("season written", extra={"source": source, "season": season.year, "rows": season.rows})

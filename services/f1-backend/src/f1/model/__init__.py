@@ -1,1 +1,1 @@
-"""The model: members, calibration, walk-forward evaluation, artifacts and the report."""
+"""The model: experts, their mixture, walk-forward evaluation, scores, artifacts and the report."""

@@ -5,7 +5,10 @@ model-<version>/
   metadata.json                 what it is: schema hash, libraries, cutoff, revision, metrics, seeds
   golden.json                   features and the probabilities that this model gave for them
   pre-weekend/, post-qualifying/
-    booster.ubj  forest.skops  prior.json  calibration.json
+    booster.ubj  forest.skops   the two experts that are not a few numbers
+    logits.json                 the logits, those of the second and third place among them
+    grid.json                   win rates by starting place; only after qualifying
+    mixture.json                weights of the experts at the start and after the last race
 """
 
 from __future__ import annotations
@@ -33,11 +36,28 @@ from sklearn.exceptions import InconsistentVersionWarning
 
 from f1.features import columns, schema_hash
 from f1.history import POST_QUALIFYING, PRE_WEEKEND, Stage
-from f1.model.ensemble import BOOSTER, FOREST, ROUNDS, SEED, Calibration, Members, Prior, StageModel
+from f1.model.baseline import GridBaseline
+from f1.model.ensemble import StageModel
 from f1.model.evaluation import Predicted
+from f1.model.experts import (
+    BOOSTER,
+    FOREST,
+    LOGITS,
+    PRIOR,
+    ROUNDS,
+    SEED,
+    BoostedExpert,
+    Expert,
+    Followers,
+    ForestExpert,
+    GridExpert,
+    LogitExpert,
+)
+from f1.model.logit import Logit
+from f1.model.mixture import SHARE, Mixture
 from f1.model.training import Model
 
-FORMAT = 1
+FORMAT = 2
 SUMS = "SHA256SUMS"
 CURRENT = "current"
 GOLDEN_RACES = 3
@@ -98,13 +118,15 @@ def save(
         metadata = {
             "format": FORMAT,
             "data_cutoff": model.data_cutoff.isoformat(),
+            "data_fingerprint": model.data_fingerprint,
             "demo": model.demo,
             "feature_schema_hash": schema_hash(),
             "features": {stage: columns(stage) for stage in STAGES},
             "importances": model.importances,
             "libraries": libraries(),
             "metrics": model.evaluation.as_json(),
-            "parameters": {"booster": BOOSTER, "rounds": ROUNDS, "forest": FOREST},
+            "parameters": {"booster": BOOSTER, "rounds": ROUNDS, "forest": FOREST, "share": SHARE},
+            "experts": {stage: model.stages[stage].mixture.weights for stage in STAGES},
             "seeds": {"model": SEED, "bootstrap": SEED},
         }
         version = f"{model.data_cutoff:%Y%m%d}-{_fingerprint(work, metadata)[:10]}"
@@ -136,7 +158,11 @@ def current(folder: Path) -> str:
     try:
         text = (folder / CURRENT).read_text(encoding="utf-8").strip()
     except OSError as error:
-        raise ArtifactError("missing", f"{CURRENT} cannot be read: {error.strerror}") from error
+        raise ArtifactError(
+            "missing",
+            f"there is no model to use: {CURRENT} cannot be read in {folder} ({error.strerror}); "
+            "`f1 train` makes one",
+        ) from error
     except UnicodeDecodeError as error:
         raise ArtifactError("missing", f"{CURRENT} does not hold a version") from error
     return _named(text)
@@ -177,20 +203,53 @@ def _named(version: str) -> str:
 
 def _write_stage(path: Path, model: StageModel) -> None:
     path.mkdir()
-    members = model.members
-    (path / "booster.ubj").write_bytes(members.booster.save_raw("ubj"))
-    skops.io.dump(members.forest, path / "forest.skops")
-    _write_json(path / "prior.json", {key: value.tolist() for key, value in asdict(members.prior).items()})
-    _write_json(path / "calibration.json", model.calibration.as_json())
+    logits = {"second-form": model.followers.form, "second-recent": model.followers.recent}
+    for name, expert in model.experts.items():
+        match expert:
+            case LogitExpert(logit):
+                logits[name] = logit
+            case GridExpert(baseline):
+                _write_json(path / "grid.json", {"rates": baseline.rates.tolist()})
+            case BoostedExpert():
+                (path / "booster.ubj").write_bytes(expert.booster.save_raw("ubj"))
+            case ForestExpert():
+                skops.io.dump(expert.forest, path / "forest.skops")
+    _write_json(path / "logits.json", {name: _logit_json(logit) for name, logit in logits.items()})
+    _write_json(path / "mixture.json", asdict(model.mixture))
+
+
+def _logit_json(logit: Logit) -> dict[str, Any]:
+    return {
+        "names": list(logit.names),
+        "mean": logit.mean.tolist(),
+        "scale": logit.scale.tolist(),
+        "coefficients": logit.coefficients.tolist(),
+    }
+
+
+def _read_logit(value: dict[str, Any]) -> Logit:
+    arrays = {key: np.array(value[key], dtype=np.float64) for key in ("mean", "scale", "coefficients")}
+    names = tuple(str(name) for name in value["names"])
+    if any(array.shape != (len(names),) for array in arrays.values()):
+        raise ValueError("a logit's numbers are not one for each input")
+    return Logit(names, **arrays)
 
 
 def _read_stage(path: Path, stage: Stage) -> StageModel:
+    logits = {name: _read_logit(value) for name, value in _read_json(path / "logits.json").items()}
     booster = xgb.Booster({"nthread": 1})
     booster.load_model(bytearray((path / "booster.ubj").read_bytes()))
-    forest = _read_forest(path / "forest.skops", stage)
-    prior = {key: np.array(value, dtype=np.float64) for key, value in _read_json(path / "prior.json").items()}
-    calibration = Calibration(**_read_json(path / "calibration.json"))
-    return StageModel(Members(stage, Prior(**prior), booster, forest), calibration)
+    experts: dict[str, Expert] = {name: LogitExpert(logits[name]) for name in LOGITS[stage]}
+    if stage == POST_QUALIFYING:
+        rates = np.array(_read_json(path / "grid.json")["rates"], dtype=np.float64)
+        experts["grid"] = GridExpert(GridBaseline(rates))
+    experts["boosted"] = BoostedExpert(stage, logits["form"], booster)
+    experts["forest"] = ForestExpert(stage, _read_forest(path / "forest.skops", stage))
+    mixture = Mixture(**_read_json(path / "mixture.json"))
+    for weights in (mixture.prior, mixture.weights):
+        if weights.keys() != PRIOR[stage].keys() or not abs(sum(weights.values()) - 1.0) < TOLERANCE:
+            raise ValueError("mixture.json must hold a weight for each expert, summing to 1")
+    return StageModel(stage, experts, Followers(logits["second-form"], logits["second-recent"]), mixture)
 
 
 def _read_forest(path: Path, stage: Stage) -> RandomForestClassifier:
@@ -290,7 +349,7 @@ def _check_sums(path: Path) -> None:
 
 
 def _fingerprint(work: Path, metadata: dict[str, Any]) -> str:
-    # A skops file is a zip with times in it: the booster, prior, calibration and golden file say the same.
+    # A skops file is a zip with times in it: the other files, the golden one above all, say the same.
     digests = {name: digest for name, digest in _digests(work).items() if not name.endswith(".skops")}
     return hashlib.sha256(json.dumps([digests, metadata], sort_keys=True).encode()).hexdigest()
 

@@ -3,22 +3,24 @@
 from __future__ import annotations
 
 import datetime as dt
+from collections import defaultdict
 from collections.abc import Callable, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 
 import numpy as np
 import pandas as pd
 
 from f1.features import TrainingTable
 from f1.history import POST_QUALIFYING, RaceRecord, Stage
-from f1.model.baseline import GridBaseline
-from f1.model.ensemble import Calibration, Members, StageModel, recency
+from f1.model.baseline import Baselines, Chances
+from f1.model.ensemble import StageModel, recency
+from f1.model.experts import PRIOR
+from f1.model.mixture import Mixture
 from f1.model.races import Bools, Floats, Ints, Places
+from f1.model.scoring import GRID, MODEL, Judged
 
 # A model needs this many seasons before the first one that it predicts.
 LEAST_SEASONS = 3
-BINS = 10
-DRAWS = 2000
 NOT_CLASSIFIED = 99
 
 
@@ -31,6 +33,7 @@ class Table:
     group: Ints
     position: Ints
     season: Ints
+    pointed: dict[str, Bools]
 
     @classmethod
     def of(cls, table: TrainingTable) -> Table:
@@ -41,7 +44,12 @@ class Table:
             position += [places[entry.driver] or NOT_CLASSIFIED for entry in record.entries]
         seasons = np.array([record.race.season for record in table.races], dtype=np.int64)
         return cls(
-            table.races, table.features, table.group, np.array(position, dtype=np.int64), seasons[table.group]
+            table.races,
+            table.features,
+            table.group,
+            np.array(position, dtype=np.int64),
+            seasons[table.group],
+            _pointed(table.races),
         )
 
     def rows(self, races: Bools) -> Bools:
@@ -53,22 +61,55 @@ class Table:
         return Places(self.position[rows], _dense(self.group[rows]), recency(self.season[rows], now))
 
 
+def _pointed(races: Sequence[RaceRecord]) -> dict[str, Bools]:
+    """Rows of the driver who won the race before, and of who leads the championship before the race.
+
+    Before the first race of a season that is last season's champion.
+    """
+    points: dict[str, float] = defaultdict(float)
+    winner = leader = ""
+    last_winner: list[bool] = []
+    leads: list[bool] = []
+    season = 0
+    for record in races:
+        if record.race.season != season:
+            season = record.race.season
+            points.clear()
+        last_winner += [entry.driver == winner for entry in record.entries]
+        leads += [entry.driver == leader for entry in record.entries]
+        for outcome in record.outcomes:
+            points[outcome.driver] += outcome.points
+        winner, leader = record.winner, max(sorted(points), key=points.__getitem__)
+    return {"last-winner": np.array(last_winner), "leader": np.array(leads)}
+
+
 def _dense(group: Ints) -> Ints:
     return np.asarray(np.unique(group, return_inverse=True)[1], dtype=np.int64)
 
 
 @dataclass(frozen=True)
-class Predicted:
+class Predicted(Judged):
     """Out-of-sample predictions of one race at one stage, rows in the order of its entries."""
 
-    race: RaceRecord
     stage: Stage
     features: pd.DataFrame
-    win: Floats
-    podium: Floats
-    baseline: Floats
     contributions: pd.DataFrame
     data_cutoff: dt.date
+
+    @property
+    def win(self) -> Floats:
+        """The model's win probabilities."""
+        return self.by[MODEL].win
+
+    @property
+    def podium(self) -> Floats:
+        """The model's podium probabilities."""
+        return self.by[MODEL].podium
+
+    @property
+    def baseline(self) -> Floats:
+        """Win probabilities from the grid alone."""
+        return self.by[GRID].win
 
     def order(self) -> list[str]:
         """Drivers, the most likely winner first."""
@@ -77,10 +118,10 @@ class Predicted:
 
 @dataclass(frozen=True)
 class WalkForward:
-    """All out-of-sample predictions of a stage and the calibration fitted on them."""
+    """All out-of-sample predictions of a stage, and the weights of the experts after the last race."""
 
     predicted: list[Predicted]
-    calibration: Calibration
+    mixture: Mixture
 
 
 Progress = Callable[[str], None]
@@ -108,179 +149,54 @@ def blocks(table: Table, first: int, last: int, every: int | None) -> list[Bools
 def walk_forward(
     table: Table, stage: Stage, pieces: Sequence[Bools], progress: Progress = quiet, jobs: int = 2
 ) -> WalkForward:
-    """Predict the pieces in order, each with members fitted on all races before it.
+    """Predict the pieces in order, each with experts fitted on all races before it.
 
-    The calibration of a piece is fitted on the out-of-sample predictions of the pieces before it.
+    The weights of the experts go on from race to race: each race is predicted with those that the races
+    before it have left.
     """
     features, grid = table.features[stage], table.features[POST_QUALIFYING]["grid"].to_numpy(dtype=np.float64)
     predicted: list[Predicted] = []
-    boosted = np.full(len(table.group), np.nan)
-    forest = np.full(len(table.group), np.nan)
+    mixture = Mixture.start(PRIOR[stage])
     for piece in pieces:
         first = int(np.flatnonzero(piece)[0])
         year = table.races[first].race.season
         before = table.rows(np.arange(len(table.races)) < first)
         rows = table.rows(piece)
-        members = Members.fit(stage, features[before], table.places(before, year), jobs)
-        group = _dense(table.group[rows])
+        model = StageModel.fit(stage, features[before], table.places(before, year), mixture, jobs)
         cutoff = table.races[first - 1].race.date
-        model = StageModel(members, _calibration(table, boosted, forest, before, year))
-        win, podium = model.predict(features[rows], group)
-        boosted[rows], forest[rows] = members.predict(features[rows], group)
-        earlier = before & (table.season < year)
-        baseline = GridBaseline.fit(grid[earlier], table.position[earlier] == 1).win(grid[rows], group)
+        baselines = _baselines(table, stage, grid, before & (table.season < year), rows)
+        group = _dense(table.group[rows])
         for index, record in enumerate(np.array(table.races, dtype=object)[piece]):
             of = group == index
             own = features[rows][of]
-            predicted.append(
-                Predicted(
-                    record, stage, own, win[of], podium[of], baseline[of], members.contributions(own), cutoff
-                )
-            )
+            model = model.with_mixture(mixture)
+            ways = {MODEL: Chances(*model.predict(own))}
+            ways |= {name: Chances(way.win[of], way.podium[of]) for name, way in baselines.items()}
+            drivers = tuple(str(driver) for driver in own.index)
+            predicted.append(Predicted(record, drivers, ways, stage, own, model.contributions(own), cutoff))
+            winner = drivers.index(record.winner)
+            opinions = model.opinions(own, np.zeros(len(own), dtype=np.int64))
+            mixture = mixture.after({name: float(p[winner]) for name, p in opinions.items()})
         progress(f"{stage}: {year} predicted from {int(before.sum())} starts")
-    everything = np.ones(len(table.group), dtype=bool)
-    return WalkForward(predicted, _calibration(table, boosted, forest, everything, int(table.season[-1])))
+    return WalkForward(predicted, mixture)
 
 
-def _calibration(table: Table, boosted: Floats, forest: Floats, rows: Bools, now: int) -> Calibration:
-    known = rows & ~np.isnan(boosted)
-    if not known.any():
-        return Calibration()
-    return Calibration.fit(boosted[known], forest[known], table.places(known, now))
+def _baselines(table: Table, stage: Stage, grid: Floats, earlier: Bools, rows: Bools) -> dict[str, Chances]:
+    """Chances by the baselines, fitted on `earlier`, for `rows`."""
+    features = table.features[stage]
+    fitted = Baselines.fit(
+        stage,
+        features[earlier],
+        grid[earlier],
+        Places.of(table.position[earlier], _dense(table.group[earlier])),
+        {name: marks[earlier] for name, marks in table.pointed.items()},
+    )
+    marks = {name: marks[rows] for name, marks in table.pointed.items()}
+    return fitted.predict(features[rows], grid[rows], _dense(table.group[rows]), marks)
 
 
-def fit(table: Table, stage: Stage, calibration: Calibration, jobs: int = 2) -> StageModel:
-    """The model of a stage from all races, with a calibration from walk-forward."""
+def fit(table: Table, stage: Stage, mixture: Mixture, jobs: int = 2) -> StageModel:
+    """The model of a stage from all races, with the weights that walking forward has left."""
     everything = np.ones(len(table.group), dtype=bool)
     places = table.places(everything, int(table.season[-1]))
-    return StageModel(Members.fit(stage, table.features[stage], places, jobs), calibration)
-
-
-@dataclass(frozen=True)
-class Scores:
-    """Scores over races; see `schemas.Metrics` for what each means."""
-
-    races: int
-    winner_top1: float
-    podium_precision: float
-    winner_log_loss: float
-    brier: float
-    ece: float
-
-
-@dataclass(frozen=True)
-class Bin:
-    """One bin of a calibration plot."""
-
-    bin_low: float
-    bin_high: float
-    predicted: float
-    observed: float
-    count: int
-
-
-def _won(item: Predicted) -> Bools:
-    return np.array([driver == item.race.winner for driver in item.features.index])
-
-
-def log_losses(items: Sequence[Predicted], of: Callable[[Predicted], Floats]) -> Floats:
-    """−ln(probability given to the winner) of each race."""
-    return np.array([-np.log(max(float(of(item)[_won(item)][0]), 1e-15)) for item in items])
-
-
-def podium_hits(item: Predicted, win: Floats) -> int:
-    """How many of the three most likely reached the podium."""
-    likely = {str(item.features.index[i]) for i in np.argsort(-win, kind="stable")[:3]}
-    return len(item.race.podium & likely)
-
-
-def calibration_bins(items: Sequence[Predicted], of: Callable[[Predicted], Floats]) -> list[Bin]:
-    """Predicted and observed win rates in ten equal bins; empty bins are left out."""
-    p = np.concatenate([of(item) for item in items])
-    won = np.concatenate([_won(item) for item in items])
-    which = np.minimum((p * BINS).astype(int), BINS - 1)
-    return [
-        Bin(
-            b / BINS,
-            (b + 1) / BINS,
-            float(p[which == b].mean()),
-            float(won[which == b].mean()),
-            int((which == b).sum()),
-        )
-        for b in range(BINS)
-        if (which == b).any()
-    ]
-
-
-def scores(items: Sequence[Predicted], of: Callable[[Predicted], Floats]) -> Scores:
-    """All scores of the predictions that `of` picks from each race."""
-    bins = calibration_bins(items, of)
-    total = sum(b.count for b in bins)
-    return Scores(
-        len(items),
-        float(np.mean([_won(item)[int(np.argmax(of(item)))] for item in items])),
-        float(np.mean([podium_hits(item, of(item)) / 3.0 for item in items])),
-        float(log_losses(items, of).mean()),
-        float(np.mean([np.sum((of(item) - _won(item)) ** 2) for item in items])),
-        sum(b.count / total * abs(b.predicted - b.observed) for b in bins),
-    )
-
-
-def bootstrap(difference: Floats, seed: int, draws: int = DRAWS) -> dict[str, float]:
-    """Percentile interval (2.5, 50, 97.5 %) of the mean of paired differences, races drawn with
-    replacement."""
-    picks = np.random.default_rng(seed).integers(0, len(difference), size=(draws, len(difference)))
-    low, mid, high = np.percentile(difference[picks].mean(axis=1), [2.5, 50.0, 97.5])
-    return {"low": float(low), "mid": float(mid), "high": float(high)}
-
-
-def model_win(item: Predicted) -> Floats:
-    """The model's win probabilities."""
-    return item.win
-
-
-def baseline_win(item: Predicted) -> Floats:
-    """The grid-only win probabilities."""
-    return item.baseline
-
-
-@dataclass(frozen=True)
-class Evaluation:
-    """Model and baseline over the same races."""
-
-    seasons: list[int]
-    model: Scores
-    baseline: Scores
-    log_loss_difference: dict[str, float]
-    draws: int
-    model_bins: list[Bin]
-    baseline_bins: list[Bin]
-
-    def as_json(self) -> dict[str, object]:
-        """As the artifact's metadata and metrics.json hold it."""
-        return {
-            "seasons": self.seasons,
-            "model": asdict(self.model),
-            "baseline": asdict(self.baseline),
-            "bootstrap": {"draws": self.draws, "log_loss_difference": self.log_loss_difference},
-            "calibration": {
-                "model": [asdict(b) for b in self.model_bins],
-                "baseline": [asdict(b) for b in self.baseline_bins],
-            },
-        }
-
-
-def evaluate(items: Sequence[Predicted], seed: int) -> Evaluation:
-    """Compare model and baseline on out-of-sample predictions. Raises ValueError when there are none."""
-    if not items:
-        raise ValueError("there is no completed race to evaluate")
-    difference = log_losses(items, model_win) - log_losses(items, baseline_win)
-    return Evaluation(
-        sorted({item.race.race.season for item in items}),
-        scores(items, model_win),
-        scores(items, baseline_win),
-        bootstrap(difference, seed),
-        DRAWS,
-        calibration_bins(items, model_win),
-        calibration_bins(items, baseline_win),
-    )
+    return StageModel.fit(stage, table.features[stage], places, mixture, jobs)

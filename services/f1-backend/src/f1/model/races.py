@@ -15,8 +15,9 @@ Floats = NDArray[np.float64]
 Ints = NDArray[np.int64]
 Bools = NDArray[np.bool_]
 
-# The likelihood of a race counts its winner fully, second and third by half: they say less about who wins.
-PLACE_WEIGHTS = (1.0, 0.5, 0.5)
+# How much the choice of the first, second and third place counts in a likelihood.
+Importance = tuple[float, float, float]
+WINNER: Importance = (1.0, 0.0, 0.0)
 
 
 def softmax(utility: Floats, group: Ints) -> Floats:
@@ -36,12 +37,19 @@ class Places:
     group: Ints
     weight: Floats
 
-    def gradient(self, utility: Floats) -> tuple[float, Floats, Floats]:
+    @classmethod
+    def of(cls, position: Ints, group: Ints) -> Places:
+        """All races with equal weight."""
+        return cls(position, group, np.ones(len(group)))
+
+    def gradient(self, utility: Floats, importances: Importance = WINNER) -> tuple[float, Floats, Floats]:
         """Negative weighted Plackett–Luce log-likelihood of the first three, its gradient and Hessian
         diagonal."""
         loss, gradient, curvature = 0.0, np.zeros_like(utility), np.zeros_like(utility)
         count = int(self.group[-1]) + 1
-        for place, importance in enumerate(PLACE_WEIGHTS, start=1):
+        for place, importance in enumerate(importances, start=1):
+            if not importance:
+                continue
             chosen = self.position == place
             decided = np.bincount(self.group, chosen, minlength=count)[self.group] > 0
             left = np.where(self.position >= place, utility, -1e9)
@@ -53,22 +61,26 @@ class Places:
         return loss, gradient, curvature
 
 
-def podium(win: Floats, second: float = 1.0, third: float = 1.0) -> Floats:
-    """Podium probabilities of one race from its win probabilities, by Harville's formulas with discounts.
+def discounted(win: Floats, second: float, third: float) -> tuple[Floats, Floats]:
+    """Strengths for the second and third place from win probabilities: win^second, win^third."""
+    safe = np.maximum(win, 1e-12)
+    return safe**second, safe**third
 
-    The chance of being next among those left is proportional to win^second, then win^third (Lo and
-    Bacon-Shone,
-    "Probability and statistical models for racing", 2008); 1 is Harville's own. Every triple of drivers is
-    counted
-    once, so the result sums to 3 (to the number of drivers in smaller fields), is at most 1, and at least
-    `win`.
+
+def podium(win: Floats, strength2: Floats, strength3: Floats) -> Floats:
+    """Podium probabilities of one race: who wins, and how strong each is in the contest for the next places.
+
+    The winner is drawn by `win`; the second and the third among those left, in proportion to their strengths.
+    With the win probabilities as strengths these are Harville's formulas (1973), with powers of them those of
+    Lo and Bacon-Shone ("Probability and statistical models for racing", 2008). Every triple of drivers is
+    counted once, so the result sums to 3 (to the number of drivers in smaller fields), is at most 1, and at
+    least `win`.
     """
     drivers = len(win)
     if drivers <= 3:
         return np.ones(drivers)
     safe = np.maximum(win, 1e-12)
     safe = safe / safe.sum()
-    strength2, strength3 = safe**second, safe**third
     # Sums over the others are taken as such: total minus own loses all digits when one driver dominates.
     others = 1.0 - np.eye(drivers)
     # pair[i, j]: i wins and j is second.
@@ -80,7 +92,8 @@ def podium(win: Floats, second: float = 1.0, third: float = 1.0) -> Floats:
     return np.asarray(np.clip(safe + pair.sum(axis=0) + third_place, 0.0, 1.0), dtype=np.float64)
 
 
-def podiums(win: Floats, group: Ints, second: float, third: float) -> Floats:
+def podiums(win: Floats, strength2: Floats, strength3: Floats, group: Ints) -> Floats:
     """`podium` for stacked races."""
     edges = np.flatnonzero(np.diff(group)) + 1
-    return np.concatenate([podium(part, second, third) for part in np.split(win, edges)])
+    parts = zip(*(np.split(values, edges) for values in (win, strength2, strength3)), strict=True)
+    return np.concatenate([podium(*part) for part in parts])

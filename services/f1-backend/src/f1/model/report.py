@@ -12,15 +12,17 @@ import numpy as np
 from f1.features import replay
 from f1.history import RaceRecord
 from f1.identities import title
-from f1.model.evaluation import Bin, Evaluation, Predicted, Scores, baseline_win, log_losses, model_win
+from f1.model.baseline import LABELS
+from f1.model.evaluation import Predicted
 from f1.model.races import Floats
+from f1.model.scoring import GRID, MODEL, Bin, Evaluation, Scores, log_losses
 from f1.model.training import Assessment
 
 matplotlib.use("Agg")
 from matplotlib import pyplot as plt  # noqa: E402  (the backend is chosen first: there is no display here)
 from matplotlib.figure import Figure  # noqa: E402
 
-MODEL, BASELINE = "#c1121f", "#577590"
+MODEL_COLOUR, GRID_COLOUR = "#c1121f", "#577590"
 ELO_LINES = 8
 
 
@@ -42,7 +44,7 @@ def write_report(folder: Path, assessment: Assessment, command: str) -> None:
 
 
 def _races(items: Sequence[Predicted]) -> list[dict[str, object]]:
-    losses = zip(items, log_losses(items, model_win), log_losses(items, baseline_win), strict=True)
+    losses = zip(items, log_losses(items, MODEL), log_losses(items, GRID), strict=True)
     return [
         {
             "season": item.race.race.season,
@@ -59,11 +61,10 @@ def _races(items: Sequence[Predicted]) -> list[dict[str, object]]:
 
 def _text(assessment: Assessment, command: str) -> str:
     evaluation, before = assessment.evaluation, assessment.before_qualifying
-    interval, early = evaluation.log_loss_difference, before.log_loss_difference
     return f"""# How good the predictions are
 
 Seasons {assessment.first} to {assessment.last}, {evaluation.model.races} races, walking forward: every race
-was predicted by a model fitted only on races before it, calibrated on predictions of still earlier ones.
+was predicted by a model fitted only on races before it, and so was every baseline.
 Command:
 
     {command}
@@ -72,33 +73,33 @@ Command:
 
 {_table(evaluation)}
 
-Log-loss of the winner, model minus baseline: **{interval['mid']:+.3f}**, 95 % interval
-{interval['low']:+.3f} to {interval['high']:+.3f} (paired bootstrap over races, {evaluation.draws} draws).
-Below 0 the model is better.
+{_seasons(evaluation)}
 
-The baseline gives each starting place the rate at which it won in the seasons before (add-one smoothing),
-made to sum to 1 over the field. It is computed in the same run on the same races.
+{_verdict(evaluation)}
 
-| season | races | log-loss model | log-loss baseline |
-| --- | --- | --- | --- |
-{_by_season(assessment.items)}
+### Calibration
 
 ![Calibration](calibration.png)
 
-{_bins("Model", evaluation.model_bins)}
+{_bins("The model says of a driver", evaluation.bins[MODEL])}
 
-{_bins("Baseline", evaluation.baseline_bins)}
+{_bins("The model says of its favourite", evaluation.favourites[MODEL])}
+
+{_bins("The grid's frequencies say of a driver", evaluation.bins[GRID])}
 
 ![Log-loss by race](log-loss.png)
 
-## Before the weekend
+## Before qualifying
 
-Without grid and qualifying the model knows form alone. The baseline here still knows the grid.
+Here the model knows form alone. "{LABELS["grid"]}" still knows the grid and is shown for comparison only.
 
 {_table(before)}
 
-Difference in log-loss to the baseline that knows the grid: {early['mid']:+.3f} ({early['low']:+.3f} to
-{early['high']:+.3f}).
+{_seasons(before)}
+
+{_verdict(before)}
+
+{_bins("The model says of its favourite", before.favourites[MODEL])}
 
 ## ELO
 
@@ -106,28 +107,81 @@ Difference in log-loss to the baseline that knows the grid: {early['mid']:+.3f} 
 """
 
 
+def _name(name: str) -> str:
+    return "**model**" if name == MODEL else LABELS[name]
+
+
 def _table(evaluation: Evaluation) -> str:
-    def row(name: str, of: str, form: str, better: str) -> str:
-        model, baseline = getattr(evaluation.model, of), getattr(evaluation.baseline, of)
-        return f"| {name} | {model:{form}} | {baseline:{form}} | {better} |"
-
-    rows = [
-        row("Winner predicted (top 1)", "winner_top1", ".1%", "higher"),
-        row("Podium precision at 3", "podium_precision", ".1%", "higher"),
-        row("Log-loss of the winner", "winner_log_loss", ".4f", "lower"),
-        row("Brier score (sum over the field)", "brier", ".4f", "lower"),
-        row("Expected calibration error", "ece", ".4f", "lower"),
+    lines = [
+        "| | log-loss of the winner | model minus this, 95 % interval | winner predicted | podium precision"
+        " | podium log-loss | Brier | ECE | favourite: says, wins |",
+        "| --- " * 9 + "|",
     ]
-    return "\n".join(["| | model | grid only | better is |", "| --- | --- | --- | --- |", *rows])
-
-
-def _by_season(items: Sequence[Predicted]) -> str:
-    lines = []
-    for season in sorted({item.race.race.season for item in items}):
-        own = [item for item in items if item.race.race.season == season]
-        model, baseline = log_losses(own, model_win).mean(), log_losses(own, baseline_win).mean()
-        lines.append(f"| {season} | {len(own)} | {model:.4f} | {baseline:.4f} |")
+    for name, of in evaluation.scores.items():
+        apart = evaluation.differences.get(name)
+        difference = f"{apart['mean']:+.3f} ({apart['low']:+.3f} to {apart['high']:+.3f})" if apart else ""
+        lines.append(
+            f"| {_name(name)} | {of.winner_log_loss:.4f} | {difference} | {of.winner_top1:.1%} "
+            f"| {of.podium_precision:.1%} | {of.podium_log_loss:.4f} | {of.brier:.4f} | {of.ece:.4f} "
+            f"| {of.favourite.predicted:.1%}, {of.favourite.observed:.1%} |"
+        )
+    lines += [
+        "",
+        f"Below 0 the model is better (paired bootstrap over races, {evaluation.draws} draws). Log-losses, "
+        "Brier score and expected calibration error: lower is better. The favourite's column says how sure "
+        "of its favourite each is on average, and how often that one wins.",
+    ]
     return "\n".join(lines)
+
+
+def _seasons(evaluation: Evaluation) -> str:
+    names = list(evaluation.scores)
+    lines = [
+        "| log-loss of the winner | races | " + " | ".join(_name(name) for name in names) + " |",
+        "| --- " * (2 + len(names)) + "|",
+    ]
+    for season, of in sorted(evaluation.seasons.items()):
+        figures = " | ".join(f"{of[name].winner_log_loss:.4f}" for name in names)
+        lines.append(f"| {season} | {of[MODEL].races} | {figures} |")
+    lines += [
+        "",
+        "| winner predicted, podium precision | " + " | ".join(_name(name) for name in names) + " |",
+        "| --- " * (1 + len(names)) + "|",
+    ]
+    for season, of in sorted(evaluation.seasons.items()):
+        figures = " | ".join(f"{of[name].winner_top1:.1%}, {of[name].podium_precision:.1%}" for name in names)
+        lines.append(f"| {season} | {figures} |")
+    return "\n".join(lines)
+
+
+def _verdict(evaluation: Evaluation) -> str:
+    """In words: how much of the gain over the grid each season brought, and where a baseline was better."""
+    lines = []
+    gains = {
+        season: (of[GRID].winner_log_loss - of[MODEL].winner_log_loss) * of[MODEL].races
+        for season, of in sorted(evaluation.seasons.items())
+    }
+    parts = [f"{gain:+.1f} in {season}" for season, gain in gains.items()]
+    lines.append(f"Log-loss gained over the grid's frequencies, summed over the races: {', '.join(parts)}.")
+    worse = [
+        f"{season}: {_name(name)} ({of[name].winner_log_loss:.3f} against {of[MODEL].winner_log_loss:.3f})"
+        for season, of in sorted(evaluation.seasons.items())
+        for name in of
+        if name != MODEL and of[name].winner_log_loss < of[MODEL].winner_log_loss
+    ]
+    lines.append(
+        "Seasons in which a baseline had the lower log-loss: " + ("; ".join(worse) if worse else "none") + "."
+    )
+    less = [
+        f"{season}: {_name(name)} ({of[name].podium_precision:.1%} against {of[MODEL].podium_precision:.1%})"
+        for season, of in sorted(evaluation.seasons.items())
+        for name in of
+        if name != MODEL and of[name].podium_precision > of[MODEL].podium_precision
+    ]
+    lines.append(
+        "Seasons in which a baseline named more of the podium: " + ("; ".join(less) if less else "none") + "."
+    )
+    return "\n\n".join(lines)
 
 
 def _bins(name: str, bins: Sequence[Bin]) -> str:
@@ -135,17 +189,15 @@ def _bins(name: str, bins: Sequence[Bin]) -> str:
         f"| {b.bin_low:.0%} to {b.bin_high:.0%} | {b.predicted:.1%} | {b.observed:.1%} | {b.count} |"
         for b in bins
     ]
-    return "\n".join(
-        [f"| {name} says | on average | came true | drivers |", "| --- | --- | --- | --- |", *rows]
-    )
+    return "\n".join([f"| {name} | on average | came true | drivers |", "| --- | --- | --- | --- |", *rows])
 
 
 def _calibration_plot(evaluation: Evaluation) -> Figure:
     figure, axes = plt.subplots(figsize=(6, 6))
     axes.plot([0, 1], [0, 1], color="#999999", linewidth=1, linestyle="--", label="perfect")
     sets: list[tuple[str, str, Sequence[Bin], Scores]] = [
-        ("grid only", BASELINE, evaluation.baseline_bins, evaluation.baseline),
-        ("model", MODEL, evaluation.model_bins, evaluation.model),
+        ("grid only", GRID_COLOUR, evaluation.bins[GRID], evaluation.baseline),
+        ("model", MODEL_COLOUR, evaluation.bins[MODEL], evaluation.model),
     ]
     for name, colour, bins, scores in sets:
         x, y = np.array([b.predicted for b in bins]), np.array([b.observed for b in bins])
@@ -172,7 +224,7 @@ def _wilson(rate: Floats, count: Floats) -> tuple[Floats, Floats]:
 def _log_loss_plot(items: Sequence[Predicted]) -> Figure:
     figure, axes = plt.subplots(figsize=(10, 4.5))
     x = np.arange(len(items))
-    for name, colour, of in (("grid only", BASELINE, baseline_win), ("model", MODEL, model_win)):
+    for name, colour, of in (("grid only", GRID_COLOUR, GRID), ("model", MODEL_COLOUR, MODEL)):
         losses = log_losses(items, of)
         axes.scatter(x, losses, s=14, color=colour, alpha=0.6)
         axes.plot(x, np.cumsum(losses) / (x + 1), color=colour, linewidth=2, label=f"{name}, mean so far")

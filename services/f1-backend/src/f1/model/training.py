@@ -3,25 +3,26 @@
 from __future__ import annotations
 
 import datetime as dt
+import hashlib
 from collections.abc import Sequence
 from dataclasses import dataclass
 
 from f1.features import training_table
 from f1.history import POST_QUALIFYING, PRE_WEEKEND, RaceRecord, Stage
-from f1.model.ensemble import SEED, StageModel
+from f1.model.ensemble import StageModel
 from f1.model.evaluation import (
     LEAST_SEASONS,
-    Evaluation,
     Predicted,
     Progress,
     Table,
     WalkForward,
     blocks,
-    evaluate,
     fit,
     quiet,
     walk_forward,
 )
+from f1.model.experts import SEED
+from f1.model.scoring import Evaluation, evaluate
 
 EVALUATED_SEASONS = 2
 
@@ -34,36 +35,51 @@ class Model:
     evaluation: Evaluation
     importances: dict[str, float]
     data_cutoff: dt.date
+    data_fingerprint: str
     demo: bool = False
 
 
 @dataclass(frozen=True)
 class Trained:
-    """A model and the predictions it would have made, each by members that knew only earlier races."""
+    """A model and the predictions it would have made, each by experts that knew only earlier races."""
 
     model: Model
     out_of_sample: list[Predicted]
 
 
 def usable(history: Sequence[RaceRecord], since: int | None, until: int | None = None) -> Table:
-    """The completed races of the seasons since … until, with features.
+    """The races run in the seasons since … until, with features.
 
     Raises ValueError when there are too few seasons to predict one from those before it.
     """
     chosen = [
         record
         for record in history
-        if record.completed
+        if record.run
         and (since is None or record.race.season >= since)
         and (until is None or record.race.season <= until)
     ]
-    seasons = sorted({record.race.season for record in chosen})
+    seasons = sorted({record.race.season for record in chosen if record.completed})
     if len(seasons) <= LEAST_SEASONS:
         raise ValueError(
             f"{LEAST_SEASONS + 1} seasons with results are needed, found {len(seasons)}"
             + (f" ({seasons[0]} to {seasons[-1]})" if seasons else "")
         )
     return Table.of(training_table(chosen))
+
+
+def undecided(history: Sequence[RaceRecord]) -> list[str]:
+    """Races that were run and have no winner, by name: nothing is learned from who won them."""
+    return [
+        f"{record.race.season}/{record.race.round} {record.race.name}"
+        for record in history
+        if record.run and not record.completed
+    ]
+
+
+def fingerprint(races: Sequence[RaceRecord]) -> str:
+    """SHA-256 over the races that a model was trained on: another one after any correction."""
+    return hashlib.sha256(repr(list(races)).encode()).hexdigest()
 
 
 def first_predicted(table: Table) -> int:
@@ -91,11 +107,22 @@ def train(
     for stage in (PRE_WEEKEND, POST_QUALIFYING):
         pieces = blocks(table, first_predicted(table), last, None)
         walks[stage] = walk_forward(table, stage, pieces, progress, jobs)
-        stages[stage] = fit(table, stage, walks[stage].calibration, jobs)
+        stages[stage] = fit(table, stage, walks[stage].mixture, jobs)
     predicted = walks[POST_QUALIFYING].predicted
     recent = [item for item in predicted if item.race.race.season > last - EVALUATED_SEASONS]
-    importances = stages[POST_QUALIFYING].members.importances(table.features[POST_QUALIFYING])
-    model = Model(stages, evaluate(recent, SEED), importances, table.races[-1].race.date, demo)
+    # Importances of the last seasons: what matters now, and quick to compute.
+    rows = table.season > last - EVALUATED_SEASONS
+    importances = stages[POST_QUALIFYING].importances(
+        table.features[POST_QUALIFYING][rows], table.group[rows]
+    )
+    model = Model(
+        stages,
+        evaluate(recent, SEED),
+        importances,
+        table.races[-1].race.date,
+        fingerprint(table.races),
+        demo,
+    )
     return Trained(model, walks[PRE_WEEKEND].predicted + predicted)
 
 
@@ -121,11 +148,10 @@ def assess(
     progress: Progress = quiet,
     jobs: int = 2,
 ) -> Assessment:
-    """Evaluate the seasons first … last; the calibration is fitted on the walk-forward of the seasons before.
+    """Evaluate the seasons first … last; the weights of the experts start with the first season possible.
 
-    Members are fitted again for each season, or every `every` races. Raises ValueError when a season asked
-    for has
-    no races or too few seasons before it.
+    Experts are fitted again for each season, or every `every` races. Raises ValueError when a season asked
+    for has no races or too few seasons before it.
     """
     table = usable(history, since, last)
     earliest = first_predicted(table)
