@@ -92,7 +92,9 @@ export class Delivery {
       // Throws for gates that did not pass.
       summary && pipelineOf(this.source, this.caches).resultOf(summary),
     ])
-    const deployable = Object.keys(configuration.services)
+    const { environments, services: backends } = configuration
+    const apps = Object.values(environments).flatMap(({ frontends }) => Object.keys(frontends))
+    const deployable = [...new Set([...Object.keys(backends), ...apps])]
     const unknown = only.filter((service) => !deployable.includes(service))
     if (unknown.length > 0) {
       throw new Error(`no environment deploys ${unknown.join(", ")}; allowed: ${deployable.join(", ")}`)
