@@ -37,7 +37,7 @@ function accepts(request, encoding) {
 // The file that a request is for, relative to the site; nothing for one that no release has.
 function fileOf(request) {
   const path = request.uri.slice(1)
-  if (/(^|\/)\.|\/\/|%2e|%2f|%5c|\\|\.(br|gz)$/i.test(path)) return undefined
+  if (/\/\.|\/\/|%2e|%2f|%5c|\\|\.(br|gz)$/i.test(request.uri)) return undefined
   if (path === "") return "index.html"
   const last = path.split("/").pop()
   const extension = /\.([^.]+)$/.exec(last)

@@ -163,6 +163,7 @@ export class S3Bucket implements Bucket {
           Bucket: this.options.bucket,
           Body: body,
           ContentLength: body.length,
+          ChecksumAlgorithm: "SHA256",
           ChecksumSHA256: Buffer.from(object.sha256, "hex").toString("base64"),
           ...headersOf(object),
           ...(condition && ("absent" in condition ? { IfNoneMatch: "*" } : { IfMatch: condition.version })),

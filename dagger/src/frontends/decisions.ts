@@ -1,6 +1,6 @@
 import type { ListedObject } from "./bucket.js"
 import type { Layout } from "./layout.js"
-import type { Pointer, Variant } from "./pointer.js"
+import type { Pointer, PointerChange, Variant } from "./pointer.js"
 import type { FrontendRevision, FrontendState, RunningSwitch } from "./state.js"
 
 /** What a deploy has to do. */
@@ -49,7 +49,7 @@ export const variantOf = ({
  *
  * @param kept what was live before, so that it is not taken for gone when the same switch is made again
  */
-export function promoted(now: Pointer | undefined, live: Variant): Omit<Pointer, "operation"> {
+export function promoted(now: Pointer | undefined, live: Variant): ReturnType<PointerChange> {
   const before = now && now.live.revision !== live.revision ? now.live : now?.previous
   return { live, ...(before && { previous: before }) }
 }
@@ -59,14 +59,14 @@ export function withCanary(
   now: Pointer | undefined,
   canary: Variant,
   percent: number,
-): Omit<Pointer, "operation"> {
+): ReturnType<PointerChange> {
   if (!now) throw new Error("nothing is live yet, so there is nobody to keep on it beside a canary")
   const { live, previous } = now
   return { live, ...(previous && { previous }), canary: { ...canary, percent } }
 }
 
 /** The pointer without a canary. */
-export function withoutCanary({ live, previous }: Pointer): Omit<Pointer, "operation"> {
+export function withoutCanary({ live, previous }: Pointer): ReturnType<PointerChange> {
   return { live, ...(previous && { previous }) }
 }
 

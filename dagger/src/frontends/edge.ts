@@ -3,7 +3,15 @@ import type { Bucket } from "./bucket.js"
 import type { Invalidations } from "./invalidation.js"
 import { type Layout, liveConfig, liveObjects } from "./layout.js"
 import type { Manifest } from "./manifest.js"
-import { type Pointer, type PointerStore, readPointer, switchPointer, type Variant } from "./pointer.js"
+import {
+  type Pointer,
+  type PointerChange,
+  type PointerStore,
+  readPointer,
+  switchPointer,
+  type Variant,
+  type Writer,
+} from "./pointer.js"
 import { jsonObject, manifestIn } from "./publish.js"
 
 /** How visitors get another release. */
@@ -12,14 +20,10 @@ export interface Edge {
   /**
    * Makes a change of what is live, so that visitors get it. The same change by the same operation may be made again.
    *
-   * @param operation of this command
    * @returns warnings
    * @throws Superseded when a newer command has changed it
    */
-  switch(
-    operation: string,
-    change: (now: Pointer | undefined) => Omit<Pointer, "operation">,
-  ): Promise<string[]>
+  switch(writer: Writer, change: PointerChange): Promise<string[]>
   /** Completes a switch once it has been seen to work. */
   settle(live: Variant): Promise<void>
 }
@@ -39,8 +43,8 @@ export class KeyValueEdge implements Edge {
     return readPointer(this.parts.pointers)
   }
 
-  async switch(operation: string, change: Parameters<Edge["switch"]>[1]): Promise<string[]> {
-    await switchPointer(this.parts.pointers, operation, change, this.parts.clock)
+  async switch(writer: Writer, change: PointerChange): Promise<string[]> {
+    await switchPointer(this.parts.pointers, writer, change, this.parts.clock)
     return []
   }
 
@@ -58,15 +62,15 @@ export class InvalidationEdge implements Edge {
   }
 
   /** The pointer first: who loses the race for it copies nothing. */
-  async switch(operation: string, change: Parameters<Edge["switch"]>[1]): Promise<string[]> {
+  async switch(writer: Writer, change: PointerChange): Promise<string[]> {
     const { pointers, clock, layout, invalidations } = this.parts
-    const { live } = await switchPointer(pointers, operation, change, clock)
+    const { live } = await switchPointer(pointers, writer, change, clock)
     const manifest = await copyLive(this.parts, live)
     // The cache knows a page by the name that the function has given it.
     const paths = liveObjects(layout, manifest).map(({ object }) => `/${object.key}`)
     const warning = await invalidations.invalidate(
       [...paths, `/${liveConfig(layout)}`],
-      `${operation}-${live.release}-${live.config}`,
+      `${writer.operation}-${live.release}-${live.config}`,
     )
     return warning === undefined ? [] : [warning]
   }

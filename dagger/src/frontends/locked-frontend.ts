@@ -27,7 +27,7 @@ import type { DeployedFrontend, PreparedFrontend } from "./deployed-frontend.js"
 import { objectsOf } from "./layout.js"
 import type { Manifest } from "./manifest.js"
 import { look, observe } from "./observe.js"
-import { type Pointer, Superseded } from "./pointer.js"
+import { type Pointer, Superseded, type Writer } from "./pointer.js"
 import { type Configuration, manifestIn, publish, publishedText, verify } from "./publish.js"
 import { addressOf } from "./settings.js"
 import {
@@ -189,6 +189,11 @@ export class LockedFrontend implements LockedComponent {
   ): Promise<Outcome> {
     const { app, lease } = this
     const { bundle, manifest, configuration, pointer } = prepared
+    if (running.end) {
+      const { result, message } = running.end
+      const { live } = await this.finish(state, running, result, message)
+      return { result, message, ...(live !== undefined && { revision: live }) }
+    }
     try {
       const published = await publish(app.stores.bucket, app.layout, bundle, manifest, configuration)
       app.say(publishedText(published))
@@ -211,18 +216,19 @@ export class LockedFrontend implements LockedComponent {
    * @returns why it is to be taken back
    */
   private async canary(
-    { id, revision }: RunningSwitch,
+    running: RunningSwitch,
     manifest: Manifest,
     configuration: Configuration,
   ): Promise<string | undefined> {
     const { app, lease } = this
     const { clock, fetch } = app.context
+    const { revision } = running
     const variant = variantOf(revision)
     const address = addressOf(app.settings)
     const expected = { release: revision.release, manifest, configuration }
     const cookies = `${cookieOf(app.settings.app)}=0`
     for (const { percent, for: seconds } of app.settings.canary) {
-      await app.stores.edge.switch(id, (now) => withCanary(now, variant, percent))
+      await app.stores.edge.switch(writerOf(running), (now) => withCanary(now, variant, percent))
       app.say(`revision ${revision.number} for ${percent} % of the visitors`)
       const first = await observe(address, expected, { fetch, clock, cookies })
       if (first.result !== "served") return `the canary was not seen: ${first.reason}`
@@ -248,10 +254,10 @@ export class LockedFrontend implements LockedComponent {
   ): Promise<Outcome> {
     const { app, lease } = this
     const { clock, fetch } = app.context
-    const { revision, id } = running
+    const { revision } = running
     const { edge } = app.stores
     lease.check()
-    const warnings = await edge.switch(id, (now) => promoted(now, variantOf(revision)))
+    const warnings = await edge.switch(writerOf(running), (now) => promoted(now, variantOf(revision)))
     const begin = clock.now()
     const expected = { release: revision.release, manifest, configuration }
     const seen = await observe(addressOf(app.settings), expected, { fetch, clock })
@@ -284,7 +290,7 @@ export class LockedFrontend implements LockedComponent {
         `revision ${running.revision.number} is broken, and there is none to go back to: ${reason}`,
       )
     await this.event("rolling-back", running, { message: oneLine(reason, 500) })
-    await app.stores.edge.switch(running.id, (now) => ({
+    await app.stores.edge.switch(writerOf(running), (now) => ({
       live: variantOf(before),
       ...(now?.previous && now.previous.revision !== before.number && { previous: now.previous }),
     }))
@@ -296,13 +302,17 @@ export class LockedFrontend implements LockedComponent {
 
   /** Records how an interrupted operation ended that nobody goes on with. */
   private async conclude(state: FrontendState, running: RunningSwitch): Promise<void> {
+    if (running.end) {
+      await this.finish(state, running, running.end.result, running.end.message)
+      return
+    }
     const { edge } = this.app.stores
     const pointer = await edge.read()
     if (isLive(pointer, running.revision)) {
       await this.finish(state, running, "promoted", "it was live when its command was interrupted")
       return
     }
-    if (pointer?.canary) await edge.switch(this.app.context.id, (now) => withoutCanary(now ?? pointer))
+    if (pointer?.canary) await edge.switch(this.writer(), (now) => withoutCanary(now ?? pointer))
     await this.finish(state, running, "aborted", "it was interrupted before it was live for everybody")
   }
 
@@ -327,6 +337,12 @@ export class LockedFrontend implements LockedComponent {
     }
   }
 
+  /** This very command. */
+  private writer(): Writer {
+    const { id, cluster } = this.app.context
+    return { operation: id, since: iso(cluster.now()) }
+  }
+
   private async configuration(id: string): Promise<Configuration> {
     const { bucket } = this.app.stores
     const found = await bucket.text(this.app.layout.config(id))
@@ -334,16 +350,24 @@ export class LockedFrontend implements LockedComponent {
     return { id, text: found.text }
   }
 
+  /**
+   * Records how an operation ended: in the state, then in the audit log, then as over. A command that dies in between, and the next one, record the same end.
+   */
   private async finish(
     state: FrontendState,
     running: RunningSwitch,
     result: "promoted" | "aborted",
     message: string,
   ): Promise<FrontendState> {
-    const at = iso(this.app.context.cluster.now())
-    const after = ended(state, result, at)
-    // The event first: a command that dies in between records the same event again, and the log keeps it once.
-    await this.event(result === "promoted" ? "promoted" : "rolled-back", running, { message, at })
+    const end = running.end ?? { result, message, at: iso(this.app.context.cluster.now()) }
+    const ending = { ...state, running: { ...running, end } }
+    if (!running.end) await this.record.write(ending)
+    const { at } = end
+    await this.event(end.result === "promoted" ? "promoted" : "rolled-back", running, {
+      message: end.message,
+      at,
+    })
+    const after = ended(ending)
     await this.record.write(after)
     return after
   }
@@ -398,6 +422,8 @@ export class LockedFrontend implements LockedComponent {
     })
   }
 }
+
+const writerOf = ({ id, began }: RunningSwitch): Writer => ({ operation: id, since: began })
 
 const variantsOf = (pointer: Pointer | undefined) =>
   pointer

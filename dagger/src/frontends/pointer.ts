@@ -18,12 +18,18 @@ const schema = z.object({
   previous: variant.optional(),
   /** A part of the visitors gets this instead. */
   canary: variant.extend({ percent: z.int().min(1).max(100) }).optional(),
-  /** Of the command that wrote it. Ids sort by time. */
+  /** The operation that wrote it, and when that began, ISO 8601: an older one gives way. */
   operation: z.string(),
+  since: z.iso.datetime(),
 })
 
 /** What the edge serves: one value, so that all of it changes at once. */
 export type Pointer = z.output<typeof schema>
+
+/** Who writes a pointer. */
+export type Writer = Pick<Pointer, "operation" | "since">
+/** Makes the new pointer of the present one. */
+export type PointerChange = (now: Pointer | undefined) => Omit<Pointer, keyof Writer>
 
 /** Characters that a value in CloudFront's store has at most. */
 export const longestValue = 1_024
@@ -73,25 +79,23 @@ export async function readPointer(store: PointerStore): Promise<Pointer | undefi
 /**
  * Changes what is live, by a write that fails when somebody else has written meanwhile, and reads it back.
  *
- * @param operation of this command
- * @param change makes the new value of the present one
  * @throws Superseded when a newer command has written, and Error when the store takes the value and does not hold it
  */
 export async function switchPointer(
   store: PointerStore,
-  operation: string,
-  change: (now: Pointer | undefined) => Omit<Pointer, "operation">,
+  writer: Writer,
+  change: PointerChange,
   clock: Clock,
 ): Promise<Pointer> {
   for (let tried = 0; tried < tries; tried++) {
     const { text: before, version } = await store.read()
     const now = before === undefined ? undefined : parsePointer(before)
-    refuseOlder(now, operation)
-    const next: Pointer = { ...change(now), operation }
+    refuseOlder(now, writer)
+    const next: Pointer = { ...change(now), ...writer }
     const text = pointerText(next)
     if (text === before) return next
     if (await store.write(text, version)) {
-      await readBack(store, text, operation, clock)
+      await readBack(store, text, writer, clock)
       return next
     }
     await clock.pause(pauses.conflict * (tried + 1))
@@ -99,18 +103,18 @@ export async function switchPointer(
   throw new Error(`what is live was changed by others ${tries} times meanwhile: run this command again`)
 }
 
-function refuseOlder(now: Pointer | undefined, operation: string): void {
-  if (now === undefined || now.operation <= operation) return
+function refuseOlder(now: Pointer | undefined, { since }: Writer): void {
+  if (now === undefined || Date.parse(now.since) <= Date.parse(since)) return
   throw new Superseded(
     `revision ${now.live.revision} was made live by the newer command ${now.operation}, so this one gives way`,
   )
 }
 
-async function readBack(store: PointerStore, text: string, operation: string, clock: Clock): Promise<void> {
+async function readBack(store: PointerStore, text: string, writer: Writer, clock: Clock): Promise<void> {
   for (let tried = 0; tried < tries; tried++) {
     const { text: found } = await store.read()
     if (found === text) return
-    if (found !== undefined) refuseOlder(parsePointer(found), operation)
+    if (found !== undefined) refuseOlder(parsePointer(found), writer)
     await clock.pause(pauses.readBack)
   }
   throw new Error(

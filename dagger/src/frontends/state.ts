@@ -43,6 +43,8 @@ const running = z.object({
   guards: z.string().optional(),
   /** ISO 8601, by the API server's clock. */
   began: z.string(),
+  /** How it ended, until that is in the audit log. */
+  end: z.object({ result: z.enum(["promoted", "aborted"]), at: z.string(), message: text }).optional(),
 })
 /** An operation whose end is not recorded. */
 export type RunningSwitch = z.output<typeof running>
@@ -74,14 +76,11 @@ export const begun = (
   running: running.parse(began),
 })
 
-/**
- * The state after the operation in progress has ended.
- *
- * @param at ISO 8601
- */
-export function ended(state: FrontendState, result: "promoted" | "aborted", at: string): FrontendState {
+/** The state after the operation in progress has ended. */
+export function ended(state: FrontendState): FrontendState {
   const { running: over, ...rest } = state
-  if (!over || result === "aborted") return rest
+  if (over?.end?.result !== "promoted") return rest
+  const { at } = over.end
   const { number } = over.revision
   const known = rest.revisions.find((one) => one.number === number)
   const others = rest.revisions
