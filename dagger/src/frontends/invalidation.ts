@@ -52,7 +52,7 @@ export class CloudFrontInvalidations implements Invalidations {
       const { Invalidation } = await this.client.send(
         new GetInvalidationCommand({ DistributionId: distribution, Id }),
       )
-      if (Invalidation?.Status === "Completed") return undefined
+      if (Invalidation?.Status?.toLowerCase() === "completed") return undefined
       await clock.pause(waits.pause)
     }
     return `the invalidation ${Id} of ${distribution} is not done after ${waits.done / 60_000} minutes: it goes on by itself, and until then some visitors get the release before`

@@ -253,7 +253,7 @@ describe.skipIf(withoutMoto !== undefined)("a bucket", () => {
     careless.stop()
   })
 
-  it("is invalidated once for one operation", async () => {
+  it("behind a distribution is forgotten by it on demand", async () => {
     const cloudFront = new CloudFrontClient({ endpoint: moto.endpoint, region, credentials })
     const { Distribution } = await cloudFront.send(
       new CreateDistributionCommand({
@@ -263,7 +263,7 @@ describe.skipIf(withoutMoto !== undefined)("a bucket", () => {
           Enabled: true,
           Origins: {
             Quantity: 1,
-            Items: [{ Id: "o", DomainName: "o.example.com", S3OriginConfig: { OriginAccessIdentity: "" } }],
+            Items: [{ Id: "o", DomainName: "apps.s3.amazonaws.com", S3OriginConfig: { OriginAccessIdentity: "" } }],
           },
           DefaultCacheBehavior: { TargetOriginId: "o", ViewerProtocolPolicy: "https-only" },
         },
