@@ -15,6 +15,8 @@ import { planText } from "../delivery/plan.js"
 import { confirmationOf, refuseOtherSettings, requestOf, requestText } from "../delivery/request.js"
 import { verdictFor } from "../delivery/verdicts.js"
 import { environmentAccess } from "../environments/access.js"
+import { functionFiles } from "../frontends/edge-functions.js"
+import { infrastructureText } from "../frontends/infrastructure.js"
 import {
   digestOf,
   readImages,
@@ -23,7 +25,7 @@ import {
   type ReleasedImage,
   releaseText,
 } from "../delivery/release.js"
-import { databaseSettings, deployFile } from "../environments/configuration.js"
+import { databaseSettings, deployFile, frontendSettings } from "../environments/configuration.js"
 import {
   type Connection,
   inEnvironment,
@@ -378,6 +380,28 @@ export class Delivery {
     return environmentAccess(environment, people, watchdog, databaseSettings(configuration, environment))
       .map((object) => stringify(object))
       .join("---\n")
+  }
+
+  /**
+   * What an administrator applies once for a web app, as YAML.
+   *
+   * @throws Error for an app that the environment does not have
+   */
+  async frontendInfrastructure(env: string, app: string): Promise<string> {
+    const [{ environment }, request, response] = await Promise.all([
+      readEnvironment(this.source, env, this.connection),
+      this.source.file(functionFiles.request).contents(),
+      this.source.file(functionFiles.response).contents(),
+    ])
+    const all = frontendSettings(environment)
+    const settings = all.find((one) => one.app === app)
+    if (!settings) {
+      const names = all.map((one) => one.app).join(", ")
+      throw new Error(
+        `${env} has no web app ${app}; allowed: ${names || `none, until ${deployFile} has environments.${env}.frontends`}`,
+      )
+    }
+    return infrastructureText(settings, { request, response })
   }
 
   /** What a deploy of the release or images that the command names would run. */

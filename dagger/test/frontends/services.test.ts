@@ -263,7 +263,9 @@ describe.skipIf(withoutMoto !== undefined)("a bucket", () => {
           Enabled: true,
           Origins: {
             Quantity: 1,
-            Items: [{ Id: "o", DomainName: "apps.s3.amazonaws.com", S3OriginConfig: { OriginAccessIdentity: "" } }],
+            Items: [
+              { Id: "o", DomainName: "apps.s3.amazonaws.com", S3OriginConfig: { OriginAccessIdentity: "" } },
+            ],
           },
           DefaultCacheBehavior: { TargetOriginId: "o", ViewerProtocolPolicy: "https-only" },
         },
