@@ -636,6 +636,21 @@ export class Pitwall {
   }
 
   /**
+   * Prints the CloudFormation template that an administrator applies once for a web app, and again after a change to its settings and after an upgrade of Pitwall.
+   *
+   * A private bucket, a distribution with its functions, access logs, and a role for deploys with the least rights. CloudFront wants it in us-east-1.
+   *
+   * Example: `./daggerw call frontend-infrastructure --env staging --app web > web.yaml`
+   *
+   * @param env staging or production.
+   * @param app The web app, as in dagger/config/deploy.yaml.
+   */
+  @func({ cache: "never" })
+  async frontendInfrastructure(env: string, app: string): Promise<string> {
+    return this.delivery.frontendInfrastructure(env, app)
+  }
+
+  /**
    * Rehearses deploys: the code of `deploy`, on a throw-away cluster, under load, with a fault injected, measured.
    *
    * Prints a table: the result, failed requests, p95 before and during the deploy, seconds until promotion, seconds in which users were affected. Throws with it when a rehearsal did

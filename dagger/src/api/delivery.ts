@@ -16,6 +16,8 @@ import { planText } from "../delivery/plan.js"
 import { confirmationOf, refuseOtherSettings, requestOf, requestText } from "../delivery/request.js"
 import { verdictFor } from "../delivery/verdicts.js"
 import { environmentAccess } from "../environments/access.js"
+import { functionFiles } from "../frontends/edge-functions.js"
+import { infrastructureText } from "../frontends/infrastructure.js"
 import {
   digestOf,
   readImages,
@@ -24,7 +26,7 @@ import {
   type ReleasedImage,
   releaseText,
 } from "../delivery/release.js"
-import { databaseSettings, deployFile } from "../environments/configuration.js"
+import { databaseSettings, deployFile, frontendSettings } from "../environments/configuration.js"
 import {
   type Connection,
   inEnvironment,
@@ -101,7 +103,9 @@ export class Delivery {
       // Throws for gates that did not pass.
       summary && pipelineOf(this.source, this.caches).resultOf(summary),
     ])
-    const deployable = Object.keys(configuration.services)
+    const { environments, services: backends } = configuration
+    const apps = Object.values(environments).flatMap(({ frontends }) => Object.keys(frontends))
+    const deployable = [...new Set([...Object.keys(backends), ...apps])]
     const unknown = only.filter((service) => !deployable.includes(service))
     if (unknown.length > 0) {
       throw new Error(`no environment deploys ${unknown.join(", ")}; allowed: ${deployable.join(", ")}`)
@@ -435,6 +439,28 @@ export class Delivery {
     return environmentAccess(environment, people, watchdog, databaseSettings(configuration, environment))
       .map((object) => stringify(object))
       .join("---\n")
+  }
+
+  /**
+   * What an administrator applies once for a web app, as YAML.
+   *
+   * @throws Error for an app that the environment does not have
+   */
+  async frontendInfrastructure(env: string, app: string): Promise<string> {
+    const [{ environment }, request, response] = await Promise.all([
+      readEnvironment(this.source, env, this.connection),
+      this.source.file(functionFiles.request).contents(),
+      this.source.file(functionFiles.response).contents(),
+    ])
+    const all = frontendSettings(environment)
+    const settings = all.find((one) => one.app === app)
+    if (!settings) {
+      const names = all.map((one) => one.app).join(", ")
+      throw new Error(
+        `${env} has no web app ${app}; allowed: ${names || `none, until ${deployFile} has environments.${env}.frontends`}`,
+      )
+    }
+    return infrastructureText(settings, { request, response })
   }
 
   /** What a deploy of the release or images that the command names would run. */

@@ -27,6 +27,9 @@ export const databaseAccount = (database: string): string => `pitwall-database-$
 /** The object with the state of a database: a ConfigMap, and the Lease of whoever migrates it. */
 export const databaseObject = (database: string): string => `database-${database}`
 
+/** The object with the state of a web app: a ConfigMap, and the Lease of whoever deploys it. */
+export const frontendObject = (app: string): string => `frontend-${app}`
+
 /** The namespace of what guards rely on: approvals, and verdicts of the gates. Deployers can read it and not write to it. */
 export const guardsNamespace = (namespace: string): string => `${namespace}-guards`
 
@@ -77,6 +80,8 @@ export interface People {
   checkers?: Subject[]
   /** Names of the databases that deploys migrate. */
   databases?: string[]
+  /** Names of the web apps that are deployed to a bucket. */
+  frontends?: string[]
 }
 
 /**
@@ -92,6 +97,7 @@ export function accessObjects({
   approvers,
   checkers = [],
   databases = [],
+  frontends = [],
 }: People): Manifest[] {
   const subjects = (people: Subject[]) => people.map((subject) => subjectOf(subject, namespace))
   const [deploy, approve, check] = [subjects(deployers), subjects(approvers), subjects(checkers)]
@@ -105,6 +111,7 @@ export function accessObjects({
     )
   }
   const guards = guardsNamespace(namespace)
+  const states = [...databases.map(databaseObject), ...frontends.map(frontendObject)]
   return [
     namespaceObject(namespace),
     ...deploy
@@ -112,9 +119,7 @@ export function accessObjects({
       .map(({ name }) => serviceAccount(namespace, name)),
     ...grant(namespace, "pitwall-deployer", deploy, [
       ...deployerRules,
-      ...(databases.length > 0
-        ? [{ ...rule("", ["configmaps"], ["patch"]), resourceNames: databases.map(databaseObject) }]
-        : []),
+      ...(states.length > 0 ? [{ ...rule("", ["configmaps"], ["patch"]), resourceNames: states }] : []),
     ]),
     ...databases.map((database) => serviceAccount(namespace, databaseAccount(database))),
     serviceAccount(namespace, watchAccount),

@@ -14,18 +14,23 @@ import type { Environment } from "./configuration.js"
  */
 export function environmentAccess(
   environment: Environment,
-  people: Omit<People, "namespace" | "databases">,
+  people: Omit<People, "namespace" | "databases" | "frontends">,
   watchdog: string,
   databases: DatabaseSettings[] = [],
 ): Manifest[] {
-  const { name, namespace, gateway, guards, services } = environment
+  const { name, namespace, gateway, guards, services, frontends } = environment
   const approval = guards.approval?.required ?? false
   if (approval && people.approvers.length === 0) {
     throw new Error(`${name} needs approvals: say whose with --approver, such as group:approvers`)
   }
   const hostnames = hostnamesOf(environment)
   return [
-    ...accessObjects({ namespace, ...people, databases: databases.map(({ name: database }) => database) }),
+    ...accessObjects({
+      namespace,
+      ...people,
+      databases: databases.map(({ name: database }) => database),
+      frontends: Object.keys(frontends),
+    }),
     ...(gateway.class === undefined ? [] : [gatewayObject(environment)]),
     ...admissionObjects({
       namespace,

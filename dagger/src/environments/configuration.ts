@@ -11,6 +11,7 @@ import {
   databaseSection,
   type DatabaseSettings,
 } from "../databases/settings.js"
+import { frontendSection, type FrontendSettings } from "../frontends/settings.js"
 import { egressRules } from "../backends/manifests/objects.js"
 import { rolloutSection } from "../backends/rollout/configuration.js"
 import type { BackendSettings } from "../backends/settings.js"
@@ -80,6 +81,7 @@ const environment = section({
       variables: workloadSection.shape.environment,
     }),
   ),
+  frontends: byService(frontendSection).default({}),
   rollout: rolloutSection,
   guards: guardsSection,
 })
@@ -128,6 +130,16 @@ const schema = section({
         `only for a service with the secret DATABASE_URL: add it to services.${service}.secrets`,
       )
   }
+  const taken = [...known, ...databases.map((database) => database.name)]
+  for (const [at, { frontends }] of Object.entries(environments)) {
+    for (const app of Object.keys(frontends).filter((one) => taken.includes(one))) {
+      context.addIssue({
+        code: "custom",
+        path: ["environments", at, "frontends", app],
+        message: "a web app, whose name no backend and no database has",
+      })
+    }
+  }
   for (const [path, message] of sharedEntrances(environments))
     context.addIssue({ code: "custom", path, message })
   for (const [at, { services: there, guards }] of Object.entries(environments)) {
@@ -158,7 +170,7 @@ const schema = section({
   }
 })
 
-type Entrance = Pick<z.output<typeof environment>, "namespace" | "gateway" | "services">
+type Entrance = Pick<z.output<typeof environment>, "namespace" | "gateway" | "services" | "frontends">
 
 /** Whatever two environments share of the way that requests come in: one of them could take the other's. */
 function sharedEntrances(environments: Record<string, Entrance>): [(string | number)[], string][] {
@@ -180,6 +192,14 @@ function sharedEntrances(environments: Record<string, Entrance>): [(string | num
         ...(sameGateway(first.gateway, second.gateway)
           ? [[[...path, "gateway"], `another Gateway or section than that of ${one}`] as [string[], string]]
           : []),
+        ...Object.entries(second.frontends).flatMap(([app, two]): [(string | number)[], string][] => {
+          const same = Object.entries(first.frontends).some(
+            ([theirs, { bucket, prefix, endpoint }]) =>
+              theirs === app && bucket === two.bucket && prefix === two.prefix && endpoint === two.endpoint,
+          )
+          const message = `another bucket or prefix than that of ${app} of ${one}`
+          return same ? [[[...path, "frontends", app, "bucket"], message]] : []
+        }),
         ...hostnames.flatMap(({ hostname, path: place }): [(string | number)[], string][] => {
           const theirs = taken.find((name) => overlap(name, hostname))
           return theirs === undefined ? [] : [[place, `${hostname} overlaps with ${theirs} of ${one}`]]
@@ -287,3 +307,7 @@ export function databaseSettings(configuration: DeployConfiguration, at: Environ
     ]
   })
 }
+
+/** The settings of an environment's web apps. */
+export const frontendSettings = ({ name, namespace, frontends }: Environment): FrontendSettings[] =>
+  Object.entries(frontends).map(([app, settings]) => ({ ...settings, app, environment: name, namespace }))

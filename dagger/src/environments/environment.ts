@@ -9,6 +9,11 @@ import { Database } from "../databases/database.js"
 import type { DatabaseSettings } from "../databases/settings.js"
 import type { DatabaseContext } from "../databases/migrated-database.js"
 import { type KubernetesApi, KubernetesClient } from "../clients/kubernetes/client.js"
+import type { FrontendContext } from "../frontends/deployed-frontend.js"
+import { Frontend } from "../frontends/frontend.js"
+import { bundleOf } from "../frontends/image.js"
+import type { FrontendSettings } from "../frontends/settings.js"
+import { storesOf } from "../frontends/stores.js"
 import { migrationWindow } from "../delivery/guards/calendar.js"
 import { Approvals } from "../delivery/approvals.js"
 import { AuditLog } from "../delivery/audit.js"
@@ -30,10 +35,11 @@ import {
   deployFile,
   type Environment,
   environmentOf,
+  frontendSettings,
   readDeploy,
 } from "./configuration.js"
 import { readGuarded } from "./guards.js"
-import { backupEntry, type EnvironmentName, readSecrets } from "./secrets.js"
+import { backupEntry, cloudCredentials, type EnvironmentName, readSecrets } from "./secrets.js"
 
 export const watchdogFile = "dagger/config/kubernetes/watchdog.py"
 
@@ -62,9 +68,9 @@ export interface OpenEnvironment {
   /** Values of the secrets file, by entry. */
   secrets: Record<string, string>
   /**
-   * The components of the environment: databases, then backends.
+   * The components of the environment: databases, then backends, then web apps.
    *
-   * @param only names of services, each with its database, or of databases; all, if empty
+   * @param only names of services, each with its database, of databases or of web apps; all, if empty
    * @throws Error for a name that the environment does not have
    */
   components: (only: string[], options?: ComponentOptions) => Component[]
@@ -154,6 +160,20 @@ async function open(source: Directory, name: string, connection: Connection): Pr
     watchdog,
     secrets,
     metrics: () => metricsOf(cluster, environment, secrets),
+    frontends: {
+      bundle: (image) =>
+        bundleOf(image, {
+          user: secrets.REGISTRY_USER,
+          password: secrets.REGISTRY_PASSWORD,
+          service: connection.registryService,
+        }),
+      stores: (settings, layout) =>
+        storesOf(settings, layout, {
+          credentials: cloudCredentials(secrets, environment.name),
+          clock: monotonic,
+        }),
+      fetch,
+    },
     sinks: [new EventFile(environment.name)],
     clock: monotonic,
     say: reportProgress,
@@ -174,6 +194,8 @@ export interface EnvironmentOptions {
   secrets: Record<string, string>
   /** Called when components are opened: a command that measures nothing needs no keys. */
   metrics: () => MetricsSource
+  /** What web apps are deployed with; a command that deploys none needs nothing. */
+  frontends?: Pick<FrontendContext, "bundle" | "stores" | "fetch">
   sinks: Sink[]
   clock: Clock
   say: (line: string) => void
@@ -234,6 +256,13 @@ export function openEnvironment(options: EnvironmentOptions): OpenEnvironment {
         .map((owner) => new Database(context, one, owner)),
     )
   }
+  const frontends = frontendSettings(environment)
+  const openFrontends = (settings: FrontendSettings[]): Frontend[] => {
+    if (settings.length === 0) return []
+    if (!options.frontends) throw new Error("this command deploys no web apps")
+    const context: FrontendContext = { cluster, who, id, journal, say, clock, ...options.frontends }
+    return settings.map((one) => new Frontend(context, one))
+  }
   const backends: OpenEnvironment["backends"] = (only, options) =>
     openBackends(backendSettings(configuration, environment, only), options)
   return {
@@ -254,11 +283,15 @@ export function openEnvironment(options: EnvironmentOptions): OpenEnvironment {
       audit,
     },
     components: (only, options) => {
-      const names = databases.map(({ name }) => name)
+      const names = [...databases.map(({ name }) => name), ...Object.keys(environment.frontends)]
       const services = only.filter((one) => !names.includes(one))
       refuseUnknown(environment, services, names)
-      const isOnlyDatabases = only.length > 0 && services.length === 0
-      return [...openDatabases(databasesNamed(only)), ...(isOnlyDatabases ? [] : backends(services, options))]
+      const hasNoBackend = only.length > 0 && services.length === 0
+      return [
+        ...openDatabases(databasesNamed(only)),
+        ...(hasNoBackend ? [] : backends(services, options)),
+        ...openFrontends(frontends.filter(({ app }) => only.length === 0 || only.includes(app))),
+      ]
     },
     backends,
     databases: (only) => {
@@ -279,13 +312,13 @@ export function openEnvironment(options: EnvironmentOptions): OpenEnvironment {
   }
 }
 
-/** Names databases too where there are some; without them, the backends' settings name the services. */
-function refuseUnknown({ name, services }: Environment, only: string[], databases: string[]): void {
+/** Names databases and web apps too where there are some; without them, the backends' settings name the services. */
+function refuseUnknown({ name, services }: Environment, only: string[], others: string[]): void {
   const known = Object.keys(services)
   const unknown = only.filter((one) => !known.includes(one))
-  if (unknown.length === 0 || databases.length === 0) return
+  if (unknown.length === 0 || others.length === 0) return
   throw new Error(
-    `${name} has no service or database ${unknown.join(", ")}; allowed: ${[...known, ...databases].join(", ")}`,
+    `${name} has no service, database or web app ${unknown.join(", ")}; allowed: ${[...known, ...others].join(", ")}`,
   )
 }
 

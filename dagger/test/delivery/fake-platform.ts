@@ -24,7 +24,7 @@ import { environmentOf, readDeploy } from "../../src/environments/configuration.
 import { Backend } from "../../src/backends/backend.js"
 import { secretsDigest } from "../../src/delivery/guards/digest.js"
 import { verdictObject } from "../../src/delivery/verdicts.js"
-import { openEnvironment, type OpenEnvironment } from "../../src/environments/environment.js"
+import { type EnvironmentOptions, openEnvironment, type OpenEnvironment } from "../../src/environments/environment.js"
 import { guardsOf } from "../../src/environments/guards.js"
 import type { EnvironmentName } from "../../src/environments/secrets.js"
 import { FakeCluster } from "../clients/kubernetes/fake.js"
@@ -60,6 +60,7 @@ const roles = accessObjects({
   deployers: [{ kind: "User", name: "dora" }],
   approvers: [],
   databases: ["recipes", "f1"],
+  frontends: ["web"],
 }).filter(({ kind, metadata }) => kind === "Role" && metadata?.name === "pitwall-deployer") as Plain<V1Role>[]
 const allowed = roles.flatMap(({ rules = [] }) =>
   rules.flatMap(({ apiGroups: [group = ""] = [], resources = [], resourceNames = [""], verbs }) =>
@@ -149,6 +150,8 @@ export class FakePlatform {
   readonly asked: string[] = []
   /** Who has a part in a commit, by the letter of its release; Alan, if absent. */
   readonly authors: Record<string, Author[]> = {}
+  /** What web apps are deployed with. */
+  frontends?: EnvironmentOptions["frontends"]
   private readonly committed = [{ file: "short.yaml", text: short }]
   private readonly settings: Layer[] = []
 
@@ -182,6 +185,7 @@ export class FakePlatform {
       watchdog: "pass",
       secrets: options.secrets ?? secrets,
       clock: this.clock,
+      ...(this.frontends && { frontends: this.frontends }),
       metrics: () => ({
         name: "fake",
         sample: ({ service, revision }) => Promise.resolve(this.observed(service, revision)),

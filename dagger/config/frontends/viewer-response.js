@@ -1,0 +1,46 @@
+// A CloudFront Function (runtime 2.0) for viewer responses: security headers, the release, and the cookie that keeps a visitor with theirs. It keeps to the syntax of njs 0.7.9.
+import cf from "cloudfront"
+
+const settings = {}
+
+// A number that leads to what the visitor got: below the share of the canary, or not.
+async function drawn(release) {
+  try {
+    const text = await cf.kvs().get(settings.app)
+    const canary = JSON.parse(text).canary
+    if (!canary) return undefined
+    const percent = canary.percent
+    return release === canary.release
+      ? Math.floor(Math.random() * percent)
+      : percent + Math.floor(Math.random() * (100 - percent))
+  } catch (error) {
+    console.log("the key-value store does not say whether there is a canary: " + error)
+    return undefined
+  }
+}
+
+async function handler(event) {
+  const response = event.response
+  const headers = response.headers
+  const release = headers["x-amz-meta-release"] ? headers["x-amz-meta-release"].value : undefined
+  const names = Object.keys(headers)
+  for (let at = 0; at < names.length; at++) {
+    if (names[at].indexOf("x-amz-") === 0 || names[at] === "server") delete headers[names[at]]
+  }
+  const own = Object.keys(settings.headers)
+  for (let at = 0; at < own.length; at++) headers[own[at]] = { value: settings.headers[own[at]] }
+  headers.vary = { value: "Accept-Encoding" }
+  if (release === undefined) return response
+  headers["x-release"] = { value: release }
+  const type = headers["content-type"] ? headers["content-type"].value : ""
+  if (!settings.store || type.indexOf("text/html") !== 0 || event.request.cookies[settings.cookie])
+    return response
+  const number = await drawn(release)
+  if (number === undefined) return response
+  response.cookies = response.cookies || {}
+  response.cookies[settings.cookie] = {
+    value: String(number),
+    attributes: "Path=/; Max-Age=86400; Secure; HttpOnly; SameSite=Lax",
+  }
+  return response
+}

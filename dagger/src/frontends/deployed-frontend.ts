@@ -1,0 +1,272 @@
+import type { KubernetesApi } from "../clients/kubernetes/client.js"
+import type { Change, ComponentId, ComponentPlan, WouldRun } from "../delivery/component.js"
+import { digestOfData, secretsDigest } from "../delivery/guards/digest.js"
+import type { Journal } from "../delivery/journal.js"
+import { digestOf, type Release, type ReleasedImage } from "../delivery/release.js"
+import type { Clock } from "../lib/clock.js"
+import { count, duration, oneLine } from "../lib/text.js"
+import type { Bucket } from "./bucket.js"
+import { type Bundle, readFiles } from "./bundle.js"
+import { decideSwitch, type FrontendAction } from "./decisions.js"
+import type { Edge } from "./edge.js"
+import { type Layout, layoutOf } from "./layout.js"
+import { differenceOf, type Manifest, manifestOf, releaseId } from "./manifest.js"
+import type { Fetch } from "./observe.js"
+import type { Pointer } from "./pointer.js"
+import { type Configuration, manifestIn, missingObjects } from "./publish.js"
+import { configurationOf, type FrontendSettings } from "./settings.js"
+import {
+  type FrontendRevision,
+  type FrontendState,
+  liveRevision,
+  type RunningSwitch,
+  StateRecord,
+} from "./state.js"
+
+/** Where the files of a web app lie, and what decides which of them visitors get. */
+export interface Stores {
+  bucket: Bucket
+  edge: Edge
+}
+
+/** What all web apps of an environment work with. */
+export interface FrontendContext {
+  cluster: KubernetesApi
+  /** Who runs the command, as the API server knows them. */
+  who: string
+  /** The operation's id. */
+  id: string
+  journal: Journal
+  say: (line: string) => void
+  clock: Clock
+  /** Takes the files of a web app out of its image. */
+  bundle: (image: string) => Promise<Bundle>
+  /** @throws Error when there are no keys for the stores */
+  stores: (settings: FrontendSettings, layout: Layout) => Stores
+  fetch: Fetch
+}
+
+/** What a deploy does to a web app, worked out against what is live. */
+export interface PreparedFrontend {
+  image: ReleasedImage
+  bundle: Bundle
+  manifest: Manifest
+  configuration: Configuration
+  state: FrontendState
+  pointer: Pointer | undefined
+  action: FrontendAction
+}
+
+/** Files that a plan names one by one. */
+const longestList = 10
+
+/** A web app in its environment: what is known of it, and what a deploy would change. */
+export class DeployedFrontend {
+  readonly id: ComponentId
+  readonly layout: Layout
+  private readonly bundles = new Map<string, Promise<Bundle>>()
+  private opened?: Stores
+
+  constructor(
+    readonly context: FrontendContext,
+    readonly settings: FrontendSettings,
+  ) {
+    this.id = { kind: "frontend", name: settings.app }
+    this.layout = layoutOf({ prefix: settings.prefix, app: settings.app })
+  }
+
+  readonly say = (line: string): void => {
+    this.context.say(`${this.settings.app}: ${line}`)
+  }
+
+  get stores(): Stores {
+    return (this.opened ??= this.context.stores(this.settings, this.layout))
+  }
+
+  stateRecord(): StateRecord {
+    const { namespace, app } = this.settings
+    return new StateRecord(this.context.cluster, namespace, app)
+  }
+
+  /** @throws Error when the release has no image of the app */
+  imageOf(release: Release): ReleasedImage {
+    const released = release.images[this.settings.app]
+    if (released) return released
+    const all = Object.keys(release.images).join(", ") || "none"
+    throw new Error(`the release has no image of ${this.settings.app}; it has ${all}`)
+  }
+
+  /** The files of an image are taken out once. */
+  private bundle(image: string): Promise<Bundle> {
+    const known = this.bundles.get(image)
+    if (known) return known
+    const taken = this.context.bundle(image)
+    // The next plan tries again.
+    taken.catch(() => this.bundles.delete(image))
+    this.bundles.set(image, taken)
+    return taken
+  }
+
+  /** @throws Error for an image that cannot be read, or whose files cannot be released */
+  async prepare(release: Release, state: FrontendState): Promise<PreparedFrontend> {
+    const image = this.imageOf(release)
+    const [bundle, pointer] = await Promise.all([this.bundle(image.reference), this.stores.edge.read()])
+    const manifest = manifestOf(this.settings.app, bundle.app, await readFiles(bundle.folder))
+    const configuration = configurationOf(this.settings, bundle.version)
+    const wanted = { image: image.reference, release: releaseId(manifest), config: configuration.id }
+    return {
+      image,
+      bundle,
+      manifest,
+      configuration,
+      state,
+      pointer,
+      action: decideSwitch(state, pointer, wanted),
+    }
+  }
+
+  wouldRun(release: Release): WouldRun {
+    const { namespace, app } = this.settings
+    const image = this.imageOf(release).reference
+    return {
+      image,
+      digest: digestOf(image),
+      secretNames: [],
+      contents: {
+        settings: this.settingsDigest(image, []),
+        secrets: secretsDigest(`${namespace}/${app}`, {}),
+      },
+    }
+  }
+
+  settingsDigest(image: string, secretNames: string[]): string {
+    return digestOfData({ ...this.settings, image: digestOf(image), secretNames })
+  }
+
+  async planOf(prepared: PreparedFrontend, release: Release): Promise<ComponentPlan> {
+    const { action, state } = prepared
+    const actions = { nothing: "none", resume: "resume", begin: "start" } as const
+    const plan = {
+      component: this.id,
+      action: actions[action.kind],
+      summary: this.summaryOf(prepared),
+      changes: [] as Change[],
+    }
+    if (action.kind !== "begin") return plan
+    return {
+      ...plan,
+      changes: [await this.changeOf(prepared)],
+      start: this.startOf(release, action.number, liveRevision(state)),
+    }
+  }
+
+  /** The plan where the files of the image cannot be read from here: what changes in them is not known. */
+  unreadablePlan(release: Release, state: FrontendState, error: unknown): ComponentPlan {
+    return {
+      component: this.id,
+      action: "start",
+      summary: `switches to ${this.imageOf(release).reference}, whose files are not known: ${oneLine((error as Error).message)}`,
+      changes: [],
+      start: this.startOf(release, state.last + 1, liveRevision(state)),
+    }
+  }
+
+  /** The revision that a deploy makes. */
+  revisionOf(
+    { image, bundle, manifest, configuration }: PreparedFrontend,
+    number: number,
+    commit: string | undefined,
+  ): RunningSwitch["revision"] {
+    return {
+      number,
+      image: image.reference,
+      release: releaseId(manifest),
+      config: configuration.id,
+      version: bundle.version,
+      files: manifest.files.length,
+      bytes: sizeOf(manifest.files),
+      by: this.context.who,
+      ...(commit !== undefined && { commit }),
+    }
+  }
+
+  private startOf(release: Release, revision: number, live: FrontendRevision | undefined) {
+    const { commit } = release
+    return {
+      ...this.wouldRun(release),
+      revision,
+      compatibility: { compatible: true as const },
+      ...(this.settings.canary.length > 0 && { strategy: "canary" }),
+      ...(commit !== undefined && { commit }),
+      ...(live && {
+        from: live.number,
+        live: { revision: live.number, ...(live.commit !== undefined && { commit: live.commit }) },
+      }),
+    }
+  }
+
+  private summaryOf({ action, manifest, bundle }: PreparedFrontend): string {
+    switch (action.kind) {
+      case "nothing":
+        return `unchanged; revision ${action.revision.number} is live`
+      case "resume":
+        return `resumes the deploy of revision ${action.running.revision.number} that ${action.running.revision.by} began at ${action.running.began}`
+      case "begin": {
+        const { canary } = this.settings
+        const steps = canary.map(({ percent, for: time }) => `${percent} % for ${duration(time)}`)
+        return oneLine(
+          `revision ${action.number}, version ${bundle.version}, ${count(manifest.files.length, "file")} with ${size(sizeOf(manifest.files))}${steps.length > 0 && action.from ? `; canary: ${steps.join(", ")}` : ", for everybody at once"}`,
+          500,
+        )
+      }
+    }
+  }
+
+  private async changeOf({ manifest, configuration, state }: PreparedFrontend): Promise<Change> {
+    const { bucket } = this.stores
+    const live = liveRevision(state)
+    const [before, missing, config] = await Promise.all([
+      live && manifestIn(bucket, this.layout, live.release),
+      missingObjects(bucket, this.layout, manifest),
+      live && bucket.text(this.layout.config(live.config)),
+    ])
+    const { added, changed, removed } = differenceOf(before, manifest)
+    const files = [
+      ...added.map((one) => `+ ${one.path}, ${size(one.size)}`),
+      ...changed.map((one) => `~ ${one.path}, ${size(one.size)}`),
+      ...removed.map((one) => `- ${one.path}`),
+    ]
+    const more = files.length - longestList
+    return {
+      object: `Web app ${this.settings.namespace}/${this.settings.app}`,
+      kind: live ? "changed" : "created",
+      fields: [
+        `release: ${live?.release ?? "none"} → ${releaseId(manifest)}`,
+        `files: ${added.length} new (${size(sizeOf(added))}), ${changed.length} changed (${size(sizeOf(changed))}), ${removed.length} removed`,
+        ...files.slice(0, longestList).map((line) => `  ${line}`),
+        ...(more > 0 ? [`  and ${more} more`] : []),
+        `upload: ${count(missing.length, "object")} with ${size(sizeOf(missing))}`,
+        ...configurationDifference(config?.text, configuration.text),
+      ],
+    }
+  }
+}
+
+const sizeOf = (files: { size: number }[]) => files.reduce((sum, one) => sum + one.size, 0)
+
+export const size = (bytes: number): string =>
+  bytes < 1e6 ? `${(bytes / 1e3).toFixed(1)} kB` : `${(bytes / 1e6).toFixed(1)} MB`
+
+/** The lines of a configuration that change. */
+function configurationDifference(before: string | undefined, after: string): string[] {
+  const lines = (text: string) =>
+    text
+      .split("\n")
+      .map((line) => line.trim().replace(/,$/, ""))
+      .filter((line) => line.includes(":"))
+  const [old, now] = [lines(before ?? ""), lines(after)]
+  return [
+    ...old.filter((line) => !now.includes(line)).map((line) => `config.json - ${line}`),
+    ...now.filter((line) => !old.includes(line)).map((line) => `config.json + ${line}`),
+  ]
+}

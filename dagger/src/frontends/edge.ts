@@ -1,0 +1,103 @@
+import type { Clock } from "../lib/clock.js"
+import type { Bucket } from "./bucket.js"
+import type { Invalidations } from "./invalidation.js"
+import { type Layout, liveConfig, liveObjects } from "./layout.js"
+import type { Manifest } from "./manifest.js"
+import {
+  type Pointer,
+  type PointerChange,
+  type PointerStore,
+  readPointer,
+  switchPointer,
+  type Variant,
+  type Writer,
+} from "./pointer.js"
+import { jsonObject, manifestIn } from "./publish.js"
+
+/** How visitors get another release. */
+export interface Edge {
+  read(): Promise<Pointer | undefined>
+  /**
+   * Makes a change of what is live, so that visitors get it. The same change by the same operation may be made again.
+   *
+   * @returns warnings
+   * @throws Superseded when a newer command has changed it
+   */
+  switch(writer: Writer, change: PointerChange): Promise<string[]>
+  /** Completes a switch once it has been seen to work. */
+  settle(live: Variant): Promise<void>
+}
+
+interface Parts {
+  bucket: Bucket
+  layout: Layout
+  pointers: PointerStore
+  clock: Clock
+}
+
+/** The edge's function asks the key-value store at each request. Copies of what is live serve when it cannot. */
+export class KeyValueEdge implements Edge {
+  constructor(private readonly parts: Parts) {}
+
+  read(): Promise<Pointer | undefined> {
+    return readPointer(this.parts.pointers)
+  }
+
+  async switch(writer: Writer, change: PointerChange): Promise<string[]> {
+    await switchPointer(this.parts.pointers, writer, change, this.parts.clock)
+    return []
+  }
+
+  async settle(live: Variant): Promise<void> {
+    await copyLive(this.parts, live)
+  }
+}
+
+/** The edge serves copies at fixed addresses, and is told to forget those that it has cached. */
+export class InvalidationEdge implements Edge {
+  constructor(private readonly parts: Parts & { invalidations: Invalidations }) {}
+
+  read(): Promise<Pointer | undefined> {
+    return readPointer(this.parts.pointers)
+  }
+
+  /** The pointer first: who loses the race for it copies nothing. */
+  async switch(writer: Writer, change: PointerChange): Promise<string[]> {
+    const { pointers, clock, layout, invalidations } = this.parts
+    const { live } = await switchPointer(pointers, writer, change, clock)
+    const manifest = await copyLive(this.parts, live)
+    // The cache knows a page by the name that the function has given it.
+    const paths = liveObjects(layout, manifest).map(({ object }) => `/${object.key}`)
+    const warning = await invalidations.invalidate(
+      [...paths, `/${liveConfig(layout)}`],
+      `${writer.operation}-${live.release}-${live.config}`,
+    )
+    return warning === undefined ? [] : [warning]
+  }
+
+  settle(): Promise<void> {
+    return Promise.resolve()
+  }
+}
+
+/** Copies what is live to where the edge finds it without knowing the release: the configuration first, the page last. */
+async function copyLive(
+  { bucket, layout }: Pick<Parts, "bucket" | "layout">,
+  live: Variant,
+): Promise<Manifest> {
+  const [manifest, config] = await Promise.all([
+    completeManifest(bucket, layout, live),
+    bucket.text(layout.config(live.config)),
+  ])
+  if (!config) throw new Error(`the configuration ${live.config} is not in the bucket`)
+  const { object, body } = jsonObject(liveConfig(layout), config.text)
+  await bucket.put(object, body)
+  for (const one of liveObjects(layout, manifest)) await bucket.copy(one.from, one.object)
+  return manifest
+}
+
+async function completeManifest(bucket: Bucket, layout: Layout, { release }: Variant): Promise<Manifest> {
+  const manifest = await manifestIn(bucket, layout, release)
+  if (!manifest) throw new Error(`release ${release} is not complete: it has no manifest in the bucket`)
+  return manifest
+}

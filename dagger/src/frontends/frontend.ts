@@ -1,0 +1,79 @@
+import type {
+  Component,
+  ComponentId,
+  ComponentPlan,
+  ComponentStatus,
+  Outcome,
+  RevertRequest,
+  WouldRun,
+} from "../delivery/component.js"
+import type { Release, ReleasedImage } from "../delivery/release.js"
+import { DeployedFrontend, type FrontendContext } from "./deployed-frontend.js"
+import { LockedFrontend } from "./locked-frontend.js"
+import type { FrontendSettings } from "./settings.js"
+import { liveRevision } from "./state.js"
+import { statusText } from "./status.js"
+
+/** A web app as a component: files in a bucket, and an edge that knows which release visitors get. */
+export class Frontend implements Component {
+  readonly deployed: DeployedFrontend
+
+  constructor(context: FrontendContext, settings: FrontendSettings) {
+    this.deployed = new DeployedFrontend(context, settings)
+  }
+
+  get id(): ComponentId {
+    return this.deployed.id
+  }
+
+  get service(): string {
+    return this.deployed.settings.app
+  }
+
+  async current(): Promise<ReleasedImage | undefined> {
+    const live = liveRevision(await this.deployed.stateRecord().read())
+    return live && { reference: live.image }
+  }
+
+  async plan(release: Release): Promise<ComponentPlan> {
+    const { deployed } = this
+    const state = await deployed.stateRecord().read()
+    // The plan under the lease, which is carried out, has to read everything.
+    return deployed.prepare(release, state).then(
+      (prepared) => deployed.planOf(prepared, release),
+      (error: unknown) => deployed.unreadablePlan(release, state, error),
+    )
+  }
+
+  wouldRun(release: Release): Promise<WouldRun> {
+    return Promise.resolve(this.deployed.wouldRun(release))
+  }
+
+  settingsDigest(image: string, secretNames: string[]): string {
+    return this.deployed.settingsDigest(image, secretNames)
+  }
+
+  lock(): Promise<LockedFrontend> {
+    return LockedFrontend.take(this.deployed)
+  }
+
+  async revert(request: RevertRequest): Promise<Outcome> {
+    const locked = await this.lock()
+    try {
+      return await locked.revert(request)
+    } finally {
+      await locked.unlock()
+    }
+  }
+
+  async status(): Promise<ComponentStatus> {
+    const { deployed } = this
+    const [state, pointer] = await Promise.all([
+      deployed.stateRecord().read(),
+      Promise.resolve()
+        .then(() => deployed.stores.edge.read())
+        .catch((error: unknown) => error as Error),
+    ])
+    return { component: this.id, ...statusText(deployed.settings, state, pointer) }
+  }
+}

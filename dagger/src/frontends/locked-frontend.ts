@@ -1,0 +1,435 @@
+import type {
+  ComponentId,
+  ComponentPlan,
+  LockedComponent,
+  Operation,
+  Outcome,
+  RevertRequest,
+} from "../delivery/component.js"
+import { frontendObject } from "../delivery/access.js"
+import type { EventKind } from "../delivery/events/event.js"
+import { iso } from "../delivery/journal.js"
+import { Lease } from "../delivery/lease.js"
+import { digestOf, type Release } from "../delivery/release.js"
+import { count, duration, oneLine } from "../lib/text.js"
+import { cookieOf } from "./cookie.js"
+import {
+  isLive,
+  keptRevisions,
+  leftOver,
+  promoted,
+  targetOf,
+  variantOf,
+  withCanary,
+  withoutCanary,
+} from "./decisions.js"
+import type { DeployedFrontend, PreparedFrontend } from "./deployed-frontend.js"
+import { objectsOf } from "./layout.js"
+import type { Manifest } from "./manifest.js"
+import { look, observe } from "./observe.js"
+import { type Pointer, Superseded, type Writer } from "./pointer.js"
+import { type Configuration, manifestIn, publish, publishedText, verify } from "./publish.js"
+import { addressOf } from "./settings.js"
+import {
+  begun,
+  ended,
+  type FrontendState,
+  liveRevision,
+  type RunningSwitch,
+  type StateRecord,
+} from "./state.js"
+
+/** Milliseconds between two looks at a canary. */
+const lookEvery = 5_000
+/** Faulty answers of a canary, one after another, after which it is taken back. */
+const faultsInARow = 3
+
+/** A web app under this command's lease. */
+export class LockedFrontend implements LockedComponent {
+  private prepared?: PreparedFrontend
+  private commit?: string | undefined
+
+  private constructor(
+    private readonly app: DeployedFrontend,
+    private readonly lease: Lease,
+    private readonly record: StateRecord,
+  ) {}
+
+  /** @throws LeaseHeld while another command has the lease */
+  static async take(app: DeployedFrontend): Promise<LockedFrontend> {
+    const { clock, cluster, who } = app.context
+    const { app: name, namespace } = app.settings
+    const lease = await Lease.take(cluster, namespace, name, who, {
+      name: frontendObject(name),
+      clock,
+      report: app.say,
+    })
+    return new LockedFrontend(app, lease, app.stateRecord())
+  }
+
+  get id(): ComponentId {
+    return this.app.id
+  }
+
+  /** Ends an interrupted operation on another release: it is live, or it never was. */
+  async settle(release: Release): Promise<void> {
+    const state = await this.record.read()
+    if (!state.running) return
+    const { action } = await this.app.prepare(release, state)
+    if (action.kind !== "resume") await this.conclude(state, state.running)
+  }
+
+  async plan(release: Release): Promise<ComponentPlan> {
+    this.commit = release.commit
+    this.prepared = await this.app.prepare(release, await this.record.read())
+    return this.app.planOf(this.prepared, release)
+  }
+
+  async apply(operation: Operation): Promise<Outcome> {
+    const { app, prepared } = this
+    if (!prepared) throw new Error(`${app.id.name}: apply without a plan`)
+    const { action, state } = prepared
+    switch (action.kind) {
+      case "nothing":
+        return {
+          result: "unchanged",
+          revision: action.revision.number,
+          message: `revision ${action.revision.number} is live`,
+        }
+      case "resume":
+        await this.event("resumed", action.running, { message: "its deploy goes on" })
+        return this.deploy(state, action.running, prepared)
+      case "begin": {
+        const { id, author, reason, guards, overridden, approval } = operation
+        const running: RunningSwitch = {
+          id,
+          action: "deploy",
+          revision: app.revisionOf(prepared, action.number, this.commit),
+          author,
+          reason,
+          guards,
+          began: iso(app.context.cluster.now()),
+          ...(action.from && { from: action.from.number }),
+        }
+        const after = await this.begin(state, running, {
+          message: `deploys version ${prepared.bundle.version}`,
+          ...(overridden && { overridden }),
+          ...(approval && { approval }),
+        })
+        return this.deploy(after, after.running, prepared)
+      }
+    }
+  }
+
+  /**
+   * Takes back what an interrupted command began, or returns to an earlier revision. Nothing is uploaded; the revision is looked at in full before.
+   *
+   * @throws Error when there is no such revision, or its files are not complete
+   */
+  async revert({ to, reason }: RevertRequest): Promise<Outcome> {
+    const { app } = this
+    const { context, settings } = app
+    let state = await this.record.read()
+    const { running } = state
+    if (running?.action === "deploy" && to === undefined) {
+      const live = await this.takeBack(state, running, reason)
+      if (live !== undefined) return live
+      state = await this.record.read()
+    } else if (running) {
+      await this.conclude(state, running)
+      state = await this.record.read()
+    }
+    const target = targetOf(state, settings.app, to)
+    const pointer = await app.stores.edge.read()
+    if (target.number === state.live && isLive(pointer, target) && !pointer?.canary)
+      return { result: "unchanged", revision: target.number, message: `revision ${target.number} is live` }
+    const manifest = await verify(app.stores.bucket, app.layout, target.release, target.config)
+    const configuration = await this.configuration(target.config)
+    const from = liveRevision(state)
+    const { at: _, until: __, ...revision } = target
+    const after = await this.begin(
+      state,
+      {
+        id: context.id,
+        action: "rollback",
+        revision,
+        author: context.who,
+        reason,
+        began: iso(context.cluster.now()),
+        ...(from && { from: from.number }),
+      },
+      { message: `goes back to revision ${target.number}, version ${target.version}` },
+    )
+    return this.promote(after, after.running, manifest, configuration)
+  }
+
+  async unlock(): Promise<void> {
+    // The operation's own error matters more, and a lease that is not released expires.
+    await this.lease.release().catch((error: unknown) => {
+      this.app.say(`the lease was not released: ${(error as Error).message}`)
+    })
+  }
+
+  /** Writes down what begins, before anything changes: an interrupted command is resumed from there. */
+  private async begin(
+    state: FrontendState,
+    running: RunningSwitch,
+    event: { message: string } & Partial<Pick<Operation, "overridden" | "approval">>,
+  ): Promise<FrontendState & { running: RunningSwitch }> {
+    const after = begun(state, running)
+    await this.event("started", after.running, { ...event, at: running.began })
+    await this.record.write(after)
+    return after
+  }
+
+  private async deploy(
+    state: FrontendState,
+    running: RunningSwitch,
+    prepared: PreparedFrontend,
+  ): Promise<Outcome> {
+    const { app, lease } = this
+    const { bundle, manifest, configuration, pointer } = prepared
+    if (running.end) {
+      const { result, message } = running.end
+      const { live } = await this.finish(state, running, result, message)
+      return { result, message, ...(live !== undefined && { revision: live }) }
+    }
+    try {
+      const published = await publish(app.stores.bucket, app.layout, bundle, manifest, configuration)
+      app.say(publishedText(published))
+      lease.check()
+      if (pointer && !isLive(pointer, running.revision)) {
+        const reason = await this.canary(running, manifest, configuration)
+        if (reason !== undefined) return await this.abort(state, running, reason)
+      }
+      return await this.promote(state, running, manifest, configuration)
+    } catch (error) {
+      if (!(error instanceof Superseded))
+        await this.event("failed", running, { message: oneLine((error as Error).message, 500) })
+      throw error
+    }
+  }
+
+  /**
+   * Gives a growing part of the visitors the new revision, and looks at what they get.
+   *
+   * @returns why it is to be taken back
+   */
+  private async canary(
+    running: RunningSwitch,
+    manifest: Manifest,
+    configuration: Configuration,
+  ): Promise<string | undefined> {
+    const { app, lease } = this
+    const { clock, fetch } = app.context
+    const { revision } = running
+    const variant = variantOf(revision)
+    const address = addressOf(app.settings)
+    const expected = { release: revision.release, manifest, configuration }
+    const cookies = `${cookieOf(app.settings.app)}=0`
+    for (const { percent, for: seconds } of app.settings.canary) {
+      await app.stores.edge.switch(writerOf(running), (now) => withCanary(now, variant, percent))
+      app.say(`revision ${revision.number} for ${percent} % of the visitors`)
+      const first = await observe(address, expected, { fetch, clock, cookies })
+      if (first.result !== "served") return `the canary was not seen: ${first.reason}`
+      let faults = 0
+      for (const until = clock.now() + seconds * 1_000; clock.now() < until;) {
+        await clock.pause(Math.min(lookEvery, until - clock.now()))
+        lease.check()
+        const found = await look(address, expected, { fetch, cookies })
+        faults = found.result === "served" ? 0 : faults + 1
+        if (found.result !== "served" && faults >= faultsInARow)
+          return `the canary is broken: ${found.reason}`
+      }
+    }
+    return undefined
+  }
+
+  /** Makes a revision live whose files are complete, and asks the edge until visitors get it. */
+  private async promote(
+    state: FrontendState,
+    running: RunningSwitch,
+    manifest: Manifest,
+    configuration: Configuration,
+  ): Promise<Outcome> {
+    const { app, lease } = this
+    const { clock, fetch } = app.context
+    const { revision } = running
+    const { edge } = app.stores
+    lease.check()
+    const warnings = await edge.switch(writerOf(running), (now) => promoted(now, variantOf(revision)))
+    const begin = clock.now()
+    const expected = { release: revision.release, manifest, configuration }
+    const seen = await observe(addressOf(app.settings), expected, { fetch, clock })
+    lease.check()
+    if (seen.result === "broken") return this.abort(state, running, seen.reason)
+    if (seen.result === "late" && warnings.length === 0) {
+      throw new Error(
+        `revision ${revision.number} was made live, and ${seen.reason}: look at the distribution, and run the same command again to go on`,
+      )
+    }
+    await edge.settle(variantOf(revision))
+    for (const warning of warnings) app.say(warning)
+    const message = [
+      `revision ${revision.number}, version ${revision.version}, ${seen.result === "served" ? `is served ${duration((clock.now() - begin) / 1_000)} after the switch` : `was switched, and ${seen.reason}`}`,
+      ...warnings,
+    ].join("; ")
+    const after = await this.finish(state, running, "promoted", message)
+    await this.prune(after).catch((error: unknown) => {
+      app.say(`old releases were not deleted: ${oneLine((error as Error).message)}`)
+    })
+    return { result: "promoted", revision: revision.number, message }
+  }
+
+  /** Puts what was live before in place again. */
+  private async abort(state: FrontendState, running: RunningSwitch, reason: string): Promise<Outcome> {
+    const { app } = this
+    const before = state.revisions.find(({ number }) => number === running.from)
+    if (!before)
+      throw new Error(
+        `revision ${running.revision.number} is broken, and there is none to go back to: ${reason}`,
+      )
+    await this.event("rolling-back", running, { message: oneLine(reason, 500) })
+    await app.stores.edge.switch(writerOf(running), (now) => ({
+      live: variantOf(before),
+      ...(now?.previous && now.previous.revision !== before.number && { previous: now.previous }),
+    }))
+    await app.stores.edge.settle(variantOf(before))
+    const message = `${reason}; revision ${before.number} is live`
+    await this.finish(state, running, "aborted", message)
+    return { result: "aborted", revision: before.number, message }
+  }
+
+  /** Records how an interrupted operation ended that nobody goes on with. */
+  private async conclude(state: FrontendState, running: RunningSwitch): Promise<void> {
+    if (running.end) {
+      await this.finish(state, running, running.end.result, running.end.message)
+      return
+    }
+    const { edge } = this.app.stores
+    const pointer = await edge.read()
+    if (isLive(pointer, running.revision)) {
+      await this.finish(state, running, "promoted", "it was live when its command was interrupted")
+      return
+    }
+    if (pointer?.canary) await edge.switch(this.writer(), (now) => withoutCanary(now ?? pointer))
+    await this.finish(state, running, "aborted", "it was interrupted before it was live for everybody")
+  }
+
+  /**
+   * Takes back a deploy that was interrupted.
+   *
+   * @returns nothing when it was the first of the app, or is live: then the revision before it is returned to
+   */
+  private async takeBack(
+    state: FrontendState,
+    running: RunningSwitch,
+    reason: string,
+  ): Promise<Outcome | undefined> {
+    const pointer = await this.app.stores.edge.read()
+    await this.conclude(state, running)
+    if (isLive(pointer, running.revision)) return undefined
+    const { live } = pointer ?? {}
+    return {
+      result: "promoted",
+      message: `the deploy of revision ${running.revision.number} is taken back: ${oneLine(reason)}`,
+      ...(live && { revision: live.revision }),
+    }
+  }
+
+  /** This very command. */
+  private writer(): Writer {
+    const { id, cluster } = this.app.context
+    return { operation: id, since: iso(cluster.now()) }
+  }
+
+  private async configuration(id: string): Promise<Configuration> {
+    const { bucket } = this.app.stores
+    const found = await bucket.text(this.app.layout.config(id))
+    if (!found) throw new Error(`the configuration ${id} is not in the bucket`)
+    return { id, text: found.text }
+  }
+
+  /**
+   * Records how an operation ended: in the state, then in the audit log, then as over. A command that dies in between, and the next one, record the same end.
+   */
+  private async finish(
+    state: FrontendState,
+    running: RunningSwitch,
+    result: "promoted" | "aborted",
+    message: string,
+  ): Promise<FrontendState> {
+    const end = running.end ?? { result, message, at: iso(this.app.context.cluster.now()) }
+    const ending = { ...state, running: { ...running, end } }
+    if (!running.end) await this.record.write(ending)
+    const { at } = end
+    await this.event(end.result === "promoted" ? "promoted" : "rolled-back", running, {
+      message: end.message,
+      at,
+    })
+    const after = ended(ending)
+    await this.record.write(after)
+    return after
+  }
+
+  /** Deletes what no kept revision needs. Reads every manifest that is kept first: what cannot be read deletes nothing. */
+  private async prune(state: FrontendState): Promise<void> {
+    const { app } = this
+    const { bucket, edge } = app.stores
+    const { keep } = app.settings
+    const now = app.context.cluster.now()
+    const pointer = await edge.read()
+    const revisions = keptRevisions(state, pointer, keep, now)
+    const variants: { release: string; config: string }[] = [...revisions, ...variantsOf(pointer)]
+    const releases = new Set(variants.map(({ release }) => release))
+    const assets = new Set<string>()
+    for (const id of releases) {
+      const manifest = await manifestIn(bucket, app.layout, id)
+      if (!manifest) throw new Error(`release ${id} is kept and has no manifest in the bucket`)
+      for (const { key } of objectsOf(app.layout, manifest)) assets.add(key)
+    }
+    const configs = new Set(variants.map(({ config }) => config))
+    const old = leftOver(
+      await bucket.list(app.layout.root),
+      app.layout,
+      { releases, configs, assets },
+      now - keep.age * 1_000,
+    )
+    if (revisions.length < state.revisions.length) await this.record.write({ ...state, revisions })
+    if (old.length === 0) return
+    this.lease.check()
+    await bucket.delete(old)
+    app.say(`${count(old.length, "object")} of old releases deleted`)
+  }
+
+  private async event(
+    kind: EventKind,
+    { id, action, revision, from, author, guards, reason }: RunningSwitch,
+    more: { message: string; at?: string } & Partial<Pick<Operation, "overridden" | "approval">>,
+  ): Promise<void> {
+    await this.app.context.journal.record({
+      kind,
+      component: this.app.id,
+      operation: id,
+      action,
+      revision: revision.number,
+      digest: digestOf(revision.image),
+      author,
+      reason,
+      ...(from !== undefined && { from }),
+      ...(guards !== undefined && { guards }),
+      ...more,
+    })
+  }
+}
+
+const writerOf = ({ id, began }: RunningSwitch): Writer => ({ operation: id, since: began })
+
+const variantsOf = (pointer: Pointer | undefined) =>
+  pointer
+    ? [
+        pointer.live,
+        ...(pointer.previous ? [pointer.previous] : []),
+        ...(pointer.canary ? [pointer.canary] : []),
+      ]
+    : []

@@ -1,0 +1,123 @@
+import { z } from "zod"
+import { section } from "../lib/document.js"
+import { duration } from "../lib/duration.js"
+import { idOf } from "./manifest.js"
+import type { Configuration } from "./publish.js"
+
+const origin = /^https?:\/\/([A-Za-z0-9.-]+|\[[0-9A-Fa-f:]+\])(:[0-9]+)?$/
+const address = z.string().regex(origin, "an address without a path, such as https://app.example.com")
+const endpoint = z.string().regex(origin, "an address without a path, such as https://s3.example.com")
+
+const edge = z.discriminatedUnion(
+  "kind",
+  [
+    section({
+      kind: z.literal("key-value-store"),
+      store: z
+        .string()
+        .regex(
+          /^arn:aws[a-z-]*:cloudfront::[0-9]{12}:key-value-store\/[0-9a-f-]{36}$/,
+          "the ARN of a key-value store, such as arn:aws:cloudfront::123456789012:key-value-store/7c5a…",
+        ),
+      endpoint: endpoint.optional(),
+    }),
+    section({
+      kind: z.literal("invalidate"),
+      distribution: z.string().regex(/^[A-Z0-9]{8,20}$/, "the id of a distribution, such as E2QWRUHAPOMQZL"),
+      endpoint: endpoint.optional(),
+    }),
+  ],
+  { error: "the kind of edge; allowed: key-value-store, invalidate" },
+)
+
+const canaryStep = section({
+  percent: z.int().min(1).max(99),
+  for: duration.refine((seconds) => seconds >= 5, "5s or longer"),
+})
+
+/** A web app of an environment; see `dagger/config/deploy.yaml`. */
+export const frontendSection = section({
+  hostnames: z
+    .array(z.string().regex(/^[a-z0-9-]+(\.[a-z0-9-]+)+$/, "a host name, such as app.example.com"))
+    .min(1),
+  address: address.optional(),
+  bucket: z
+    .string()
+    .regex(
+      /^[a-z0-9][a-z0-9.-]{1,61}[a-z0-9]$/,
+      "the name of a bucket: 3 to 63 lower-case letters, digits, . and -",
+    ),
+  prefix: z
+    .string()
+    .regex(/^[A-Za-z0-9_-]+(\/[A-Za-z0-9_-]+)*$/, "a path such as apps/staging, without a slash at its ends")
+    .optional(),
+  region: z.string().regex(/^[a-z0-9-]{1,40}$/, "a region such as eu-central-1"),
+  endpoint: endpoint.optional(),
+  edge,
+  api: z
+    .string()
+    .regex(
+      /^(https?:\/\/[A-Za-z0-9.:[\]-]+(\/[A-Za-z0-9._~/-]*[A-Za-z0-9._~-])?)?$/,
+      'where pages call the backend: "" (their own address), or an absolute URL without a slash at the end',
+    )
+    .default(""),
+  images: z
+    .array(
+      z.string().regex(/^[A-Za-z0-9.:/*-]+$/, "a source as in a content security policy, such as https:"),
+    )
+    .default([]),
+  flags: z
+    .record(
+      z.string().regex(/^[a-z][A-Za-z0-9]{0,63}$/, "the name of a flag, such as newSearch"),
+      z.union([z.boolean(), z.string().max(200), z.number()]),
+    )
+    .default({}),
+  keep: section({
+    releases: z.int().min(2).max(50).default(5),
+    age: duration.prefault("7d"),
+  }).prefault({}),
+  canary: z.array(canaryStep).max(10).default([]),
+  preview: z.boolean().default(false),
+}).superRefine(({ canary, edge: { kind } }, context) => {
+  if (kind === "invalidate" && canary.length > 0) {
+    context.addIssue({
+      code: "custom",
+      path: ["canary"],
+      message: "only with edge.kind key-value-store: without it, all visitors get the same",
+    })
+  }
+  for (const [at, { percent }] of canary.entries()) {
+    if (percent > (canary[at - 1]?.percent ?? 0)) continue
+    context.addIssue({
+      code: "custom",
+      path: ["canary", at, "percent"],
+      message: "more than the step before",
+    })
+  }
+})
+
+/** A web app in one environment. */
+export type FrontendSettings = z.output<typeof frontendSection> & {
+  /** The service whose image has its files. */
+  app: string
+  environment: string
+  namespace: string
+}
+
+/** Where visitors find the app. */
+export const addressOf = ({ address: given, hostnames }: FrontendSettings): string =>
+  given ?? `https://${hostnames[0] ?? ""}`
+
+/** What browsers get as `/config.json`. It holds no secret. */
+export function configurationOf(
+  { api, environment, flags }: FrontendSettings,
+  version: string,
+): Configuration {
+  const values = {
+    apiBaseUrl: api,
+    environment,
+    version,
+    flags: Object.fromEntries(Object.entries(flags).sort(([one], [other]) => (one < other ? -1 : 1))),
+  }
+  return { id: idOf(values), text: `${JSON.stringify(values, undefined, 2)}\n` }
+}

@@ -1,0 +1,143 @@
+import { mkdir, mkdtemp, rm, writeFile } from "node:fs/promises"
+import { tmpdir } from "node:os"
+import { dirname, join } from "node:path"
+import { createHash } from "node:crypto"
+import { brotliCompressSync, gzipSync } from "node:zlib"
+import type { Bucket, Condition, ListedObject, ObjectHead } from "../../src/frontends/bucket.js"
+import { sha256Of, type Bundle } from "../../src/frontends/bundle.js"
+import type { StoredObject } from "../../src/frontends/layout.js"
+
+const folders: string[] = []
+
+/** Removes the builds of a test. */
+export async function removeBuilds(): Promise<void> {
+  await Promise.all(folders.splice(0).map((folder) => rm(folder, { recursive: true, force: true })))
+}
+
+const hashOf = (text: string) => createHash("sha256").update(text).digest("base64url").slice(0, 8)
+
+/** The name of the script of a version, as Vite makes it. */
+export const scriptOf = (version: string) => `assets/index-${hashOf(scriptText(version))}.js`
+const scriptText = (version: string) => `console.log(${JSON.stringify(version.repeat(300))})\n`
+const shared = "body { color: black }\n".repeat(50)
+export const styleName = `assets/index-${hashOf(shared)}.css`
+
+/**
+ * A build of a web app: a page, a script and a style, with compressed copies, and small files without.
+ *
+ * @param change files to add or replace, or to leave out
+ */
+export async function build(
+  version: string,
+  change: Record<string, string | Uint8Array | undefined> = {},
+  app = "web",
+): Promise<Bundle> {
+  const folder = await mkdtemp(join(tmpdir(), "build-"))
+  folders.push(folder)
+  const page = `<!doctype html><script src="/${scriptOf(version)}"></script>\n${"<p>Pesto</p>".repeat(60)}`
+  const large = { "index.html": page, [scriptOf(version)]: scriptText(version), [styleName]: shared }
+  const files: Record<string, string | Uint8Array | undefined> = {
+    ...large,
+    ...Object.fromEntries(
+      Object.entries(large).flatMap(([path, text]) => [
+        [`${path}.br`, brotliCompressSync(text)],
+        [`${path}.gz`, gzipSync(text)],
+      ]),
+    ),
+    "robots.txt": "User-agent: *\n",
+    "icon.svg": "<svg/>",
+    "icon-192.png": Buffer.from([137, 80, 78, 71]),
+    ...change,
+  }
+  for (const [path, contents] of Object.entries(files)) {
+    if (contents === undefined) continue
+    await mkdir(dirname(join(folder, path)), { recursive: true })
+    await writeFile(join(folder, path), contents)
+  }
+  return { app, version, folder }
+}
+
+interface Held {
+  object: StoredObject
+  body: Uint8Array
+  etag: string
+  at: number
+}
+
+/** A bucket in memory, for tests of decisions. The tests of the client ask a real server. */
+export class MemoryBucket implements Bucket {
+  readonly objects = new Map<string, Held>()
+  /** Writes that have succeeded. */
+  readonly written: string[] = []
+  /** Whether it honours the conditions of writes. */
+  conditional = true
+  /** Called before each write with its key; may throw, as a store does that is down or a command that is killed. */
+  before: (key: string) => void = () => undefined
+  private count = 0
+  private bytes = 0
+
+  constructor(private readonly now: () => number = () => 0) {}
+
+  sent() {
+    return { requests: this.count, bytes: this.bytes }
+  }
+
+  list(prefix: string): Promise<ListedObject[]> {
+    this.count++
+    return Promise.resolve(
+      [...this.objects.values()]
+        .filter(({ object }) => object.key.startsWith(prefix))
+        .map(({ object, body, at }) => ({ key: object.key, size: body.length, at })),
+    )
+  }
+
+  head(key: string): Promise<ObjectHead | undefined> {
+    this.count++
+    const held = this.objects.get(key)
+    if (!held) return Promise.resolve(undefined)
+    const { type, cache, encoding, sha256, release } = held.object
+    return Promise.resolve({
+      size: held.body.length,
+      type,
+      cache,
+      encoding,
+      sha256,
+      release,
+      checksum: sha256Of(held.body),
+    })
+  }
+
+  text(key: string): Promise<{ text: string; version: string } | undefined> {
+    this.count++
+    const held = this.objects.get(key)
+    return Promise.resolve(held && { text: Buffer.from(held.body).toString(), version: held.etag })
+  }
+
+  put(object: StoredObject, body: Uint8Array, condition?: Condition): Promise<boolean> {
+    this.count++
+    const live = this.objects.get(object.key)
+    const holds = !condition || ("absent" in condition ? !live : live?.etag === condition.version)
+    if (this.conditional && !holds) return Promise.resolve(false)
+    return this.store(object, body)
+  }
+
+  copy(from: string, object: StoredObject): Promise<void> {
+    const held = this.objects.get(from)
+    if (!held) return Promise.reject(new Error(`${from} is missing`))
+    return this.store(object, held.body).then(() => undefined)
+  }
+
+  delete(keys: string[]): Promise<void> {
+    for (const key of keys) this.objects.delete(key)
+    return Promise.resolve()
+  }
+
+  private async store(object: StoredObject, body: Uint8Array): Promise<boolean> {
+    await Promise.resolve()
+    this.before(object.key)
+    this.bytes += body.length
+    this.objects.set(object.key, { object, body, etag: `"${this.count}-${sha256Of(body)}"`, at: this.now() })
+    this.written.push(object.key)
+    return true
+  }
+}

@@ -1,0 +1,154 @@
+// The template for a web app: who may do what.
+import { readFileSync, writeFileSync } from "node:fs"
+import { describe, expect, it } from "vitest"
+import { parse } from "yaml"
+import { functionFiles } from "../../src/frontends/edge-functions.js"
+import { infrastructureText } from "../../src/frontends/infrastructure.js"
+import { frontendSection } from "../../src/frontends/settings.js"
+import { store } from "./platform.js"
+
+const source = (file: string) => readFileSync(new URL(`../../../${file}`, import.meta.url), "utf8")
+const sources = { request: source(functionFiles.request), response: source(functionFiles.response) }
+
+interface Statement {
+  Effect: string
+  Action: string | string[]
+  Principal?: unknown
+  Resource: unknown
+  Condition?: Record<string, Record<string, unknown>>
+}
+interface Template {
+  Parameters: Record<string, { AllowedPattern?: string }>
+  Resources: Record<string, { Type: string; Properties: Record<string, unknown> }>
+}
+
+const text = (edge: object, more: object = {}): string => {
+  const parsed = frontendSection.parse({
+    hostnames: ["app.example.com"],
+    bucket: "apps",
+    prefix: "staging",
+    region: "us-east-1",
+    edge,
+    ...more,
+  })
+  return infrastructureText(
+    { ...parsed, app: "web", environment: "staging", namespace: "f1-staging" },
+    sources,
+  )
+}
+const texts = {
+  store: text({ kind: "key-value-store", store }),
+  distribution: text(
+    { kind: "invalidate", distribution: "E2QWRUHAPOMQZL" },
+    { api: "https://api.example.com" },
+  ),
+}
+const withStore = parse(texts.store) as Template
+const withDistribution = parse(texts.distribution) as Template
+
+// For cfn-lint, by hand: TEMPLATES=FOLDER.
+const { TEMPLATES: folder } = process.env
+if (folder !== undefined)
+  for (const [name, contents] of Object.entries(texts)) writeFileSync(`${folder}/${name}.yaml`, contents)
+
+const rightsOf = ({ Resources }: Template): Statement[] => {
+  const [policy] = Resources.Deployer?.Properties.Policies as { PolicyDocument: { Statement: Statement[] } }[]
+  return policy?.PolicyDocument.Statement ?? []
+}
+const bucketPolicy = ({ Resources }: Template) =>
+  (Resources.BucketPolicy?.Properties.PolicyDocument as { Statement: Statement[] }).Statement
+
+describe.each([
+  ["with a key-value store", withStore],
+  ["with invalidations", withDistribution],
+])("the infrastructure %s", (_, made) => {
+  it("has no bucket that others can read", () => {
+    const buckets = Object.values(made.Resources).filter(({ Type }) => Type === "AWS::S3::Bucket")
+    expect(buckets).toHaveLength(2)
+    for (const { Properties } of buckets) {
+      const block = Properties.PublicAccessBlockConfiguration as Record<string, boolean>
+      expect(Object.values(block)).toEqual([true, true, true, true])
+    }
+    for (const { Effect, Principal, Condition } of bucketPolicy(made)) {
+      if (Effect !== "Allow") continue
+      expect(Principal).toEqual({ Service: "cloudfront.amazonaws.com" })
+      expect(Object.keys(Condition?.StringEquals ?? {})).toEqual(["AWS:SourceArn"])
+    }
+  })
+
+  it("tells what is missing from what is forbidden", () => {
+    expect(bucketPolicy(made).filter(({ Action }) => Action === "s3:ListBucket")).toHaveLength(1)
+  })
+
+  it("takes encrypted connections only", () => {
+    const denied = bucketPolicy(made).find(({ Effect }) => Effect === "Deny")
+    expect(denied?.Condition).toEqual({ Bool: { "aws:SecureTransport": "false" } })
+    const { DistributionConfig } = made.Resources.Distribution?.Properties as {
+      DistributionConfig: Record<string, unknown>
+    }
+    expect(DistributionConfig.ViewerCertificate).toMatchObject({ MinimumProtocolVersion: "TLSv1.2_2021" })
+    expect(DistributionConfig.Logging).toBeDefined()
+  })
+
+  it("lets deploys do nothing but what they do", () => {
+    const rights = rightsOf(made)
+    const actions = rights.flatMap(({ Action }) => Action)
+    expect(actions.filter((action) => action.includes("*"))).toEqual([])
+    expect(actions.filter((action) => /Policy|Acl|Update|Create(?!Invalidation)|iam:/.test(action))).toEqual(
+      [],
+    )
+    for (const { Resource } of rights) expect(Resource).not.toBe("*")
+    const objects = rights.find(({ Action }) => Action.includes("s3:PutObject"))
+    expect(objects?.Resource).toEqual({ "Fn::Sub": "${Bucket.Arn}/staging/web/*" })
+  })
+
+  it("lets one identity of CI deploy", () => {
+    const { AssumeRolePolicyDocument: document } = made.Resources.Deployer?.Properties as {
+      AssumeRolePolicyDocument: { "Fn::Sub": [string, object] }
+    }
+    const trust = JSON.parse(document["Fn::Sub"][0]) as { Statement: Statement[] }
+    expect(trust.Statement[0]?.Condition).toEqual({
+      StringEquals: { "${host}:aud": "sts.amazonaws.com", "${host}:sub": "${subject}" },
+    })
+    expect(made.Parameters.Subject?.AllowedPattern).toBe("[^*]+")
+  })
+
+  it("has functions with their settings", () => {
+    const code = String(made.Resources.RequestFunction?.Properties.FunctionCode)
+    expect(code).toContain('"root":"/staging/web/"')
+    expect(code).not.toContain("const settings = {}")
+  })
+})
+
+describe("the infrastructure", () => {
+  it("has a store for the functions where the edge has one, and the rights for it alone", () => {
+    expect(withStore.Resources.Store?.Type).toBe("AWS::CloudFront::KeyValueStore")
+    expect(rightsOf(withStore).flatMap(({ Action }) => Action)).toEqual([
+      "s3:ListBucket",
+      "s3:GetObject",
+      "s3:PutObject",
+      "s3:DeleteObject",
+      "cloudfront-keyvaluestore:DescribeKeyValueStore",
+      "cloudfront-keyvaluestore:GetKey",
+      "cloudfront-keyvaluestore:PutKey",
+    ])
+    expect(withDistribution.Resources.Store).toBeUndefined()
+    expect(
+      rightsOf(withDistribution)
+        .flatMap(({ Action }) => Action)
+        .slice(4),
+    ).toEqual(["cloudfront:CreateInvalidation", "cloudfront:GetInvalidation"])
+  })
+
+  it("has no alias, which CloudFormation does not read", () => {
+    expect(texts.store).not.toMatch(/: [&*]a\d/)
+  })
+
+  it("sends the API on where pages call it at their own address", () => {
+    const behaviors = ({ Resources }: Template) =>
+      (Resources.Distribution?.Properties as { DistributionConfig: { CacheBehaviors?: object[] } })
+        .DistributionConfig.CacheBehaviors
+    expect(behaviors(withStore)).toMatchObject([{ PathPattern: "/api/*" }])
+    expect(behaviors(withDistribution)).toBeUndefined()
+  })
+})
