@@ -1,9 +1,11 @@
 import { defineAppConfig } from "@f1/frontend-kit/vite"
 import { VitePWA } from "vite-plugin-pwa"
+import { flags } from "./src/flags.ts"
 
 export default defineAppConfig({
   port: 8080,
   apiUpstream: "http://localhost:8000",
+  release: { app: "web", backend: "api", flags },
   testSetup: ["src/testing/setup.ts"],
   coverageExclude: ["src/testing/**"],
   plugins: [

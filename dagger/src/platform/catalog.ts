@@ -146,13 +146,13 @@ function inputs(
   backend: string | undefined,
   recipes: Record<string, Recipes>,
 ): string[] {
-  const folders = new Set([service, ...copiedPaths(recipes[service]?.dockerfile ?? "")])
+  // A web app's types are generated from its backend's contract, and its build names it.
+  const contract = backend === undefined ? [] : [`${backend}/openapi.json`]
+  const folders = new Set([service, ...copiedPaths(recipes[service]?.dockerfile ?? "", contract)])
   // The set grows during the loop, because a workspace may depend on another one.
   for (const folder of folders) {
     for (const workspace of workspacesOf(recipes[folder]?.manifest, recipes)) folders.add(workspace)
   }
-  // A web app's types are generated from its backend's contract.
-  const contract = backend === undefined ? [] : [`${backend}/openapi.json`]
   return [...new Set([...folders, ...contract, ...common[kind]])]
 }
 
@@ -194,11 +194,13 @@ function workspacesOf(manifest: string | undefined, recipes: Record<string, Reci
  * The top-level folders and files of the build context that a Dockerfile reads, by COPY, ADD and bind mounts.
  *
  * A Dockerfile that cannot be followed, such as one with a variable in a path, may read everything.
+ *
+ * @param files files that stand for themselves and not for their folder
  */
-export function copiedPaths(dockerfile: string): string[] {
+export function copiedPaths(dockerfile: string, files: string[] = []): string[] {
   try {
     const sources = DockerfileParser.parse(dockerfile).getInstructions().flatMap(sourcesOf)
-    return [...new Set(sources.map(topLevel))]
+    return [...new Set(sources.map((source) => (files.includes(source) ? source : topLevel(source))))]
   } catch {
     return [everything]
   }

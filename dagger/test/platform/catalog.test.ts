@@ -21,7 +21,7 @@ const recipes = {
   api: { dockerfile: "FROM python\nCOPY servicekit/src api/src /app/\n" },
   kit: { manifest: JSON.stringify({ name: "@f1/kit" }) },
   web: {
-    dockerfile: "FROM node\nCOPY package.json ./\nCOPY web/ web/\n",
+    dockerfile: "FROM node\nCOPY package.json ./\nCOPY web/ web/\nCOPY api/openapi.json api/\n",
     manifest: JSON.stringify({ dependencies: { "@f1/kit": "*", react: "^19" } }),
   },
 }
@@ -132,6 +132,12 @@ RUN echo COPY nothing/here /tmp
     ["a download", "ADD https://example.org/kit/a.tar.gz /x/", []],
   ])("follows %s", (_, line, paths) => {
     expect(copiedPaths(`FROM x\n${line}\n`)).toEqual(paths)
+  })
+
+  it("takes a file that stands for itself alone, and its folder where more of it is read", () => {
+    const files = ["api/openapi.json"]
+    expect(copiedPaths("FROM x\nCOPY api/openapi.json api/\n", files)).toEqual(files)
+    expect(copiedPaths("FROM x\nCOPY api/openapi.json api/src api/\n", files)).toEqual([...files, "api"])
   })
 
   it("finds none in an empty Dockerfile", () => {

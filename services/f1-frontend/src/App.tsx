@@ -1,4 +1,4 @@
-import { ThemeProvider } from "@f1/frontend-kit"
+import { ThemeProvider, type RuntimeConfig } from "@f1/frontend-kit"
 import { QueryClient, QueryClientProvider } from "@tanstack/react-query"
 import { lazy, Suspense, useState } from "react"
 import { BrowserRouter, Route, Routes } from "react-router"
@@ -7,6 +7,8 @@ import { PageLoading } from "./components/Answer.tsx"
 import { Layout } from "./components/Layout.tsx"
 import { NextRacePage } from "./pages/NextRacePage.tsx"
 import { NotFoundPage } from "./pages/NotFoundPage.tsx"
+import type { flags } from "./flags.ts"
+import { FlagsContext } from "./useFlag.ts"
 
 // The first page is in the first chunk; the others bring their charts with them when they are opened.
 const RacesPage = lazy(() => import("./pages/RacesPage.tsx"))
@@ -39,17 +41,19 @@ export function createQueryClient(): QueryClient {
   })
 }
 
-/** The whole dashboard. `apiBaseUrl` is where the backend is; "" is this origin. */
-export function App({ apiBaseUrl }: { apiBaseUrl: string }) {
+/** The whole dashboard, for the backend and with the flags that the configuration names. */
+export function App({ config }: { config: RuntimeConfig<typeof flags> }) {
   const [client] = useState(createQueryClient)
-  const [queries] = useState(() => createQueries(apiBaseUrl))
+  const [queries] = useState(() => createQueries(config.apiBaseUrl))
   return (
     <ThemeProvider>
       <QueryClientProvider client={client}>
         <QueriesProvider value={queries}>
-          <BrowserRouter>
-            <AppRoutes />
-          </BrowserRouter>
+          <FlagsContext value={config.flags}>
+            <BrowserRouter>
+              <AppRoutes />
+            </BrowserRouter>
+          </FlagsContext>
         </QueriesProvider>
       </QueryClientProvider>
     </ThemeProvider>

@@ -3,5 +3,6 @@ import "@f1/frontend-kit/styles.css"
 import "@fontsource-variable/archivo/wdth.css"
 import "./styles/base.css"
 import { App } from "./App.tsx"
+import { flags } from "./flags.ts"
 
-void startApp((config) => <App apiBaseUrl={config.apiBaseUrl} />)
+void startApp(flags, (config) => <App config={config} />)

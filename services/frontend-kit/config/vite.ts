@@ -3,6 +3,7 @@ import { readFileSync } from "node:fs"
 import { join } from "node:path"
 import { compression } from "vite-plugin-compression2"
 import type { Plugin, PluginOption } from "vite"
+import { releasePlugin, type Release } from "./release.ts"
 import { configDefaults, defineConfig, type ViteUserConfig } from "vitest/config"
 
 const kit = join(import.meta.dirname, "..")
@@ -12,6 +13,8 @@ export interface AppConfig {
   port: number
   /** Backend that the development server sends /api to when API_UPSTREAM is not set, such as http://localhost:8000. */
   apiUpstream: string
+  /** What the build says about itself in release.json. A library has none. */
+  release?: Release
   /** Vite plugins beside React and compression. */
   plugins?: PluginOption[]
   /** Sources (globs) that unit tests do not count, beside generated types and the entry file. */
@@ -24,6 +27,7 @@ export interface AppConfig {
 export function defineAppConfig({
   port,
   apiUpstream,
+  release,
   plugins = [],
   coverageExclude = [],
   testSetup = [],
@@ -34,6 +38,7 @@ export function defineAppConfig({
       react(),
       themeScript(),
       developmentRuntimeConfig(),
+      ...(release ? [releasePlugin(release)] : []),
       ...plugins,
       compression({
         algorithms: ["gzip", "brotliCompress"],
@@ -108,9 +113,11 @@ function isThemeScript(output: { type: string; names?: string[] }): boolean {
   return output.type === "asset" && (output.names?.includes("theme.js") ?? false)
 }
 
-/** Answers /config.json where nginx would, for `vite` and `vite preview`. */
+/** Answers /config.json where nginx would, for `vite` and `vite preview`. Flags come from FLAGS, as they do there. */
 function developmentRuntimeConfig(): Plugin {
-  const answer = JSON.stringify({ apiBaseUrl: "", environment: "development", version: "development" })
+  const names = (process.env.FLAGS ?? "").split(",").filter(Boolean)
+  const flags = Object.fromEntries(names.map((name) => [name, true]))
+  const answer = JSON.stringify({ apiBaseUrl: "", environment: "development", version: "development", flags })
   const serve: NonNullable<Plugin["configureServer"]> &
     NonNullable<Plugin["configurePreviewServer"]> = (server: {
     middlewares: import("vite").Connect.Server

@@ -1,6 +1,8 @@
 import { spawnSync } from "node:child_process"
+import { mkdtempSync, rmSync, writeFileSync } from "node:fs"
+import { tmpdir } from "node:os"
 import { join } from "node:path"
-import { expect, test } from "vitest"
+import { afterAll, describe, expect, test } from "vitest"
 
 const script = join(import.meta.dirname, "../nginx/16-check-environment.envsh")
 
@@ -26,6 +28,7 @@ test("fills in defaults", () => {
     CSP_CONNECT_EXTRA: "",
     CSP_IMG_SRC: "'self' data:",
     ENVIRONMENT: "production",
+    FLAGS_ON: "",
     PORT: "8080",
   })
 })
@@ -60,10 +63,35 @@ test.each([
   ["SERVICE_REVISION", "a\nb"],
   ["SERVICE_NAME", "a b"],
   ["CSP_IMG_SRC", "'self'; script-src *"],
+  ["FLAGS", "print view"],
+  ["FLAGS", "printView,"],
+  ["FLAGS", 'x": 1'],
 ])("refuses %s=%j, naming it", (name, value) => {
   const { status, stderr } = check({ API_UPSTREAM: "http://10.0.0.7", [name]: value })
   expect(status).toBe(2)
   expect(stderr).toContain(`${name}: found "${value}"; allowed: `)
+})
+
+describe("flags", () => {
+  const root = mkdtempSync(join(tmpdir(), "kit-"))
+  afterAll(() => {
+    rmSync(root, { recursive: true })
+  })
+  const start = (FLAGS: string) => check({ API_UPSTREAM: "http://10.0.0.7", WEB_ROOT: root, FLAGS })
+
+  test("those named are on", () => {
+    const { status, stderr, variables } = start("printView,sharing")
+    expect({ status, stderr }).toEqual({ status: 0, stderr: "" })
+    expect(JSON.parse(`{${variables.FLAGS_ON ?? ""}}`)).toEqual({ printView: true, sharing: true })
+  })
+
+  test("one that the app does not know is named, and the server starts", () => {
+    const release = { app: "sharing", backend: "api", contract: "0", flags: ["printView"] }
+    writeFileSync(join(root, "release.json"), JSON.stringify(release, null, 2))
+    const { status, stderr } = start("printView,sharing")
+    expect(status).toBe(0)
+    expect(stderr).toMatch(/^FLAGS: this app has no flag sharing and ignores it; .*\n$/)
+  })
 })
 
 test("names every problem at once", () => {

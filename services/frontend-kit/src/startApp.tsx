@@ -1,14 +1,22 @@
 import { StrictMode, type ReactNode } from "react"
 import { createRoot } from "react-dom/client"
+import type { FlagDeclarations } from "./flags.ts"
 import { loadRuntimeConfig, type RuntimeConfig } from "./runtimeConfig.ts"
 
-/** Loads the runtime configuration, then renders the app into `#root`; a page that says what failed when it cannot. */
-export async function startApp(render: (config: RuntimeConfig) => ReactNode): Promise<void> {
+/**
+ * Loads the runtime configuration, then renders the app into `#root`; a page that says what failed when it cannot.
+ *
+ * @param flags the flags that the app knows
+ */
+export async function startApp<Declared extends FlagDeclarations>(
+  flags: Declared,
+  render: (config: RuntimeConfig<Declared>) => ReactNode,
+): Promise<void> {
   const element = document.getElementById("root")
   if (!element) throw new Error("index.html has no element with the id root")
   const root = createRoot(element)
   try {
-    const config = await loadRuntimeConfig()
+    const config = await loadRuntimeConfig(flags)
     document.documentElement.dataset.version = config.version
     root.render(<StrictMode>{render(config)}</StrictMode>)
   } catch (error) {

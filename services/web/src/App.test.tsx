@@ -1,11 +1,16 @@
-import { render, screen, waitFor } from "@testing-library/react"
+import { fireEvent, render, screen, waitFor } from "@testing-library/react"
 import { http, HttpResponse } from "msw"
 import { clear, get } from "idb-keyval"
-import { beforeEach, expect, test } from "vitest"
+import { beforeEach, expect, test, vi } from "vitest"
 import { App } from "./App.tsx"
 import { gnocchi, kitchen, puttanesca, server } from "./testing/kitchen.tsx"
 
-const config = { apiBaseUrl: "", environment: "production", version: "1.2.3" } as const
+const config = {
+  apiBaseUrl: "",
+  environment: "production",
+  version: "1.2.3",
+  flags: { printView: false },
+} as const
 
 beforeEach(async () => {
   await clear()
@@ -34,6 +39,15 @@ test("a recipe that was read once is there without a network, and one that was n
   history.replaceState(null, "", `/recipes/${gnocchi.slug}`)
   render(<App config={config} />)
   expect(await screen.findByRole("alert", undefined, { timeout: 15_000 })).toHaveTextContent("No connection")
+})
+
+test("a recipe can be printed where the flag is on", async () => {
+  history.replaceState(null, "", `/recipes/${puttanesca.slug}`)
+  render(<App config={{ ...config, flags: { printView: true } }} />)
+  const print = vi.spyOn(window, "print").mockReturnValue()
+  fireEvent.click(await screen.findByRole("button", { name: "Print" }))
+  expect(print).toHaveBeenCalledTimes(1)
+  expect(screen.getByRole("article")).toHaveClass("printable")
 })
 
 test("calls the API that the configuration names", async () => {

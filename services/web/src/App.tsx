@@ -5,11 +5,13 @@ import { createBrowserRouter, RouterProvider } from "react-router"
 import { ApiContext } from "./api/api.tsx"
 import type { paths } from "./api/schema.ts"
 import { currentSession, endSession } from "./auth/session.ts"
+import type { flags } from "./flags.ts"
 import { createQueryClient, persistence } from "./queryClient.ts"
 import { routes } from "./routes.tsx"
+import { FlagsContext } from "./useFlag.ts"
 
-/** The whole app, for the API that the configuration names. */
-export function App({ config }: { config: RuntimeConfig }) {
+/** The whole app, for the API and with the flags that the configuration names. */
+export function App({ config }: { config: RuntimeConfig<typeof flags> }) {
   const [api] = useState(() =>
     createApi<paths>({
       baseUrl: config.apiBaseUrl,
@@ -28,7 +30,9 @@ export function App({ config }: { config: RuntimeConfig }) {
         onSuccess={() => queryClient.invalidateQueries()}
       >
         <ApiContext value={api}>
-          <RouterProvider router={router} />
+          <FlagsContext value={config.flags}>
+            <RouterProvider router={router} />
+          </FlagsContext>
         </ApiContext>
       </PersistQueryClientProvider>
     </ThemeProvider>

@@ -1,6 +1,7 @@
 import { render, screen } from "@testing-library/react"
 import { userEvent } from "@testing-library/user-event"
-import { describe, expect, it } from "vitest"
+import { describe, expect, it, vi } from "vitest"
+import { FlagsContext } from "../useFlag.ts"
 import { DataTable } from "./DataTable.tsx"
 
 interface Row {
@@ -70,5 +71,67 @@ describe("a data table", () => {
   it("offers no sorting where there is none", () => {
     show()
     expect(screen.queryByRole("button", { name: /Note/ })).toBeNull()
+  })
+})
+
+describe("Download CSV", () => {
+  const cells = [
+    { name: 'Ann "Flash" Gordon', team: "Red, Blue" },
+    { name: "Béa", team: "Über" },
+  ]
+
+  function showCells(tableDownload: boolean) {
+    render(
+      <FlagsContext value={{ tableDownload }}>
+        <DataTable
+          caption="Drivers of 2031"
+          rows={cells}
+          rowKey={(row) => row.name}
+          columns={[
+            { id: "name", header: "Name", cell: (row) => <b>{row.name}</b>, sort: (row) => row.name },
+            { id: "team", header: "Team", cell: (row) => row.team },
+          ]}
+        />
+      </FlagsContext>,
+    )
+  }
+
+  it("is not there unless the flag is on", () => {
+    showCells(false)
+    expect(screen.queryByRole("button", { name: /Download/ })).toBeNull()
+  })
+
+  it("saves what is shown, in the order chosen", async () => {
+    const saved: { file: Blob; name: string }[] = []
+    const files = new Map<string, Blob>()
+    vi.stubGlobal(
+      "URL",
+      class extends URL {
+        static override createObjectURL(file: Blob) {
+          files.set(`blob:${files.size}`, file)
+          return `blob:${files.size - 1}`
+        }
+        static override revokeObjectURL(url: string) {
+          files.delete(url)
+        }
+      },
+    )
+    vi.spyOn(HTMLAnchorElement.prototype, "click").mockImplementation(function (this: HTMLAnchorElement) {
+      const file = files.get(this.href)
+      if (file) saved.push({ file, name: this.download })
+    })
+    showCells(true)
+    await userEvent.click(screen.getByRole("button", { name: /^Name/ }))
+    await userEvent.click(screen.getByRole("button", { name: /^Name/ }))
+    await userEvent.click(screen.getByRole("button", { name: "Download Drivers of 2031 as CSV" }))
+    expect(saved.map(({ name }) => name)).toEqual(["drivers-of-2031.csv"])
+    const bytes = new Uint8Array((await saved[0]?.file.arrayBuffer()) ?? [])
+    expect([...bytes.slice(0, 3)]).toEqual([0xef, 0xbb, 0xbf])
+    expect(new TextDecoder().decode(bytes)).toBe(
+      'Name,Team\r\nBéa,Über\r\n"Ann ""Flash"" Gordon","Red, Blue"\r\n',
+    )
+    await vi.waitFor(() => {
+      expect(files.size).toBe(0)
+    })
   })
 })

@@ -1,4 +1,6 @@
-import { useState, type ReactNode } from "react"
+import { useRef, useState, type ReactNode } from "react"
+import { useFlag } from "../useFlag.ts"
+import { TableDownload } from "./TableDownload.tsx"
 import "./data-table.css"
 
 export interface Column<Row> {
@@ -37,64 +39,69 @@ export function DataTable<Row>({
   rowKey,
 }: DataTableProps<Row>) {
   const [order, setOrder] = useState<Order | null>(null)
+  const table = useRef<HTMLTableElement>(null)
+  const download = useFlag("tableDownload")
   const sortBy = columns.find((column) => column.id === order?.column)?.sort
   const sorted = order && sortBy ? [...rows].sort(compare(sortBy, order.descending)) : rows
   return (
-    <div className="table-scroll" role="region" aria-label={caption} tabIndex={0}>
-      <table className="table">
-        <caption className={captionShown ? undefined : "visually-hidden"}>{caption}</caption>
-        <thead>
-          <tr>
-            {columns.map((column) => {
-              const current = order?.column === column.id ? order : null
-              return (
-                <th
-                  key={column.id}
-                  scope="col"
-                  className={cellClass(column)}
-                  aria-sort={current ? (current.descending ? "descending" : "ascending") : undefined}
-                >
-                  {column.sort ? (
-                    <button
-                      type="button"
-                      className="table-sort"
-                      onClick={() => {
-                        const descending = current ? !current.descending : column.numeric === true
-                        setOrder({ column: column.id, descending })
-                      }}
-                    >
-                      {column.header}
-                      <span aria-hidden="true" className="table-arrow">
-                        {current ? (current.descending ? "▼" : "▲") : "↕"}
-                      </span>
-                    </button>
-                  ) : (
-                    column.header
-                  )}
-                </th>
-              )
-            })}
-          </tr>
-        </thead>
-        <tbody>
-          {sorted.map((row) => (
-            <tr key={rowKey(row)}>
-              {columns.map((column, index) =>
-                index === 0 ? (
-                  <th key={column.id} scope="row" className={cellClass(column)}>
-                    {column.cell(row)}
+    <>
+      <div className="table-scroll" role="region" aria-label={caption} tabIndex={0}>
+        <table ref={table} className="table">
+          <caption className={captionShown ? undefined : "visually-hidden"}>{caption}</caption>
+          <thead>
+            <tr>
+              {columns.map((column) => {
+                const current = order?.column === column.id ? order : null
+                return (
+                  <th
+                    key={column.id}
+                    scope="col"
+                    className={cellClass(column)}
+                    aria-sort={current ? (current.descending ? "descending" : "ascending") : undefined}
+                  >
+                    {column.sort ? (
+                      <button
+                        type="button"
+                        className="table-sort"
+                        onClick={() => {
+                          const descending = current ? !current.descending : column.numeric === true
+                          setOrder({ column: column.id, descending })
+                        }}
+                      >
+                        {column.header}
+                        <span aria-hidden="true" className="table-arrow">
+                          {current ? (current.descending ? "▼" : "▲") : "↕"}
+                        </span>
+                      </button>
+                    ) : (
+                      column.header
+                    )}
                   </th>
-                ) : (
-                  <td key={column.id} className={cellClass(column)}>
-                    {column.cell(row)}
-                  </td>
-                ),
-              )}
+                )
+              })}
             </tr>
-          ))}
-        </tbody>
-      </table>
-    </div>
+          </thead>
+          <tbody>
+            {sorted.map((row) => (
+              <tr key={rowKey(row)}>
+                {columns.map((column, index) =>
+                  index === 0 ? (
+                    <th key={column.id} scope="row" className={cellClass(column)}>
+                      {column.cell(row)}
+                    </th>
+                  ) : (
+                    <td key={column.id} className={cellClass(column)}>
+                      {column.cell(row)}
+                    </td>
+                  ),
+                )}
+              </tr>
+            ))}
+          </tbody>
+        </table>
+      </div>
+      {download && <TableDownload caption={caption} table={table} />}
+    </>
   )
 }
 

@@ -68,10 +68,11 @@ export function withBackend(): void {
   })
 }
 
-/** Opens the whole app at an address. */
-export function open(address: string) {
+/** Opens the whole app at an address, with all flags off unless told. */
+export function open(address: string, { tableDownload = false } = {}) {
   history.replaceState(null, "", address)
-  return render(<App apiBaseUrl="" />)
+  const flags = { tableDownload }
+  return render(<App config={{ apiBaseUrl: "", environment: "production", version: "1.2.3", flags }} />)
 }
 
 /** jsdom has no layout: nothing ever changes its size. */

@@ -21,6 +21,7 @@ test("shows all of a recipe", async () => {
   expect(screen.getByText("3 March 2026")).toHaveAttribute("datetime", puttanesca.updated_at)
   expect(screen.getByRole("link", { name: "fish" })).toHaveAttribute("href", "/?tag=fish")
   expect(screen.queryByRole("link", { name: "Edit" })).toBeNull()
+  expect(screen.queryByRole("button", { name: "Print" })).toBeNull()
 })
 
 test("offers others of its kind", async () => {

@@ -9,6 +9,7 @@ import { RecipeGrid } from "../browse/RecipeGrid.tsx"
 import { everything, queryOf } from "../browse/search.ts"
 import { NotFoundPage } from "../layout/NotFoundPage.tsx"
 import { usePageTitle } from "../layout/usePageTitle.ts"
+import { useFlag } from "../useFlag.ts"
 import { DeleteRecipe } from "./DeleteRecipe.tsx"
 import { Ingredients } from "./Ingredients.tsx"
 import { Method } from "./Method.tsx"
@@ -42,9 +43,10 @@ export function RecipePage() {
 
 function Read({ recipe }: { recipe: Recipe }) {
   const session = useSession()
+  const printable = useFlag("printView")
   return (
     <>
-      <article className="recipe">
+      <article className={printable ? "recipe printable" : "recipe"}>
         <header className="recipe-head">
           <div className="recipe-title">
             <p className="eyebrow">
@@ -60,6 +62,17 @@ function Read({ recipe }: { recipe: Recipe }) {
             <p className="byline">
               By {recipe.author}, <time dateTime={recipe.updated_at}>{day(recipe.updated_at)}</time>
             </p>
+            {printable && (
+              <button
+                type="button"
+                className="text-link print"
+                onClick={() => {
+                  print()
+                }}
+              >
+                Print
+              </button>
+            )}
             {session && (
               <div className="byline editing">
                 <Link className="text-link" to="edit">
