@@ -13,7 +13,6 @@ import type { FrontendContext } from "../frontends/deployed-frontend.js"
 import { Frontend } from "../frontends/frontend.js"
 import { bundleOf } from "../frontends/image.js"
 import type { FrontendSettings } from "../frontends/settings.js"
-import { storesOf } from "../frontends/stores.js"
 import { migrationWindow } from "../delivery/guards/calendar.js"
 import { Approvals } from "../delivery/approvals.js"
 import { AuditLog } from "../delivery/audit.js"
@@ -151,6 +150,9 @@ async function open(source: Directory, name: string, connection: Connection): Pr
     fromContainer: true,
     ...(token !== undefined && { token }),
   })
+  // The clients of AWS take a while to load, and only web apps need them.
+  const clients =
+    Object.keys(environment.frontends).length > 0 ? await import("../frontends/stores.js") : undefined
   return openEnvironment({
     configuration,
     environment,
@@ -160,20 +162,22 @@ async function open(source: Directory, name: string, connection: Connection): Pr
     watchdog,
     secrets,
     metrics: () => metricsOf(cluster, environment, secrets),
-    frontends: {
-      bundle: (image) =>
-        bundleOf(image, {
-          user: secrets.REGISTRY_USER,
-          password: secrets.REGISTRY_PASSWORD,
-          service: connection.registryService,
-        }),
-      stores: (settings, layout) =>
-        storesOf(settings, layout, {
-          credentials: cloudCredentials(secrets, environment.name),
-          clock: monotonic,
-        }),
-      fetch,
-    },
+    ...(clients && {
+      frontends: {
+        bundle: (image) =>
+          bundleOf(image, {
+            user: secrets.REGISTRY_USER,
+            password: secrets.REGISTRY_PASSWORD,
+            service: connection.registryService,
+          }),
+        stores: (settings, layout) =>
+          clients.storesOf(settings, layout, {
+            credentials: cloudCredentials(secrets, environment.name),
+            clock: monotonic,
+          }),
+        fetch,
+      },
+    }),
     sinks: [new EventFile(environment.name)],
     clock: monotonic,
     say: reportProgress,
