@@ -16,7 +16,7 @@ import time
 
 from f1 import store
 from f1.features import replay
-from f1.forecast import expected_entries, stage_of
+from f1.forecast import line_up
 from f1.settings import Settings
 from servicekit.database import Database
 from servicekit.settings import load_settings
@@ -55,13 +55,13 @@ def features_of_the_next_race(settings: Settings, repeats: int) -> list[float]:
     with database.session() as session:
         history = store.load_history(session)
     database.close()
-    coming = next(record for record in history if not record.completed)
-    state = replay(record for record in history if record.completed)
-    entries = coming.entries or expected_entries(coming.race, history)
+    coming = next(record for record in history if not record.run)
+    state = replay(record for record in history if record.run)
+    found = line_up(coming, history)
     times = []
     for _ in range(repeats):
         started = time.perf_counter()
-        state.features(coming.race, entries, stage_of(entries))
+        state.features(coming.race, found.entries, found.stage)
         times.append((time.perf_counter() - started) * 1000)
     return times
 

@@ -1,3 +1,4 @@
+import dataclasses
 import os
 import secrets
 import threading
@@ -7,7 +8,8 @@ from types import SimpleNamespace
 
 import pytest
 
-from f1.dataset import SourceError
+from f1.dataset import QualifyingRow, SourceError, Who
+from f1.ingest import jolpica
 from f1.ingest.http import JsonClient, Pace
 from f1.ingest.jolpica import RULES, Jolpica
 from tests.replay import Replay, replaying
@@ -52,6 +54,14 @@ def test_a_season_with_races_to_come() -> None:
     assert (out.position, out.status, out.reason) == (None, "dnf", "Engine")
     assert (absent.status, absent.pit_lane, absent.who.constructor) == ("dns", False, "kick-sauber")
     assert (data.qualifying[0].q3, data.qualifying[4].q2) == (89_701, None)
+
+
+def test_a_repeated_row_is_one_row_and_two_that_differ_are_refused() -> None:
+    who = Who("a-driver", "a-team", "A Driver", "A Team")
+    row = QualifyingRow(1, who, 3, 90_000)
+    assert jolpica._unique([row, row], {1}, "qualifying of 2024") == (row,)
+    with pytest.raises(SourceError, match="qualifying of 2024: two rows of a-driver in round 1 that differ"):
+        jolpica._unique([row, dataclasses.replace(row, position=4)], {1}, "qualifying of 2024")
 
 
 def test_pages_that_cut_a_race_in_two_and_are_smaller_than_asked() -> None:

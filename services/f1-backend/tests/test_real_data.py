@@ -3,11 +3,12 @@
 import os
 from pathlib import Path
 
+import pandas as pd
 import pytest
 
 from f1.dataset import SeasonData, history
 from f1.features import training_table
-from f1.history import POST_QUALIFYING
+from f1.history import POST_QUALIFYING, PRE_WEEKEND
 from f1.ingest import csvfiles
 from f1.model import training
 
@@ -28,6 +29,17 @@ def test_all_of_it_is_read(real: list[SeasonData]) -> None:
     grid = table.features[POST_QUALIFYING]["grid"]
     assert grid.notna().all()
     assert len({who.who.driver for season in real for who in season.results}) >= 80
+
+
+def test_features_of_real_seasons_are_the_same_when_the_future_is_cut_off(real: list[SeasonData]) -> None:
+    records = history(real)
+    whole = training_table(records)
+    for cut in (60, 150, 200):
+        part = training_table(records[: cut + 1])
+        for stage in (PRE_WEEKEND, POST_QUALIFYING):
+            pd.testing.assert_frame_equal(
+                part.features[stage], whole.features[stage][whole.group <= cut], check_exact=True
+            )
 
 
 @pytest.mark.slow

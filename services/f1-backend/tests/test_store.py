@@ -8,7 +8,7 @@ from sqlalchemy import func, select
 from f1 import store
 from f1.api.platform import Platform
 from f1.api.serving import ServedModel
-from f1.dataset import SeasonData, SourceError, history
+from f1.dataset import RaceRow, SeasonData, SourceError, history
 from f1.forecast import Forecast, of_predicted
 from f1.history import RaceRecord
 from f1.ingest import csvfiles, run
@@ -20,7 +20,7 @@ from f1.tables import Driver, LabelVersion, Prediction, Qualifying, Race, Rating
 from servicekit.cache import Cache
 from servicekit.database import Database
 from servicekit.problems import Problem
-from tests.conftest import AS_OF, settings_for
+from tests.conftest import AS_OF, Models, settings_for
 from tests.replay import replaying
 from tests.test_csvfiles import write
 
@@ -191,6 +191,29 @@ def test_a_race_without_a_winner_was_run(database: Database, seasons: list[Seaso
     assert "name no winner" in str(platform.race(season.year, 16, None).note)
     with pytest.raises(Problem, match="no race to come"):
         platform.next_race(None)
+    cache.close()
+
+
+def test_a_partly_known_qualifying_and_a_new_season_are_said_to_the_reader(
+    database: Database, seasons: list[SeasonData], saved: Models
+) -> None:
+    season = seasons[-1]
+    coming = max(row.round for row in season.qualifying)
+    one = next(row for row in season.qualifying if row.round == coming)
+    partly = replace(season, qualifying=(*[row for row in season.qualifying if row.round != coming], one))
+    opener = RaceRow(1, "First", season.races[0].circuit, dt.date(2025, 3, 2))
+    run.ingest(database, "demo", [*seasons[:-1], partly, SeasonData(2025, (opener,), (), (), True)])
+    cache = Cache(settings_for(redis_url="redis://127.0.0.1:1/0"), "f1")
+    served = ServedModel(saved.folder, 0.05)
+    served.start()
+    platform = Platform(database, cache, served)
+    detail = platform.next_race(served.loaded)
+    assert detail.stage == "pre-weekend"
+    assert detail.note == "Qualifying has 1 of about 20 drivers so far; this is the forecast from before it."
+    assert len(detail.predictions) == 20
+    first = platform.race(2025, 1, served.loaded)
+    assert (first.predictions, first.race.predicted_winner) == ([], None)
+    assert first.note == "Who takes part in 2025 is not known before its first qualifying."
     cache.close()
 
 
