@@ -146,13 +146,12 @@ export class LockedFrontend implements LockedComponent {
     const manifest = await verify(app.stores.bucket, app.layout, target.release, target.config)
     const configuration = await this.configuration(target.config)
     const from = liveRevision(state)
-    const { at: _, until: __, ...revision } = target
     const after = await this.begin(
       state,
       {
         id: context.id,
         action: "rollback",
-        revision,
+        revision: target,
         author: context.who,
         reason,
         began: iso(context.cluster.now()),
