@@ -28,7 +28,18 @@ const mayImport = {
   // Deploys on a throw-away cluster with a fault injected, measured.
   rehearsal: ["environments", "backends", "delivery", "platform", "clients", "lib"],
   // The objects and functions of the Dagger API: arguments in, text and files out.
-  api: ["rehearsal", "environments", "images", "backends", "frontends", "delivery", "ci", "platform", "clients", "lib"],
+  api: [
+    "rehearsal",
+    "environments",
+    "images",
+    "backends",
+    "frontends",
+    "delivery",
+    "ci",
+    "platform",
+    "clients",
+    "lib",
+  ],
 }
 
 // The same for the folders of ci.

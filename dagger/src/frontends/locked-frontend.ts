@@ -259,7 +259,8 @@ export class LockedFrontend implements LockedComponent {
     const warnings = await edge.switch(writerOf(running), (now) => promoted(now, variantOf(revision)))
     const begin = clock.now()
     const expected = { release: revision.release, manifest, configuration }
-    const seen = await observe(addressOf(app.settings), expected, { fetch, clock })
+    const patient = running.from === undefined
+    const seen = await observe(addressOf(app.settings), expected, { fetch, clock, patient })
     lease.check()
     if (seen.result === "broken") return this.abort(state, running, seen.reason)
     if (seen.result === "late" && warnings.length === 0) {

@@ -24,7 +24,11 @@ import { environmentOf, readDeploy } from "../../src/environments/configuration.
 import { Backend } from "../../src/backends/backend.js"
 import { secretsDigest } from "../../src/delivery/guards/digest.js"
 import { verdictObject } from "../../src/delivery/verdicts.js"
-import { type EnvironmentOptions, openEnvironment, type OpenEnvironment } from "../../src/environments/environment.js"
+import {
+  type EnvironmentOptions,
+  openEnvironment,
+  type OpenEnvironment,
+} from "../../src/environments/environment.js"
 import { guardsOf } from "../../src/environments/guards.js"
 import type { EnvironmentName } from "../../src/environments/secrets.js"
 import { FakeCluster } from "../clients/kubernetes/fake.js"
