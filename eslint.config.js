@@ -16,6 +16,17 @@ export default defineConfig(
     },
   },
   {
+    // Programs of the edge: they have no types, and their syntax is an older one.
+    files: ["dagger/config/frontends/*.js"],
+    extends: [tseslint.configs.disableTypeChecked],
+    languageOptions: { parserOptions: { projectService: false } },
+    rules: {
+      "@typescript-eslint/no-unused-vars": ["error", { varsIgnorePattern: "^handler$" }],
+      "@typescript-eslint/prefer-for-of": "off",
+      "@typescript-eslint/no-dynamic-delete": "off",
+    },
+  },
+  {
     // The rule does not see a JSDoc cast, the only way to give JSON.parse a type in JavaScript.
     files: ["**/*.mjs"],
     rules: { "@typescript-eslint/no-unsafe-assignment": "off" },

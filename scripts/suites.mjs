@@ -70,6 +70,7 @@ export const endToEnd = [
   { file: "engine/test/machine.e2e.test.ts", project: "command", inputs: engine, alone: true },
   { file: "dagger/test/e2e/migrate.e2e.test.ts", project: "session", inputs: [...module, "services"] },
   { file: "dagger/test/e2e/build.e2e.test.ts", project: "command", inputs: [...module, "services"] },
+  { file: "dagger/test/e2e/frontends.e2e.test.ts", project: "session", inputs: [...module, "services"] },
   { file: "dagger/test/e2e/deploy.e2e.test.ts", project: "session", inputs: everything, alone: true },
   {
     file: "dagger/test/e2e/rehearse.e2e.test.ts",

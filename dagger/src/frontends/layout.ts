@@ -107,12 +107,10 @@ export function objectsOf(layout: Layout, manifest: Manifest): ReleaseObject[] {
 export function liveObjects(layout: Layout, manifest: Manifest): { from: string; object: StoredObject }[] {
   const own = objectsOf(layout, manifest).filter(({ key }) => !key.startsWith(layout.assets))
   const isPage = ({ path }: ReleaseObject) => path.startsWith("index.html")
-  return [...own.filter((one) => !isPage(one)), ...own.filter(isPage)].map(
-    ({ key, path, source: _, ...object }) => ({
-      from: key,
-      object: { ...object, key: `${layout.live}${path}` },
-    }),
-  )
+  return [...own.filter((one) => !isPage(one)), ...own.filter(isPage)].map(({ key, path, ...object }) => ({
+    from: key,
+    object: { ...object, key: `${layout.live}${path}` },
+  }))
 }
 
 /** The path of the configuration among the copies of what is live. */

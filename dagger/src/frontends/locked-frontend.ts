@@ -146,13 +146,12 @@ export class LockedFrontend implements LockedComponent {
     const manifest = await verify(app.stores.bucket, app.layout, target.release, target.config)
     const configuration = await this.configuration(target.config)
     const from = liveRevision(state)
-    const { at: _, until: __, ...revision } = target
     const after = await this.begin(
       state,
       {
         id: context.id,
         action: "rollback",
-        revision,
+        revision: target,
         author: context.who,
         reason,
         began: iso(context.cluster.now()),
@@ -260,7 +259,8 @@ export class LockedFrontend implements LockedComponent {
     const warnings = await edge.switch(writerOf(running), (now) => promoted(now, variantOf(revision)))
     const begin = clock.now()
     const expected = { release: revision.release, manifest, configuration }
-    const seen = await observe(addressOf(app.settings), expected, { fetch, clock })
+    const patient = running.from === undefined
+    const seen = await observe(addressOf(app.settings), expected, { fetch, clock, patient })
     lease.check()
     if (seen.result === "broken") return this.abort(state, running, seen.reason)
     if (seen.result === "late" && warnings.length === 0) {

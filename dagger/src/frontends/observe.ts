@@ -32,19 +32,25 @@ export interface Expected {
 /**
  * Asks the edge at the app's address until it answers with a release, its configuration and its files.
  *
- * @param cookies such as `pitwall-web=0`, to be among those who get the canary
+ * @param options.patient does not take faulty answers for those of the release: before the first one is live, the edge has nothing
+ * @param options.cookies such as `pitwall-web=0`, to be among those who get the canary
  */
 export async function observe(
   address: string,
   expected: Expected,
-  { fetch, clock, cookies = "" }: { fetch: Fetch; clock: Clock; cookies?: string },
+  {
+    fetch,
+    clock,
+    cookies = "",
+    patient = false,
+  }: { fetch: Fetch; clock: Clock; cookies?: string; patient?: boolean },
 ): Promise<Observation> {
   let reason = "it gave no answer"
   let faults = 0
   for (const until = clock.now() + waits.spread; clock.now() < until;) {
     const found = await look(address, expected, { fetch, cookies })
     if (found.result === "served") return found
-    faults = found.result === "broken" ? faults + 1 : 0
+    faults = found.result === "broken" && !patient ? faults + 1 : 0
     reason = found.reason
     if (faults >= faultsInARow) return { result: "broken", reason }
     await clock.pause(waits.pause)

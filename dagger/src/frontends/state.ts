@@ -86,7 +86,7 @@ export function ended(state: FrontendState): FrontendState {
   const others = rest.revisions
     .filter((one) => one.number !== number)
     .map((one) => (one.number === rest.live ? { ...one, until: at } : one))
-  const { until: _, ...promoted } = { ...over.revision, at: known?.at ?? at, until: undefined }
+  const promoted = { ...over.revision, at: known?.at ?? at }
   return schema.parse({
     ...rest,
     live: number,

@@ -35,9 +35,7 @@ const [live, canary, config, other] = ["a", "b", "c", "d"].map((letter) => lette
 const pointer = { live: { release: live, config, revision: 1 }, operation: "1" }
 const withCanary = { ...pointer, canary: { release: canary, config: other, revision: 2, percent: 10 } }
 
-interface Values {
-  [name: string]: { value: string; attributes?: string }
-}
+type Values = Record<string, { value: string; attributes?: string }>
 interface Answer {
   uri?: string
   statusCode?: number

@@ -428,3 +428,14 @@ describe("the status", () => {
     expect(status?.details).toMatchObject({ agrees: "unknown" })
   })
 })
+
+describe("the first deploy", () => {
+  it("waits for an edge that has nothing to answer with yet", async () => {
+    const platform = new WebPlatform()
+    platform.broken.set("a", 404)
+    const deploy = platform.deployWeb("a")
+    await platform.clock.pass(60_000)
+    platform.broken.clear()
+    expect(await deploy).toMatch(/^web +promoted +1 /m)
+  })
+})

@@ -95,7 +95,7 @@ describe("a race", () => {
     const store = new MemoryPointers()
     await switchTo(store, 1)
     const ends = await Promise.allSettled([switchTo(store, 2), switchTo(store, 3)])
-    expect(ends[1]?.status).toBe("fulfilled")
+    expect(ends[1].status).toBe("fulfilled")
     expect(store.pointer?.live.revision).toBe(3)
   })
 })

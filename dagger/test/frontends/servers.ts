@@ -1,7 +1,16 @@
+import { readFileSync } from "node:fs"
 import { type ChildProcess, spawn, spawnSync } from "node:child_process"
-import { createServer, request, type IncomingMessage, type Server, type ServerResponse } from "node:http"
+import { createServer, get, request, type IncomingMessage, type Server, type ServerResponse } from "node:http"
 import type { AddressInfo } from "node:net"
 import { setTimeout as sleep } from "node:timers/promises"
+import { createContext, Script } from "node:vm"
+import {
+  functionFiles,
+  functionText,
+  requestSettings,
+  responseSettings,
+} from "../../src/frontends/edge-functions.js"
+import type { FrontendSettings } from "../../src/frontends/settings.js"
 
 /** Why tests that need moto, a server with Amazon's API, are skipped; nothing where it is installed. */
 export const withoutMoto =
@@ -46,9 +55,9 @@ async function freePort(): Promise<number> {
   return port
 }
 
-function listening(server: Server): Promise<number> {
+function listening(server: Server, host = "127.0.0.1"): Promise<number> {
   return new Promise((resolve) => {
-    server.listen(0, "127.0.0.1", () => {
+    server.listen(0, host, () => {
       resolve((server.address() as AddressInfo).port)
     })
   })
@@ -61,11 +70,13 @@ export class TestServer {
     private readonly server: Server,
   ) {}
 
+  /** @param host containers of an engine reach another one than that of this process alone */
   static async start(
     answer: (request: IncomingMessage, response: ServerResponse) => void,
+    host = "127.0.0.1",
   ): Promise<TestServer> {
     const server = createServer(answer)
-    return new TestServer(`http://127.0.0.1:${await listening(server)}`, server)
+    return new TestServer(`http://${host}:${await listening(server, host)}`, server)
   }
 
   stop(): void {
@@ -88,6 +99,114 @@ export function forward(endpoint: string, from: IncomingMessage, to: ServerRespo
   from.pipe(onward)
 }
 
+interface EdgeValues {
+  headers: Record<string, { value: string }>
+  cookies?: Record<string, { value: string; attributes?: string }>
+}
+type EdgeFunction = (
+  event: object,
+) => Promise<EdgeValues & { uri?: string; statusCode?: number; body?: string }>
+
+/** The functions of the edge, run in front of a bucket: CloudFront without a cache. */
+export class EdgeServer {
+  server!: TestServer
+  /** Whether the functions can ask the key-value store. */
+  hasStore = true
+
+  private constructor(
+    private readonly bucket: string,
+    private readonly values: ReadonlyMap<string, string>,
+    private readonly programs: { request: string; response: string },
+  ) {}
+
+  /**
+   * @param bucket address of the bucket
+   * @param values of the key-value store
+   */
+  static async start(
+    bucket: string,
+    values: ReadonlyMap<string, string>,
+    settings: FrontendSettings,
+    host?: string,
+  ): Promise<EdgeServer> {
+    const program = (file: string, of: object) =>
+      functionText(readFileSync(new URL(`../../../${file}`, import.meta.url), "utf8"), of).replace(
+        /^import .*$/m,
+        "",
+      )
+    const edge = new EdgeServer(bucket, values, {
+      request: program(functionFiles.request, requestSettings(settings)),
+      response: program(functionFiles.response, responseSettings(settings)),
+    })
+    edge.server = await TestServer.start((request, response) => {
+      edge.answer(request, response).catch((error: unknown) => response.writeHead(502).end(String(error)))
+    }, host)
+    return edge
+  }
+
+  private run(program: string): EdgeFunction {
+    const get = (key: string) => {
+      const value = this.hasStore ? this.values.get(key) : undefined
+      return value === undefined ? Promise.reject(new Error("KeyNotFound")) : Promise.resolve(value)
+    }
+    const context = createContext({ cf: { kvs: () => ({ get }) }, console: { log: () => undefined } })
+    new Script(`${program}\nglobalThis.handler = handler`).runInContext(context)
+    return (context as unknown as { handler: EdgeFunction }).handler
+  }
+
+  private async answer(incoming: IncomingMessage, outgoing: ServerResponse): Promise<void> {
+    const valuesOf = (headers: Iterable<[string, string]>) =>
+      Object.fromEntries([...headers].map(([name, value]) => [name, { value }]))
+    const headers = Object.entries(incoming.headers).map(([name, value]): [string, string] => [
+      name,
+      String(value),
+    ])
+    const cookies = (incoming.headers.cookie ?? "")
+      .split("; ")
+      .map((one) => one.split("=") as [string, string])
+      .filter(([, value]) => value !== undefined)
+    const request = {
+      method: incoming.method,
+      uri: (incoming.url ?? "").split("?")[0],
+      querystring: {},
+      headers: valuesOf(headers),
+      cookies: valuesOf(cookies),
+    }
+    const routed = await this.run(this.programs.request)({ request })
+    if (routed.statusCode !== undefined) {
+      const own = Object.entries(routed.headers).map(([name, { value }]): [string, string] => [name, value])
+      outgoing.writeHead(routed.statusCode, Object.fromEntries(own)).end(routed.body)
+      return
+    }
+    // moto takes any signature, and refuses who has none.
+    const authorization =
+      "AWS4-HMAC-SHA256 Credential=a/20260101/us-east-1/s3/aws4_request, SignedHeaders=host, Signature=b"
+    const stored = await new Promise<IncomingMessage>((resolve, reject) => {
+      get(`${this.bucket}${routed.uri ?? ""}`, { headers: { authorization } }, resolve).on("error", reject)
+    })
+    const response: EdgeValues & { statusCode: number } = {
+      statusCode: stored.statusCode ?? 502,
+      headers: valuesOf(
+        Object.entries(stored.headers)
+          .filter(([name]) => !["connection", "transfer-encoding"].includes(name))
+          .map(([name, value]): [string, string] => [name, String(value)]),
+      ),
+    }
+    // CloudFront runs no function for an error of the origin.
+    const answered =
+      response.statusCode >= 400 ? response : await this.run(this.programs.response)({ request, response })
+    const own = Object.entries(answered.headers).map(([name, { value }]): [string, string] => [name, value])
+    const set = Object.entries(answered.cookies ?? {}).map(
+      ([name, { value, attributes = "" }]) => `${name}=${value}; ${attributes}`,
+    )
+    outgoing.writeHead(response.statusCode, {
+      ...Object.fromEntries(own),
+      ...(set.length > 0 && { "set-cookie": set }),
+    })
+    stored.pipe(outgoing)
+  }
+}
+
 /** The data plane of CloudFront's key-value stores, for one store. */
 export class KeyValueServer {
   readonly values = new Map<string, string>()
@@ -96,16 +215,16 @@ export class KeyValueServer {
   forgetful = false
   server!: TestServer
 
-  static async start(): Promise<KeyValueServer> {
+  static async start(host?: string): Promise<KeyValueServer> {
     const store = new KeyValueServer()
     store.server = await TestServer.start((request, response) => {
       void store.answer(request, response)
-    })
+    }, host)
     return store
   }
 
   private async answer(request: IncomingMessage, response: ServerResponse): Promise<void> {
-    const [, , , key] = (request.url ?? "").split("/")
+    const [, , , , key] = (request.url ?? "").split("/")
     const chunks: Buffer[] = []
     for await (const chunk of request) chunks.push(chunk as Buffer)
     const say = (status: number, body: object, headers: Record<string, string> = {}) =>

@@ -50,7 +50,7 @@ describe.skipIf(withoutMoto !== undefined)("a bucket", () => {
   beforeAll(async () => {
     moto = await Moto.start()
     client = new S3Client({ endpoint: moto.endpoint, region, credentials, forcePathStyle: true })
-  })
+  }, 90_000)
   afterAll(() => {
     moto.stop()
   })
@@ -126,7 +126,7 @@ describe.skipIf(withoutMoto !== undefined)("a bucket", () => {
       forward(moto.endpoint, request, response)
     })
     const { bundle, manifest } = await made("1")
-    const options = { requestTimeout: 1_000 }
+    const options = { requestTimeout: 5_000 }
     trouble = 4
     expect(
       await publish(bucketAt(weak.address, options), layout, bundle, manifest, configuration),

@@ -1,0 +1,226 @@
+// A web app deployed by the commands of a user to a throw-away cluster's environment: its image built from source, its files in an S3 store, and the functions of the edge
+// in front of it. Killed half-way and gone on with, another flag, a rollback, and the build of another app. A deployer's rights and no more.
+import { readFile, rm, writeFile } from "node:fs/promises"
+import { networkInterfaces } from "node:os"
+import { join } from "node:path"
+import { connection, type Container, dag, type Service } from "@dagger.io/dagger"
+import { afterAll, aroundAll, beforeAll, describe, expect, it } from "vitest"
+import {
+  deployFile,
+  environmentOf,
+  frontendSettings,
+  readDeploy,
+} from "../../src/environments/configuration.js"
+import { images } from "../../src/platform/base-images.js"
+import { registryPort } from "../../src/platform/cluster/throw-away-registry.js"
+import { readPlatform } from "../../src/platform/platform.js"
+import { RehearsalEnvironment } from "../../src/rehearsal/environment.js"
+import { store } from "../frontends/platform.js"
+import { EdgeServer, KeyValueServer } from "../frontends/servers.js"
+import { copyOfTheRepository, daggerw, repository } from "./daggerw.js"
+import { Tunnels } from "./tunnels.js"
+import { configure, rehearsalSource } from "./user-checkout.js"
+
+aroundAll((suite) => connection(suite))
+
+const storePort = 5000
+const bucket = "apps"
+/** This machine, as containers of the engine reach it. */
+const machine =
+  Object.values(networkInterfaces())
+    .flat()
+    .find((address) => address?.family === "IPv4" && !address.internal)?.address ?? "127.0.0.1"
+
+let rehearsal: RehearsalEnvironment
+let moto: Service
+let values: KeyValueServer
+let edge: EdgeServer
+/** A copy of the repository with a .env, as a user has one. */
+let checkout: string
+/** Writes the settings anew, with a flag. */
+let flagged: (newSearch: boolean) => Promise<void>
+const tunnels = new Tunnels()
+
+/** An S3 store that keeps everything in memory. */
+function s3(): Service {
+  return dag
+    .container()
+    .from(images.python)
+    .withExec(["pip", "install", "--quiet", "--root-user-action=ignore", "moto[server,s3]==5.2.5"])
+    .withEnvVariable("OWNER", "frontends-test")
+    .withExposedPort(storePort)
+    .asService({ args: ["moto_server", "-H", "0.0.0.0", "-p", String(storePort)] })
+}
+
+/** As it is shipped, where this cluster's router is, with a web app. */
+const settingsOf = (web: string) => `
+environments:
+  staging:
+    gateway: { name: f1-staging, namespace: router, class: router, port: 8080 }
+    services: { f1-backend: null }
+    frontends: { web: ${web} }
+  production:
+    gateway: { name: f1-production, namespace: router, class: router, port: 8080 }
+    services: { f1-backend: null }
+`
+
+const webOf = (endpoint: string, keyValues: string, more: object): string =>
+  JSON.stringify({
+    hostnames: ["app.example.com"],
+    bucket,
+    prefix: "staging",
+    region: "us-east-1",
+    endpoint,
+    images: ["https:"],
+    edge: { kind: "key-value-store", store, endpoint: keyValues },
+    ...more,
+  })
+
+beforeAll(async () => {
+  checkout = await copyOfTheRepository()
+  const shipped = await readFile(join(repository, deployFile), "utf8")
+  moto = await s3().start()
+  const s3Address = `http://${await tunnels.open(moto, storePort)}`
+  const made = await fetch(`${s3Address}/${bucket}`, { method: "PUT" })
+  expect(made.status, await made.text()).toBe(200)
+  values = await KeyValueServer.start(machine)
+  const configured = (more: object) =>
+    environmentOf(
+      readDeploy(shipped, {
+        file: "settings.yaml",
+        text: settingsOf(webOf(s3Address, values.server.address, more)),
+      }),
+      "staging",
+    )
+  const [web] = frontendSettings(configured({}))
+  if (!web) throw new Error("the settings have no web app")
+  edge = await EdgeServer.start(`${s3Address}/${bucket}`, values.values, web, machine)
+  const settings = (newSearch: boolean) =>
+    settingsOf(
+      webOf(s3Address, values.server.address, { address: edge.server.address, flags: { newSearch } }),
+    )
+  const environment = configured({ address: edge.server.address })
+  // With what an administrator applies, for the web app too.
+  rehearsal = await RehearsalEnvironment.start(rehearsalSource(), {
+    service: "api",
+    deployedTo: environment,
+    id: "frontends-test",
+    resolveEndpoint: (service, port) => tunnels.open(service, port),
+  })
+  flagged = (newSearch) => writeFile(join(checkout, "settings.yaml"), settings(newSearch))
+  await configure(checkout, rehearsal, tunnels, {
+    settings: settings(false),
+    secrets: {
+      ...rehearsal.secrets,
+      AWS_ACCESS_KEY_ID: "key-of-the-test",
+      AWS_SECRET_ACCESS_KEY: "secret-key-of-the-test",
+    },
+  })
+})
+
+afterAll(async () => {
+  await rehearsal.stop()
+  await moto.stop({ kill: true })
+  edge.server.stop()
+  values.server.stop()
+  tunnels.close()
+  await rm(checkout, { recursive: true, force: true })
+})
+
+/** Writes a release of an image with a changed page, published for the cluster, and returns the arguments that name it. */
+async function releaseOf(name: string, change: (image: Container) => Container): Promise<string[]> {
+  const platform = await readPlatform(rehearsalSource())
+  const published = await rehearsal.publish(change(platform.image(platform.service("web"))), "web")
+  const reference = published.replace("registry.local", `localhost:${registryPort}`)
+  const file = `release-${name}.json`
+  await writeFile(join(checkout, file), JSON.stringify({ schemaVersion: 1, images: { web: { reference } } }))
+  return ["--release", file]
+}
+
+const call = (args: string[], mortal = false) =>
+  daggerw(["--progress", "plain", "call", ...args], checkout, { mortal })
+
+async function done(...args: string[]): Promise<string> {
+  const { code, stdout, stderr } = await call(args).ended
+  if (code !== 0) throw new Error(`${args.join(" ")}\n${stderr.slice(-4_000)}`)
+  return stdout
+}
+
+async function refused(...args: string[]): Promise<string> {
+  const { code, stdout, stderr } = await call(args).ended
+  if (code === 0) throw new Error(`${args.join(" ")} succeeded:\n${stdout}`)
+  return stderr
+}
+
+const deploy = (release: string[]) => ["deploy", "--env", "staging", "--only", "web", ...release]
+const page = async () => {
+  const answer = await fetch(`${edge.server.address}/recipes`, { headers: { accept: "text/html" } })
+  return { status: answer.status, headers: answer.headers, text: await answer.text() }
+}
+const configuration = async () =>
+  (await (await fetch(`${edge.server.address}/config.json`)).json()) as Record<string, unknown>
+/** A script that the page names. */
+const scriptOf = (html: string) => /src="(\/assets\/[^"]+\.js)"/.exec(html)?.[1] ?? "?"
+
+describe("a web app", { timeout: 20 * 60_000 }, () => {
+  let first: string
+  let second: string[]
+
+  it("is built from source, uploaded and served", async () => {
+    const { code, stdout, stderr } = await call(["deploy", "--env", "staging", "--only", "web"]).ended
+    expect(code, stderr.slice(-4_000)).toBe(0)
+    expect(stdout).toMatch(/^web +promoted +1 .*is served/m)
+    const { status, headers, text } = await page()
+    expect(status).toBe(200)
+    expect(headers.get("x-release")).toMatch(/^[0-9a-f]{40}$/)
+    expect(headers.get("content-security-policy")).toContain("img-src 'self' data: https:")
+    first = scriptOf(text)
+    expect((await fetch(`${edge.server.address}${first}`)).headers.get("cache-control")).toContain(
+      "immutable",
+    )
+    expect(await configuration()).toMatchObject({ environment: "staging", flags: { newSearch: false } })
+  })
+
+  it("is deployed again by a command that is killed and run again; open pages find their files", async () => {
+    second = await releaseOf("second", (image) =>
+      image.withNewFile("/srv/www/robots.txt", "User-agent: second\n", { permissions: 0o644 }),
+    )
+    const plan = await done("plan", "--env", "staging", "--only", "web", ...second, "text")
+    expect(plan).toMatch(/~ robots\.txt, /)
+    const killed = call(deploy(second), true)
+    await killed.until("web: ")
+    killed.kill()
+    expect((await killed.ended).signal).toBe("SIGKILL")
+    expect(await done(...deploy(second))).toMatch(/^web +(promoted|unchanged) +2 /m)
+    expect(await (await fetch(`${edge.server.address}/robots.txt`)).text()).toBe("User-agent: second\n")
+    expect((await fetch(`${edge.server.address}${first}`)).status).toBe(200)
+  })
+
+  it("gets another flag without another build", async () => {
+    await flagged(true)
+    expect(await done(...deploy(second))).toMatch(/^web +promoted +3 /m)
+    expect(await configuration()).toMatchObject({ flags: { newSearch: true } })
+  })
+
+  it("goes back to the revision before, and to a named one", async () => {
+    const back = ["rollback", "--env", "staging", "--service", "web", "--reason", "it is wrong"]
+    expect(await done(...back)).toMatch(/^web +promoted +2 /m)
+    expect(await configuration()).toMatchObject({ flags: { newSearch: false } })
+    expect(await done(...back, "--to", "1")).toMatch(/^web +promoted +1 /m)
+    expect(await (await fetch(`${edge.server.address}/robots.txt`)).text()).not.toContain("second")
+    const status = await done("status", "--env", "staging", "--only", "web", "text")
+    expect(status).toMatch(/web, the web app at .*: revision 1, /)
+    expect(status).toMatch(/kept: 3, 2, 1/)
+  })
+
+  it("is not replaced by the build of another app", async () => {
+    const wrong = await releaseOf("wrong", (image) => image.withEnvVariable("SERVICE_NAME", "f1-frontend"))
+    expect(await refused(...deploy(wrong))).toMatch(/the image is a build of f1-frontend; allowed: web/)
+    expect((await page()).status).toBe(200)
+  })
+
+  it("shows no key in what is said of it", async () => {
+    const { stdout, stderr } = await call(["status", "--env", "staging", "--only", "web", "json"]).ended
+    expect(stdout + stderr).not.toContain("secret-key-of-the-test")
+  })
+})
