@@ -378,6 +378,17 @@ export class ReactApp {
   }
 
   /**
+   * Builds it and checks that what browsers download stays within the budget of `dagger/config/services.yaml`.
+   *
+   * Throws with what grew. Example: `./daggerw check web:size`
+   */
+  @func()
+  @check()
+  async size(): Promise<void> {
+    await this.enforce("size")
+  }
+
+  /**
    * Checks that its tests reach the coverage of `dagger/config/services.yaml`.
    *
    * Throws with what is missing. Example: `./daggerw check web:coverage`

@@ -6,12 +6,13 @@ import { ConfigurationError, readConfiguration, section } from "../lib/document.
 const percent = z.int().min(0).max(100)
 const coverage = section({ lines: percent, branches: percent })
 const load = section({ p95: z.int().positive(), errorRate: percent })
+const size = section({ start: z.int().positive(), all: z.int().positive() })
 const seconds = z.int().positive()
 const limits = section({ tool: seconds, test: seconds, ready: seconds })
 const name = z.string().regex(/^[a-z][a-z0-9-]*$/, "a lower-case name of letters, digits and hyphens")
 
 const schema = section({
-  defaults: section({ coverage, load, limits }),
+  defaults: section({ coverage, load, size: size.default({ start: 150, all: 600 }), limits }),
   services: z.record(
     name,
     section({
@@ -27,6 +28,7 @@ const schema = section({
       setup: z.array(z.string()).default([]),
       coverage: coverage.optional(),
       load: load.optional(),
+      size: size.optional(),
       limits: limits.optional(),
     }),
   ),
@@ -35,6 +37,8 @@ const schema = section({
 export type Coverage = z.output<typeof coverage>
 /** p95 in milliseconds, failed requests in percent. */
 export type LoadLimits = z.output<typeof load>
+/** kB that browsers may download, compressed: the start page's scripts and styles, and all files. */
+export type SizeBudget = z.output<typeof size>
 
 /** A service of the platform: a folder of services/ and its settings. */
 export interface Service {
@@ -55,6 +59,8 @@ export interface Service {
   coverage: Coverage
   /** What it must hold under load. */
   load: LoadLimits
+  /** What a build of a web app may weigh. */
+  size: SizeBudget
   /** Seconds that a tool may take, a suite of tests may take, and the service may take to become ready from an empty database. */
   limits: z.output<typeof limits>
   /** It has a Dockerfile. Without one it is a library. */

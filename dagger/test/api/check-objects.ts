@@ -49,6 +49,10 @@ const help: Record<string, Record<string, Help>> = {
       throws: "what is missing",
     },
     contract: { does: "Compares its types with its backend's OpenAPI.", throws: "the difference" },
+    size: {
+      does: "Builds it and checks that what browsers download stays within the budget of `dagger/config/services.yaml`.",
+      throws: "what grew",
+    },
     browser: {
       does: "Runs its Playwright tests in Chromium, on its image and its backend's.",
       throws: "the failing tests",

@@ -1,5 +1,6 @@
 // A fault for every gate, planted in a copy of the repository: the gate that it is meant for finds it, and no other does. Faults that do not hide each
 // other are planted together: a run takes minutes, and each gate names what it has found.
+import { createHash } from "node:crypto"
 import { appendFile, readdir, readFile, rm, writeFile } from "node:fs/promises"
 import { join } from "node:path"
 import { afterAll, beforeAll, describe, expect, it } from "vitest"
@@ -407,6 +408,15 @@ const runs: Run[] = [
         plant: file("services/web/src/api/schema.ts", "\n/** Planted. */\nexport type Planted = string\n"),
       },
       {
+        fault: "a start page beyond its budget",
+        gate: "web:size",
+        words: /The start page's scripts and styles are [\d.]+ kB[\s\S]*assets\/index\.js: .* kB more/,
+        plant: file(
+          "services/web/src/main.tsx",
+          `\ndocument.documentElement.dataset.planted =\n  "${incompressible(40_000)}"\n`,
+        ),
+      },
+      {
         fault: "a failing journey in the browser",
         gate: "web:browser",
         words: /planted\.spec\.ts:\d+[\s\S]*again: .*call test --gate web:browser --select/,
@@ -434,6 +444,12 @@ const runs: Run[] = [
     again: 20,
   },
 ]
+
+/** Text of so many characters, half a byte each when it is compressed. */
+function incompressible(length: number): string {
+  const part = (_: unknown, at: number) => createHash("sha256").update(String(at)).digest("hex")
+  return Array.from({ length: Math.ceil(length / 64) }, part).join("")
+}
 
 /** Faults of migrations, one or a chain of them for each run. */
 const migrationRuns: Run[] = [

@@ -16,6 +16,7 @@ services:
   web:
     kind: react
     backend: api
+    size: { start: 90, all: 200 }
 `
 const recipes = {
   api: { dockerfile: "FROM python\nCOPY servicekit/src api/src /app/\n" },
@@ -37,6 +38,8 @@ describe("readCatalog", () => {
       deployable: true,
       coverage: { lines: 95, branches: 90 },
     })
+    expect(catalog.web?.size).toEqual({ start: 90, all: 200 })
+    expect(catalog.kit?.size).toEqual({ start: 150, all: 600 })
     expect(catalog.kit).toMatchObject({ deployable: false, coverage: { lines: 80, branches: 70 } })
   })
 

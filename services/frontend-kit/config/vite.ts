@@ -103,7 +103,15 @@ function themeScript(): Plugin {
           context.bundle && reference
             ? Object.values(context.bundle).find(isThemeScript)?.fileName
             : undefined
-        return [{ tag: "script", attrs: { src: file ? `/${file}` : "/theme.js" }, injectTo: "head-prepend" }]
+        return [
+          { tag: "script", attrs: { src: file ? `/${file}` : "/theme.js" }, injectTo: "head-prepend" },
+          // What the app asks for first is on its way before the app is.
+          {
+            tag: "link",
+            attrs: { rel: "preload", href: "/config.json", as: "fetch", crossorigin: "anonymous" },
+            injectTo: "head",
+          },
+        ]
       },
     },
   }

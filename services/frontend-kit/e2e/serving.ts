@@ -77,13 +77,25 @@ export function describeServing(api: string): void {
       expect((await request.get(`${script}.gz`)).status()).toBe(404)
     })
 
+    test("release.json says what was built", async ({ request }) => {
+      const answer = await request.get("/release.json")
+      expect(answer.status()).toBe(200)
+      expect(answer.headers()["cache-control"]).toBe("no-cache")
+      expect(await answer.json()).toEqual({
+        app: expect.any(String),
+        backend: expect.any(String),
+        contract: expect.stringMatching(/^[0-9a-f]{64}$/),
+        flags: expect.any(Array),
+      })
+    })
+
     test("config.json is the environment's, and never stored", async ({ request }) => {
       const answer = await request.get("/config.json")
       expect(answer.status()).toBe(200)
       expect(answer.headers()["cache-control"]).toBe("no-store")
       expect(answer.headers()["content-type"]).toContain("application/json")
       const config = (await answer.json()) as Record<string, unknown>
-      expect(Object.keys(config).sort()).toEqual(["apiBaseUrl", "environment", "version"])
+      expect(Object.keys(config).sort()).toEqual(["apiBaseUrl", "environment", "flags", "version"])
       expect(config.environment).toMatch(/^(development|staging|production)$/)
     })
 

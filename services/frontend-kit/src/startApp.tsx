@@ -1,4 +1,4 @@
-import { StrictMode, type ReactNode } from "react"
+import { startTransition, StrictMode, type ReactNode } from "react"
 import { createRoot } from "react-dom/client"
 import type { FlagDeclarations } from "./flags.ts"
 import { loadRuntimeConfig, type RuntimeConfig } from "./runtimeConfig.ts"
@@ -18,7 +18,10 @@ export async function startApp<Declared extends FlagDeclarations>(
   try {
     const config = await loadRuntimeConfig(flags)
     document.documentElement.dataset.version = config.version
-    root.render(<StrictMode>{render(config)}</StrictMode>)
+    // In slices, between which the browser paints and answers.
+    startTransition(() => {
+      root.render(<StrictMode>{render(config)}</StrictMode>)
+    })
   } catch (error) {
     root.render(<StartFailure error={error} />)
   }

@@ -5,6 +5,7 @@ import type { Service } from "../../platform/catalog.js"
 import { coverageGate } from "./coverage.js"
 import { afterCommand, commandGate } from "../runner/command.js"
 import type { Gate } from "../runner/gate.js"
+import { sizeGate } from "./size.js"
 import { verifyTestsRan } from "./tests.js"
 
 /** The gates of a React app or library: the npm scripts that developers run. */
@@ -40,6 +41,7 @@ export function reactGates(service: Service, services: Directory): Gate[] {
     script("types", "tsc", "check:types"),
     script("format", "Prettier", "check:format", "format"),
     ...(backend === undefined ? [] : [script("contract", `types as in ${backend}'s OpenAPI`, "check:api")]),
+    ...(service.deployable ? [sizeGate(service, code, services)] : []),
     coverageGate(service, `${name}:test`, () =>
       afterCommand(tests).file(`${reports}/coverage/cobertura-coverage.xml`),
     ),

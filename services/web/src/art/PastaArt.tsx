@@ -1,7 +1,8 @@
-import { memo, useId, type ReactNode } from "react"
+import { memo, useId, useRef, type ReactNode } from "react"
 import { nth, randomFrom } from "./random.ts"
 import { Extra, Piece } from "./shapes.tsx"
 import { subjectOf, type Garnish, type Shape, type Subject } from "./subject.ts"
+import { useNearView } from "./useNearView.ts"
 
 const width = 480
 const height = 360
@@ -13,7 +14,10 @@ interface Placement {
   scale: number
 }
 
-/** A poster of a recipe's pasta, always the same for the same recipe. Decoration: hidden from screen readers. */
+/**
+ * A poster of a recipe's pasta, always the same for the same recipe: its ground at once, and the rest when it comes near what is
+ * seen. Decoration: hidden from screen readers.
+ */
 export const PastaArt = memo(function PastaArt({
   recipe,
   className,
@@ -22,8 +26,11 @@ export const PastaArt = memo(function PastaArt({
   className?: string
 }) {
   const subject = subjectOf(recipe)
+  const poster = useRef<SVGSVGElement>(null)
+  const near = useNearView(poster)
   return (
     <svg
+      ref={poster}
       className={className}
       viewBox={`0 0 ${width} ${height}`}
       preserveAspectRatio="xMidYMid slice"
@@ -31,7 +38,7 @@ export const PastaArt = memo(function PastaArt({
       focusable="false"
     >
       <rect width={width} height={height} fill={subject.palette.ground} />
-      <Composition subject={subject} />
+      {near && <Composition subject={subject} />}
     </svg>
   )
 })

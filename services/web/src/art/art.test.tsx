@@ -1,5 +1,5 @@
-import { render } from "@testing-library/react"
-import { expect, test } from "vitest"
+import { act, render } from "@testing-library/react"
+import { expect, test, vi } from "vitest"
 import { nth, randomFrom } from "./random.ts"
 import { PastaArt } from "./PastaArt.tsx"
 import { Extra, Piece } from "./shapes.tsx"
@@ -107,4 +107,50 @@ test("no two drawings are the same", () => {
     ...Object.keys(garnishes).map((garnish) => <Extra key={garnish} garnish={garnish as Garnish} />),
   ].map((drawing) => render(<svg>{drawing}</svg>).container.innerHTML)
   expect(new Set(drawings).size).toBe(24)
+})
+
+/** A browser in which things come near what is seen only when the test says so. */
+function withDistance() {
+  const watched = new Map<Element, (isIntersecting: boolean) => void>()
+  class Observer {
+    private readonly changed: IntersectionObserverCallback
+
+    constructor(changed: IntersectionObserverCallback) {
+      this.changed = changed
+    }
+    observe(element: Element) {
+      watched.set(element, (isIntersecting) => {
+        const entries = [{ isIntersecting }] as IntersectionObserverEntry[]
+        act(() => {
+          this.changed(entries, this as unknown as IntersectionObserver)
+        })
+      })
+    }
+    disconnect() {
+      watched.clear()
+    }
+  }
+  vi.stubGlobal("IntersectionObserver", Observer)
+  return watched
+}
+
+test("a poster far down a page is its ground alone until it comes near", () => {
+  const watched = withDistance()
+  const { container } = render(<PastaArt recipe={recipe("Penne")} />)
+  const poster = container.querySelector("svg")
+  const come = poster && watched.get(poster)
+  come?.(false)
+  expect(poster?.querySelectorAll("*")).toHaveLength(1)
+  come?.(true)
+  expect(poster?.querySelectorAll("g").length).toBeGreaterThan(3)
+  expect(watched.size).toBe(0)
+})
+
+test("all posters are drawn on paper", () => {
+  withDistance()
+  const { container } = render(<PastaArt recipe={recipe("Penne")} />)
+  act(() => {
+    dispatchEvent(new Event("beforeprint"))
+  })
+  expect(container.querySelectorAll("g").length).toBeGreaterThan(3)
 })
