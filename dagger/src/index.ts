@@ -467,7 +467,7 @@ export class Pitwall {
    *
    * @param env staging or production.
    * @param reason Reason for the audit log.
-   * @param service One service; all of the environment, if neither a service nor a database is named.
+   * @param service One service; all backends of the environment, if neither a service nor a database is named.
    * @param to Number of a kept revision of that service; default: the proven one before the present. The status function lists them. Of a database, the id of the
    * migration that it is at afterwards; default: the one that the serving code was built for.
    * @param database One database by its name, such as recipes.

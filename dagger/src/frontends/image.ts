@@ -38,5 +38,6 @@ export async function bundleOf(
     image.envVariable("SERVICE_VERSION"),
     image.directory(webRoot).export(folder),
   ])
-  return { app, version: version === "" ? "unknown" : version, folder }
+  const known = (text: string | null) => (text === null || text === "" ? undefined : text)
+  return { app: known(app) ?? "", version: known(version) ?? "unknown", folder }
 }

@@ -131,6 +131,10 @@ export class LockedFrontend implements LockedComponent {
     const { context, settings } = app
     let state = await this.record.read()
     const { running } = state
+    if (running?.action === "rollback" && (to === undefined || to === String(running.revision.number))) {
+      await this.event("resumed", running, { message: "its rollback goes on" })
+      return this.goBack(state, running)
+    }
     if (running?.action === "deploy" && to === undefined) {
       const live = await this.takeBack(state, running, reason)
       if (live !== undefined) return live
@@ -143,8 +147,7 @@ export class LockedFrontend implements LockedComponent {
     const pointer = await app.stores.edge.read()
     if (target.number === state.live && isLive(pointer, target) && !pointer?.canary)
       return { result: "unchanged", revision: target.number, message: `revision ${target.number} is live` }
-    const manifest = await verify(app.stores.bucket, app.layout, target.release, target.config)
-    const configuration = await this.configuration(target.config)
+    await verify(app.stores.bucket, app.layout, target.release, target.config)
     const from = liveRevision(state)
     const after = await this.begin(
       state,
@@ -159,7 +162,7 @@ export class LockedFrontend implements LockedComponent {
       },
       { message: `goes back to revision ${target.number}, version ${target.version}` },
     )
-    return this.promote(after, after.running, manifest, configuration)
+    return this.goBack(after, after.running)
   }
 
   async unlock(): Promise<void> {
@@ -181,6 +184,24 @@ export class LockedFrontend implements LockedComponent {
     return after
   }
 
+  private async goBack(state: FrontendState, running: RunningSwitch): Promise<Outcome> {
+    if (running.end) return this.ending(state, running, running.end)
+    const { bucket } = this.app.stores
+    const { release, config } = running.revision
+    const manifest = await verify(bucket, this.app.layout, release, config)
+    return this.promote(state, running, manifest, await this.configuration(config))
+  }
+
+  /** Records an end that an interrupted command has left in the state. */
+  private async ending(
+    state: FrontendState,
+    running: RunningSwitch,
+    { result, message }: NonNullable<RunningSwitch["end"]>,
+  ): Promise<Outcome> {
+    const { live } = await this.finish(state, running, result, message)
+    return { result, message, ...(live !== undefined && { revision: live }) }
+  }
+
   private async deploy(
     state: FrontendState,
     running: RunningSwitch,
@@ -188,11 +209,7 @@ export class LockedFrontend implements LockedComponent {
   ): Promise<Outcome> {
     const { app, lease } = this
     const { bundle, manifest, configuration, pointer } = prepared
-    if (running.end) {
-      const { result, message } = running.end
-      const { live } = await this.finish(state, running, result, message)
-      return { result, message, ...(live !== undefined && { revision: live }) }
-    }
+    if (running.end) return this.ending(state, running, running.end)
     try {
       const published = await publish(app.stores.bucket, app.layout, bundle, manifest, configuration)
       app.say(publishedText(published))
@@ -203,8 +220,12 @@ export class LockedFrontend implements LockedComponent {
       }
       return await this.promote(state, running, manifest, configuration)
     } catch (error) {
-      if (!(error instanceof Superseded))
-        await this.event("failed", running, { message: oneLine((error as Error).message, 500) })
+      if (error instanceof Superseded) {
+        // Over, so that the next deploy of this release is a newer one.
+        const { live } = await this.finish(state, running, "aborted", error.message)
+        return { result: "aborted", message: error.message, ...(live !== undefined && { revision: live }) }
+      }
+      await this.event("failed", running, { message: oneLine((error as Error).message, 500) })
       throw error
     }
   }

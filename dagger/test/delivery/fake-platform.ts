@@ -133,6 +133,8 @@ export interface Command extends DeliveryContext {
   components: Component[]
   readAuthors: ReadAuthors
   dead: Promise<void>
+  /** Kills it at once. */
+  kill: () => void
   /** Requests that it has sent. */
   requests: () => number
 }
@@ -214,6 +216,7 @@ export class FakePlatform {
       components,
       readAuthors: this.readAuthors,
       dead: client.dead,
+      kill: client.kill,
       requests: () => client.requests,
     }
   }

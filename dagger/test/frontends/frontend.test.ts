@@ -13,6 +13,8 @@ const releaseOf = (letter: string) => ({
   images: { web: { reference: image(letter, "web") } },
 })
 
+const hour = 3_600_000
+
 describe("a deploy", () => {
   it("uploads the files, the manifest last, and switches; another one of the same release does nothing", async () => {
     const platform = new WebPlatform()
@@ -99,12 +101,27 @@ describe("a deploy", () => {
     const platform = new WebPlatform("canary: [{ percent: 10, for: 60s }]")
     await platform.deployWeb("a")
     const first = platform.deployWeb("b")
-    await platform.clock.pass(10_000)
+    while (!platform.pointers.pointer?.canary) await platform.clock.pass(100)
     await expect(platform.deployWeb("c", platform.web({ who: "grace" }))).rejects.toThrow(
       /web is being deployed by dora/,
     )
     expect(await first).toMatch(/^web +promoted +2 /m)
     expect(await platform.live()).toBe("b")
+  })
+
+  it("gives way to a newer one of another cluster; repeated, it is the newer one", async () => {
+    const platform = new WebPlatform()
+    await platform.deployWeb("a")
+    await platform.deployWeb("b")
+    const { pointer } = platform.pointers
+    const since = new Date(platform.cluster.now() + hour).toISOString()
+    platform.pointers.text = JSON.stringify({ ...pointer, operation: "elsewhere", since })
+    await expect(platform.deployWeb("c")).rejects.toThrow(
+      /revision 2 was made live by the newer command elsewhere, so this one gives way/,
+    )
+    expect(await platform.live()).toBe("b")
+    await platform.clock.pass(2 * hour)
+    expect(await platform.deployWeb("c")).toMatch(/^web +promoted +4 /m)
   })
 
   it("of another release ends one that was interrupted", async () => {
@@ -281,13 +298,33 @@ describe("a rollback", () => {
     )
   })
 
+  it("that was killed at any request goes on to the same revision", async () => {
+    let unfinished = 0
+    for (let dies = 1; ; dies++) {
+      const platform = new WebPlatform()
+      for (const letter of ["a", "b", "c"]) await platform.deployWeb(letter)
+      const command = platform.web({ dies, after: true })
+      const first = platform.rollback({}, command).catch(() => undefined)
+      await platform.clock.until(Promise.race([command.dead, first]))
+      if (command.requests() < dies) break
+      if (!platform.state.running) continue
+      unfinished++
+      await platform.rollback({}, platform.web())
+      expect(await platform.live(), `killed at request ${dies}`).toBe("b")
+      expect(platform.state).toMatchObject({ live: 2 })
+      expect(platform.state.running).toBeUndefined()
+    }
+    expect(unfinished).toBeGreaterThan(2)
+  })
+
   it("takes back a canary whose command was killed", async () => {
     const platform = new WebPlatform("canary: [{ percent: 10, for: 60s }]")
     await platform.deployWeb("a")
-    const command = platform.web({ dies: 20 })
-    const first = platform.deployWeb("b", command).catch(() => undefined)
-    await platform.clock.until(Promise.race([command.dead, first]))
-    expect(platform.pointers.pointer?.canary).toMatchObject({ revision: 2, percent: 10 })
+    const command = platform.web()
+    void platform.deployWeb("b", command).catch(() => undefined)
+    while (!platform.pointers.pointer?.canary) await platform.clock.pass(100)
+    command.kill()
+    expect(platform.pointers.pointer.canary).toMatchObject({ revision: 2, percent: 10 })
     platform.pointers.frozen = true
     await platform.clock.pass(120_000)
     platform.pointers.frozen = false
@@ -297,7 +334,7 @@ describe("a rollback", () => {
     expect(await platform.rollback({}, platform.web())).toMatch(
       /^web +promoted +1 .*the deploy of revision 2 is taken back/m,
     )
-    expect(platform.pointers.pointer?.canary).toBeUndefined()
+    expect(platform.pointers.pointer).not.toHaveProperty("canary")
     expect(await platform.live()).toBe("a")
     expect(platform.state.running).toBeUndefined()
     expect((await platform.history())[0]).toMatchObject({ revision: 2, outcome: "aborted" })
@@ -306,8 +343,6 @@ describe("a rollback", () => {
 
 describe("old releases", () => {
   const keep = "keep: { releases: 2, age: 1h }"
-  const hour = 3_600_000
-
   it("are deleted by number and age, with the files that no kept release names; kept ones stay whole", async () => {
     const platform = new WebPlatform(keep)
     for (const letter of ["a", "b", "c"]) await platform.deployWeb(letter)

@@ -6,7 +6,6 @@ import { AuditLog } from "../../src/delivery/audit.js"
 import type { Operation } from "../../src/delivery/component.js"
 import { Notifier } from "../../src/delivery/events/notifier.js"
 import { Journal } from "../../src/delivery/journal.js"
-import type { Bundle } from "../../src/frontends/bundle.js"
 import { Frontend } from "../../src/frontends/frontend.js"
 import { frontendSection, type FrontendSettings } from "../../src/frontends/settings.js"
 import { storesOf } from "../../src/frontends/stores.js"
@@ -25,7 +24,6 @@ describe.skipIf(withoutMoto !== undefined)("a web app behind its edge", () => {
   let values: KeyValueServer
   let edge: EdgeServer
   let settings: FrontendSettings
-  const builds = new Map<string, Bundle>()
   const cluster = new FakeCluster(new FakeClock())
   let operations = 0
 
@@ -47,7 +45,6 @@ describe.skipIf(withoutMoto !== undefined)("a web app behind its edge", () => {
       ...of,
     })
     settings = { ...frontendSection.parse({ ...given, address: edge.server.address }), ...of }
-    for (const letter of ["a", "b"]) builds.set(letter, await build(letter))
   }, 90_000)
   afterAll(async () => {
     edge.server.stop()
@@ -70,7 +67,7 @@ describe.skipIf(withoutMoto !== undefined)("a web app behind its edge", () => {
         journal: new Journal({ environment: "staging", by: "dora", operation: id, audit, notifier, now }),
         say: () => undefined,
         clock: monotonic,
-        bundle: (reference) => Promise.resolve(builds.get(reference.at(-1) ?? "") as Bundle),
+        bundle: (reference) => build(reference.at(-1) ?? ""),
         stores: (of, layout) => storesOf(of, layout, { credentials, clock: monotonic }),
         fetch,
       },

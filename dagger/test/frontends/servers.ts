@@ -163,8 +163,8 @@ export class EdgeServer {
     ])
     const cookies = (incoming.headers.cookie ?? "")
       .split("; ")
+      .filter((one) => one.includes("="))
       .map((one) => one.split("=") as [string, string])
-      .filter(([, value]) => value !== undefined)
     const request = {
       method: incoming.method,
       uri: (incoming.url ?? "").split("?")[0],
