@@ -39,6 +39,7 @@ export interface ObjectHead {
   checksum?: string | undefined
   /** What was noted when it was uploaded. */
   sha256?: string | undefined
+  plain?: string | undefined
   release?: string | undefined
 }
 
@@ -143,6 +144,7 @@ export class S3Bucket implements Bucket {
       checksum:
         ChecksumSHA256 === undefined ? undefined : Buffer.from(ChecksumSHA256, "base64").toString("hex"),
       sha256: Metadata?.sha256,
+      plain: Metadata?.plain,
       release: Metadata?.release,
     }
   }
@@ -242,12 +244,16 @@ export class S3Bucket implements Bucket {
 const statusOf = (error: unknown): number | undefined =>
   error instanceof S3ServiceException ? error.$metadata.httpStatusCode : undefined
 
-function headersOf({ key, type, cache, encoding, sha256, release }: StoredObject) {
+function headersOf({ key, type, cache, encoding, sha256, plain, release }: StoredObject) {
   return {
     Key: key,
     ContentType: type,
     CacheControl: cache,
-    Metadata: { sha256, ...(release !== undefined && { release }) },
+    Metadata: {
+      sha256,
+      ...(plain !== undefined && { plain }),
+      ...(release !== undefined && { release }),
+    },
     ...(encoding !== undefined && { ContentEncoding: encoding }),
   }
 }

@@ -59,6 +59,8 @@ export interface StoredObject {
   type: string
   cache: string
   encoding?: string
+  /** Of a compressed copy that releases share: the SHA-256 of the file that it is a copy of. */
+  plain?: string
   /** The release that it belongs to; absent for what releases share. */
   release?: string
 }
@@ -88,16 +90,8 @@ export function objectsOf(layout: Layout, manifest: Manifest): ReleaseObject[] {
     const others = (Object.keys(encodings) as Copy[]).map((extension): ReleaseObject => {
       const name = `${path}.${extension}`
       const copy = copies[extension]
-      return copy
-        ? {
-            ...plain,
-            ...copy,
-            key: `${folder}${name}`,
-            path: name,
-            source: name,
-            encoding: encodings[extension],
-          }
-        : { ...plain, key: `${folder}${name}`, path: name }
+      const other = { ...plain, key: `${folder}${name}`, path: name, ...(shared && { plain: sha256 }) }
+      return copy ? { ...other, ...copy, source: name, encoding: encodings[extension] } : other
     })
     return [plain, ...others]
   })

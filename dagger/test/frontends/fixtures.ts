@@ -19,8 +19,8 @@ const hashOf = (text: string) => createHash("sha256").update(text).digest("base6
 /** The name of the script of a version, as Vite makes it. */
 export const scriptOf = (version: string) => `assets/index-${hashOf(scriptText(version))}.js`
 const scriptText = (version: string) => `console.log(${JSON.stringify(version.repeat(300))})\n`
-const shared = "body { color: black }\n".repeat(50)
-export const styleName = `assets/index-${hashOf(shared)}.css`
+export const styleText = "body { color: black }\n".repeat(50)
+export const styleName = `assets/index-${hashOf(styleText)}.css`
 
 /**
  * A build of a web app: a page, a script and a style, with compressed copies, and small files without.
@@ -35,7 +35,7 @@ export async function build(
   const folder = await mkdtemp(join(tmpdir(), "build-"))
   folders.push(folder)
   const page = `<!doctype html><script src="/${scriptOf(version)}"></script>\n${"<p>Pesto</p>".repeat(60)}`
-  const large = { "index.html": page, [scriptOf(version)]: scriptText(version), [styleName]: shared }
+  const large = { "index.html": page, [scriptOf(version)]: scriptText(version), [styleName]: styleText }
   const files: Record<string, string | Uint8Array | undefined> = {
     ...large,
     ...Object.fromEntries(
@@ -95,13 +95,14 @@ export class MemoryBucket implements Bucket {
     this.count++
     const held = this.objects.get(key)
     if (!held) return Promise.resolve(undefined)
-    const { type, cache, encoding, sha256, release } = held.object
+    const { type, cache, encoding, sha256, plain, release } = held.object
     return Promise.resolve({
       size: held.body.length,
       type,
       cache,
       encoding,
       sha256,
+      plain,
       release,
       checksum: sha256Of(held.body),
     })

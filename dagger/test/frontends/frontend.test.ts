@@ -1,9 +1,10 @@
 // A web app of an environment, deployed and rolled back by commands on a fake cluster, with a bucket and an edge in memory.
+import { gzipSync } from "node:zlib"
 import { afterEach, describe, expect, it } from "vitest"
 import { plan } from "../../src/delivery/executor.js"
 import { planText } from "../../src/delivery/plan.js"
 import { image } from "../delivery/fake-platform.js"
-import { build, removeBuilds, scriptOf } from "./fixtures.js"
+import { build, removeBuilds, scriptOf, styleName, styleText } from "./fixtures.js"
 import { WebPlatform } from "./platform.js"
 
 afterEach(removeBuilds)
@@ -98,15 +99,15 @@ describe("a deploy", () => {
   })
 
   it("gives way while another one has the lease", async () => {
-    const platform = new WebPlatform("canary: [{ percent: 10, for: 60s }]")
+    const platform = new WebPlatform()
     await platform.deployWeb("a")
-    const first = platform.deployWeb("b")
-    while (!platform.pointers.pointer?.canary) await platform.clock.pass(100)
+    const [first] = platform.web().components
+    const locked = await platform.clock.until(first?.lock() ?? Promise.reject(new Error("no web app")))
     await expect(platform.deployWeb("c", platform.web({ who: "grace" }))).rejects.toThrow(
       /web is being deployed by dora/,
     )
-    expect(await first).toMatch(/^web +promoted +2 /m)
-    expect(await platform.live()).toBe("b")
+    await locked.unlock()
+    expect(await platform.live()).toBe("a")
   })
 
   it("gives way to a newer one of another cluster; repeated, it is the newer one", async () => {
@@ -191,6 +192,19 @@ describe("a deploy", () => {
       /exists with other contents, and pages that are open rely on it/,
     )
     expect(await platform.live()).toBe("a")
+  })
+
+  it("takes a copy that another compressor has made of the same asset, and none that was damaged", async () => {
+    const platform = new WebPlatform()
+    await platform.deployWeb("a")
+    const copy = gzipSync(styleText, { level: 1 })
+    platform.builds.set("b", build("b", { [`${styleName}.gz`]: copy }))
+    expect(await platform.deployWeb("b")).toMatch(/^web +promoted +2 /m)
+    const key = [...platform.bucket.objects.keys()].find((one) => one.endsWith(`${styleName}.gz`)) ?? "?"
+    const held = platform.bucket.objects.get(key)
+    expect(held && Buffer.from(held.body).equals(copy)).toBe(false)
+    if (held) held.body = copy.subarray(1)
+    await expect(platform.deployWeb("c")).rejects.toThrow(/exists with other contents.*SHA-256/)
   })
 
   it("makes good what somebody else has changed at the edge", async () => {
