@@ -14,7 +14,7 @@ import { differenceOf, type Manifest, manifestOf, releaseId } from "./manifest.j
 import type { Fetch } from "./observe.js"
 import type { Pointer } from "./pointer.js"
 import { type Configuration, manifestIn, missingObjects } from "./publish.js"
-import { configurationOf, type FrontendSettings } from "./settings.js"
+import { configurationOf, type FrontendSettings, refuseUnknownFlags } from "./settings.js"
 import {
   type FrontendRevision,
   type FrontendState,
@@ -112,6 +112,7 @@ export class DeployedFrontend {
     const image = this.imageOf(release)
     const [bundle, pointer] = await Promise.all([this.bundle(image.reference), this.stores.edge.read()])
     const manifest = manifestOf(this.settings.app, bundle.app, await readFiles(bundle.folder))
+    refuseUnknownFlags(this.settings, bundle.flags)
     const configuration = configurationOf(this.settings, bundle.version)
     const wanted = { image: image.reference, release: releaseId(manifest), config: configuration.id }
     return {

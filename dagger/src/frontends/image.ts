@@ -3,7 +3,7 @@ import { tmpdir } from "node:os"
 import { join } from "node:path"
 import { dag, type Service } from "@dagger.io/dagger"
 import { parseImageReference } from "../lib/image-reference.js"
-import type { Bundle } from "./bundle.js"
+import { type Bundle, flagsIn } from "./bundle.js"
 
 /** The folder of an image with the files that a browser gets. */
 const webRoot = "/srv/www"
@@ -39,5 +39,10 @@ export async function bundleOf(
     image.directory(webRoot).export(folder),
   ])
   const known = (text: string | null) => (text === null || text === "" ? undefined : text)
-  return { app: known(app) ?? "", version: known(version) ?? "unknown", folder }
+  return {
+    app: known(app) ?? "",
+    version: known(version) ?? "unknown",
+    flags: await flagsIn(folder),
+    folder,
+  }
 }

@@ -27,6 +27,7 @@ export const fileTypes: Record<string, { type: string; compressed: boolean }> = 
   webp: { type: "image/webp", compressed: false },
   avif: { type: "image/avif", compressed: false },
   ico: { type: "image/x-icon", compressed: false },
+  woff: { type: "font/woff", compressed: false },
   woff2: { type: "font/woff2", compressed: false },
   wasm: { type: "application/wasm", compressed: false },
 }

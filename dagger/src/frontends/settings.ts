@@ -69,7 +69,7 @@ export const frontendSection = section({
   flags: z
     .record(
       z.string().regex(/^[a-z][A-Za-z0-9]{0,63}$/, "the name of a flag, such as newSearch"),
-      z.union([z.boolean(), z.string().max(200), z.number()]),
+      z.boolean({ error: "true or false" }),
     )
     .default({}),
   keep: section({
@@ -120,4 +120,18 @@ export function configurationOf(
     flags: Object.fromEntries(Object.entries(flags).sort(([one], [other]) => (one < other ? -1 : 1))),
   }
   return { id: idOf(values), text: `${JSON.stringify(values, undefined, 2)}\n` }
+}
+
+/**
+ * A flag that is on and that the build does not know would silently do nothing.
+ *
+ * @param known names of the flags of the build
+ * @throws Error for such a flag
+ */
+export function refuseUnknownFlags({ app, environment, flags }: FrontendSettings, known: string[]): void {
+  const unknown = Object.entries(flags).flatMap(([name, on]) => (on && !known.includes(name) ? [name] : []))
+  if (unknown.length === 0) return
+  throw new Error(
+    `environments.${environment}.frontends.${app}.flags turns on ${unknown.join(", ")}, which this build does not know; allowed: ${known.join(", ") || "none"}`,
+  )
 }

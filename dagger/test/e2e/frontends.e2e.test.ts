@@ -38,7 +38,7 @@ let edge: EdgeServer
 /** A copy of the repository with a .env, as a user has one. */
 let checkout: string
 /** Writes the settings anew, with a flag. */
-let flagged: (newSearch: boolean) => Promise<void>
+let flagged: (printView: boolean) => Promise<void>
 const tunnels = new Tunnels()
 
 /** An S3 store that keeps everything in memory. */
@@ -95,9 +95,9 @@ beforeAll(async () => {
   const [web] = frontendSettings(configured({}))
   if (!web) throw new Error("the settings have no web app")
   edge = await EdgeServer.start(`${s3Address}/${bucket}`, values.values, web, machine)
-  const settings = (newSearch: boolean) =>
+  const settings = (printView: boolean) =>
     settingsOf(
-      webOf(s3Address, values.server.address, { address: edge.server.address, flags: { newSearch } }),
+      webOf(s3Address, values.server.address, { address: edge.server.address, flags: { printView } }),
     )
   const environment = configured({ address: edge.server.address })
   // With what an administrator applies, for the web app too.
@@ -107,7 +107,7 @@ beforeAll(async () => {
     id: "frontends-test",
     resolveEndpoint: (service, port) => tunnels.open(service, port),
   })
-  flagged = (newSearch) => writeFile(join(checkout, "settings.yaml"), settings(newSearch))
+  flagged = (printView) => writeFile(join(checkout, "settings.yaml"), settings(printView))
   await configure(checkout, rehearsal, tunnels, {
     settings: settings(false),
     secrets: {
@@ -178,7 +178,7 @@ describe("a web app", { timeout: 20 * 60_000 }, () => {
     expect((await fetch(`${edge.server.address}${first}`)).headers.get("cache-control")).toContain(
       "immutable",
     )
-    expect(await configuration()).toMatchObject({ environment: "staging", flags: { newSearch: false } })
+    expect(await configuration()).toMatchObject({ environment: "staging", flags: { printView: false } })
   })
 
   it("is deployed again by a command that is killed and run again; open pages find their files", async () => {
@@ -199,13 +199,13 @@ describe("a web app", { timeout: 20 * 60_000 }, () => {
   it("gets another flag without another build", async () => {
     await flagged(true)
     expect(await done(...deploy(second))).toMatch(/^web +promoted +3 /m)
-    expect(await configuration()).toMatchObject({ flags: { newSearch: true } })
+    expect(await configuration()).toMatchObject({ flags: { printView: true } })
   })
 
   it("goes back to the revision before, and to a named one", async () => {
     const back = ["rollback", "--env", "staging", "--service", "web", "--reason", "it is wrong"]
     expect(await done(...back)).toMatch(/^web +promoted +2 /m)
-    expect(await configuration()).toMatchObject({ flags: { newSearch: false } })
+    expect(await configuration()).toMatchObject({ flags: { printView: false } })
     expect(await done(...back, "--to", "1")).toMatch(/^web +promoted +1 /m)
     expect(await (await fetch(`${edge.server.address}/robots.txt`)).text()).not.toContain("second")
     const status = await done("status", "--env", "staging", "--only", "web", "text")

@@ -54,7 +54,7 @@ export async function build(
     await mkdir(dirname(join(folder, path)), { recursive: true })
     await writeFile(join(folder, path), contents)
   }
-  return { app, version, folder }
+  return { app, version, flags: ["newSearch"], folder }
 }
 
 interface Held {

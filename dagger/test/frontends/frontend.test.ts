@@ -184,6 +184,14 @@ describe("a deploy", () => {
     expect(platform.pointers.text).toBeUndefined()
   })
 
+  it("turns on no flag that the build does not know", async () => {
+    const platform = new WebPlatform("flags: { newSearch: true, printView: false, oldSearch: true }")
+    await expect(platform.deployWeb("a")).rejects.toThrow(
+      /frontends\.web\.flags turns on oldSearch, which this build does not know; allowed: newSearch/,
+    )
+    expect(platform.bucket.written).toEqual([])
+  })
+
   it("never overwrites an asset with other contents", async () => {
     const platform = new WebPlatform()
     await platform.deployWeb("a")

@@ -79,6 +79,11 @@ describe("the settings of a web app", () => {
     ],
     ["a flag that is a list", `${app}, ${edge}, flags: { newSearch: [1] }`, /flags\.newSearch/],
     [
+      "a flag that is a text",
+      `${app}, ${edge}, flags: { newSearch: "on" }`,
+      /flags\.newSearch: true or false/,
+    ],
+    [
       "an address with a path",
       `${app}, ${edge}, address: "https://app.example.com/x"`,
       /address: an address without a path/,
@@ -105,7 +110,7 @@ describe("the settings of a web app", () => {
 describe("the configuration", () => {
   const [web] = frontendSettings(
     environmentOf(
-      staging(`${app}, ${edge}, api: "https://api.example.com", flags: { b: 1, a: "x", c: true }`),
+      staging(`${app}, ${edge}, api: "https://api.example.com", flags: { b: false, a: true, c: true }`),
       "staging",
     ),
   )
@@ -117,9 +122,9 @@ describe("the configuration", () => {
       apiBaseUrl: "https://api.example.com",
       environment: "staging",
       version: "1.2.3",
-      flags: { a: "x", b: 1, c: true },
+      flags: { a: true, b: false, c: true },
     })
-    const other = { ...web, flags: { c: true, a: "x", b: 1 } }
+    const other = { ...web, flags: { c: true, a: true, b: false } }
     expect(configurationOf(other, "1.2.3")).toEqual({ id, text })
     expect(configurationOf({ ...web, flags: { ...web.flags, c: false } }, "1.2.3").id).not.toBe(id)
   })
