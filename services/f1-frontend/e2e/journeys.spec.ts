@@ -103,10 +103,10 @@ test("@phone the model card", async ({ page, request }) => {
   await page.goto("/model")
   await expect(page.getByText(`Model ${card.version}`)).toBeVisible()
   const scores = page.getByRole("table", { name: /Walk-forward/ })
-  await expect(scores.getByRole("row", { name: /Log-loss/ })).toContainText(
+  await expect(scores.getByRole("row", { name: /Log-loss of the winner/ })).toContainText(
     card.metrics.model.winner_log_loss.toFixed(3),
   )
-  await expect(scores.getByRole("row", { name: /Log-loss/ })).toContainText(
+  await expect(scores.getByRole("row", { name: /Log-loss of the winner/ })).toContainText(
     card.metrics.baseline.winner_log_loss.toFixed(3),
   )
   await expect(page.getByRole("figure", { name: "Could it be luck?" })).toBeVisible()
