@@ -7,9 +7,12 @@ const settings = {}
 async function drawn(release) {
   try {
     const text = await cf.kvs().get(settings.app)
-    const canary = JSON.parse(text).canary
+    const pointer = JSON.parse(text)
+    const canary = pointer.canary
     if (!canary) return undefined
     const percent = canary.percent
+    // Only the configuration differs: the page does not say which the visitor got.
+    if (pointer.live.release === canary.release) return Math.floor(Math.random() * 100)
     return release === canary.release
       ? Math.floor(Math.random() * percent)
       : percent + Math.floor(Math.random() * (100 - percent))

@@ -7,7 +7,13 @@ const types = "^(\\w+)(?:\\(([^)]*)\\))?"
 const parser = new CommitParser({
   headerPattern: new RegExp(`${types}!?: (.*)$`),
   breakingHeaderPattern: new RegExp(`${types}!: (.*)$`),
+  // git calls the revert of a revert so.
+  revertPattern: /^(?:Revert|Reapply)\s"([\s\S]*)"\s*This reverts commit (\w*)/,
+  revertCorrespondence: ["header", "hash"],
 })
+
+/** What a commit says, also where it says nothing. */
+const parsed = (message: string) => parser.parse(message.trim() === "" ? "(no message)" : message)
 
 /** Sections by the type of a change, in their order; a commit of another form is among the last. */
 const sections = [
@@ -54,7 +60,7 @@ function standing(commits: Commit[]): Commit[] {
   const gone = new Set<string>()
   // The newest first, so that the last word counts.
   for (const { id, message } of commits) {
-    const { revert } = parser.parse(message)
+    const { revert } = parsed(message)
     const reverted = commits.find((one) => one.id === revert?.hash)
     if (!reverted || gone.has(id)) continue
     gone.add(id).add(reverted.id)
@@ -64,7 +70,7 @@ function standing(commits: Commit[]): Commit[] {
 
 function changeOf({ id, message }: Commit): Change {
   const found: Conventional & { type?: string | null; scope?: string | null; subject?: string | null } =
-    parser.parse(message)
+    parsed(message)
   const { type, scope, subject, header, notes } = found
   // How Dependabot and Renovate call them.
   const isDependency = /^deps(-dev)?$/.test(scope ?? "") && ["chore", "build", "fix"].includes(type ?? "")
@@ -93,5 +99,6 @@ const breakingLine = (change: Change) =>
 const escaped = (text: string) =>
   oneLine(text, 1_000)
     .split(/(`[^`]*`)/)
-    .map((part) => (part.startsWith("`") ? part : part.replaceAll(/[\\*_[\]<>|~]/g, "\\$&")))
+    // Every other part is code.
+    .map((part, at) => (at % 2 === 1 ? part : part.replaceAll(/[\\*_[\]<>|~`]/g, "\\$&")))
     .join("")

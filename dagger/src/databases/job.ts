@@ -142,10 +142,22 @@ export const migrationPattern = "[0-9A-Za-z_]{1,32}"
 /** What the command `database` is asked to do. */
 export const commands = ["migrate", "backup", "verify", "downgrade", "restore", "drift"] as const
 
+const places = ["--copy", copyUrl, "--work", "/work"]
+
+const backupStart = (settings: Parameters<typeof backupLocation>[0], operation: string): string[] => [
+  ...["database", "backup", ...places, "--operation", operation, "--backup", backupLocation(settings)],
+]
+
+const backupEnd = ({ backup: { keep } }: Pick<DatabaseSettings, "backup">): string[] => [
+  ...["--verify", "--keep-days", String(keep.days), "--keep-count", String(keep.count)],
+]
+
 /**
  * The arguments that the container `migrate` may have, for an admission policy: each is one of `words`, or matches `pattern`.
  */
 export const migrationArguments = (settings: Pick<DatabaseSettings, "backup" | "environment" | "name">) => ({
+  /** How the arguments of a backup end, and where that begins. */
+  backupEnd: { at: backupStart(settings, "").length, words: backupEnd(settings) },
   words: [
     ...["database", ...commands, "--copy", copyUrl, "--work", "/work", "--operation"],
     ...["--backup", backupLocation(settings), "--plan-only", "--allow-breaking", "--id"],
@@ -312,19 +324,12 @@ function migrateContainer(settings: DatabaseSettings, run: MigrationRun): Plain<
 
 function argumentsOf(settings: DatabaseSettings, run: MigrationRun): string[] {
   const { id, image, mode, allowBreaking, back, backup, longest, restore } = run
-  const places = ["--copy", copyUrl, "--work", "/work"]
   const store = ["--backup", backupLocation(settings)]
   if (mode === "drift") return ["database", "drift", "--copy", copyUrl]
   if (mode === "verify")
     return ["database", "verify", ...places, ...store, ...(backup === undefined ? [] : ["--id", backup])]
-  if (mode === "backup") {
-    const { days, count } = settings.backup.keep
-    return [
-      // The Job's next pod uses what this one has stored.
-      ...["database", "backup", ...places, "--operation", operationOf(settings, id), ...store],
-      ...["--verify", "--keep-days", String(days), "--keep-count", String(count)],
-    ]
-  }
+  // The Job's next pod uses what this one has stored.
+  if (mode === "backup") return [...backupStart(settings, operationOf(settings, id)), ...backupEnd(settings)]
   if (restore) {
     const { point, operation, target } = restore
     return [

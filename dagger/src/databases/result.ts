@@ -164,7 +164,8 @@ export function resultText(result: MigrationResult): string {
       return `back from ${headsText(from)} to ${headsText(to)}, after the verified backup ${backup?.id ?? ""}; taken back: ${undone.join(", ")}`
     case "backed-up": {
       const gone = removed.length > 0 ? `; expired and removed: ${removed.join(", ")}` : ""
-      return `the backup ${backup?.id ?? ""} was made and can be restored: ${contentsText(backup)}${oneLine(gone, 300)}`
+      const problem = /; old ones were not removed: .*/s.exec(message ?? "")?.[0] ?? ""
+      return `the backup ${backup?.id ?? ""} was made and can be restored: ${contentsText(backup)}${oneLine(`${gone}${problem}`, 500)}`
     }
     case "restored":
       return `at ${headsText(to)}; ${oneLine(message ?? "", 300)}${lostText(lost)}`

@@ -220,10 +220,10 @@ function images({ namespace, databases = [] }: AdmissionSettings): Rule {
         `variables.pinned ? variables.images.map(image, image.split("@sha256:")[1]) : [""]`,
       ),
       variable("ledger", "has(params.data) ? params.data : {}"),
-      // A watchdog and a baseline run what runs already; a migration comes before it.
+      // A watchdog and a baseline run what runs already, and so does a check of a database, every night; a migration comes before it.
       variable(
         "accompanies",
-        `(object.kind == "Job" && !variables.migration) || (object.kind == "Deployment" && has(object.metadata.labels) && ${cel(labels.baseline)} in object.metadata.labels)`,
+        `(object.kind == "Job" && (!variables.migration || (${checksOnly}))) || (object.kind == "Deployment" && has(object.metadata.labels) && ${cel(labels.baseline)} in object.metadata.labels)`,
       ),
     ],
     validations: [
@@ -340,6 +340,12 @@ const withoutHooks = `(!has(container.lifecycle) || (${["postStart", "preStop"]
   .join(" && ")}))`
 const fromConfigMaps = "(!has(container.envFrom) || container.envFrom.all(source, has(source.configMapRef)))"
 
+/** A Job of a database that changes nothing in it: a backup, the test of one, a comparison, a restore on trial. */
+const checksOnly = [
+  "variables.spec.containers.all(container, has(container.args) && container.args.size() > 1",
+  `&& (container.args[1] in ["backup", "verify", "drift"] || (container.args[1] == "restore" && "--dry-run" in container.args)))`,
+].join(" ")
+
 /** A container that runs what its image says. */
 const plain = [
   "!has(container.command)",
@@ -352,12 +358,15 @@ const plain = [
 
 /** The Job of a migration: the command `database` of the service's image, and the copy beside it, each as `databases/job.ts` writes it. */
 function asMigration(database: DatabaseSettings): string[] {
-  const { words, pattern } = migrationArguments(database)
+  const { words, pattern, backupEnd } = migrationArguments(database)
   const migrate = [
     `container.name == ${cel(containerNames.migrate)}`,
     "!has(container.command)",
     `has(container.args) && container.args.size() > 1 && container.args[0] == "database" && container.args[1] in ${cel([...commands])}`,
     `container.args.all(word, word in ${cel(words)} || word.matches(${cel(pattern)}))`,
+    // Which backups are removed is the configuration's to say.
+    `(container.args[1] != "backup" || (container.args.size() == ${backupEnd.at + backupEnd.words.length} && ${backupEnd.words.map((word, index) => `container.args[${backupEnd.at + index}] == ${cel(word)}`).join(" && ")}))`,
+    `(container.args[1] == "backup" || !("--keep-days" in container.args))`,
     // Variables of a ConfigMap come first, so that these stand.
     `has(container.env) && container.env == ${cel(migrationVariables(database))}`,
     fromConfigMaps,

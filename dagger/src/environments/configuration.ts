@@ -184,7 +184,12 @@ function sharedEntrances(environments: Record<string, Entrance>): [(string | num
           path: [...path, "services", service, "hostnames", index],
         })),
       )
-      const taken = Object.values(first.services).flatMap(({ hostnames: theirs }) => theirs)
+      for (const [app, { hostnames: own }] of Object.entries(second.frontends))
+        for (const [index, hostname] of own.entries())
+          hostnames.push({ hostname, path: [...path, "frontends", app, "hostnames", index] })
+      const taken = [...Object.values(first.services), ...Object.values(first.frontends)].flatMap(
+        ({ hostnames: theirs }) => theirs,
+      )
       return [
         ...(namespacesOf(first).some((namespace) => namespacesOf(second).includes(namespace))
           ? [[[...path, "namespace"], `another one than that of ${one}`] as [string[], string]]
@@ -198,7 +203,18 @@ function sharedEntrances(environments: Record<string, Entrance>): [(string | num
               theirs === app && bucket === two.bucket && prefix === two.prefix && endpoint === two.endpoint,
           )
           const message = `another bucket or prefix than that of ${app} of ${one}`
-          return same ? [[[...path, "frontends", app, "bucket"], message]] : []
+          const edges = Object.values(first.frontends).map(({ edge }) => placeOf(edge))
+          return [
+            ...(same ? [[[...path, "frontends", app, "bucket"], message] as [string[], string]] : []),
+            ...(edges.includes(placeOf(two.edge))
+              ? [
+                  [[...path, "frontends", app, "edge"], `another edge than one of ${one}`] as [
+                    string[],
+                    string,
+                  ],
+                ]
+              : []),
+          ]
         }),
         ...hostnames.flatMap(({ hostname, path: place }): [(string | number)[], string][] => {
           const theirs = taken.find((name) => overlap(name, hostname))
@@ -208,6 +224,10 @@ function sharedEntrances(environments: Record<string, Entrance>): [(string | num
     }),
   )
 }
+
+/** What one deploy changes for the visitors of an edge. */
+const placeOf = (edge: Entrance["frontends"][string]["edge"]): string =>
+  edge.kind === "key-value-store" ? edge.store : edge.distribution
 
 const namespacesOf = ({ namespace }: Entrance) => [namespace, guardsNamespace(namespace)]
 

@@ -3,6 +3,9 @@ import type { Layout } from "./layout.js"
 import type { Pointer, PointerChange, Variant } from "./pointer.js"
 import type { FrontendRevision, FrontendState, RunningSwitch } from "./state.js"
 
+/** Milliseconds. */
+export const day = 86_400_000
+
 /** What a deploy has to do. */
 export type FrontendAction =
   | { kind: "nothing"; revision: FrontendRevision }
@@ -98,13 +101,13 @@ export function targetOf(
 /**
  * The revisions whose files stay: the newest, those that were live within the age, and whatever is live, the one before it, a canary and what an operation works on.
  *
- * @param keep.age in seconds
+ * @param keep.days for which a release that was live stays
  * @param now in ms since the epoch
  */
 export function keptRevisions(
   state: FrontendState,
   pointer: Pointer | undefined,
-  keep: { releases: number; age: number },
+  keep: { releases: number; days: number },
   now: number,
 ): FrontendRevision[] {
   const needed = [
@@ -119,12 +122,12 @@ export function keptRevisions(
       at < keep.releases ||
       needed.includes(number) ||
       until === undefined ||
-      Date.parse(until) > now - keep.age * 1_000,
+      Date.parse(until) > now - keep.days * day,
   )
 }
 
 /**
- * Objects that no kept release needs, and that are older than the age: another command may be uploading newer ones.
+ * Objects that no kept release needs, and that are older than that: another command may be uploading newer ones.
  *
  * @param objects everything below the folder of the app
  * @param kept ids of releases and configurations, and keys of assets that are kept

@@ -65,11 +65,11 @@ export class InvalidationEdge implements Edge {
   async switch(writer: Writer, change: PointerChange): Promise<string[]> {
     const { pointers, clock, layout, invalidations } = this.parts
     const { live } = await switchPointer(pointers, writer, change, clock)
-    const manifest = await copyLive(this.parts, live)
+    const { manifest, removed } = await copyLive(this.parts, live)
     // The cache knows a page by the name that the function has given it.
     const paths = liveObjects(layout, manifest).map(({ object }) => `/${object.key}`)
     const warning = await invalidations.invalidate(
-      [...paths, `/${liveConfig(layout)}`],
+      [...paths, ...removed.map((key) => `/${key}`), `/${liveConfig(layout)}`],
       `${writer.operation}-${live.release}-${live.config}`,
     )
     return warning === undefined ? [] : [warning]
@@ -80,11 +80,11 @@ export class InvalidationEdge implements Edge {
   }
 }
 
-/** Copies what is live to where the edge finds it without knowing the release: the configuration first, the page last. */
+/** Copies what is live to where the edge finds it without knowing the release, the configuration first, the page last; then removes what that release lacks. */
 async function copyLive(
   { bucket, layout }: Pick<Parts, "bucket" | "layout">,
   live: Variant,
-): Promise<Manifest> {
+): Promise<{ manifest: Manifest; removed: string[] }> {
   const [manifest, config] = await Promise.all([
     completeManifest(bucket, layout, live),
     bucket.text(layout.config(live.config)),
@@ -92,8 +92,12 @@ async function copyLive(
   if (!config) throw new Error(`the configuration ${live.config} is not in the bucket`)
   const { object, body } = jsonObject(liveConfig(layout), config.text)
   await bucket.put(object, body)
-  for (const one of liveObjects(layout, manifest)) await bucket.copy(one.from, one.object)
-  return manifest
+  const wanted = liveObjects(layout, manifest)
+  for (const one of wanted) await bucket.copy(one.from, one.object)
+  const keys = new Set([liveConfig(layout), ...wanted.map((one) => one.object.key)])
+  const removed = (await bucket.list(layout.live)).map(({ key }) => key).filter((key) => !keys.has(key))
+  if (removed.length > 0) await bucket.delete(removed)
+  return { manifest, removed }
 }
 
 async function completeManifest(bucket: Bucket, layout: Layout, { release }: Variant): Promise<Manifest> {

@@ -4,7 +4,9 @@ import {
   configFile,
   type Copy,
   encodings,
+  extensionOf,
   fileTypes,
+  listFile,
   type Manifest,
   releaseId,
 } from "./manifest.js"
@@ -40,7 +42,7 @@ export function layoutOf({ prefix, app }: { prefix: string | undefined; app: str
     assets: `${root}${assetsFolder}`,
     releases: `${root}releases/`,
     release,
-    manifest: (id) => `${release(id)}manifest.json`,
+    manifest: (id) => `${release(id)}${listFile}`,
     configs: `${root}config/`,
     config: (id) => `${root}config/${id}.json`,
     live: `${root}live/`,
@@ -85,7 +87,7 @@ export function objectsOf(layout: Layout, manifest: Manifest): ReleaseObject[] {
     const folder = shared ? layout.root : layout.release(id)
     const common = { type, cache: cacheControl[cache], ...(!shared && { release: id }) }
     const plain = { key: `${folder}${path}`, path, source: path, sha256, size, ...common }
-    const compressed = fileTypes[path.split(".").at(-1) ?? ""]?.compressed
+    const compressed = fileTypes[extensionOf(path)]?.compressed
     if (!compressed) return [plain]
     const others = (Object.keys(encodings) as Copy[]).map((extension): ReleaseObject => {
       const name = `${path}.${extension}`

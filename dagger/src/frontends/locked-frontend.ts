@@ -14,6 +14,7 @@ import { digestOf, type Release } from "../delivery/release.js"
 import { count, duration, oneLine } from "../lib/text.js"
 import { cookieOf } from "./cookie.js"
 import {
+  day,
   isLive,
   keptRevisions,
   leftOver,
@@ -306,10 +307,15 @@ export class LockedFrontend implements LockedComponent {
   private async abort(state: FrontendState, running: RunningSwitch, reason: string): Promise<Outcome> {
     const { app } = this
     const before = state.revisions.find(({ number }) => number === running.from)
-    if (!before)
+    if (!before) {
+      // The state may be gone, and visitors still there.
+      const pointer = await app.stores.edge.read()
+      if (pointer?.canary)
+        await app.stores.edge.switch(writerOf(running), (now) => withoutCanary(now ?? pointer))
       throw new Error(
         `revision ${running.revision.number} is broken, and there is none to go back to: ${reason}`,
       )
+    }
     await this.event("rolling-back", running, { message: oneLine(reason, 500) })
     await app.stores.edge.switch(writerOf(running), (now) => ({
       live: variantOf(before),
@@ -330,6 +336,10 @@ export class LockedFrontend implements LockedComponent {
     const { edge } = this.app.stores
     const pointer = await edge.read()
     if (isLive(pointer, running.revision)) {
+      // Its copies may not have been made.
+      const variant = variantOf(running.revision)
+      await edge.switch(writerOf(running), (now) => promoted(now, variant))
+      await edge.settle(variant)
       await this.finish(state, running, "promoted", "it was live when its command was interrupted")
       return
     }
@@ -414,7 +424,7 @@ export class LockedFrontend implements LockedComponent {
       await bucket.list(app.layout.root),
       app.layout,
       { releases, configs, assets },
-      now - keep.age * 1_000,
+      now - keep.days * day,
     )
     if (revisions.length < state.revisions.length) await this.record.write({ ...state, revisions })
     if (old.length === 0) return

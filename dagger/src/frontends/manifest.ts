@@ -39,6 +39,8 @@ const copies = Object.keys(encodings) as Copy[]
 
 /** The folder of files whose names have a hash of their contents. All releases share it. */
 export const assetsFolder = "assets/"
+/** The list of the files of a release, beside them. */
+export const listFile = "manifest.json"
 /** What a browser asks for the configuration of its environment. A build has no such file. */
 export const configFile = "config.json"
 export const page = "index.html"
@@ -82,7 +84,7 @@ export interface BuiltFile {
 /** Vite's names of assets: `NAME-HASH.EXTENSION`, with at least eight characters of the hash. */
 const hashed = /[-.][A-Za-z0-9_-]{8,}\.[a-z0-9]+$/
 
-const extensionOf = (path: string) => /\.([^./]+)$/.exec(path)?.[1]?.toLowerCase() ?? ""
+export const extensionOf = (path: string) => /\.([^./]+)$/.exec(path)?.[1]?.toLowerCase() ?? ""
 
 export function cacheOf(path: string): CacheClass {
   if (path === configFile) return "no-store"
@@ -118,6 +120,10 @@ export function manifestOf(app: string, builtFor: string, files: BuiltFile[]): M
     if (path.startsWith(assetsFolder) && cache !== "immutable") {
       faults.push(`${path}: an asset's name has a hash of its contents, such as index-1a2b3c4d.js`)
     }
+    if (path === listFile)
+      faults.push(
+        `${path}: a release's list of files has this name; call it ${path.replace(".json", ".webmanifest")}`,
+      )
     if (path === configFile) faults.push(`${path}: a build has none, because each environment has its own`)
     if (/[^A-Za-z0-9._~/@+-]|(^|\/)\.|\/\//.test(path)) {
       faults.push(`${path}: a name has letters, digits and . _ ~ @ + - and does not begin with a dot`)

@@ -74,7 +74,7 @@ export const frontendSection = section({
     .default({}),
   keep: section({
     releases: z.int().min(2).max(50).default(5),
-    age: duration.prefault("7d"),
+    days: z.int().min(1).max(3650).default(7),
   }).prefault({}),
   canary: z.array(canaryStep).max(10).default([]),
   preview: z.boolean().default(false),

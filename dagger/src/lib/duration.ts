@@ -1,6 +1,6 @@
 import { z } from "zod"
 
-const units: Record<string, number> = { s: 1, m: 60, h: 3600, d: 86_400 }
+const units: Record<string, number> = { s: 1, m: 60, h: 3600 }
 
 /**
  * Parses a duration such as `90s`, `5m` or `1h30m` into seconds.
@@ -8,11 +8,11 @@ const units: Record<string, number> = { s: 1, m: 60, h: 3600, d: 86_400 }
  * @throws Error for other text, and for a duration of 0
  */
 export function secondsOf(text: string): number {
-  const parts = [...text.matchAll(/(\d+)([smhd])/g)]
+  const parts = [...text.matchAll(/(\d+)([smh])/g)]
   const seconds = parts.reduce((sum, [, number, unit = ""]) => sum + Number(number) * (units[unit] ?? 0), 0)
   if (seconds === 0 || parts.map(([part]) => part).join("") !== text) {
     throw new Error(
-      `"${text}" is not a duration; allowed: numbers with a unit (s, m, h, d), such as 90s, 5m or 1h30m`,
+      `"${text}" is not a duration; allowed: numbers with a unit (s, m, h), such as 90s, 5m or 1h30m`,
     )
   }
   return seconds

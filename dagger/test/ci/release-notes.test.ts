@@ -118,7 +118,35 @@ describe("release notes", () => {
     expect(notes("HEAD")).toBe("# Changes from HEAD to HEAD\n\nNothing has changed.\n")
   })
 
+  it("begin at the tag before, also where the later one is checked out or has two names", () => {
+    commit("feat: more")
+    git("tag", "v1.1.0")
+    git("tag", "latest")
+    for (const to of ["HEAD", git("rev-parse", "HEAD"), "v1.1.0"])
+      expect(notes("", to)).toMatch(/^# Changes from v1\.0\.0 to .*\n\n## Features\n\n- more /)
+  })
+
+  it("have a commit without a message, and know what newer git calls the revert of a revert", () => {
+    git("commit", "--quiet", "--allow-empty", "--allow-empty-message", "--message", "")
+    const back = commit("feat: back")
+    git("revert", "--no-edit", back)
+    const reverted = git("rev-parse", "HEAD")
+    git(
+      "commit",
+      "--quiet",
+      "--allow-empty",
+      "--message",
+      `Reapply "feat: back"\n\nThis reverts commit ${reverted}.`,
+    )
+    const text = notes()
+    expect(text).toMatch(/## Features\n\n- back \(/)
+    expect(text).toContain("- (no message) (")
+    expect(text).not.toMatch(/Reapply|Revert/)
+  })
+
   it("are no Markdown or HTML of whoever wrote a commit", () => {
+    commit("fix: `<img src=x> is left open")
+    expect(notes()).toContain("- \\`\\<img src=x\\> is left open (")
     commit("fix: <img src=x> [link](https://example.com) `code_of_it` snake_case *bold*")
     expect(notes()).toContain(
       "- \\<img src=x\\> \\[link\\](https://example.com) `code_of_it` snake\\_case \\*bold\\* (",

@@ -259,6 +259,11 @@ describe("an honest deployer", () => {
     await accepted("deployer", change(databaseObject("recipes")))
   })
 
+  it("creates the checks of a database by an image whose approval has expired since", async () => {
+    for (const mode of ["backup", "verify", "drift"] as const)
+      await accepted("deployer", create(of.migration("e", mode).job))
+  })
+
   it("gets the pod of a migration with its copy, and its controller starts it", async () => {
     const { job, owned } = of.migration("a")
     await accepted("deployer", create(job), false)

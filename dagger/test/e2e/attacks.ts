@@ -14,7 +14,7 @@ import { approvalsName, databaseAccount, guardsNamespace, watchAccount } from ".
 import { approvalEntries } from "../../src/delivery/approvals.js"
 import { entryObject } from "../../src/delivery/audit.js"
 import { verdictObject } from "../../src/delivery/verdicts.js"
-import { migrationObjects } from "../../src/databases/job.js"
+import { migrationObjects, type MigrationRun } from "../../src/databases/job.js"
 import {
   backendSettings,
   databaseSettings,
@@ -199,7 +199,7 @@ export function honest(configuration: DeployConfiguration, watchdog: string) {
     })
   const [database] = databaseSettings(configuration, environment)
   if (!database) throw new Error("production has no database")
-  const migration = (letter: string, mode: "migrate" | "plan" = "migrate") =>
+  const migration = (letter: string, mode: MigrationRun["mode"] = "migrate") =>
     migrationObjects(
       database,
       { id: "20261128-100000-abcd", mode, image: image(letter), allowBreaking: mode === "plan" },
@@ -662,6 +662,33 @@ function migrationAttacks(of: ReturnType<typeof honest>): Attack[] {
     {
       name: "a migration by an image whose approval has expired",
       request: create(migration("e").job),
+      refused: "expired",
+    },
+    {
+      name: "a backup that removes more than the configuration says",
+      request: create(
+        changed(migration("a", "backup").job, ({ spec }) => {
+          const { args = [] } = spec?.template.spec?.containers[0] ?? {}
+          args[args.indexOf("--keep-days") + 1] = "1"
+        }),
+      ),
+      refused: shape,
+    },
+    {
+      name: "a migration that removes backups",
+      request: inJob(({ migrate }) => {
+        migrate.args?.push("--keep-days", "30")
+      }),
+      refused: shape,
+    },
+    {
+      name: "a restore by an image whose approval has expired",
+      request: create(
+        changed(migration("e", "verify").job, ({ spec }) => {
+          const { args = [] } = spec?.template.spec?.containers[0] ?? {}
+          args[1] = "restore"
+        }),
+      ),
       refused: "expired",
     },
     {

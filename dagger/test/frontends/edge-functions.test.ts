@@ -243,6 +243,16 @@ describe("a response", () => {
     expect(Object.keys(headers).filter((name) => name.startsWith("x-amz-") || name === "server")).toEqual([])
   })
 
+  it("draws any number where only the configuration of a canary differs, which the page does not tell", async () => {
+    const value = { ...pointer, canary: { release: live, config: other, revision: 2, percent: 10 } }
+    for (const [random, number] of [
+      [0, "0"],
+      [0.5, "50"],
+      [0.999, "99"],
+    ] as const)
+      expect((await answered(page, { value, random })).cookies?.["pitwall-web"]?.value).toBe(number)
+  })
+
   it("gives visitors a number that keeps them where they are, while there is a canary", async () => {
     const numberOf = async (release: string | undefined, random: number) => {
       const { cookies } = await answered(

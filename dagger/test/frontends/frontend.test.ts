@@ -364,12 +364,12 @@ describe("a rollback", () => {
 })
 
 describe("old releases", () => {
-  const keep = "keep: { releases: 2, age: 1h }"
-  it("are deleted by number and age, with the files that no kept release names; kept ones stay whole", async () => {
+  const keep = "keep: { releases: 2, days: 1 }"
+  it("are deleted by number and days, with the files that no kept release names; kept ones stay whole", async () => {
     const platform = new WebPlatform(keep)
     for (const letter of ["a", "b", "c"]) await platform.deployWeb(letter)
     expect(platform.state.revisions.map(({ number }) => number)).toEqual([3, 2, 1])
-    await platform.clock.pass(2 * hour)
+    await platform.clock.pass(48 * hour)
     await platform.deployWeb("d")
     expect(platform.state.revisions.map(({ number }) => number)).toEqual([4, 3])
     const has = (letter: string) =>
@@ -381,7 +381,7 @@ describe("old releases", () => {
   it("stay when what is live cannot be read", async () => {
     const platform = new WebPlatform(keep)
     for (const letter of ["a", "b", "c"]) await platform.deployWeb(letter)
-    await platform.clock.pass(2 * hour)
+    await platform.clock.pass(48 * hour)
     const release = platform.state.revisions.find(({ number }) => number === 3)?.release ?? ""
     platform.bucket.objects.delete(platform.layout.manifest(release))
     await platform.deployWeb("d")
@@ -396,7 +396,7 @@ describe("old releases", () => {
     const other = "staging/web-admin/assets/index-1a2b3c4d.js"
     await platform.bucket.put({ key: other, sha256: "", size: 1, type: "", cache: "" }, Buffer.from("x"))
     for (const letter of ["a", "b", "c"]) await platform.deployWeb(letter)
-    await platform.clock.pass(2 * hour)
+    await platform.clock.pass(48 * hour)
     await platform.deployWeb("d")
     expect(platform.bucket.objects.has(other)).toBe(true)
   })
@@ -414,6 +414,16 @@ describe("an edge without a key-value store", () => {
     expect(platform.invalidated).toHaveLength(1)
     expect(platform.invalidated[0]).toContain("/staging/web/live/index.html.br")
     expect(platform.invalidated[0]).toContain("/staging/web/live/config.json")
+  })
+
+  it("serves nothing that the release has no longer, and is told to forget that too", async () => {
+    const platform = new WebPlatform("", edge)
+    platform.builds.set("a", build("a", { "sw.js": "old" }))
+    await platform.deployWeb("a")
+    expect(platform.bucket.objects.has(`${platform.layout.live}sw.js`)).toBe(true)
+    await platform.deployWeb("b")
+    expect(platform.bucket.objects.has(`${platform.layout.live}sw.js`)).toBe(false)
+    expect(platform.invalidated.at(-1)).toContain("/staging/web/live/sw.js")
   })
 
   it("that is slow to forget is a warning, and no reason to go back", async () => {

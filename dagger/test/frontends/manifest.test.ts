@@ -19,6 +19,26 @@ async function manifest(...of: Parameters<typeof build>): Promise<Manifest> {
   return manifestOf("web", bundle.app, await readFiles(bundle.folder))
 }
 
+describe("a file", () => {
+  const made = (path: string) =>
+    manifestOf("web", "web", [
+      { path: "index.html", sha256: "1", size: 1 },
+      { path, sha256: "2", size: 1 },
+    ])
+
+  it("that has the name of the release's list is refused", () => {
+    expect(() => made("manifest.json")).toThrow(
+      /manifest\.json: a release's list of files has this name; call it manifest\.webmanifest/,
+    )
+  })
+
+  it("has copies by its type, also in capital letters", () => {
+    const layout = layoutOf({ prefix: undefined, app: "web" })
+    const keys = objectsOf(layout, made("LOGO.SVG")).map(({ path }) => path)
+    expect(keys).toEqual(expect.arrayContaining(["LOGO.SVG", "LOGO.SVG.br", "LOGO.SVG.gz"]))
+  })
+})
+
 describe("a manifest", () => {
   it("names every file with its type, its class of caching and its compressed copies, sorted by path", async () => {
     const { files } = await manifest("1")

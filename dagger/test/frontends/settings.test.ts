@@ -37,7 +37,7 @@ describe("the settings of a web app", () => {
   it("have defaults", () => {
     const [web] = frontendSettings(environmentOf(staging(`${app}, ${edge}`), "staging"))
     expect(web).toMatchObject({
-      keep: { releases: 5, age: 7 * 86_400 },
+      keep: { releases: 5, days: 7 },
       canary: [],
       flags: {},
       api: "",
@@ -103,6 +103,16 @@ describe("the settings of a web app", () => {
     const one = `frontends: { web: { ${app}, ${edge} } }`
     expect(() => read(`  staging: { ${one} }\n  production: { ${one} }\n`)).toThrow(
       /environments\.production\.frontends\.web\.bucket: another bucket or prefix than that of web of staging/,
+    )
+  })
+
+  it("are refused where two environments would share an edge or a host name", () => {
+    const one = `frontends: { web: { ${app}, ${edge} } }`
+    const other = one.replace(/bucket: [^,]+/, "bucket: another")
+    const both = () => read(`  staging: { ${one} }\n  production: { ${other} }\n`)
+    expect(both).toThrow(/environments\.production\.frontends\.web\.edge: another edge than one of staging/)
+    expect(both).toThrow(
+      /environments\.production\.frontends\.web\.hostnames\.0: .* overlaps with .* of staging/,
     )
   })
 })

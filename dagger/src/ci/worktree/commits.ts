@@ -23,7 +23,7 @@ found() {
 }
 to=$(found "$2")
 from=$1
-if [ -z "$from" ]; then from=$(git describe --tags --abbrev=0 --exclude "$2" "$to" 2>/dev/null || true); fi
+if [ -z "$from" ]; then from=$(git describe --tags --abbrev=0 $(git tag --points-at "$to" | sed s/^/--exclude=/) "$to" 2>/dev/null || true); fi
 if [ -n "$from" ]; then start=$(found "$from"); fi
 echo "$from"
 echo "$2"

@@ -1,5 +1,6 @@
 """A restored database in the place of the present one, which is kept beside it."""
 
+import logging
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -15,6 +16,8 @@ from servicekit.backups.manifest import Manifest, check_files, content_differenc
 from servicekit.backups.snapshot import read_contents, reading, server_version
 from servicekit.database import connect_arguments
 from servicekit.settings import sqlalchemy_url
+
+log = logging.getLogger(__name__)
 
 _CONNECT_TIMEOUT_SECONDS = 10
 _STATEMENT_TIMEOUT_MS = 60_000
@@ -55,12 +58,36 @@ class Replacement:
                 {"name": self.name},
             )
             role = connection.scalar(text("SELECT current_user"))
+            others = connection.scalars(
+                text("""
+                    SELECT DISTINCT usename FROM pg_stat_activity
+                    -- The kind of other roles' sessions is not shown.
+                    WHERE datname = :name AND usesysid IS NOT NULL
+                        AND coalesce(backend_type, 'client backend') = 'client backend'
+                        AND NOT pg_has_role(current_user, usesysid, 'USAGE')
+                        AND NOT pg_has_role(current_user, 'pg_signal_backend', 'USAGE')
+                    """),
+                {"name": self.name},
+            ).all()
         lacks = [*([] if may_create else ["CREATEDB"]), *([] if owns else [f"the ownership of {self.name}"])]
         if lacks:
             raise BackupError(
                 f"the role {role} lacks {' and '.join(lacks)}, which a restore needs: an administrator grants"
                 f" it with ALTER ROLE … CREATEDB and ALTER DATABASE … OWNER TO"
             )
+
+        if others:
+            raise BackupError(
+                f"{', '.join(sorted(others))} use the database, and the role {role} may not end their"
+                f" sessions: end them, or have an administrator GRANT pg_signal_backend TO {role}"
+            )
+
+    def recover(self) -> None:
+        """Lets connections in again that a switch which was killed has kept out."""
+        with self._beside() as connection:
+            for name in (self.name, self.replaced):
+                if self._exists(connection, name):
+                    self._execute(connection, "ALTER DATABASE {} WITH ALLOW_CONNECTIONS true", name)
 
     def is_switched(self) -> bool:
         with self._beside() as connection:
@@ -79,7 +106,10 @@ class Replacement:
                 return
             self._execute(connection, "ALTER DATABASE {} WITH ALLOW_CONNECTIONS true", self.name)
             self._execute(connection, "ALTER DATABASE {} RESET default_transaction_read_only", self.name)
-            self._end_sessions(connection, self.name)
+            try:
+                self._end_sessions(connection, self.name)
+            except DBAPIError as error:
+                log.warning("sessions that cannot be ended are read-only until they end: %s", error.orig)
 
     def restore(self, manifest: Manifest, folder: Path, *, jobs: int) -> None:
         """Restores the dump in `folder` beside the database, and compares it with what the manifest names."""

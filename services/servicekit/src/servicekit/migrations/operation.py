@@ -145,13 +145,19 @@ class Operation:
                 self._verified_copy(work, copies)
             else:
                 self._stored_backup(work, self._reusable)
+            made = self._result["backup"]
+            message = f"the backup {made['id']} is stored"
             # Only behind a backup that is known to be good.
             if verify and keep:
                 with self._step("prune") as details:
-                    details["removed"] = backups.prune(self._store(), keep, self._origin)
-                    self._result["removed"] = details["removed"]
-        made = self._result["backup"]
-        self._finish("backed-up", made["heads"], f"the backup {made['id']} is stored")
+                    try:
+                        self._result["removed"] = backups.prune(self._store(), keep, self._origin)
+                        details["removed"] = self._result["removed"]
+                    except BackupError as error:
+                        # The backup is good all the same.
+                        details["problem"] = str(error)
+                        message += f"; old ones were not removed: {error}"
+        self._finish("backed-up", made["heads"], message)
 
     def verify(self, backup: str | None) -> None:
         """Restores a backup, the newest one without an id, and compares the copy with its manifest."""
@@ -181,6 +187,7 @@ class Operation:
             self._refuse_other(manifest)
             self._record_backup(manifest)
             replacement.check()
+            replacement.recover()
             details |= {"backup": manifest.id, "taken": manifest.taken, "replaced": replacement.replaced}
             if replacement.is_switched():
                 # It was compared before the switch.
@@ -220,9 +227,11 @@ class Operation:
                 with self._step("switch"):
                     replacement.switch()
             except Exception:
-                replacement.release()
-                # Another attempt begins anew; only one that was stopped goes on with it.
-                replacement.drop()
+                try:
+                    replacement.release()
+                finally:
+                    # Another attempt begins anew; only one that was stopped goes on with it.
+                    replacement.drop()
                 raise
             except BaseException:
                 replacement.release()
