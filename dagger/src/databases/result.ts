@@ -54,6 +54,8 @@ const result = z
       .array(z.string())
       .nullish()
       .transform((ids) => ids ?? []),
+    /** Why backups that have expired are still there. */
+    unpruned: z.string().nullish(),
     /** Rows that the database has more than the backup that it is restored from, by table; fewer are negative. */
     lost: z
       .record(z.string(), z.number())
@@ -151,7 +153,7 @@ export const headsText = (heads: string[]): string => heads.join(", ") || "no re
 
 /** What a run came to, in one sentence. */
 export function resultText(result: MigrationResult): string {
-  const { outcome, from, to, backup, step, message, waiting, undone, lost, removed } = result
+  const { outcome, from, to, backup, step, message, waiting, undone, lost, removed, unpruned } = result
   const waits = waiting.length > 0 ? `; ${waiting.join(", ")} ${waiting.length > 1 ? "wait" : "waits"}` : ""
   switch (outcome) {
     case "unchanged":
@@ -164,7 +166,7 @@ export function resultText(result: MigrationResult): string {
       return `back from ${headsText(from)} to ${headsText(to)}, after the verified backup ${backup?.id ?? ""}; taken back: ${undone.join(", ")}`
     case "backed-up": {
       const gone = removed.length > 0 ? `; expired and removed: ${removed.join(", ")}` : ""
-      const problem = /; old ones were not removed: .*/s.exec(message ?? "")?.[0] ?? ""
+      const problem = unpruned ? `; old ones were not removed: ${unpruned}` : ""
       return `the backup ${backup?.id ?? ""} was made and can be restored: ${contentsText(backup)}${oneLine(`${gone}${problem}`, 500)}`
     }
     case "restored":

@@ -1,6 +1,7 @@
 import { z } from "zod"
 import type { V1NetworkPolicyEgressRule } from "@kubernetes/client-node"
 import type { Plain } from "../clients/kubernetes/manifest.js"
+import { bucketName, regionName } from "../lib/cloud-names.js"
 import { section } from "../lib/document.js"
 import { duration } from "../lib/duration.js"
 import { readImageReference } from "../lib/image-reference.js"
@@ -22,12 +23,7 @@ const url = z.string().refine(
 /** Where backups of a database go; see `dagger/config/deploy.yaml`. */
 export const backupSection = section({
   kind: z.literal("postgres", { error: "the kind of backup; allowed: postgres" }),
-  bucket: z
-    .string()
-    .regex(
-      /^[a-z0-9][a-z0-9.-]{1,61}[a-z0-9]$/,
-      "the name of a bucket: 3 to 63 lower-case letters, digits, . and -",
-    ),
+  bucket: bucketName,
   prefix: z
     .string()
     .regex(
@@ -36,10 +32,7 @@ export const backupSection = section({
     )
     .optional(),
   endpoint: url.optional(),
-  region: z
-    .string()
-    .regex(/^[a-z0-9-]{1,40}$/, "a region such as eu-central-1")
-    .optional(),
+  region: regionName.optional(),
   keep: section({
     days: z.int({ error: "a number of days, from 1" }).min(1, "a number of days, from 1").default(30),
     count: z.int({ error: "a number of backups, from 1" }).min(1, "a number of backups, from 1").default(7),

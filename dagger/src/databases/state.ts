@@ -1,6 +1,7 @@
 import { z } from "zod"
-import { ApiError, type KubernetesApi, type KubernetesObject } from "../clients/kubernetes/client.js"
+import type { KubernetesApi } from "../clients/kubernetes/client.js"
 import { databaseObject } from "../delivery/access.js"
+import { StateRecord as KeptState } from "../delivery/state-record.js"
 import { clip } from "../lib/text.js"
 import { back, databaseLabels, restoration } from "./job.js"
 import type { Backup, MigrationResult } from "./result.js"
@@ -152,53 +153,16 @@ export const backedUp = (state: DatabaseState, at: string, backup: Backup): Data
 export const compared = (state: DatabaseState, at: string, differences: string[]): DatabaseState =>
   schema.parse({ ...state, drift: { at, differences: differences.slice(0, kept.differences) } })
 
-/** The state of a database, in a ConfigMap of its environment. Whoever writes it holds the database's lease. */
-export class StateRecord {
-  private version?: string | undefined
-  private readonly object: KubernetesObject
-
-  constructor(
-    private readonly cluster: KubernetesApi,
-    namespace: string,
-    private readonly database: string,
-  ) {
-    const metadata = { namespace, name: databaseObject(database), labels: databaseLabels(database) }
-    this.object = { apiVersion: "v1", kind: "ConfigMap", metadata }
-  }
-
-  /** @throws Error for a state that this version cannot read */
-  async read(): Promise<DatabaseState> {
-    const live = await this.cluster.read(this.object)
-    this.version = live?.metadata?.resourceVersion
-    if (!live) return nothing
-    try {
-      return schema.parse(JSON.parse(live.data?.state ?? ""))
-    } catch (error) {
-      const { name = "", namespace = "" } = this.object.metadata ?? {}
-      throw new Error(
-        `the state of the database ${this.database} cannot be read: ConfigMap ${namespace}/${name} is malformed or of a newer version of Pitwall; an administrator repairs or deletes it, and then \`migrate\` asks the database`,
-        { cause: error },
-      )
-    }
-  }
-
-  /** @throws Error when another command has written it since it was read */
-  async write(state: DatabaseState): Promise<void> {
-    const data = { state: JSON.stringify(state) }
-    try {
-      const written =
-        this.version === undefined
-          ? await this.cluster.create({ ...this.object, data })
-          : await this.cluster.merge(this.object, { metadata: { resourceVersion: this.version }, data })
-      this.version = written.metadata?.resourceVersion
-    } catch (error) {
-      if (!(error instanceof ApiError && error.status === 409)) throw error
-      throw new Error(
-        `another command has changed the state of ${this.database} meanwhile: run this one again`,
-        {
-          cause: error,
-        },
-      )
-    }
+/** The state of a database. */
+export class StateRecord extends KeptState<DatabaseState> {
+  constructor(cluster: KubernetesApi, namespace: string, name: string) {
+    super(cluster, {
+      metadata: { namespace, name: databaseObject(name), labels: databaseLabels(name) },
+      schema,
+      nothing,
+      kind: "database",
+      name,
+      remedy: "an administrator repairs or deletes it, and then `migrate` asks the database",
+    })
   }
 }

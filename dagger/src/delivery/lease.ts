@@ -161,6 +161,13 @@ export class Lease {
     }
   }
 
+  /** Like {@link release} at the end of an operation, whose own error matters more: a lease that is not released expires. */
+  async end(): Promise<void> {
+    await this.release().catch((error: unknown) => {
+      this.report(`the lease was not released: ${(error as Error).message}`)
+    })
+  }
+
   /** @returns false when the lease has changed since it was read */
   private write(live: KubernetesObject, spec: LeaseSpec): Promise<boolean> {
     const { resourceVersion } = live.metadata ?? {}

@@ -1,10 +1,8 @@
+import { day } from "../lib/clock.js"
 import type { ListedObject } from "./bucket.js"
 import type { Layout } from "./layout.js"
 import type { Pointer, PointerChange, Variant } from "./pointer.js"
 import type { FrontendRevision, FrontendState, RunningSwitch } from "./state.js"
-
-/** Milliseconds. */
-export const day = 86_400_000
 
 /** What a deploy has to do. */
 export type FrontendAction =

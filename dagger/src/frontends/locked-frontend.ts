@@ -11,10 +11,10 @@ import type { EventKind } from "../delivery/events/event.js"
 import { iso } from "../delivery/journal.js"
 import { Lease } from "../delivery/lease.js"
 import { digestOf, type Release } from "../delivery/release.js"
+import { day } from "../lib/clock.js"
 import { count, duration, oneLine } from "../lib/text.js"
 import { cookieOf } from "./cookie.js"
 import {
-  day,
   isLive,
   keptRevisions,
   leftOver,
@@ -166,11 +166,8 @@ export class LockedFrontend implements LockedComponent {
     return this.goBack(after, after.running)
   }
 
-  async unlock(): Promise<void> {
-    // The operation's own error matters more, and a lease that is not released expires.
-    await this.lease.release().catch((error: unknown) => {
-      this.app.say(`the lease was not released: ${(error as Error).message}`)
-    })
+  unlock(): Promise<void> {
+    return this.lease.end()
   }
 
   /** Writes down what begins, before anything changes: an interrupted command is resumed from there. */

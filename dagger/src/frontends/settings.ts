@@ -1,4 +1,5 @@
 import { z } from "zod"
+import { bucketName, regionName } from "../lib/cloud-names.js"
 import { section } from "../lib/document.js"
 import { duration } from "../lib/duration.js"
 import { idOf } from "./manifest.js"
@@ -41,17 +42,12 @@ export const frontendSection = section({
     .array(z.string().regex(/^[a-z0-9-]+(\.[a-z0-9-]+)+$/, "a host name, such as app.example.com"))
     .min(1),
   address: address.optional(),
-  bucket: z
-    .string()
-    .regex(
-      /^[a-z0-9][a-z0-9.-]{1,61}[a-z0-9]$/,
-      "the name of a bucket: 3 to 63 lower-case letters, digits, . and -",
-    ),
+  bucket: bucketName,
   prefix: z
     .string()
     .regex(/^[A-Za-z0-9_-]+(\/[A-Za-z0-9_-]+)*$/, "a path such as apps/staging, without a slash at its ends")
     .optional(),
-  region: z.string().regex(/^[a-z0-9-]{1,40}$/, "a region such as eu-central-1"),
+  region: regionName,
   endpoint: endpoint.optional(),
   edge,
   api: z

@@ -1,7 +1,8 @@
 import { z } from "zod"
-import { ApiError, type KubernetesApi, type KubernetesObject } from "../clients/kubernetes/client.js"
+import type { KubernetesApi } from "../clients/kubernetes/client.js"
 import { managedBy } from "../clients/kubernetes/manifest.js"
 import { frontendObject } from "../delivery/access.js"
+import { StateRecord as KeptState } from "../delivery/state-record.js"
 import { clip } from "../lib/text.js"
 
 /** Longest text that the state keeps, in characters. */
@@ -94,54 +95,20 @@ export function ended(state: FrontendState): FrontendState {
   })
 }
 
-/** The state of a web app, in a ConfigMap of its environment. Whoever writes it holds the app's lease. */
-export class StateRecord {
-  private version?: string | undefined
-  private readonly object: KubernetesObject
-
-  constructor(
-    private readonly cluster: KubernetesApi,
-    namespace: string,
-    private readonly app: string,
-  ) {
-    const labels = { "app.kubernetes.io/name": app, ...managedBy }
-    this.object = {
-      apiVersion: "v1",
-      kind: "ConfigMap",
-      metadata: { namespace, name: frontendObject(app), labels },
-    }
-  }
-
-  /** @throws Error for a state that this version cannot read */
-  async read(): Promise<FrontendState> {
-    const live = await this.cluster.read(this.object)
-    this.version = live?.metadata?.resourceVersion
-    if (!live) return nothing
-    try {
-      return schema.parse(JSON.parse(live.data?.state ?? ""))
-    } catch (error) {
-      const { name = "", namespace = "" } = this.object.metadata ?? {}
-      throw new Error(
-        `the state of the web app ${this.app} cannot be read: ConfigMap ${namespace}/${name} is malformed or of a newer version of Pitwall; an administrator repairs it`,
-        { cause: error },
-      )
-    }
-  }
-
-  /** @throws Error when another command has written it since it was read */
-  async write(state: FrontendState): Promise<void> {
-    const data = { state: JSON.stringify(state) }
-    try {
-      const written =
-        this.version === undefined
-          ? await this.cluster.create({ ...this.object, data })
-          : await this.cluster.merge(this.object, { metadata: { resourceVersion: this.version }, data })
-      this.version = written.metadata?.resourceVersion
-    } catch (error) {
-      if (!(error instanceof ApiError && error.status === 409)) throw error
-      throw new Error(`another command has changed the state of ${this.app} meanwhile: run this one again`, {
-        cause: error,
-      })
-    }
+/** The state of a web app. */
+export class StateRecord extends KeptState<FrontendState> {
+  constructor(cluster: KubernetesApi, namespace: string, name: string) {
+    super(cluster, {
+      metadata: {
+        namespace,
+        name: frontendObject(name),
+        labels: { "app.kubernetes.io/name": name, ...managedBy },
+      },
+      schema,
+      nothing,
+      kind: "web app",
+      name,
+      remedy: "an administrator repairs it",
+    })
   }
 }

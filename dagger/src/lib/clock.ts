@@ -1,5 +1,8 @@
 import { setTimeout as sleep } from "node:timers/promises"
 
+/** Milliseconds of a day. */
+export const day = 86_400_000
+
 /** A clock for waiting; tests use a fake one. */
 export interface Clock {
   /** Milliseconds since an arbitrary moment: only differences have a meaning. */

@@ -1060,6 +1060,13 @@ describe("a backup of a database", () => {
     expect((await platform.history())[0]).toMatchObject({ action: "backup", outcome: "verified" })
   })
 
+  it("is good although old ones were not removed, and says why", async () => {
+    const platform = await deployed(backedUp({ removed: [], unpruned: "one is of another database" }))
+    expect(await platform.backUp()).toMatch(
+      /can be restored: .*; old ones were not removed: one is of another/,
+    )
+  })
+
   it("that is not good, or is somebody else's result, is none", async () => {
     const platform = await deployed(failed({ step: "verify-backup", message: "a file is damaged" }))
     await expect(platform.backUp()).rejects.toThrow(

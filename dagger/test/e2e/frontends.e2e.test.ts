@@ -1,9 +1,8 @@
 // A web app deployed by the commands of a user to a throw-away cluster's environment: its image built from source, its files in an S3 store, and the functions of the edge
 // in front of it. Killed half-way and gone on with, another flag, a rollback, and the build of another app. A deployer's rights and no more.
 import { readFile, rm, writeFile } from "node:fs/promises"
-import { networkInterfaces } from "node:os"
 import { join } from "node:path"
-import { connection, type Container, dag, type Service } from "@dagger.io/dagger"
+import { connection, type Container, type Service } from "@dagger.io/dagger"
 import { afterAll, aroundAll, beforeAll, describe, expect, it } from "vitest"
 import {
   deployFile,
@@ -11,25 +10,19 @@ import {
   frontendSettings,
   readDeploy,
 } from "../../src/environments/configuration.js"
-import { images } from "../../src/platform/base-images.js"
 import { registryPort } from "../../src/platform/cluster/throw-away-registry.js"
 import { readPlatform } from "../../src/platform/platform.js"
 import { RehearsalEnvironment } from "../../src/rehearsal/environment.js"
 import { store } from "../frontends/platform.js"
 import { EdgeServer, KeyValueServer } from "../frontends/servers.js"
 import { copyOfTheRepository, daggerw, repository } from "./daggerw.js"
-import { Tunnels } from "./tunnels.js"
+import { s3, storePort } from "./s3.js"
+import { machine, Tunnels } from "./tunnels.js"
 import { configure, rehearsalSource } from "./user-checkout.js"
 
 aroundAll((suite) => connection(suite))
 
-const storePort = 5000
 const bucket = "apps"
-/** This machine, as containers of the engine reach it. */
-const machine =
-  Object.values(networkInterfaces())
-    .flat()
-    .find((address) => address?.family === "IPv4" && !address.internal)?.address ?? "127.0.0.1"
 
 let rehearsal: RehearsalEnvironment
 let moto: Service
@@ -40,17 +33,6 @@ let checkout: string
 /** Writes the settings anew, with a flag. */
 let flagged: (printView: boolean) => Promise<void>
 const tunnels = new Tunnels()
-
-/** An S3 store that keeps everything in memory. */
-function s3(): Service {
-  return dag
-    .container()
-    .from(images.python)
-    .withExec(["pip", "install", "--quiet", "--root-user-action=ignore", "moto[server,s3]==5.2.5"])
-    .withEnvVariable("OWNER", "frontends-test")
-    .withExposedPort(storePort)
-    .asService({ args: ["moto_server", "-H", "0.0.0.0", "-p", String(storePort)] })
-}
 
 /** As it is shipped, where this cluster's router is, with a web app. */
 const settingsOf = (web: string) => `
@@ -79,7 +61,7 @@ const webOf = (endpoint: string, keyValues: string, more: object): string =>
 beforeAll(async () => {
   checkout = await copyOfTheRepository()
   const shipped = await readFile(join(repository, deployFile), "utf8")
-  moto = await s3().start()
+  moto = await s3("frontends-test").start()
   const s3Address = `http://${await tunnels.open(moto, storePort)}`
   const made = await fetch(`${s3Address}/${bucket}`, { method: "PUT" })
   expect(made.status, await made.text()).toBe(200)

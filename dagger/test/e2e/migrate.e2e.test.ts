@@ -19,6 +19,7 @@ import { registryPort } from "../../src/platform/cluster/throw-away-registry.js"
 import { labelled, type Schema } from "../../src/platform/schema.js"
 import { RehearsalEnvironment } from "../../src/rehearsal/environment.js"
 import { copyOfTheRepository, daggerw, repository } from "./daggerw.js"
+import { s3, storePort } from "./s3.js"
 import { Tunnels } from "./tunnels.js"
 import { configure, rehearsalSource } from "./user-checkout.js"
 
@@ -26,7 +27,6 @@ aroundAll((suite) => connection(suite))
 
 const namespace = "f1-staging"
 const deployer = { kind: "ServiceAccount" as const, namespace: "operators", name: "deployer" }
-const storePort = 5000
 const bucket = "backups"
 
 /** As it is shipped, where this cluster's router is and in less time, with a database. */
@@ -59,17 +59,6 @@ let checkout: string
 let guarded: (guards: string) => Promise<void>
 const tunnels = new Tunnels()
 
-/** An S3 store that keeps everything in memory. */
-function s3(): Service {
-  return dag
-    .container()
-    .from(images.python)
-    .withExec(["pip", "install", "--quiet", "--root-user-action=ignore", "moto[server,s3]==5.2.5"])
-    .withEnvVariable("OWNER", "migrate-test")
-    .withExposedPort(storePort)
-    .asService({ args: ["moto_server", "-H", "0.0.0.0", "-p", String(storePort)] })
-}
-
 beforeAll(async () => {
   checkout = await copyOfTheRepository()
   const shipped = await readFile(join(repository, deployFile), "utf8")
@@ -81,7 +70,7 @@ beforeAll(async () => {
     id: "migrate-test",
     resolveEndpoint: (service, port) => tunnels.open(service, port),
   })
-  store = await s3().start()
+  store = await s3("migrate-test").start()
   storeAddress = `http://${await tunnels.open(store, storePort)}`
   const made = await fetch(`${storeAddress}/${bucket}`, { method: "PUT" })
   expect(made.status, await made.text()).toBe(200)

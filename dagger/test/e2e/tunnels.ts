@@ -3,7 +3,7 @@ import { networkInterfaces } from "node:os"
 import { dag, type Service } from "@dagger.io/dagger"
 
 /** This machine, as containers of the engine reach it. */
-const machine =
+export const machine =
   Object.values(networkInterfaces())
     .flat()
     .find((address) => address?.family === "IPv4" && !address.internal)?.address ?? "127.0.0.1"

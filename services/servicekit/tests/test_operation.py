@@ -707,6 +707,7 @@ def test_no_backup_of_another_database_expires(runner: Runner) -> None:
     # That is no fault of the backup that was made.
     assert (result["outcome"], result["backup"]["verified"]) == ("backed-up", True)
     assert f"{other} is of another database, so none is removed there" in result["message"]
+    assert result["unpruned"] in result["message"]
     assert runner.bucket.read(f"service/{other}/manifest.json")
 
 

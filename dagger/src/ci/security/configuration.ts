@@ -1,3 +1,4 @@
+import { day } from "../../lib/clock.js"
 import { z } from "zod"
 import { ConfigurationError, readConfiguration, section } from "../../lib/document.js"
 import { severities } from "../report/severity.js"
@@ -7,7 +8,6 @@ export const securityFile = "dagger/config/security.yaml"
 
 /** The most days that a finding may be ignored for. After that, somebody has to look at it again. */
 const longest = 180
-const day = 86_400_000
 
 const block = z.array(z.enum(severities)).min(1)
 const reason = z.string().trim().min(10, "a reason that others can judge, of at least 10 characters")

@@ -1,3 +1,4 @@
+import { day } from "../../lib/clock.js"
 import { DateTime } from "luxon"
 import { weekdays, type GuardPolicy } from "./configuration.js"
 
@@ -12,7 +13,6 @@ export interface Closure {
 
 /** How many days ahead to search for an opening. */
 export const horizonDays = 366
-const day = 86_400_000
 const minute = 60_000
 
 /** Every reason why the calendar does not allow a deploy at a moment. */

@@ -115,6 +115,8 @@ class Operation:
             "lost": {},
             # Backups that expired and were removed.
             "removed": [],
+            # Why those that have expired are still there.
+            "unpruned": None,
             # How the database differs from what its migrations make.
             "differences": [],
             "step": None,
@@ -155,7 +157,7 @@ class Operation:
                         details["removed"] = self._result["removed"]
                     except BackupError as error:
                         # The backup is good all the same.
-                        details["problem"] = str(error)
+                        self._result["unpruned"] = details["problem"] = str(error)
                         message += f"; old ones were not removed: {error}"
         self._finish("backed-up", made["heads"], message)
 
