@@ -37,6 +37,7 @@ export const unit = [
 ]
 
 const ci = "dagger/test/e2e/ci.e2e.test.ts"
+const migrate = "dagger/test/e2e/migrate.e2e.test.ts"
 
 /**
  * In the order in which they start; suites that run alone come last. The first `ci` on a new machine makes every image,
@@ -68,9 +69,15 @@ export const endToEnd = [
     when: "PITWALL_TEST_DOCKER",
   },
   { file: "engine/test/machine.e2e.test.ts", project: "command", inputs: engine, alone: true },
-  { file: "dagger/test/e2e/migrate.e2e.test.ts", project: "session", inputs: [...module, "services"] },
+  { file: migrate, project: "session", inputs: [...module, "services"] },
   { file: "dagger/test/e2e/build.e2e.test.ts", project: "command", inputs: [...module, "services"] },
-  { file: "dagger/test/e2e/frontends.e2e.test.ts", project: "session", inputs: [...module, "services"] },
+  // Both need the same port of this machine, for their registries.
+  {
+    file: "dagger/test/e2e/frontends.e2e.test.ts",
+    project: "session",
+    inputs: [...module, "services"],
+    after: [migrate],
+  },
   { file: "dagger/test/e2e/deploy.e2e.test.ts", project: "session", inputs: everything, alone: true },
   {
     file: "dagger/test/e2e/rehearse.e2e.test.ts",
