@@ -160,6 +160,8 @@ export class Pitwall {
    * @param failFast Start no further gate after a failure.
    * @param parallel Gates that run at the same time; 0: as many as the engine has processors.
    * @param vulnerabilities OCI reference of a vulnerability database in Trivy's format; default: the one in dagger/config/security.yaml.
+   * @param shard Run a part of the gates, such as 2/4 on the second of four machines. They are split by how long they took, as --passes says; without it, by number.
+   * @param merge Folder with a folder for each report of a --shard: run nothing, and join them.
    */
   @func({ cache: "never" })
   async report(
@@ -170,9 +172,12 @@ export class Pitwall {
     failFast = false,
     parallel = 0,
     vulnerabilities?: string,
+    shard = "",
+    merge?: Directory,
   ): Promise<Directory> {
     const gates = await this.gates(workspace, performance, vulnerabilities)
-    return gates.report({ only, since, failFast, parallel })
+    if (merge) return gates.merge(merge)
+    return gates.report({ only, since, failFast, parallel, shard })
   }
 
   /**

@@ -7,7 +7,8 @@ import { readPlatform } from "../platform/platform.js"
 import { affected } from "./affected/affected.js"
 import { allGates, type GateOptions, runAll } from "./gates/gates.js"
 import type { Subjects } from "./gates/subjects.js"
-import { ResultsCache } from "./passes/results-cache.js"
+import { passesFolder, ResultsCache } from "./passes/results-cache.js"
+import { joined, type Part, partFile, readPart, readShard, type Shard, split } from "./shard.js"
 import { readSecurity, securityFile } from "./security/configuration.js"
 import { gateNamed, groupOf, inGroups, withNeeds } from "./gates/selection.js"
 import { collect } from "./report/collect.js"
@@ -40,12 +41,16 @@ export interface RunOptions {
   failFast: boolean
   /** Gates that run at the same time; 0: as many as the engine has processors. */
   parallel: number
+  /** The part of the gates that this machine runs, such as 2/4; all of them if empty. */
+  shard?: string
 }
 
 /** Gates to run, and why these; the reason is empty when it is obvious. */
 interface Selection {
   gates: Gate[]
   reason: string
+  /** The names of all gates that the machines of a run share. */
+  planned?: string[]
 }
 
 /** Selects gates, runs them, and reports the results. */
@@ -81,22 +86,53 @@ export class Pipeline {
 
   /** Runs gates and returns the report folder, whether they pass or not. */
   async report(options: RunOptions): Promise<Directory> {
-    const selection = await this.select(options)
+    const shard = readShard(options.shard ?? "")
+    const selection = shard ? await this.selectPart(options, shard) : await this.select(options)
     const [{ run, completed, passes }, revision] = await Promise.all([
       this.run(selection, options, { all: true }),
       // Outside of a git checkout the report names no revision.
       this.worktree.revision().catch(() => undefined),
     ])
     if (revision !== undefined) run.revision = revision
-    let report = dag.directory()
-    for (const [path, text] of Object.entries({ ...composeReport(run, rerunCommand), ...passes }))
-      report = report.withNewFile(path, text)
+    const part: Part | undefined = shard && {
+      schemaVersion: 1,
+      shard,
+      planned: selection.planned ?? [],
+      run,
+    }
+    let report = folderOf({
+      ...composeReport(run, rerunCommand),
+      ...passes,
+      ...(part && { [partFile]: JSON.stringify(part) }),
+    })
     for (const [at, { verdict, artifacts }] of run.gates.entries()) {
       const reports = completed[at]?.reports
       if (!reports) continue
       for (const picture of artifacts.pictures ?? []) {
         report = report.withFile(`${reportFiles.pictures(verdict.gate)}/${picture}`, reports.file(picture))
       }
+    }
+    return report
+  }
+
+  /**
+   * Joins the reports of the machines that shared a run.
+   *
+   * @param parts a folder with a folder for each report
+   * @throws Error when they do not belong together, and when one is missing
+   */
+  async merge(parts: Directory): Promise<Directory> {
+    const paths = await parts.glob(`*/${partFile}`)
+    const read = await Promise.all(
+      paths.map(async (path) => readPart(path, await parts.file(path).contents())),
+    )
+    let report = folderOf(composeReport(joined(read), rerunCommand))
+    for (const path of paths) {
+      const folder = path.slice(0, -partFile.length)
+      report = report.withDirectory(
+        ".",
+        parts.directory(folder).filter({ include: [`${passesFolder}/**`, "pictures/**"] }),
+      )
     }
     return report
   }
@@ -186,6 +222,14 @@ export class Pipeline {
     return allGates(await this.subjects(), this.options)
   }
 
+  /** The gates that one of several machines runs. */
+  private async selectPart(options: Pick<RunOptions, "only" | "since">, shard: Shard): Promise<Selection> {
+    const { gates, reason } = await this.select(options)
+    const durations = await (await this.cache()).durations()
+    const names = split(gates, shard.of, durations)[shard.number - 1] ?? []
+    return { gates: withNeeds(gates, names), reason, planned: gates.map(({ name }) => name) }
+  }
+
   private async select({ only, since }: Pick<RunOptions, "only" | "since">): Promise<Selection> {
     const { platform } = await this.subjects()
     const gates = await this.gates()
@@ -237,13 +281,10 @@ export class Pipeline {
     reports: { all: boolean },
   ): Promise<{ run: Run; completed: CompletedGate[]; passes: Record<string, string> }> {
     const started = new Date()
-    const { folder, signingKey: pem } = this.options.passes ?? {}
+    const { signingKey: pem } = this.options.passes ?? {}
     // Before the gates, so that a wrong key does not cost a run.
     const key = pem === undefined ? undefined : signingKey("PASSES_SIGNING_KEY", pem)
-    const cache = new ResultsCache(await this.subjects(), {
-      ...(folder && { folder }),
-      trusted: () => this.trusted(),
-    })
+    const cache = await this.cache()
     const [limit] = await Promise.all([this.parallel(parallel), cache.prepare(gates)])
     const completed = await runAll(gates, { failFast, parallel: limit }, (gate) => cache.find(gate))
     const [remembered, left] = await Promise.all([
@@ -274,6 +315,14 @@ export class Pipeline {
     return { completed, run, passes }
   }
 
+  private readonly cache = once(async () => {
+    const { folder } = this.options.passes ?? {}
+    return new ResultsCache(await this.subjects(), {
+      ...(folder && { folder }),
+      trusted: () => this.trusted(),
+    })
+  })
+
   /** The keys whose passes count here. */
   private async trusted(): Promise<KeyObject[]> {
     const { passes } = readSecurity(await this.source.file(securityFile).contents(), new Date())
@@ -289,6 +338,9 @@ export class Pipeline {
     return Number(count)
   }
 }
+
+const folderOf = (files: Record<string, string>): Directory =>
+  Object.entries(files).reduce((folder, [path, text]) => folder.withNewFile(path, text), dag.directory())
 
 /** The gate table. Throws with it unless all gates passed. */
 function tableOf(verdicts: Verdict[], reason: string): string {

@@ -24,7 +24,7 @@ import {
 import { openPass, signPass } from "./signed-passes.js"
 
 /** The folder of passes in a report. */
-const passesFolder = "passes"
+export const passesFolder = "passes"
 
 /** A gate that ended, with the reports of its tools. */
 export interface GateWithArtifacts {
@@ -51,7 +51,7 @@ export class ResultsCache {
   private readonly used: Pass[] = []
   /** Artifacts of passes from other machines, by key. */
   private readonly brought = new Map<string, PassArtifacts>()
-  private readonly files = once(async () => new Set(await this.portable.folder?.glob("*.json")))
+  private readonly files = once(async () => new Set((await this.portable.folder?.glob("*.json"))?.sort()))
   /** Files of passes that no trusted key has signed. */
   private readonly untrusted: string[] = []
 
@@ -126,6 +126,17 @@ export class ResultsCache {
     return Object.fromEntries(
       this.passesOf(completed).map((one) => [`${passesFolder}/${passFile(one.pass)}`, signPass(one, key)]),
     )
+  }
+
+  /** Seconds that gates took on other machines, by name, whatever their inputs were: every machine that gets the same passes has the same durations. */
+  async durations(): Promise<Map<string, number>> {
+    const { folder, trusted } = this.portable
+    if (!folder) return new Map()
+    const keys = await trusted()
+    const opened = await Promise.all(
+      [...(await this.files())].map(async (file) => openPass(await folder.file(file).contents(), keys)),
+    )
+    return new Map(opened.flatMap((one) => (one ? [[one.pass.gate, one.pass.seconds] as const] : [])))
   }
 
   /** Keeps the passes of gates that ran. */
