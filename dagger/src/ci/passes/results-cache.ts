@@ -42,10 +42,8 @@ export interface Portable {
 
 /** Passes of earlier runs, found by everything that a gate's result depends on. A failure is never kept. */
 export class ResultsCache {
-  private readonly engine = new EnginePasses()
   private readonly known = once(() => this.engine.read())
-  /** What identifies the tools: images are pinned by the pipeline's files. */
-  private readonly machine = once(async () => `${await dag.version()} ${await dag.defaultPlatform()}`)
+  private readonly machine = once(() => this.identity())
   private readonly inputsOfGroup = new Map<string, Promise<string[]>>()
   private readonly keys = new Map<string, string>()
   private readonly used: Pass[] = []
@@ -58,6 +56,8 @@ export class ResultsCache {
   constructor(
     private readonly subjects: Pick<Subjects, "source" | "platform" | "manifests">,
     private readonly portable: Portable,
+    private readonly engine: Pick<EnginePasses, "read" | "artifacts" | "write"> = new EnginePasses(),
+    private readonly identity = identityOfEngine,
   ) {}
 
   /** Reads what `find` needs, for all gates at once. */
@@ -197,5 +197,8 @@ export class ResultsCache {
     return selected.digest()
   }
 }
+
+/** What identifies the tools, whose images the pipeline's files pin. */
+const identityOfEngine = async (): Promise<string> => `${await dag.version()} ${await dag.defaultPlatform()}`
 
 const digestOf = (value: unknown): string => createHash("sha256").update(JSON.stringify(value)).digest("hex")
