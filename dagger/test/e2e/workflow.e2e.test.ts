@@ -155,7 +155,7 @@ describe("the workflow", () => {
     }
     // Whoever has it can make passes for gates that never ran.
     const signing = Object.entries(workflow.jobs).filter(([, job]) =>
-      /PASSES_SIGNING_KEY/.test(JSON.stringify(job)),
+      JSON.stringify(job).includes("PASSES_SIGNING_KEY"),
     )
     expect(signing.map(([name, { environment }]) => [name, environment])).toEqual([["release", "main"]])
   })
