@@ -2,7 +2,7 @@ import { dag, type Directory, type Secret, type Service, type Workspace } from "
 import { Pipeline } from "../ci/pipeline.js"
 import type { GateOptions } from "../ci/gates/gates.js"
 import { deployFile, readDeploy } from "../environments/configuration.js"
-import { secretsOf, watchdogFile } from "../environments/environment.js"
+import { givenSecrets, watchdogFile } from "../environments/environment.js"
 import { manifestsOf } from "../environments/manifests.js"
 import { secondsOf } from "../lib/duration.js"
 import { useCaches } from "../platform/caches.js"
@@ -60,6 +60,6 @@ export function loadGatesOf(source: Directory, caches: string, users: number, du
 }
 
 async function snykToken(options: { secrets?: Secret }): Promise<Pick<GateOptions, "snykToken">> {
-  const { SNYK_TOKEN: token } = await secretsOf(options)
+  const { SNYK_TOKEN: token } = await givenSecrets(options)
   return token === undefined ? {} : { snykToken: dag.setSecret("SNYK_TOKEN", token) }
 }

@@ -30,7 +30,7 @@ export interface RunOptions {
 }
 
 /** Gates to run, and why these; the reason is empty when it is obvious. */
-interface Selection {
+interface GateSelection {
   gates: Gate[]
   reason: string
 }
@@ -176,7 +176,7 @@ export class Pipeline {
     )
   }
 
-  private async select({ only, since }: Pick<RunOptions, "only" | "since">): Promise<Selection> {
+  private async select({ only, since }: Pick<RunOptions, "only" | "since">): Promise<GateSelection> {
     const platform = await readPlatform(this.source)
     const gates = await this.gates(platform)
     const chosen = ofGroups(gates, only)
@@ -209,7 +209,7 @@ export class Pipeline {
 
   /** Runs gates. The output of one that did not pass is its failing part. */
   private async verdicts(
-    selection: Selection,
+    selection: GateSelection,
     policy: Pick<RunOptions, "failFast" | "parallel">,
   ): Promise<Verdict[]> {
     const { run } = await this.run(selection, policy, ({ verdict }) => verdict.outcome !== "passed")
@@ -218,7 +218,7 @@ export class Pipeline {
 
   /** Runs gates and reads the reports of those that `isRelevant` selects. */
   private async run(
-    { gates, reason }: Selection,
+    { gates, reason }: GateSelection,
     { failFast, parallel }: Pick<RunOptions, "failFast" | "parallel">,
     isRelevant: (gate: CompletedGate) => boolean,
   ): Promise<{ run: Run; completed: CompletedGate[] }> {

@@ -3,7 +3,7 @@ import type {
   ComponentId,
   ComponentPlan,
   ComponentStatus,
-  Outcome,
+  OperationOutcome,
   RestorePoint,
   RevertRequest,
   WouldRun,
@@ -77,7 +77,7 @@ export class Database implements Component {
    *
    * @throws Error when code that serves needs them, or it is not known where the database is or is to go
    */
-  revert(request: RevertRequest): Promise<Outcome> {
+  revert(request: RevertRequest): Promise<OperationOutcome> {
     return this.exclusively((locked) => locked.revert(request))
   }
 

@@ -154,7 +154,7 @@ export const compared = (state: DatabaseState, at: string, differences: string[]
   schema.parse({ ...state, drift: { at, differences: differences.slice(0, kept.differences) } })
 
 /** The state of a database. */
-export class StateRecord extends KeptState<DatabaseState> {
+export class DatabaseRecord extends KeptState<DatabaseState> {
   constructor(cluster: KubernetesApi, namespace: string, name: string) {
     super(cluster, {
       metadata: { namespace, name: databaseObject(name), labels: databaseLabels(name) },

@@ -34,7 +34,7 @@ const schema = section({
   ),
 })
 
-export type Coverage = z.output<typeof coverage>
+export type CoverageLimits = z.output<typeof coverage>
 /** p95 in milliseconds, failed requests in percent. */
 export type LoadLimits = z.output<typeof load>
 /** kB that browsers may download, compressed: the start page's scripts and styles, and all files. */
@@ -56,7 +56,7 @@ export interface Service {
   /** Shell commands that fill its empty database, run in its image. */
   setup: string[]
   /** The coverage that its tests must reach. */
-  coverage: Coverage
+  coverage: CoverageLimits
   /** What it must hold under load. */
   load: LoadLimits
   /** What a build of a web app may weigh. */

@@ -3,11 +3,11 @@ export interface Counters {
   requests: number
   errors: number
   /** Cumulative counts of durations by `le`, as in Prometheus; the last `le` is Infinity. Empty without any duration. */
-  buckets: Bucket[]
+  buckets: HistogramBucket[]
 }
 
 /** The number of requests that took `le` seconds or less. */
-export interface Bucket {
+export interface HistogramBucket {
   le: number
   count: number
 }

@@ -16,7 +16,7 @@ import {
   type SecurityConfiguration,
   securityFile,
 } from "../security/configuration.js"
-import { type Database, vulnerabilityDatabase } from "../security/database.js"
+import { type VulnerabilityDatabase, vulnerabilityDatabase } from "../security/database.js"
 import { type Ignores, ignoresOf, trivyIgnores } from "../security/ignores.js"
 import { type ScanResult, applyPolicy } from "../security/policy.js"
 import { examineLicences } from "../security/licences.js"
@@ -63,7 +63,7 @@ interface SecurityContext {
   source: Directory
   now: Date
   configuration: () => Promise<SecurityConfiguration>
-  database: () => Promise<Database>
+  database: () => Promise<VulnerabilityDatabase>
 }
 
 /** The gates that scan the repository and the images that are built from it. */
@@ -187,7 +187,7 @@ async function trivyScan(
 async function requireDatabase(
   { configuration, database }: SecurityContext,
   note = "",
-): Promise<Exclude<Database, { missing: string }>> {
+): Promise<Exclude<VulnerabilityDatabase, { missing: string }>> {
   const found = await database()
   if (!("missing" in found)) return found
   const reason = `no vulnerability database (${found.missing})${note}`

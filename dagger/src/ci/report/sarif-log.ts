@@ -86,7 +86,7 @@ export type SarifLocation = z.output<typeof location>
  *
  * @throws Error with the reason: an unreadable log must not pass for one without findings
  */
-export function readLog(text: string): SarifLog {
+export function readSarifLog(text: string): SarifLog {
   let parsed: unknown
   try {
     parsed = JSON.parse(text.replace(/^\ufeff/, ""), withoutNull)

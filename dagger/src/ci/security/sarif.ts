@@ -1,7 +1,7 @@
 import {
   encoded,
   placeOf,
-  readLog,
+  readSarifLog,
   ruleFinder,
   ruleIdOf,
   rulesOf,
@@ -25,7 +25,7 @@ export interface Read {
  * @throws Error if the log cannot be read or the tool did not scan everything, which is not "nothing found"
  */
 export function readSarif(gate: string, text: string, active: Ignore[]): Read {
-  const log = readLog(text)
+  const log = readSarifLog(text)
   const incomplete = log.runs.flatMap((run) => whyIncomplete(run) ?? [])
   if (incomplete.length > 0) throw new Error(`the scan is incomplete:\n${incomplete.join("\n")}`)
   const used = new Set<Ignore>()
