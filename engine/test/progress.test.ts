@@ -281,6 +281,7 @@ describe.each(awks)("the view of lines in %s %s", (name = "", ...flags) => {
       shown([
         "pitwall: making node:24-bookworm-slim (amd64), once",
         '2026/11/28 09:55:08 WARN failed to parse git remote URL err="invalid endpoint: /work"',
+        'user default: pitwall(registry="ghcr.io/owner/repository")',
         "",
         "Cannot connect to the Docker daemon",
         "9   : ┆ ! exit code: 1",
@@ -323,6 +324,8 @@ describe.each(awks)("the view of lines in %s %s", (name = "", ...flags) => {
         tick(1030),
         "13  : ┆ withExec sleep 100",
         "14  : ┆ ┆ File.contents: String!",
+        // A type that the engine's progress does not know.
+        "15  : ┆ Missing.port: Int!",
         tick(1055),
         "9   : [55s] | [pitwall] api:lint passed 1.0 s",
         tick(1060),
