@@ -54,8 +54,9 @@ export async function gatesOf(
   })
 }
 
-/** @throws Error for a duration that cannot be read */
+/** @throws Error for less than one user, and for a duration that cannot be read */
 export function loadGatesOf(source: Directory, caches: string, users: number, duration: string): Pipeline {
+  if (users < 1) throw new Error(`${users} users are no load; allowed: 1 and more`)
   return pipelineOf(source, caches, undefined, { load: { users, seconds: secondsOf(duration) } })
 }
 

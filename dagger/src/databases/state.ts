@@ -55,8 +55,6 @@ const run = running.pick({ id: true, image: true, by: true, reason: true, began:
   message: text,
   backup: z.string().optional(),
 })
-/** A run that has ended. */
-export type RecordedRun = z.output<typeof run>
 
 const schema = z.object({
   schemaVersion: z.literal(1),
@@ -132,7 +130,11 @@ export function ended(state: DatabaseState, { at, result, message }: RunEnd): Da
     ...(lastRestore !== undefined && { restored: lastRestore }),
     runs: [
       {
-        ...{ id, image, by, reason, began },
+        id,
+        image,
+        by,
+        reason,
+        began,
         ended: at,
         outcome,
         from: result?.from ?? [],

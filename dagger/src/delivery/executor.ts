@@ -120,7 +120,7 @@ export async function deploy(
   const gates = request.checks?.()
   // Awaited below, possibly after something else has failed.
   gates?.catch(() => undefined)
-  const first = await planOf(context, components, release)
+  const first = await deployPlanOf(context, components, release)
   say(planText(first))
   refuseBlocked(first.components)
 
@@ -174,7 +174,7 @@ export async function plan(
   components: Deployable[],
   request: Pick<DeployRequest, "release" | "authors" | "readAuthors">,
 ): Promise<DeployPlan> {
-  const found = await planOf(context, components, request.release)
+  const found = await deployPlanOf(context, components, request.release)
   const facts = await factsOf(context, request, found.components, undefined)
   return { ...found, refusals: facts ? refusalsOf(context.guards, facts) : [] }
 }
@@ -197,7 +197,7 @@ export async function rollback(
   return conclude(results, environment, undefined)
 }
 
-async function planOf(
+async function deployPlanOf(
   { environment }: DeliveryContext,
   components: Deployable[],
   release: Release,

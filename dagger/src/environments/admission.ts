@@ -1,3 +1,4 @@
+import { hexDigest } from "../lib/image-reference.js"
 import type {
   V1MatchCondition,
   V1NamedRuleWithOperations,
@@ -214,7 +215,7 @@ function images({ namespace, databases = [] }: AdmissionSettings): PolicyRule {
         "same",
         `oldObject != null && (${containersOf("variables.oldSpec")}).map(container, container.image) == (${containersOf("variables.spec")}).map(container, container.image)`,
       ),
-      variable("pinned", `variables.images.all(image, image.matches("^[^@]+@sha256:[0-9a-f]{64}$"))`),
+      variable("pinned", `variables.images.all(image, image.matches("^[^@]+@sha256:${hexDigest}$"))`),
       variable(
         "digests",
         `variables.pinned ? variables.images.map(image, image.split("@sha256:")[1]) : [""]`,

@@ -3,6 +3,9 @@ import { inRepository, isLine } from "./paths.js"
 import { type Severity, severities } from "./severity.js"
 import { oneLine, plain } from "../../lib/text.js"
 
+/** The head of every log that is written. */
+export const sarifVersion = { $schema: "https://json.schemastore.org/sarif-2.1.0.json", version: "2.1.0" }
+
 // The schema of SARIF 2.1.0, for gates and reports. It is strict where a wrong form could hide a finding, and ignores the rest.
 const message = z.looseObject({
   text: z.string().optional(),

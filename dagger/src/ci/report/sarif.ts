@@ -20,6 +20,7 @@ import {
   toolOf,
   fileOf,
   whyIncomplete,
+  sarifVersion,
 } from "./sarif-log.js"
 import { isLine } from "./paths.js"
 import { type Severity, severities } from "./severity.js"
@@ -282,8 +283,7 @@ function fit(groups: Group[], limits: Limits): void {
 /** Bytes reserved per tool for notifications about dropped results. */
 const noteBytes = 400
 
-const wrap = (runs: string[]) =>
-  `{"$schema":"https://json.schemastore.org/sarif-2.1.0.json","version":"2.1.0","runs":[${runs.join(",")}]}\n`
+const wrap = (runs: string[]) => `${JSON.stringify(sarifVersion).slice(0, -1)},"runs":[${runs.join(",")}]}\n`
 
 function writeRun(group: Group, limits: Limits, withResults = true): string {
   const { name, category, parts, rules } = group

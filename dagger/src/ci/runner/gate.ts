@@ -10,7 +10,7 @@ export interface Gate extends ScheduledGate {
   prepare: () => Promise<unknown>
   /** Runs the check. Throws a GateFailure, or the ExecError of its command, when the source is at fault. */
   execute: () => Promise<GatePass>
-  /** The folder of the repository that paths in its reports are relative to. */
+  /** The folder of the repository that paths in its reports and its output are relative to. */
   folder?: string
   /** The coverage that is required, in percent. */
   thresholds?: CoverageLimits

@@ -7,6 +7,7 @@ import {
   rulesOf,
   toolOf,
   whyIncomplete,
+  sarifVersion,
 } from "../report/sarif-log.js"
 import { mergeSarif } from "../report/sarif.js"
 import type { Ignore } from "./configuration.js"
@@ -80,8 +81,7 @@ export function writeSarif(tool: string, found: ScannerFinding[]): string {
   }))
   const invocations = [{ executionSuccessful: true }]
   return JSON.stringify({
-    version: "2.1.0",
-    $schema: "https://json.schemastore.org/sarif-2.1.0.json",
+    ...sarifVersion,
     runs: [{ tool: { driver: { name: tool, rules } }, invocations, results }],
   })
 }
