@@ -56,6 +56,8 @@ const ciMayImport = {
   security: ["report", "runner"],
   // The gates themselves.
   gates: ["security", "report", "affected", "worktree", "runner"],
+  // Passes of earlier runs, and of other machines.
+  passes: ["gates", "security", "report", "affected", "runner"],
 }
 
 /**

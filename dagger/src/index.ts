@@ -43,6 +43,7 @@ export class Pitwall {
   private registryService?: Service
   private settings?: File
   private caches: string
+  private passes?: Directory
 
   /**
    * @param source The repository. Files that no gate and no build reads stay on the host.
@@ -52,6 +53,7 @@ export class Pitwall {
    * @param registry Registry and path for images, such as ghcr.io/owner/repository.
    * @param registryService Service that answers at the registry's address, for registries that only this machine reaches.
    * @param settings YAML file with overrides for dagger/config/deploy.yaml.
+   * @param passes Folder of passes that a report of another machine contains: gates whose inputs are equal need not run here. Only those count that are signed by a key of passes.trusted in dagger/config/security.yaml; a report contains passes when the secrets file has PASSES_SIGNING_KEY.
    * @param caches Caches to use, such as pull-request: runs with another name share no download, no tool's cache and no remembered gate with this one.
    */
   constructor(
@@ -100,6 +102,7 @@ export class Pitwall {
     registryService?: Service,
     settings?: File,
     caches = "",
+    passes?: Directory,
   ) {
     this.source = source
     this.kubeconfig = kubeconfig
@@ -109,6 +112,7 @@ export class Pitwall {
     this.registryService = registryService
     this.settings = settings
     this.caches = caches
+    this.passes = passes
   }
 
   /**
@@ -156,6 +160,8 @@ export class Pitwall {
    * @param failFast Start no further gate after a failure.
    * @param parallel Gates that run at the same time; 0: as many as the engine has processors.
    * @param vulnerabilities OCI reference of a vulnerability database in Trivy's format; default: the one in dagger/config/security.yaml.
+   * @param shard Run a part of the gates, such as 2/4 on the second of four machines. They are split by how long they took, as --passes says; without it, by number.
+   * @param merge Folder with a folder for each report of a --shard: run nothing, and join them.
    */
   @func({ cache: "never" })
   async report(
@@ -166,9 +172,12 @@ export class Pitwall {
     failFast = false,
     parallel = 0,
     vulnerabilities?: string,
+    shard = "",
+    merge?: Directory,
   ): Promise<Directory> {
     const gates = await this.gates(workspace, performance, vulnerabilities)
-    return gates.report({ only, since, failFast, parallel })
+    if (merge) return gates.merge(merge)
+    return gates.report({ only, since, failFast, parallel, shard })
   }
 
   /**
@@ -775,6 +784,7 @@ export class Pitwall {
       workspace,
       performance,
       ...(this.secrets && { secrets: this.secrets }),
+      ...(this.passes && { passes: this.passes }),
       ...(vulnerabilities !== undefined && { vulnerabilities }),
     })
   }

@@ -1,5 +1,5 @@
 import { dag, type Directory, type Secret, type Service, type Workspace } from "@dagger.io/dagger"
-import { Pipeline } from "../ci/pipeline.js"
+import { Pipeline, type PortablePasses } from "../ci/pipeline.js"
 import type { GateOptions } from "../ci/gates/gates.js"
 import { deployFile, readDeploy } from "../environments/configuration.js"
 import { givenSecrets, watchdogFile } from "../environments/environment.js"
@@ -19,7 +19,7 @@ export function pipelineOf(
   source: Directory,
   caches: string,
   workspace?: Workspace,
-  options: GateOptions = {},
+  options: GateOptions & { passes?: PortablePasses } = {},
 ): Pipeline {
   useCaches(caches)
   const manifests = async () => {
@@ -32,7 +32,7 @@ export function pipelineOf(
   return new Pipeline(source, manifests, workspace, options)
 }
 
-/** The gates with what the command line says about them. The Snyk token is an entry of the secrets file. */
+/** The gates with what the command line says about them. The Snyk token and the key for passes are entries of the secrets file. */
 export async function gatesOf(
   source: Directory,
   caches: string,
@@ -43,14 +43,18 @@ export async function gatesOf(
     /** Serves the vulnerability database. */
     database?: Service
     performance?: boolean
+    /** Passes of other machines. */
+    passes?: Directory
   },
 ): Promise<Pipeline> {
-  const { workspace, database, performance, vulnerabilities } = options
+  const { workspace, database, performance, vulnerabilities, passes: folder } = options
+  const { SNYK_TOKEN: token, PASSES_SIGNING_KEY: signingKey } = await givenSecrets(options)
   return pipelineOf(source, caches, workspace, {
     ...(performance && { load: performanceLoad }),
     ...(vulnerabilities !== undefined && { database: vulnerabilities }),
     ...(database && { registry: database }),
-    ...(await snykToken(options)),
+    ...(token !== undefined && { snykToken: dag.setSecret("SNYK_TOKEN", token) }),
+    passes: { ...(folder && { folder }), ...(signingKey !== undefined && { signingKey }) },
   })
 }
 
@@ -58,9 +62,4 @@ export async function gatesOf(
 export function loadGatesOf(source: Directory, caches: string, users: number, duration: string): Pipeline {
   if (users < 1) throw new Error(`${users} users are no load; allowed: 1 and more`)
   return pipelineOf(source, caches, undefined, { load: { users, seconds: secondsOf(duration) } })
-}
-
-async function snykToken(options: { secrets?: Secret }): Promise<Pick<GateOptions, "snykToken">> {
-  const { SNYK_TOKEN: token } = await givenSecrets(options)
-  return token === undefined ? {} : { snykToken: dag.setSecret("SNYK_TOKEN", token) }
 }

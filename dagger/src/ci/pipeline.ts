@@ -1,14 +1,20 @@
+import type { KeyObject } from "node:crypto"
 import { dag, type Directory, type File, type Service, type Workspace } from "@dagger.io/dagger"
 import { images } from "../platform/base-images.js"
-import { type Platform, readPlatform } from "../platform/platform.js"
+import { signingKey, trustedKey } from "../lib/keys.js"
+import { once } from "../lib/once.js"
+import { readPlatform } from "../platform/platform.js"
 import { affected } from "./affected/affected.js"
 import { allGates, type GateOptions, runAll } from "./gates/gates.js"
 import type { Subjects } from "./gates/subjects.js"
+import { passesFolder, ResultsCache } from "./passes/results-cache.js"
+import { joined, type Part, partFile, readPart, readShard, type Shard, split } from "./shard.js"
+import { readSecurity, securityFile } from "./security/configuration.js"
 import { gateNamed, groupOf, inGroups, withNeeds } from "./gates/selection.js"
 import { collect } from "./report/collect.js"
 import { composeReport } from "./report/compose.js"
 import { readReport } from "./report/report.js"
-import type { GateResult, Run } from "./report/artifacts.js"
+import type { Artifacts, GateResult, Run } from "./report/artifacts.js"
 import { reportFiles } from "./report/files.js"
 import type { TestCase } from "./report/junit.js"
 import { readSummary, toSummary, verdictsOf } from "./report/summary.js"
@@ -17,6 +23,14 @@ import type { CompletedGate } from "./runner/run.js"
 import { allPassed, checkCommand, failureDetails, summarize } from "./runner/summary.js"
 import type { Verdict } from "./runner/verdict.js"
 import { Worktree } from "./worktree/worktree.js"
+
+/** Passes that other machines made, and that this one makes for others. */
+export interface PortablePasses {
+  /** Files of passes, as a report has them. */
+  folder?: Directory
+  /** A private key in PEM; without it, a report has no passes. */
+  signingKey?: string
+}
 
 export interface RunOptions {
   /** Groups of gates by name; all if empty. */
@@ -27,12 +41,16 @@ export interface RunOptions {
   failFast: boolean
   /** Gates that run at the same time; 0: as many as the engine has processors. */
   parallel: number
+  /** The part of the gates that this machine runs, such as 2/4; all of them if empty. */
+  shard?: string
 }
 
 /** Gates to run, and why these; the reason is empty when it is obvious. */
 interface GateSelection {
   gates: Gate[]
   reason: string
+  /** The names of all gates that the machines of a run share. */
+  planned?: string[]
 }
 
 /** Selects gates, runs them, and reports the results. */
@@ -48,7 +66,7 @@ export class Pipeline {
     private readonly source: Directory,
     private readonly manifests: Subjects["manifests"],
     workspace: Workspace = dag.currentWorkspace(),
-    private readonly options: GateOptions = {},
+    private readonly options: GateOptions & { passes?: PortablePasses } = {},
   ) {
     this.worktree = new Worktree(workspace)
   }
@@ -68,22 +86,53 @@ export class Pipeline {
 
   /** Runs gates and returns the report folder, whether they pass or not. */
   async report(options: RunOptions): Promise<Directory> {
-    const selection = await this.select(options)
-    const [{ run, completed }, revision] = await Promise.all([
-      this.run(selection, options, () => true),
+    const shard = readShard(options.shard ?? "")
+    const selection = shard ? await this.selectPart(options, shard) : await this.select(options)
+    const [{ run, completed, passes }, revision] = await Promise.all([
+      this.run(selection, options, { all: true }),
       // Outside of a git checkout the report names no revision.
       this.worktree.revision().catch(() => undefined),
     ])
     if (revision !== undefined) run.revision = revision
-    let report = dag.directory()
-    for (const [path, text] of Object.entries(composeReport(run, rerunCommand)))
-      report = report.withNewFile(path, text)
+    const part: Part | undefined = shard && {
+      schemaVersion: 1,
+      shard,
+      planned: selection.planned ?? [],
+      run,
+    }
+    let report = folderOf({
+      ...composeReport(run, rerunCommand),
+      ...passes,
+      ...(part && { [partFile]: JSON.stringify(part) }),
+    })
     for (const [at, { verdict, artifacts }] of run.gates.entries()) {
       const reports = completed[at]?.reports
       if (!reports) continue
       for (const picture of artifacts.pictures ?? []) {
         report = report.withFile(`${reportFiles.pictures(verdict.gate)}/${picture}`, reports.file(picture))
       }
+    }
+    return report
+  }
+
+  /**
+   * Joins the reports of the machines that shared a run.
+   *
+   * @param parts a folder with a folder for each report
+   * @throws Error when they do not belong together, and when one is missing
+   */
+  async merge(parts: Directory): Promise<Directory> {
+    const paths = await parts.glob(`*/${partFile}`)
+    const read = await Promise.all(
+      paths.map(async (path) => readPart(path, await parts.file(path).contents())),
+    )
+    let report = folderOf(composeReport(joined(read), rerunCommand))
+    for (const path of paths) {
+      const folder = path.slice(0, -partFile.length)
+      report = report.withDirectory(
+        ".",
+        parts.directory(folder).filter({ include: [`${passesFolder}/**`, "pictures/**"] }),
+      )
     }
     return report
   }
@@ -159,26 +208,31 @@ export class Pipeline {
 
   /** A running service of the platform, on its port of a developer's machine. */
   async serve(name: string): Promise<Service> {
-    const platform = await readPlatform(this.source)
+    const { platform } = await this.subjects()
     const service = platform.service(name)
     return platform.run(service, "up", { ...(service.port !== undefined && { port: service.port }) })
   }
 
-  private async gates(platform?: Platform): Promise<Gate[]> {
-    return allGates(
-      {
-        source: this.source,
-        worktree: this.worktree,
-        platform: platform ?? (await readPlatform(this.source)),
-        manifests: this.manifests,
-      },
-      this.options,
-    )
+  private readonly subjects = once(async (): Promise<Subjects> => {
+    const { source, worktree, manifests } = this
+    return { source, worktree, manifests, platform: await readPlatform(source) }
+  })
+
+  private async gates(): Promise<Gate[]> {
+    return allGates(await this.subjects(), this.options)
+  }
+
+  /** The gates that one of several machines runs. */
+  private async selectPart(options: Pick<RunOptions, "only" | "since">, shard: Shard): Promise<GateSelection> {
+    const { gates, reason } = await this.select(options)
+    const durations = await (await this.cache()).durations()
+    const names = split(gates, shard.of, durations)[shard.number - 1] ?? []
+    return { gates: withNeeds(gates, names), reason, planned: gates.map(({ name }) => name) }
   }
 
   private async select({ only, since }: Pick<RunOptions, "only" | "since">): Promise<GateSelection> {
-    const platform = await readPlatform(this.source)
-    const gates = await this.gates(platform)
+    const { platform } = await this.subjects()
+    const gates = await this.gates()
     const chosen = ofGroups(gates, only)
     if (since === "") return { gates: chosen, reason: "" }
 
@@ -212,33 +266,67 @@ export class Pipeline {
     selection: GateSelection,
     policy: Pick<RunOptions, "failFast" | "parallel">,
   ): Promise<Verdict[]> {
-    const { run } = await this.run(selection, policy, ({ verdict }) => verdict.outcome !== "passed")
+    const { run } = await this.run(selection, policy, { all: false })
     return verdictsOf(toSummary(readReport(run, rerunCommand)))
   }
 
-  /** Runs gates and reads the reports of those that `isRelevant` selects. */
+  /**
+   * Runs gates that no earlier run remembers, and reads their reports.
+   *
+   * @param reports.all reports of all gates are wanted, and not only of those that did not pass
+   */
   private async run(
     { gates, reason }: GateSelection,
     { failFast, parallel }: Pick<RunOptions, "failFast" | "parallel">,
-    isRelevant: (gate: CompletedGate) => boolean,
-  ): Promise<{ run: Run; completed: CompletedGate[] }> {
+    reports: { all: boolean },
+  ): Promise<{ run: Run; completed: CompletedGate[]; passes: Record<string, string> }> {
     const started = new Date()
-    const completed = await runAll(gates, { failFast, parallel: await this.parallel(parallel) })
-    const withArtifacts = async (one: CompletedGate): Promise<GateResult> => {
-      const { folder, thresholds } = gateNamed(gates, one.verdict.gate)
+    const { signingKey: pem } = this.options.passes ?? {}
+    // Before the gates, so that a wrong key does not cost a run.
+    const key = pem === undefined ? undefined : signingKey("PASSES_SIGNING_KEY", pem)
+    const cache = await this.cache()
+    const [limit] = await Promise.all([this.parallel(parallel), cache.prepare(gates)])
+    const completed = await runAll(gates, { failFast, parallel: limit }, (gate) => cache.find(gate))
+    const [remembered, left] = await Promise.all([
+      reports.all ? cache.artifacts() : new Map<string, Artifacts>(),
+      Promise.all(completed.map(async ({ reports }) => (reports ? collect(reports) : {}))),
+    ])
+    const withArtifacts = completed.map((gate, at) => ({
+      gate,
+      artifacts: remembered.get(gate.verdict.gate) ?? left[at] ?? {},
+    }))
+    await cache.keep(withArtifacts)
+    const passes = key && reports.all ? cache.signed(withArtifacts, key) : {}
+    const results = withArtifacts.map(({ gate: { verdict, startedAt }, artifacts }): GateResult => {
+      const { folder, thresholds } = gateNamed(gates, verdict.gate)
+      const isShown = reports.all || verdict.outcome !== "passed"
       return {
-        verdict: one.verdict,
-        after: (one.startedAt.getTime() - started.getTime()) / 1000,
+        verdict,
+        after: (startedAt.getTime() - started.getTime()) / 1000,
         artifacts: {
           ...(folder !== undefined && { folder }),
           ...(thresholds && { thresholds }),
-          ...(one.reports && isRelevant(one) ? await collect(one.reports) : {}),
+          ...(isShown && artifacts),
         },
       }
-    }
-    const results = await Promise.all(completed.map(withArtifacts))
+    })
     const seconds = (Date.now() - started.getTime()) / 1000
-    return { completed, run: { gates: results, started, seconds, ...(reason !== "" && { because: reason }) } }
+    const run = { gates: results, started, seconds, ...(reason !== "" && { because: reason }) }
+    return { completed, run, passes }
+  }
+
+  private readonly cache = once(async () => {
+    const { folder } = this.options.passes ?? {}
+    return new ResultsCache(await this.subjects(), {
+      ...(folder && { folder }),
+      trusted: () => this.trusted(),
+    })
+  })
+
+  /** The keys whose passes count here. */
+  private async trusted(): Promise<KeyObject[]> {
+    const { passes } = readSecurity(await this.source.file(securityFile).contents(), new Date())
+    return passes.trusted.flatMap((pem) => trustedKey(pem) ?? [])
   }
 
   /** Tools start workers of their own, so more gates than processors would only slow each other down. */
@@ -250,6 +338,9 @@ export class Pipeline {
     return Number(count)
   }
 }
+
+const folderOf = (files: Record<string, string>): Directory =>
+  Object.entries(files).reduce((folder, [path, text]) => folder.withNewFile(path, text), dag.directory())
 
 /** The gate table. Throws with it unless all gates passed. */
 function tableOf(verdicts: Verdict[], reason: string): string {

@@ -298,15 +298,22 @@ export function builtFrom(catalog: Catalog, names: string[]): string[] {
  * @param paths changed files and removed folders, relative to services/
  */
 export function touched(catalog: Catalog, paths: string[]): Service[] {
-  const builtFrom = ({ inputs }: Service) =>
-    paths.some((path) => inputs.some((input) => isWithin(path, input) || isWithin(input, path)))
-  return Object.values(catalog).filter((service) => {
-    const backend = service.backend === undefined ? undefined : catalog[service.backend]
-    return builtFrom(service) || (service.deployable && backend !== undefined && builtFrom(backend))
-  })
+  return Object.values(catalog).filter(({ name }) =>
+    filesOf(catalog, name).some((file) => paths.some((path) => isWithin(path, file) || isWithin(file, path))),
+  )
 }
 
-function isWithin(path: string, folder: string): boolean {
+/** The folders and files of services/ that the gates of a service look at: what it is built from, and for a web app what its backend is built from. */
+export function filesOf(catalog: Catalog, name: string): string[] {
+  const service = catalog[name]
+  if (!service) return []
+  const backend = service.backend === undefined ? undefined : catalog[service.backend]
+  const tested = service.deployable && backend ? backend.inputs : []
+  return [...new Set([...service.inputs, ...tested])]
+}
+
+/** Whether a path is a file or folder, or in it. `**` stands for all. */
+export function isWithin(path: string, folder: string): boolean {
   const bare = folder.replace(/\/$/, "")
   return bare === everything || path === bare || path.startsWith(`${bare}/`)
 }

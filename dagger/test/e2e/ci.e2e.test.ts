@@ -1,5 +1,6 @@
 import { execFile } from "node:child_process"
-import { appendFile, rm, writeFile } from "node:fs/promises"
+import { generateKeyPairSync } from "node:crypto"
+import { appendFile, readdir, readFile, rm, writeFile } from "node:fs/promises"
 import { join } from "node:path"
 import { promisify } from "node:util"
 import { afterEach, beforeAll, describe, expect, it } from "vitest"
@@ -72,6 +73,66 @@ describe("daggerw call ci", () => {
     )
     expect(end).toContain("tried again: ")
     expect(end).not.toContain("Failed:")
+    expect(code).toBe(1)
+  })
+})
+
+describe("passes of another machine", () => {
+  it("spare it the gates whose inputs are equal, where a trusted key has signed them", async () => {
+    const directory = await fresh()
+    const { privateKey, publicKey } = generateKeyPairSync("ed25519")
+    const policy = join(directory, "dagger/config/security.yaml")
+    const pem = publicKey.export({ type: "spki", format: "pem" })
+    await writeFile(
+      policy,
+      (await readFile(policy, "utf8")).replace("trusted: []", `trusted: [${JSON.stringify(pem)}]`),
+    )
+    const secrets = join(directory, "secrets.env")
+    await writeFile(secrets, `PASSES_SIGNING_KEY="${privateKey.export({ type: "pkcs8", format: "pem" })}"\n`)
+    const gatesIn = async (folder: string) => {
+      const summary = JSON.parse(await readFile(join(folder, "summary.json"), "utf8")) as {
+        gates: { gate: string }[]
+      }
+      return summary.gates.map(({ gate }) => gate)
+    }
+    const report = async (to: string, ...global: string[]) => {
+      const options = ["call", ...global, "report", "--only", "servicekit", "export", "--path", to]
+      const { code, stderr } = await daggerw(options, directory).ended
+      expect(code, stderr.slice(-3000)).toBe(0)
+      const summary = JSON.parse(await readFile(join(directory, to, "summary.json"), "utf8")) as {
+        gates: { gate: string; outcome: string; cached: boolean }[]
+        tests: { passed: number }
+      }
+      return { ...summary, stderr }
+    }
+
+    const made = await report("made", "--secrets", `file://${secrets}`)
+    expect(made.gates.map(({ outcome }) => outcome)).toEqual(made.gates.map(() => "passed"))
+    expect(await readdir(join(directory, "made/passes"))).toHaveLength(made.gates.length)
+
+    // Caches of another name are those of a machine that has run nothing.
+    const brought = await report("brought", "--caches", "another-machine", "--passes", "made/passes")
+    expect(brought.gates.filter(({ cached }) => !cached)).toEqual([])
+    expect(brought.tests.passed).toBe(made.tests.passed)
+    expect(brought.tests.passed).toBeGreaterThan(100)
+
+    // Two machines share the run, and their reports are joined.
+    const parts = ["1/2", "2/2"]
+    const shares = []
+    for (const [at, part] of parts.entries()) {
+      const args = ["--shard", part, "export", "--path", `parts/${at}`]
+      const options = ["call", "--passes", "made/passes", "report", "--only", "servicekit", ...args]
+      const { code, stderr } = await daggerw(options, directory).ended
+      expect(code, stderr.slice(-3000)).toBe(0)
+      shares.push(await gatesIn(join(directory, `parts/${at}`)))
+    }
+    expect(shares.every((share) => share.length > 0 && share.length < made.gates.length)).toBe(true)
+    const merge = ["call", "report", "--merge", "parts", "export", "--path", "joined"]
+    expect((await daggerw(merge, directory).ended).code).toBe(0)
+    expect(await gatesIn(join(directory, "joined"))).toEqual(made.gates.map(({ gate }) => gate))
+    await rm(join(directory, "parts/1"), { recursive: true })
+    const { code, stderr } = await daggerw(merge, directory).ended
+    expect(stderr).toContain("each part must be given once; missing or given twice: 2/2")
     expect(code).toBe(1)
   })
 })

@@ -1,5 +1,5 @@
 import picomatch from "picomatch"
-import { touched, type Catalog } from "../../platform/catalog.js"
+import { type Catalog, filesOf, isWithin, touched } from "../../platform/catalog.js"
 
 /** The gates that a change affects. */
 export type Affected =
@@ -36,7 +36,8 @@ export function affected(catalog: Catalog, paths: string[]): Affected {
   for (const path of paths) {
     groups[securityGroup] ??= path
     if (isUnitTestInput(path)) groups[moduleGroup] ??= path
-    if (pipelineFiles.test(path)) return { everything: true, reason: `${path} belongs to the pipeline` }
+    if (pipelineFiles.some((file) => isWithin(path, file)))
+      return { everything: true, reason: `${path} belongs to the pipeline` }
     if (path.startsWith("services/")) {
       const services = touched(catalog, [path.slice("services/".length)])
       if (services.length === 0 && !path.endsWith(".md")) {
@@ -49,9 +50,28 @@ export function affected(catalog: Catalog, paths: string[]): Affected {
   return { everything: false, groups }
 }
 
-/** Files that decide how every gate runs. */
-const pipelineFiles =
-  /^(dagger\/(src|config)\/|dagger\/(package(-lock)?|tsconfig)\.json$|dagger\.json$|\.env$)/
+/** Files and folders that decide how every gate runs. */
+export const pipelineFiles = [
+  "dagger/src",
+  "dagger/config",
+  "dagger/package.json",
+  "dagger/package-lock.json",
+  "dagger/tsconfig.json",
+  "dagger.json",
+  ".env",
+]
+
+/**
+ * The files, beside those of the pipeline, that the gates of a group look at: the counterpart of {@link affected}.
+ *
+ * @returns patterns; each selection of files is complete by itself
+ */
+export function inputsOf(catalog: Catalog, group: string): { include?: string[]; exclude?: string[] }[] {
+  if (group === securityGroup) return [{}]
+  if (group === moduleGroup) return [{ exclude: ["services"] }, { include: unitTestInputs }]
+  return [{ include: filesOf(catalog, group).map((file) => `services/${file}`) }]
+}
+
 /** Files that only the gates of `module` look at: tests, scripts, the local engine, documents. */
 const moduleFiles =
   /^(dagger|engine|scripts|docs|\.ci|\.github)\/|^[^/]+\.(md|js|ts|json)$|^(daggerw|dagger\.sums|LICENSE)$|^\.(gitignore|gitattributes|editorconfig|npmrc|prettierrc|prettierignore|dependency-cruiser\.mjs|env\.example)$/

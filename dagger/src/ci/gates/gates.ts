@@ -41,11 +41,19 @@ export function allGates(subjects: Subjects, { load, ...security }: GateOptions 
 
 const isBackend = ({ backend }: Service) => backend === undefined
 
-/** Runs gates, in parallel as far as the policy allows, and reports each as it starts and ends. */
-export function runAll(gates: Gate[], policy: SchedulePolicy): Promise<CompletedGate[]> {
+/**
+ * Runs gates, in parallel as far as the policy allows, and reports each as it starts and ends.
+ *
+ * @param remembered gives the pass of a gate that need not run
+ */
+export function runAll(
+  gates: Gate[],
+  policy: SchedulePolicy,
+  remembered: (gate: Gate) => Promise<CompletedGate | undefined> = () => Promise.resolve(undefined),
+): Promise<CompletedGate[]> {
   const run = async (gate: Gate) => {
     reportStart(gate.name)
-    const completed = await runGate(gate)
+    const completed = (await remembered(gate)) ?? (await runGate(gate))
     reportProgress(progressLine(completed.verdict))
     return completed
   }

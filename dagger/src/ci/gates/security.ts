@@ -9,6 +9,7 @@ import {
 import { images, tools } from "../../platform/base-images.js"
 import { cache } from "../../platform/caches.js"
 import type { Severity } from "../report/severity.js"
+import { once } from "../../lib/once.js"
 import { count } from "../../lib/text.js"
 import {
   checkGates,
@@ -63,6 +64,10 @@ const limit = 900
 interface SecurityContext {
   source: Directory
   now: Date
+  /** The date on which ignores end, beside whatever else a gate's result depends on. */
+  today: () => Promise<string[]>
+  /** The date and the vulnerability database. */
+  todaysDatabase: () => Promise<string[] | undefined>
   configuration: () => Promise<SecurityConfiguration>
   database: () => Promise<VulnerabilityDatabase>
 }
@@ -88,7 +93,13 @@ export function securityGates(
       now,
     )
   })
-  const context = { source, now, configuration, database }
+  // An ignore ends with its day.
+  const today = () => Promise.resolve([now.toISOString().slice(0, 10)])
+  const todaysDatabase = async () => {
+    const found = await database()
+    return "missing" in found ? undefined : [...(await today()), found.made]
+  }
+  const context = { source, now, today, todaysDatabase, configuration, database }
   const deployable = Object.values(platform.catalog).filter((service) => service.deployable)
   const gates = [
     ...deployable.map((service) => imageScan(context, platform, service.name)),
@@ -103,11 +114,6 @@ export function securityGates(
   ]
   names.push(...gates.map(({ name }) => name))
   return gates
-}
-
-const once = <Value>(make: () => Promise<Value>): (() => Promise<Value>) => {
-  let made: Promise<Value> | undefined
-  return () => (made ??= make())
 }
 
 /** One run of a scanner. */
@@ -209,6 +215,7 @@ function dependencies(context: SecurityContext): Gate {
   return {
     name,
     subject: "lock files, Trivy",
+    dependsOn: context.todaysDatabase,
     prepare: () => scanner().sync(),
     execute: async () => {
       const { folder, made: time } = await requireDatabase(context)
@@ -240,6 +247,7 @@ function secrets(context: SecurityContext, worktree: Subjects["worktree"]): Gate
   return {
     name,
     subject: "every tracked file, Trivy",
+    dependsOn: async () => [...(await context.today()), await (await worktree.files()).digest()],
     prepare: async () => (await container()).sync(),
     execute: async () =>
       trivyScan(
@@ -273,6 +281,7 @@ function config(context: SecurityContext): Gate {
   return {
     name,
     subject: "Dockerfiles, compose, manifests, Trivy",
+    dependsOn: context.today,
     prepare: () => container.sync(),
     execute: () =>
       trivyScan(
@@ -323,6 +332,7 @@ function licences(context: SecurityContext, { services, catalog }: Platform): Ga
   return {
     name,
     subject: "what is delivered, Trivy",
+    dependsOn: context.today,
     prepare: () => delivered().sync(),
     execute: async () => {
       const read = await context.configuration()
@@ -388,6 +398,7 @@ function sarifGate(
   const { name } = gate
   return {
     ...gate,
+    dependsOn: context.today,
     prepare: async () => (await container()).sync(),
     execute: async () => {
       const read = await context.configuration()
@@ -477,6 +488,7 @@ function imageScan(context: SecurityContext, platform: Platform, service: string
     name,
     subject: "the image, Trivy",
     needs: [`${service}:image`],
+    dependsOn: context.todaysDatabase,
     prepare: () => container().sync(),
     execute: async () => {
       const command = (scanners: string) => `image --input /image.tar --scanners ${scanners} ${offline}`
@@ -505,6 +517,8 @@ function snyk(context: SecurityContext, token: Secret | undefined): Gate {
   return {
     name,
     subject: "lock files, Snyk",
+    // Snyk's database changes by the hour.
+    dependsOn: () => Promise.resolve(undefined),
     prepare: () => Promise.resolve(),
     execute: async () => {
       if (!token) throw new GateSkip("no token SNYK_TOKEN was given")
@@ -518,7 +532,6 @@ function snyk(context: SecurityContext, token: Secret | undefined): Gate {
         .withDirectory(".", locks)
         .withSecretVariable("SNYK_TOKEN", token)
         .withEnvVariable("SNYK_DISABLE_ANALYTICS", "1")
-        // Snyk's database changes by the hour, so a result is never remembered.
         .withEnvVariable("REQUESTED_AT", context.now.toISOString())
       return snykScan(container, block, ignoresOf((await context.configuration()).ignores, name, context.now))
     },

@@ -10,6 +10,11 @@ export interface Gate extends ScheduledGate {
   prepare: () => Promise<unknown>
   /** Runs the check. Throws a GateFailure, or the ExecError of its command, when the source is at fault. */
   execute: () => Promise<GatePass>
+  /**
+   * What its result depends on beside the pipeline and the files of its group; nothing, by default. It gives undefined while its pass must not be remembered
+   * by its inputs.
+   */
+  dependsOn?: () => Promise<string[] | undefined>
   /** The folder of the repository that paths in its reports and its output are relative to. */
   folder?: string
   /** The coverage that is required, in percent. */

@@ -1,6 +1,7 @@
 import { day } from "../../lib/clock.js"
 import { z } from "zod"
 import { ConfigurationError, readConfiguration, section } from "../../lib/document.js"
+import { trustedKey } from "../../lib/keys.js"
 import { severities } from "../report/severity.js"
 import { parsePackage } from "./package-url.js"
 
@@ -41,6 +42,16 @@ const schema = section({
     clarified: z.array(section({ package: packageUrl, licence: z.string().min(1), reason })).default([]),
   }),
   ignores: z.array(ignore).default([]),
+  passes: section({
+    trusted: z.array(
+      z
+        .string()
+        .refine(
+          (pem) => trustedKey(pem) !== undefined,
+          "a public key in PEM, of Ed25519 or an elliptic curve",
+        ),
+    ),
+  }).default({ trusted: [] }),
 })
 
 export type SecurityConfiguration = z.output<typeof schema>
