@@ -320,12 +320,12 @@ describe.each(awks)("the view of lines in %s %s", (name = "", ...flags) => {
         tick(1005),
         "12  : withExec npm ci --no-audit",
         "12  : Container.withExec DONE [3.0s]",
+        // A type that the engine's progress does not know.
+        "15  : ┆ Missing.port: Int!",
         tick(1029),
         tick(1030),
         "13  : ┆ withExec sleep 100",
         "14  : ┆ ┆ File.contents: String!",
-        // A type that the engine's progress does not know.
-        "15  : ┆ Missing.port: Int!",
         tick(1055),
         "9   : [55s] | [pitwall] api:lint passed 1.0 s",
         tick(1060),

@@ -223,7 +223,10 @@ export class Pipeline {
   }
 
   /** The gates that one of several machines runs. */
-  private async selectPart(options: Pick<RunOptions, "only" | "since">, shard: Shard): Promise<GateSelection> {
+  private async selectPart(
+    options: Pick<RunOptions, "only" | "since">,
+    shard: Shard,
+  ): Promise<GateSelection> {
     const { gates, reason } = await this.select(options)
     const durations = await (await this.cache()).durations()
     const names = split(gates, shard.of, durations)[shard.number - 1] ?? []
