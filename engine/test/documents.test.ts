@@ -32,7 +32,7 @@ function flagsOf(parameters: readonly ts.ParameterDeclaration[]): Map<string, Fl
         one.type?.getText() ?? (one.initializer?.getText().match(/^(true|false)$/) ? "boolean" : "")
       // The engine gives the caller's checkout by itself.
       if (type === "Workspace") return []
-      const required = !one.questionToken && !one.initializer && !/defaultPath/.test(one.getText())
+      const required = !one.questionToken && !one.initializer && !one.getText().includes("defaultPath")
       return [[kebab(one.name.getText()), { takesValue: type !== "boolean", required }]]
     }),
   )
@@ -82,7 +82,10 @@ function wordsOf(command: string): string[] {
 /** What is wrong with the words behind `./daggerw call`. */
 function faultOf(words: string[]): string | undefined {
   let type = "Pitwall"
-  let callable: Callable | undefined = { flags: objects.get(type)?.flags ?? new Map(), returns: type }
+  let callable: Callable | undefined = {
+    flags: objects.get(type)?.flags ?? new Map<string, Flag>(),
+    returns: type,
+  }
   let given = new Set<string>()
   const missing = () =>
     [...(callable?.flags ?? [])]
