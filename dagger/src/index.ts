@@ -625,7 +625,7 @@ export class Pitwall {
   /**
    * Records for an environment what the gates said of a release. It counts for deploys of the release's images; of several verdicts, the latest.
    *
-   * Only the identity of CI may, see access. The report has to be one of all gates, about the commit of the release. A failure is recorded as well, and then thrown.
+   * Only the identity of CI may: who was named as checker when the rights of the environment were made. The report has to be one of all gates, about the commit of the release. A failure is recorded as well, and then thrown.
    *
    * Example: `./daggerw call record-checks --env production --release release.json --from reports/summary.json`
    *

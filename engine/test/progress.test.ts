@@ -281,6 +281,7 @@ describe.each(awks)("the view of lines in %s %s", (name = "", ...flags) => {
       shown([
         "pitwall: making node:24-bookworm-slim (amd64), once",
         '2026/11/28 09:55:08 WARN failed to parse git remote URL err="invalid endpoint: /work"',
+        'user default: pitwall(registry="ghcr.io/owner/repository")',
         "",
         "Cannot connect to the Docker daemon",
         "9   : ┆ ! exit code: 1",
@@ -319,6 +320,8 @@ describe.each(awks)("the view of lines in %s %s", (name = "", ...flags) => {
         tick(1005),
         "12  : withExec npm ci --no-audit",
         "12  : Container.withExec DONE [3.0s]",
+        // A type that the engine's progress does not know.
+        "15  : ┆ Missing.port: Int!",
         tick(1029),
         tick(1030),
         "13  : ┆ withExec sleep 100",

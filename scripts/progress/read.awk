@@ -294,7 +294,7 @@ half != "" {
       if (top && text ~ /^[a-z0-9-]+(:[a-z0-9-]+)+$/) {
         sub(/^[a-z0-9-]+:/, "", text)
         if (!(text in since)) start(text)
-      } else if (text ~ /^(withExec |exec |[A-Z][A-Za-z]*\.[a-z])/ && text !~ /^(Container|Directory|File|Host|Service)\./) {
+      } else if (text ~ /^(withExec |exec |[A-Z][A-Za-z]*\.[a-z])/ && text !~ /^(Container|Directory|File|Host|Missing|Service|Workspace)\./) {
         step = substr(text, 1, 80)
         if (text ~ /^(withExec|exec) / && !(id in operation_of)) {
           operation_of[id] = step
@@ -327,6 +327,9 @@ inside == "detail" {
   compiled($0)
   next
 }
+
+# Arguments that the CLI takes from .env, which it names at each function.
+/^user default: / { next }
 
 # The CLI's own records.
 /^([0-9][0-9][0-9][0-9]\/[0-9][0-9]\/[0-9][0-9] )?[0-9][0-9]:[0-9][0-9]:[0-9][0-9] (DEBUG|INFO|WARN|DBG|INF|WRN) / { next }

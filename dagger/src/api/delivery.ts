@@ -9,7 +9,7 @@ import { readSubject } from "../delivery/access.js"
 import { approve } from "../delivery/approve.js"
 import type { Component, ComponentId, RevertRequest, WouldRun } from "../delivery/component.js"
 import { EventFile } from "../delivery/events/file.js"
-import { deploy, type GateResult, plan, type ReadAuthors, restore, rollback } from "../delivery/executor.js"
+import { deploy, type ChecksResult, plan, type ReadAuthors, restore, rollback } from "../delivery/executor.js"
 import { strictestApproval } from "../delivery/guards/weakening.js"
 import { historyOf, historyText, type HistoryQuery } from "../delivery/history.js"
 import { iso, newId } from "../delivery/journal.js"
@@ -33,7 +33,7 @@ import {
   inEnvironment,
   type OpenEnvironment,
   readEnvironment,
-  secretsOf,
+  givenSecrets,
   watchdogFile,
 } from "../environments/environment.js"
 import { readStrategy, type Strategy } from "../delivery/strategy.js"
@@ -99,7 +99,7 @@ export class Delivery {
     const targets = readTargets(platforms)
     const [{ configuration }, secrets, commit] = await Promise.all([
       readEnvironment(this.source, "staging", this.connection),
-      secretsOf(this.connection),
+      givenSecrets(this.connection),
       commitOf(workspace),
       // Throws for gates that did not pass.
       summary && pipelineOf(this.source, this.caches).resultOf(summary),
@@ -569,7 +569,7 @@ export class Delivery {
   }
 
   /** Runs the gates of services and of everything they are made of. Remembered passes cost nothing. */
-  private async gates(services: string[]): Promise<GateResult> {
+  private async gates(services: string[]): Promise<ChecksResult> {
     const { catalog } = await readPlatform(this.source)
     const only = [...builtFrom(catalog, services), "security"]
     try {

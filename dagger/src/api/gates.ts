@@ -2,7 +2,7 @@ import { dag, type Directory, type Secret, type Service, type Workspace } from "
 import { Pipeline, type PortablePasses } from "../ci/pipeline.js"
 import type { GateOptions } from "../ci/gates/gates.js"
 import { deployFile, readDeploy } from "../environments/configuration.js"
-import { secretsOf, watchdogFile } from "../environments/environment.js"
+import { givenSecrets, watchdogFile } from "../environments/environment.js"
 import { manifestsOf } from "../environments/manifests.js"
 import { secondsOf } from "../lib/duration.js"
 import { useCaches } from "../platform/caches.js"
@@ -48,7 +48,7 @@ export async function gatesOf(
   },
 ): Promise<Pipeline> {
   const { workspace, database, performance, vulnerabilities, passes: folder } = options
-  const { SNYK_TOKEN: token, PASSES_SIGNING_KEY: signingKey } = await secretsOf(options)
+  const { SNYK_TOKEN: token, PASSES_SIGNING_KEY: signingKey } = await givenSecrets(options)
   return pipelineOf(source, caches, workspace, {
     ...(performance && { load: performanceLoad }),
     ...(vulnerabilities !== undefined && { database: vulnerabilities }),
@@ -58,7 +58,8 @@ export async function gatesOf(
   })
 }
 
-/** @throws Error for a duration that cannot be read */
+/** @throws Error for less than one user, and for a duration that cannot be read */
 export function loadGatesOf(source: Directory, caches: string, users: number, duration: string): Pipeline {
+  if (users < 1) throw new Error(`${users} users are no load; allowed: 1 and more`)
   return pipelineOf(source, caches, undefined, { load: { users, seconds: secondsOf(duration) } })
 }

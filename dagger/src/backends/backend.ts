@@ -3,7 +3,7 @@ import type {
   ComponentId,
   ComponentPlan,
   ComponentStatus,
-  Outcome,
+  OperationOutcome,
   RevertRequest,
   WouldRun,
 } from "../delivery/component.js"
@@ -82,7 +82,7 @@ export class Backend implements Component {
     return LockedBackend.take(this.deployed)
   }
 
-  revert(request: RevertRequest): Promise<Outcome> {
+  revert(request: RevertRequest): Promise<OperationOutcome> {
     return revert(this.deployed, request)
   }
 

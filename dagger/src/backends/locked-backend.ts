@@ -3,7 +3,7 @@ import type {
   ComponentPlan,
   LockedComponent,
   Operation,
-  Outcome,
+  OperationOutcome,
 } from "../delivery/component.js"
 import type { EventKind } from "../delivery/events/event.js"
 import { iso } from "../delivery/journal.js"
@@ -13,7 +13,7 @@ import type { DeployedService } from "./deployed-service.js"
 import type { Health } from "./health.js"
 import { stableService } from "./manifests/objects.js"
 import { planOf, type Prepared, prepare } from "./prepare.js"
-import { cleanUp, Controller, type RolloutContext } from "./rollout/controller.js"
+import { cleanUp, RolloutController, type RolloutContext } from "./rollout/controller.js"
 import { Lease } from "../delivery/lease.js"
 import { isOver, type Rollout, takeOver, usesFreshBaseline } from "./rollout/rollout.js"
 
@@ -51,7 +51,7 @@ export class LockedBackend implements LockedComponent {
     return planOf(this.deployed, this.prepared)
   }
 
-  async apply(operation: Operation): Promise<Outcome> {
+  async apply(operation: Operation): Promise<OperationOutcome> {
     const { deployed, prepared } = this
     if (!prepared) throw new Error(`${deployed.name}: apply without a plan`)
     const { move } = prepared
@@ -88,7 +88,7 @@ export class LockedBackend implements LockedComponent {
     if (rollout.controller !== lease.holder) {
       await deployed.record.write(takeOver(rollout, lease.holder, deployed.context.cluster.now()))
     }
-    const over = await new Controller(this.controllerContext()).run()
+    const over = await new RolloutController(this.controllerContext()).run()
     await this.recordEnd(over)
     return over
   }
@@ -101,7 +101,7 @@ export class LockedBackend implements LockedComponent {
   }
 
   /** The outcome of a rollout, with the health of the backend after it. */
-  async verified(rollout: Rollout): Promise<Outcome> {
+  async verified(rollout: Rollout): Promise<OperationOutcome> {
     const { deployed } = this
     const { revision, phase, message } = rollout
     if (phase !== "promoted") return { result: "aborted", revision, message }

@@ -1,4 +1,4 @@
-import type { Outcome, RevertRequest } from "../delivery/component.js"
+import type { OperationOutcome, RevertRequest } from "../delivery/component.js"
 import type { DeployedService } from "./deployed-service.js"
 import { LockedBackend } from "./locked-backend.js"
 import { compatibility, blockedMessage, rollbackTarget } from "./decisions.js"
@@ -17,7 +17,7 @@ const routeDeleted = "its HTTPRoute was deleted meanwhile"
 export async function revert(
   deployed: DeployedService,
   { to, loseData, ...asked }: RevertRequest,
-): Promise<Outcome> {
+): Promise<OperationOutcome> {
   if (loseData !== undefined) throw new Error("--lose-data is for databases: name one with --database")
   const request = { ...asked, ...(to !== undefined && { to: revisionNumber(to) }) }
   const found = await deployed.record.read()
@@ -41,7 +41,7 @@ function revisionNumber(text: string): number {
 }
 
 /** What a rollback of a backend asks for. */
-interface Request {
+interface BackendRevert {
   to?: number
   reason: string
 }
@@ -88,7 +88,7 @@ async function endOf(locked: LockedBackend): Promise<Rollout> {
   return isOver(rollout) ? rollout : locked.drive(rollout)
 }
 
-async function switchBack(locked: LockedBackend, request: Request): Promise<Outcome> {
+async function switchBack(locked: LockedBackend, request: BackendRevert): Promise<OperationOutcome> {
   const { deployed } = locked
   const { context, record, revisions, name: service } = deployed
   const found = await record.read()

@@ -46,7 +46,7 @@ export interface RunOptions {
 }
 
 /** Gates to run, and why these; the reason is empty when it is obvious. */
-interface Selection {
+interface GateSelection {
   gates: Gate[]
   reason: string
   /** The names of all gates that the machines of a run share. */
@@ -223,14 +223,17 @@ export class Pipeline {
   }
 
   /** The gates that one of several machines runs. */
-  private async selectPart(options: Pick<RunOptions, "only" | "since">, shard: Shard): Promise<Selection> {
+  private async selectPart(
+    options: Pick<RunOptions, "only" | "since">,
+    shard: Shard,
+  ): Promise<GateSelection> {
     const { gates, reason } = await this.select(options)
     const durations = await (await this.cache()).durations()
     const names = split(gates, shard.of, durations)[shard.number - 1] ?? []
     return { gates: withNeeds(gates, names), reason, planned: gates.map(({ name }) => name) }
   }
 
-  private async select({ only, since }: Pick<RunOptions, "only" | "since">): Promise<Selection> {
+  private async select({ only, since }: Pick<RunOptions, "only" | "since">): Promise<GateSelection> {
     const { platform } = await this.subjects()
     const gates = await this.gates()
     const chosen = ofGroups(gates, only)
@@ -263,7 +266,7 @@ export class Pipeline {
 
   /** Runs gates. The output of one that did not pass is its failing part. */
   private async verdicts(
-    selection: Selection,
+    selection: GateSelection,
     policy: Pick<RunOptions, "failFast" | "parallel">,
   ): Promise<Verdict[]> {
     const { run } = await this.run(selection, policy, { all: false })
@@ -276,7 +279,7 @@ export class Pipeline {
    * @param reports.all reports of all gates are wanted, and not only of those that did not pass
    */
   private async run(
-    { gates, reason }: Selection,
+    { gates, reason }: GateSelection,
     { failFast, parallel }: Pick<RunOptions, "failFast" | "parallel">,
     reports: { all: boolean },
   ): Promise<{ run: Run; completed: CompletedGate[]; passes: Record<string, string> }> {

@@ -25,7 +25,7 @@ const sections = [
   { title: "Other changes", types: undefined },
 ] as const
 
-interface Change {
+interface NotedChange {
   id: string
   type: string
   scope: string
@@ -68,7 +68,7 @@ function standing(commits: Commit[]): Commit[] {
   return commits.filter(({ id }) => !gone.has(id))
 }
 
-function changeOf({ id, message }: Commit): Change {
+function changeOf({ id, message }: Commit): NotedChange {
   const found: Conventional & { type?: string | null; scope?: string | null; subject?: string | null } =
     parsed(message)
   const { type, scope, subject, header, notes } = found
@@ -85,11 +85,11 @@ function changeOf({ id, message }: Commit): Change {
 
 const section = (title: string, lines: string[]) => `## ${title}\n\n${lines.join("\n")}`
 
-const changeLine = ({ id, scope, text }: Change) =>
+const changeLine = ({ id, scope, text }: NotedChange) =>
   `- ${scope === "" ? "" : `**${escaped(scope)}:** `}${escaped(text)} (${id.slice(0, 12)})`
 
 /** The note of a breaking change, where it says more than its subject. */
-const breakingLine = (change: Change) =>
+const breakingLine = (change: NotedChange) =>
   [
     changeLine(change),
     ...change.breaking.filter((note) => note !== change.text).map((note) => `  ${escaped(note)}`),

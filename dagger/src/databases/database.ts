@@ -3,7 +3,7 @@ import type {
   ComponentId,
   ComponentPlan,
   ComponentStatus,
-  Outcome,
+  OperationOutcome,
   RestorePoint,
   RevertRequest,
   WouldRun,
@@ -16,7 +16,7 @@ import { permitted, stillWaiting, type Waiting, waitingText } from "./decisions.
 import { isBackupId, migrationObjects, type MigrationRun, settingsDigest } from "./job.js"
 import { LockedDatabase } from "./locked-database.js"
 import { type DatabaseContext, type MigratedService, MigratedDatabase } from "./migrated-database.js"
-import { describePlan, planOf } from "./plan.js"
+import { describePlan, migrationPlanOf } from "./plan.js"
 import { DatabaseRestore, readRestorePoint } from "./restore.js"
 import { headsText, type MigrationResult } from "./result.js"
 import type { DatabaseSettings } from "./settings.js"
@@ -77,7 +77,7 @@ export class Database implements Component {
    *
    * @throws Error when code that serves needs them, or it is not known where the database is or is to go
    */
-  revert(request: RevertRequest): Promise<Outcome> {
+  revert(request: RevertRequest): Promise<OperationOutcome> {
     return this.exclusively((locked) => locked.revert(request))
   }
 
@@ -245,5 +245,5 @@ function previewText(result: MigrationResult, waits: Waiting[]): string {
   const found = readExamination(JSON.stringify(examination))
   // What waits is what the models are ahead of the copy.
   const ran = waits.length > 0 ? { ...found, model_differences: [] } : found
-  return `${describePlan(planOf(ran))}${more}`
+  return `${describePlan(migrationPlanOf(ran))}${more}`
 }

@@ -3,7 +3,7 @@ import type {
   ComponentPlan,
   LockedComponent,
   Operation,
-  Outcome,
+  OperationOutcome,
   RevertRequest,
 } from "../delivery/component.js"
 import { databaseObject } from "../delivery/access.js"
@@ -14,7 +14,7 @@ import { continues, decideRevert } from "./decisions.js"
 import type { MigratedDatabase, PreparedMigration } from "./migrated-database.js"
 import { oneLine } from "../lib/text.js"
 import { migrationObjects, migrationPattern, runOf } from "./job.js"
-import { begun, ended, type DatabaseState, type RunEnd, type Running, type StateRecord } from "./state.js"
+import { begun, ended, type DatabaseState, type RunEnd, type Running, type DatabaseRecord } from "./state.js"
 
 /** A database under this command's lease. */
 export class LockedDatabase implements LockedComponent {
@@ -23,7 +23,7 @@ export class LockedDatabase implements LockedComponent {
   private constructor(
     private readonly database: MigratedDatabase,
     private readonly lease: Lease,
-    private readonly record: StateRecord,
+    private readonly record: DatabaseRecord,
   ) {}
 
   /** @throws LeaseHeld while another command has the lease */
@@ -63,7 +63,7 @@ export class LockedDatabase implements LockedComponent {
     return this.database.planOf(this.prepared, release)
   }
 
-  async apply(operation: Operation): Promise<Outcome> {
+  async apply(operation: Operation): Promise<OperationOutcome> {
     const { database, prepared } = this
     if (!prepared) throw new Error(`${database.id.name}: apply without a plan`)
     const { action } = prepared
@@ -84,7 +84,7 @@ export class LockedDatabase implements LockedComponent {
    *
    * @throws Error when it is not known how far, code that serves needs them, or a migration is under way
    */
-  async revert({ to, reason, loseData }: RevertRequest): Promise<Outcome> {
+  async revert({ to, reason, loseData }: RevertRequest): Promise<OperationOutcome> {
     const { database } = this
     const { context, owner, settings } = database
     if (to !== undefined && !new RegExp(`^${migrationPattern}$`).test(to))
@@ -146,7 +146,7 @@ export class LockedDatabase implements LockedComponent {
     { image, state }: PreparedMigration,
     { allowBreaking, longest }: { allowBreaking: boolean; longest?: number },
     { id, by, author, reason, guards, overridden, approval }: Operation,
-  ): Promise<Outcome> {
+  ): Promise<OperationOutcome> {
     const head = image.migrations?.head
     const begin = {
       id,
@@ -172,7 +172,7 @@ export class LockedDatabase implements LockedComponent {
     state: DatabaseState,
     begin: Running,
     event: { message: string } & Partial<Pick<Operation, "overridden" | "approval">>,
-  ): Promise<Outcome> {
+  ): Promise<OperationOutcome> {
     const after = begun(state, begin)
     const { running } = after
     await this.recordEvent("started", running, { ...event, at: running.began })
@@ -181,7 +181,7 @@ export class LockedDatabase implements LockedComponent {
   }
 
   /** Follows a run that an interrupted command has begun. */
-  async resume(state: DatabaseState, running: Running, message: string): Promise<Outcome> {
+  async resume(state: DatabaseState, running: Running, message: string): Promise<OperationOutcome> {
     await this.recordEvent("resumed", running, { message })
     return this.run(state, running)
   }
@@ -194,7 +194,7 @@ export class LockedDatabase implements LockedComponent {
   }
 
   /** Runs a migration that is written down, or follows it where it runs already, and records its end. */
-  private async run(state: DatabaseState, running: Running): Promise<Outcome> {
+  private async run(state: DatabaseState, running: Running): Promise<OperationOutcome> {
     const { database, lease } = this
     const objects = migrationObjects(database.settings, runOf(running), await database.secrets())
     lease.check()
@@ -203,7 +203,7 @@ export class LockedDatabase implements LockedComponent {
     return this.finish(state, running, end)
   }
 
-  private async finish(state: DatabaseState, running: Running, end: RunEnd): Promise<Outcome> {
+  private async finish(state: DatabaseState, running: Running, end: RunEnd): Promise<OperationOutcome> {
     const { at, message } = end
     const after = ended(state, end)
     const outcome = after.runs[0]?.outcome ?? "failed"

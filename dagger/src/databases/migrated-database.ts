@@ -20,7 +20,7 @@ import { credentialsFile, migrationObjects, runOf, settingsDigest } from "./job.
 import { headsText } from "./result.js"
 import { JobRunner } from "./runner.js"
 import type { DatabaseSettings } from "./settings.js"
-import { type DatabaseState, type Running, StateRecord } from "./state.js"
+import { type DatabaseState, type Running, DatabaseRecord } from "./state.js"
 
 /** The service that owns a database's migrations, as it is in the environment. */
 export interface MigratedService {
@@ -89,9 +89,9 @@ export class MigratedDatabase {
     this.context.say(`${this.settings.name}: ${line}`)
   }
 
-  stateRecord(): StateRecord {
+  stateRecord(): DatabaseRecord {
     const { namespace, name } = this.settings
-    return new StateRecord(this.context.cluster, namespace, name)
+    return new DatabaseRecord(this.context.cluster, namespace, name)
   }
 
   /** @param restore what a restore puts into its place; without it, a migration runs */

@@ -52,7 +52,7 @@ export interface MigrationPlan {
  *
  * @throws Error when the run failed, with the migration and the place
  */
-export function planOf(examination: Examination): MigrationPlan {
+export function migrationPlanOf(examination: Examination): MigrationPlan {
   const { migrations, heads, unreadable, model_differences } = examination
   if (unreadable) throw new Error(`${unreadable.file}:${unreadable.line}: ${unreadable.message}`)
   const [head, ...others] = heads

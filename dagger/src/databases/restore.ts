@@ -6,7 +6,7 @@ import type {
   Deployable,
   LockedComponent,
   Operation,
-  Outcome,
+  OperationOutcome,
   RestorePoint,
 } from "../delivery/component.js"
 import { restorePointText } from "../delivery/component.js"
@@ -175,7 +175,15 @@ class LockedRestore implements LockedComponent {
     return this.restore.planOf(this.prepared)
   }
 
-  async apply({ id, by, author, reason, guards, overridden, approval }: Operation): Promise<Outcome> {
+  async apply({
+    id,
+    by,
+    author,
+    reason,
+    guards,
+    overridden,
+    approval,
+  }: Operation): Promise<OperationOutcome> {
     const { locked, prepared } = this
     const { state, running, begin } = prepared ?? {}
     if (state && running) return locked.resume(state, running, "its restore is followed again")

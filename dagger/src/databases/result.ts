@@ -102,7 +102,7 @@ const tailLines = 5
  *
  * A result counts only as the last event.
  */
-export function readLog(text: string): RunLog {
+export function readRunLog(text: string): RunLog {
   const events: Record<string, unknown>[] = []
   const others: string[] = []
   for (const line of text.split("\n")) {

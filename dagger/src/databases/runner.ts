@@ -10,7 +10,7 @@ import { podLog } from "../clients/kubernetes/pod-log.js"
 import type { Clock } from "../lib/clock.js"
 import { oneLine } from "../lib/text.js"
 import { containerNames, type MigrationObjects } from "./job.js"
-import { readLog, resultText, type RunLog } from "./result.js"
+import { readRunLog, resultText, type RunLog } from "./result.js"
 import type { RunEnd } from "./state.js"
 
 type Job = Plain<V1Job>
@@ -156,7 +156,7 @@ export class JobRunner {
         const pod = await this.newestPod(job)
         reached = clock.now()
         started ||= hasStarted(pod)
-        if (pod && hasStarted(pod)) progress.report(readLog(await this.log(pod, recentLines).catch(noLog)))
+        if (pod && hasStarted(pod)) progress.report(readRunLog(await this.log(pod, recentLines).catch(noLog)))
         else progress.note(await this.reasonNotStarted(job, pod))
         if (!started && clock.now() - began > startLimit) return await this.giveUp(job, pod)
       } catch (error) {
@@ -187,7 +187,7 @@ export class JobRunner {
     for (let tried = 1; tried <= logTries; tried++) {
       const pod = await this.newestPod(job)
       log = pod
-        ? await this.log(pod).then(readLog, (error: unknown) => ({
+        ? await this.log(pod).then(readRunLog, (error: unknown) => ({
             progress: [],
             tail: [],
             problem: `its log cannot be read: ${oneLine((error as Error).message)}`,

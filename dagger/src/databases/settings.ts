@@ -3,7 +3,7 @@ import type { V1NetworkPolicyEgressRule } from "@kubernetes/client-node"
 import type { Plain } from "../clients/kubernetes/manifest.js"
 import { bucketName, regionName } from "../lib/cloud-names.js"
 import { section } from "../lib/document.js"
-import { duration } from "../lib/duration.js"
+import { configuredDuration } from "../lib/duration.js"
 import { readImageReference } from "../lib/image-reference.js"
 import { cpu, memory } from "../lib/quantity.js"
 import { images } from "../platform/base-images.js"
@@ -44,7 +44,9 @@ const image = z.string().refine((text) => readImageReference(text) !== undefined
 })
 
 const limits = section({
-  time: duration.refine((seconds) => seconds >= 60 && seconds <= 86_400, "from 1m to 24h").prefault("4h"),
+  time: configuredDuration
+    .refine((seconds) => seconds >= 60 && seconds <= 86_400, "from 1m to 24h")
+    .prefault("4h"),
   cpu: cpu.optional(),
   memory: memory.prefault("512Mi"),
   disk: memory.prefault("10Gi"),

@@ -55,8 +55,6 @@ const run = running.pick({ id: true, image: true, by: true, reason: true, began:
   message: text,
   backup: z.string().optional(),
 })
-/** A run that has ended. */
-export type RecordedRun = z.output<typeof run>
 
 const schema = z.object({
   schemaVersion: z.literal(1),
@@ -132,7 +130,11 @@ export function ended(state: DatabaseState, { at, result, message }: RunEnd): Da
     ...(lastRestore !== undefined && { restored: lastRestore }),
     runs: [
       {
-        ...{ id, image, by, reason, began },
+        id,
+        image,
+        by,
+        reason,
+        began,
         ended: at,
         outcome,
         from: result?.from ?? [],
@@ -154,7 +156,7 @@ export const compared = (state: DatabaseState, at: string, differences: string[]
   schema.parse({ ...state, drift: { at, differences: differences.slice(0, kept.differences) } })
 
 /** The state of a database. */
-export class StateRecord extends KeptState<DatabaseState> {
+export class DatabaseRecord extends KeptState<DatabaseState> {
   constructor(cluster: KubernetesApi, namespace: string, name: string) {
     super(cluster, {
       metadata: { namespace, name: databaseObject(name), labels: databaseLabels(name) },

@@ -1,10 +1,10 @@
 import { ApiError, type KubernetesApi, type KubernetesObject } from "../clients/kubernetes/client.js"
+import { hexDigest } from "../lib/image-reference.js"
 import { oneLine } from "../lib/text.js"
 import { approvalsName, guardsNamespace } from "./access.js"
 import type { Approval } from "./guards/guards.js"
 import { iso } from "./journal.js"
 
-const hexDigest = "[0-9a-f]{64}"
 const moment = "[0-9]{4}-[0-9]{2}-[0-9]{2}T[0-9:.]+Z"
 
 /** Patterns that RE2 and JavaScript read alike: an admission policy refuses entries of another form. */

@@ -94,7 +94,7 @@ export const override = z.object({
 export type Override = z.output<typeof override>
 
 /** How an operation on one component ended. */
-export interface Outcome {
+export interface OperationOutcome {
   /** `skipped`: a component that it depends on failed before. */
   result: "promoted" | "migrated" | "downgraded" | "restored" | "unchanged" | "aborted" | "failed" | "skipped"
   revision?: number
@@ -146,7 +146,7 @@ export interface Component {
    */
   lock(): Promise<LockedComponent>
   /** Takes back the operation in progress, or returns to an earlier revision. Takes the lock itself. */
-  revert(request: RevertRequest): Promise<Outcome>
+  revert(request: RevertRequest): Promise<OperationOutcome>
   status(): Promise<ComponentStatus>
 }
 
@@ -160,7 +160,7 @@ export interface LockedComponent {
   settle(release: Release): Promise<void>
   plan(release: Release): Promise<ComponentPlan>
   /** Carries out the plan that this lock made last. An interrupted apply is resumed by the next deploy of the same release. */
-  apply(operation: Operation): Promise<Outcome>
+  apply(operation: Operation): Promise<OperationOutcome>
   unlock(): Promise<void>
 }
 

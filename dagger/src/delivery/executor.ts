@@ -12,7 +12,7 @@ import {
   type Deployable,
   type LockedComponent,
   type Operation,
-  type Outcome,
+  type OperationOutcome,
   type RevertRequest,
 } from "./component.js"
 import type { GuardPolicy } from "./guards/configuration.js"
@@ -81,7 +81,7 @@ function onlyApproval({ committed, effective, weakened, ...guards }: EffectiveGu
 export type ReadAuthors = (from: string | undefined, to: string) => Promise<Author[]>
 
 /** What the gates said of a release's source. */
-export interface GateResult {
+export interface ChecksResult {
   passed: boolean
   summary: string
 }
@@ -96,11 +96,11 @@ export interface DeployRequest {
   /** Why guards may be overridden; empty: they may not. */
   override: string
   /** Runs the gates for a release that was built from the present source. */
-  checks?: () => Promise<GateResult>
+  checks?: () => Promise<ChecksResult>
 }
 
 /** What became of one component. */
-export type ComponentResult = Outcome & { component: ComponentId; seconds: number }
+export type ComponentResult = OperationOutcome & { component: ComponentId; seconds: number }
 
 /**
  * Brings a release to an environment: guards once for all components, then each component by its own operation, kind after kind.
@@ -120,30 +120,30 @@ export async function deploy(
   const gates = request.checks?.()
   // Awaited below, possibly after something else has failed.
   gates?.catch(() => undefined)
-  const first = await planOf(context, components, release)
+  const first = await deployPlanOf(context, components, release)
   say(planText(first))
   refuseBlocked(first.components)
 
   // Guards see the gates' result only where they need it; elsewhere the gates run beside the rollout.
-  let gateResult = guards.effective.checks === "required" ? await gates : undefined
-  if (gateResult) say(gateResult.summary)
+  let checksResult = guards.effective.checks === "required" ? await gates : undefined
+  if (checksResult) say(checksResult.summary)
   const { locked, failed } = await lockAll(components, release)
   let results: ComponentResult[]
   try {
     const plans = await Promise.all(locked.map((component) => component.plan(release)))
     refuseBlocked(plans)
-    const operation = await permitted(context, request, plans, gateResult)
-    await recordChecks(context, plans, gateResult)
+    const operation = await permitted(context, request, plans, checksResult)
+    await recordChecks(context, plans, checksResult)
     results = await applyAll(locked, operation, failed)
-    if (gates && !gateResult) {
-      gateResult = await gates
-      say(gateResult.summary)
-      await recordChecks(context, plans, gateResult)
+    if (gates && !checksResult) {
+      checksResult = await gates
+      say(checksResult.summary)
+      await recordChecks(context, plans, checksResult)
     }
   } finally {
     await Promise.all(locked.map((component) => component.unlock()))
   }
-  return conclude(results, environment, gateResult)
+  return conclude(results, environment, checksResult)
 }
 
 /**
@@ -174,7 +174,7 @@ export async function plan(
   components: Deployable[],
   request: Pick<DeployRequest, "release" | "authors" | "readAuthors">,
 ): Promise<DeployPlan> {
-  const found = await planOf(context, components, request.release)
+  const found = await deployPlanOf(context, components, request.release)
   const facts = await factsOf(context, request, found.components, undefined)
   return { ...found, refusals: facts ? refusalsOf(context.guards, facts) : [] }
 }
@@ -197,7 +197,7 @@ export async function rollback(
   return conclude(results, environment, undefined)
 }
 
-async function planOf(
+async function deployPlanOf(
   { environment }: DeliveryContext,
   components: Deployable[],
   release: Release,
@@ -293,10 +293,10 @@ async function permitted(
   context: DeliveryContext,
   request: DeployRequest,
   plans: ComponentPlan[],
-  gateResult: GateResult | undefined,
+  checksResult: ChecksResult | undefined,
 ): Promise<Operation> {
   const { guards, say, journal, id, who, groups } = context
-  const facts = await factsOf(context, request, plans, gateResult)
+  const facts = await factsOf(context, request, plans, checksResult)
   const author = authorsText(facts, request, who)
   const operation: Operation = { id, by: who, author, reason: request.reason, guards: guards.digest }
   if (!facts) return operation
@@ -366,7 +366,7 @@ async function factsOf(
   { approvals, verdicts, guards: { committed, effective: guards, identities }, now, who }: DeliveryContext,
   { authors, readAuthors, release }: Pick<DeployRequest, "authors" | "readAuthors" | "release">,
   plans: ComponentPlan[],
-  gateResult: GateResult | undefined,
+  checksResult: ChecksResult | undefined,
 ): Promise<GuardInput | undefined> {
   const starts = starting(plans)
   if (starts.length === 0) return undefined
@@ -378,8 +378,8 @@ async function factsOf(
     guards.checks === "none"
       ? undefined
       : // The gates of this very command count for this very deploy; of existing images only a recorded verdict does.
-        gateResult
-        ? gateResult.passed
+        checksResult
+        ? checksResult.passed
           ? { digests: Object.values(digests), at: now() }
           : undefined
         : verdicts.passed(),
@@ -448,10 +448,10 @@ function authorsText(facts: GuardInput | undefined, request: DeployRequest, who:
 async function recordChecks(
   { guards, journal }: DeliveryContext,
   plans: ComponentPlan[],
-  gateResult: GateResult | undefined,
+  checksResult: ChecksResult | undefined,
 ): Promise<void> {
-  if (!gateResult) return
-  const checks = gateResult.passed ? "passed" : "failed"
+  if (!checksResult) return
+  const checks = checksResult.passed ? "passed" : "failed"
   await Promise.all(
     starting(plans).map(({ component, start: { digest } }) =>
       journal.record({
@@ -482,13 +482,16 @@ function remedies(standing: Refusal[], { environment, guards, id }: DeliveryCont
 }
 
 /** Turns an exception into a result, so that one component's failure hides no other's outcome. */
-async function resultOf(component: ComponentId, task: () => Promise<Outcome>): Promise<ComponentResult> {
+async function resultOf(
+  component: ComponentId,
+  task: () => Promise<OperationOutcome>,
+): Promise<ComponentResult> {
   const begun = performance.now()
   const outcome = await task().catch(failureOf)
   return { component, ...outcome, seconds: (performance.now() - begun) / 1000 }
 }
 
-const failureOf = (error: unknown): Outcome => ({
+const failureOf = (error: unknown): OperationOutcome => ({
   result: "failed",
   message: error instanceof Error ? error.message : String(error),
 })
@@ -498,7 +501,7 @@ const isFailure = ({ result }: ComponentResult) => result === "aborted" || resul
 function conclude(
   results: ComponentResult[],
   environment: string,
-  gateResult: GateResult | undefined,
+  checksResult: ChecksResult | undefined,
 ): string {
   const rows = results.map(({ component, result, revision, seconds, message }) => [
     component.name,
@@ -515,7 +518,8 @@ function conclude(
         ? `${component.name} was not deployed to ${environment}; traffic stays on the previous revision: ${message}`
         : `${component.name} in ${environment}: ${message}`,
     )
-  if (gateResult?.passed === false) reasons.push(`The gates failed for what was deployed to ${environment}.`)
+  if (checksResult?.passed === false)
+    reasons.push(`The gates failed for what was deployed to ${environment}.`)
   // The reasons come from clusters and images, and the error is printed as it is.
   if (reasons.length > 0) throw new Error(plain([table, ...reasons].join("\n\n")))
   return table

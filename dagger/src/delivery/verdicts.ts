@@ -9,7 +9,7 @@ export const verdictLabel = "pitwall.dev/verdict"
 export const verdictPrefix = "verdict-"
 
 /** What the gates said of images, as the identity of CI recorded it. */
-export interface Verdict {
+export interface RecordedVerdict {
   verdict: "passed" | "failed"
   /** The commit that the images were built from. */
   commit: string
@@ -36,7 +36,7 @@ export class Verdicts {
    * @param verdict.id unique, valid in object names
    * @throws Error for somebody who may not record verdicts
    */
-  async record(verdict: Verdict & { id: string; by: string }): Promise<void> {
+  async record(verdict: RecordedVerdict & { id: string; by: string }): Promise<void> {
     try {
       await this.cluster.create(verdictObject(this.namespace, verdict))
     } catch (error) {
@@ -64,7 +64,7 @@ export class Verdicts {
 
 export function verdictObject(
   namespace: string,
-  { id, by, verdict, commit, digests }: Verdict & { id: string; by: string },
+  { id, by, verdict, commit, digests }: RecordedVerdict & { id: string; by: string },
 ): Plain<V1ConfigMap> {
   return {
     apiVersion: "v1",
@@ -80,7 +80,7 @@ export function verdictObject(
 }
 
 /** What a report of the gates says, as far as a verdict depends on it. */
-export interface GateReport {
+export interface ReportSummary {
   revision?: string | undefined
   /** Why only some gates ran. */
   because?: string | undefined
@@ -93,9 +93,9 @@ export interface GateReport {
  * @throws Error for a report about another commit, about changes on top of it, or where no gate of some service or of security ran
  */
 export function verdictFor(
-  { revision, because, gates }: GateReport,
+  { revision, because, gates }: ReportSummary,
   { commit, services }: { commit: string | undefined; services: string[] },
-): Pick<Verdict, "verdict" | "commit"> {
+): Pick<RecordedVerdict, "verdict" | "commit"> {
   if (commit === undefined)
     throw new Error("the release does not name its commit: publish it from a clone without changes")
   if (revision !== commit) {

@@ -1,3 +1,4 @@
+import { hexDigest } from "../lib/image-reference.js"
 import type {
   V1MatchCondition,
   V1NamedRuleWithOperations,
@@ -43,7 +44,7 @@ export interface AdmissionSettings {
 }
 
 /** A policy and where it holds. */
-interface Rule {
+interface PolicyRule {
   /** Its name without the environment's. */
   name: string
   namespace: string
@@ -87,7 +88,7 @@ export function admissionObjects(settings: AdmissionSettings): Manifest[] {
 
 function policyObjects(
   environment: string,
-  { name, namespace, resources, variables, validations, matchConditions, label, params }: Rule,
+  { name, namespace, resources, variables, validations, matchConditions, label, params }: PolicyRule,
 ): [Plain<V1ValidatingAdmissionPolicy>, Plain<V1ValidatingAdmissionPolicyBinding>] {
   const metadata = { name: `pitwall-${environment}-${name}`, labels: managedBy }
   return [
@@ -183,7 +184,7 @@ const copies = (databases: DatabaseSettings[]): string =>
  * Only approved images run. People start them only while the approval counts. Controllers go on starting pods of images that were approved once, so that a revision
  * scales and survives the loss of a node after its approval has expired or was revoked.
  */
-function images({ namespace, databases = [] }: AdmissionSettings): Rule {
+function images({ namespace, databases = [] }: AdmissionSettings): PolicyRule {
   const some = (condition: string) =>
     `variables.digests.all(digest, variables.ledger.exists(key, key.endsWith("." + digest)${condition}))`
   const stands = ` && !(key.split(".")[0] + ".revoked" in variables.ledger)`
@@ -214,7 +215,7 @@ function images({ namespace, databases = [] }: AdmissionSettings): Rule {
         "same",
         `oldObject != null && (${containersOf("variables.oldSpec")}).map(container, container.image) == (${containersOf("variables.spec")}).map(container, container.image)`,
       ),
-      variable("pinned", `variables.images.all(image, image.matches("^[^@]+@sha256:[0-9a-f]{64}$"))`),
+      variable("pinned", `variables.images.all(image, image.matches("^[^@]+@sha256:${hexDigest}$"))`),
       variable(
         "digests",
         `variables.pinned ? variables.images.map(image, image.split("@sha256:")[1]) : [""]`,
@@ -259,7 +260,7 @@ function images({ namespace, databases = [] }: AdmissionSettings): Rule {
 }
 
 /** Pods have the shape of Pitwall's own: an approved image runs as it was built, as the account of its service and without a token. */
-function workloads({ namespace, services, watchdog, databases = [] }: AdmissionSettings): Rule {
+function workloads({ namespace, services, watchdog, databases = [] }: AdmissionSettings): PolicyRule {
   const command = watchdogCommand(watchdog)
   const probe = [...command, "check"]
   const asWatchdog = [
@@ -397,7 +398,7 @@ function asMigration(database: DatabaseSettings): string[] {
 }
 
 /** A deployer cannot give an account of a service a token or a role of the cloud. */
-function accounts({ namespace, services }: AdmissionSettings): Rule {
+function accounts({ namespace, services }: AdmissionSettings): PolicyRule {
   const annotations = (object: string) =>
     `(${object} != null && has(${object}.metadata.annotations) ? ${object}.metadata.annotations : {})`
   return {
@@ -423,7 +424,7 @@ function accounts({ namespace, services }: AdmissionSettings): Rule {
   }
 }
 
-function secrets({ namespace }: AdmissionSettings): Rule {
+function secrets({ namespace }: AdmissionSettings): PolicyRule {
   return {
     name: "secrets",
     namespace,
@@ -440,7 +441,7 @@ function secrets({ namespace }: AdmissionSettings): Rule {
 }
 
 /** A Service leads to pods of the service that it is named after, and is reached by the gateway and inside the cluster only. */
-function services({ namespace, services }: AdmissionSettings): Rule {
+function services({ namespace, services }: AdmissionSettings): PolicyRule {
   return {
     name: "services",
     namespace,
@@ -466,7 +467,7 @@ function services({ namespace, services }: AdmissionSettings): Rule {
 }
 
 /** Requests of this environment's host names only, by its own Gateway. What an administrator added to a route stays. */
-function routes({ namespace, hostnames, gateway }: AdmissionSettings): Rule {
+function routes({ namespace, hostnames, gateway }: AdmissionSettings): PolicyRule {
   const own = [
     `has(parent.kind) && parent.kind == "Gateway"`,
     `parent.name == ${cel(gateway.name)}`,
@@ -518,7 +519,7 @@ const hijacking =
 /** Variables that send backups elsewhere. */
 const redirecting = "^(AWS_ENDPOINT_URL.*|AWS_CONFIG_FILE|BACKUP_S3_ENDPOINT)$"
 
-function variables({ namespace, databases = [] }: AdmissionSettings): Rule {
+function variables({ namespace, databases = [] }: AdmissionSettings): PolicyRule {
   return {
     name: "variables",
     namespace,
@@ -541,7 +542,7 @@ function variables({ namespace, databases = [] }: AdmissionSettings): Rule {
   }
 }
 
-function audit({ namespace }: AdmissionSettings): Rule {
+function audit({ namespace }: AdmissionSettings): PolicyRule {
   return {
     name: "audit",
     namespace,
@@ -561,7 +562,7 @@ function audit({ namespace }: AdmissionSettings): Rule {
 }
 
 /** Approvers only add to the approvals, in their own name. */
-function ledger(guards: string): Rule {
+function ledger(guards: string): PolicyRule {
   const own = `object.data[key].startsWith("by=" + request.userInfo.username + "\\n")`
   return {
     name: "approvals",
@@ -596,7 +597,7 @@ function ledger(guards: string): Rule {
 }
 
 /** The identity of CI writes verdicts in its own name. */
-function verdicts(guards: string): Rule {
+function verdicts(guards: string): PolicyRule {
   return {
     name: "verdicts",
     namespace: guards,

@@ -110,7 +110,9 @@ export async function readEnvironment(
   return { environment, ...readGuarded(text, layers, environment.name, base) }
 }
 
-export async function secretsOf({ secrets }: Pick<Connection, "secrets">): Promise<Record<string, string>> {
+export async function givenSecrets({
+  secrets,
+}: Pick<Connection, "secrets">): Promise<Record<string, string>> {
   return secrets ? readSecrets(await secrets.plaintext()) : {}
 }
 
@@ -138,7 +140,7 @@ async function open(source: Directory, name: string, connection: Connection): Pr
   const [{ configuration, environment, guards }, watchdog, secrets] = await Promise.all([
     readEnvironment(source, name, connection),
     source.file(watchdogFile).contents(),
-    secretsOf(connection),
+    givenSecrets(connection),
   ])
   if (!kubeconfig) {
     throw new Error(

@@ -52,7 +52,7 @@ export interface ListedObject {
 }
 
 /** A condition for a write: nothing of that name exists, or it is as it was read. */
-export type Condition = { absent: true } | { version: string }
+export type WriteCondition = { absent: true } | { version: string }
 
 /** A bucket of an S3 store. */
 export interface Bucket {
@@ -61,7 +61,7 @@ export interface Bucket {
   head(key: string): Promise<ObjectHead | undefined>
   text(key: string): Promise<{ text: string; version: string } | undefined>
   /** @returns false when the condition does not hold */
-  put(object: StoredObject, body: Uint8Array, condition?: Condition): Promise<boolean>
+  put(object: StoredObject, body: Uint8Array, condition?: WriteCondition): Promise<boolean>
   /** Copies an object within the bucket. */
   copy(from: string, object: StoredObject): Promise<void>
   delete(keys: string[]): Promise<void>
@@ -157,7 +157,7 @@ export class S3Bucket implements Bucket {
     return { text: (await found.Body?.transformToString()) ?? "", version: found.ETag ?? "" }
   }
 
-  async put(object: StoredObject, body: Uint8Array, condition?: Condition): Promise<boolean> {
+  async put(object: StoredObject, body: Uint8Array, condition?: WriteCondition): Promise<boolean> {
     this.bytes += body.length
     try {
       await this.client.send(

@@ -10,7 +10,7 @@ import { type Bundle, readFiles } from "./bundle.js"
 import { decideSwitch, type FrontendAction } from "./decisions.js"
 import type { Edge } from "./edge.js"
 import { type Layout, layoutOf } from "./layout.js"
-import { differenceOf, type Manifest, manifestOf, releaseId } from "./manifest.js"
+import { differenceOf, type ReleaseManifest, manifestOf, releaseId } from "./manifest.js"
 import type { Fetch } from "./observe.js"
 import type { Pointer } from "./pointer.js"
 import { type Configuration, manifestIn, missingObjects } from "./publish.js"
@@ -20,7 +20,7 @@ import {
   type FrontendState,
   liveRevision,
   type RunningSwitch,
-  StateRecord,
+  FrontendRecord,
 } from "./state.js"
 
 /** Where the files of a web app lie, and what decides which of them visitors get. */
@@ -50,7 +50,7 @@ export interface FrontendContext {
 export interface PreparedFrontend {
   image: ReleasedImage
   bundle: Bundle
-  manifest: Manifest
+  manifest: ReleaseManifest
   configuration: Configuration
   state: FrontendState
   pointer: Pointer | undefined
@@ -83,9 +83,9 @@ export class DeployedFrontend {
     return (this.opened ??= this.context.stores(this.settings, this.layout))
   }
 
-  stateRecord(): StateRecord {
+  stateRecord(): FrontendRecord {
     const { namespace, app } = this.settings
-    return new StateRecord(this.context.cluster, namespace, app)
+    return new FrontendRecord(this.context.cluster, namespace, app)
   }
 
   /** @throws Error when the release has no image of the app */

@@ -2,7 +2,7 @@ import type { Clock } from "../lib/clock.js"
 import type { Bucket } from "./bucket.js"
 import type { Invalidations } from "./invalidation.js"
 import { type Layout, liveConfig, liveObjects } from "./layout.js"
-import type { Manifest } from "./manifest.js"
+import type { ReleaseManifest } from "./manifest.js"
 import {
   type Pointer,
   type PointerChange,
@@ -21,7 +21,7 @@ export interface Edge {
    * Makes a change of what is live, so that visitors get it. The same change by the same operation may be made again.
    *
    * @returns warnings
-   * @throws Superseded when a newer command has changed it
+   * @throws PointerSuperseded when a newer command has changed it
    */
   switch(writer: Writer, change: PointerChange): Promise<string[]>
   /** Completes a switch once it has been seen to work. */
@@ -84,7 +84,7 @@ export class InvalidationEdge implements Edge {
 async function copyLive(
   { bucket, layout }: Pick<Parts, "bucket" | "layout">,
   live: Variant,
-): Promise<{ manifest: Manifest; removed: string[] }> {
+): Promise<{ manifest: ReleaseManifest; removed: string[] }> {
   const [manifest, config] = await Promise.all([
     completeManifest(bucket, layout, live),
     bucket.text(layout.config(live.config)),
@@ -100,7 +100,11 @@ async function copyLive(
   return { manifest, removed }
 }
 
-async function completeManifest(bucket: Bucket, layout: Layout, { release }: Variant): Promise<Manifest> {
+async function completeManifest(
+  bucket: Bucket,
+  layout: Layout,
+  { release }: Variant,
+): Promise<ReleaseManifest> {
   const manifest = await manifestIn(bucket, layout, release)
   if (!manifest) throw new Error(`release ${release} is not complete: it has no manifest in the bucket`)
   return manifest

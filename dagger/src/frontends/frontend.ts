@@ -3,7 +3,7 @@ import type {
   ComponentId,
   ComponentPlan,
   ComponentStatus,
-  Outcome,
+  OperationOutcome,
   RevertRequest,
   WouldRun,
 } from "../delivery/component.js"
@@ -57,7 +57,7 @@ export class Frontend implements Component {
     return LockedFrontend.take(this.deployed)
   }
 
-  async revert(request: RevertRequest): Promise<Outcome> {
+  async revert(request: RevertRequest): Promise<OperationOutcome> {
     const locked = await this.lock()
     try {
       return await locked.revert(request)

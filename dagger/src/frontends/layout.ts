@@ -7,7 +7,7 @@ import {
   extensionOf,
   fileTypes,
   listFile,
-  type Manifest,
+  type ReleaseManifest,
   releaseId,
 } from "./manifest.js"
 
@@ -80,7 +80,7 @@ export interface ReleaseObject extends StoredObject {
  * The edge asks for a compressed copy without knowing whether there is one, so each file of such a type has all copies. One that the build did not write, because the
  * file is small, has the plain contents and no encoding.
  */
-export function objectsOf(layout: Layout, manifest: Manifest): ReleaseObject[] {
+export function objectsOf(layout: Layout, manifest: ReleaseManifest): ReleaseObject[] {
   const id = releaseId(manifest)
   return manifest.files.flatMap(({ path, sha256, size, type, cache, copies }) => {
     const shared = cache === "immutable"
@@ -100,7 +100,10 @@ export function objectsOf(layout: Layout, manifest: Manifest): ReleaseObject[] {
 }
 
 /** Objects of a release that is live, as copies: the page last, because it names the others. */
-export function liveObjects(layout: Layout, manifest: Manifest): { from: string; object: StoredObject }[] {
+export function liveObjects(
+  layout: Layout,
+  manifest: ReleaseManifest,
+): { from: string; object: StoredObject }[] {
   const own = objectsOf(layout, manifest).filter(({ key }) => !key.startsWith(layout.assets))
   const isPage = ({ path }: ReleaseObject) => path.startsWith("index.html")
   return [...own.filter((one) => !isPage(one)), ...own.filter(isPage)].map(({ key, path, ...object }) => ({

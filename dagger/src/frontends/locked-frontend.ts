@@ -3,7 +3,7 @@ import type {
   ComponentPlan,
   LockedComponent,
   Operation,
-  Outcome,
+  OperationOutcome,
   RevertRequest,
 } from "../delivery/component.js"
 import { frontendObject } from "../delivery/access.js"
@@ -26,10 +26,10 @@ import {
 } from "./decisions.js"
 import type { DeployedFrontend, PreparedFrontend } from "./deployed-frontend.js"
 import { objectsOf } from "./layout.js"
-import type { Manifest } from "./manifest.js"
+import type { ReleaseManifest } from "./manifest.js"
 import { look, observe } from "./observe.js"
-import { type Pointer, Superseded, type Writer } from "./pointer.js"
-import { type Configuration, manifestIn, publish, publishedText, verify } from "./publish.js"
+import { type Pointer, PointerSuperseded, type Writer } from "./pointer.js"
+import { type Configuration, manifestIn, uploadRelease, publishedText, verify } from "./publish.js"
 import { addressOf } from "./settings.js"
 import {
   begun,
@@ -37,7 +37,7 @@ import {
   type FrontendState,
   liveRevision,
   type RunningSwitch,
-  type StateRecord,
+  type FrontendRecord,
 } from "./state.js"
 
 /** Milliseconds between two looks at a canary. */
@@ -53,7 +53,7 @@ export class LockedFrontend implements LockedComponent {
   private constructor(
     private readonly app: DeployedFrontend,
     private readonly lease: Lease,
-    private readonly record: StateRecord,
+    private readonly record: FrontendRecord,
   ) {}
 
   /** @throws LeaseHeld while another command has the lease */
@@ -86,7 +86,7 @@ export class LockedFrontend implements LockedComponent {
     return this.app.planOf(this.prepared, release)
   }
 
-  async apply(operation: Operation): Promise<Outcome> {
+  async apply(operation: Operation): Promise<OperationOutcome> {
     const { app, prepared } = this
     if (!prepared) throw new Error(`${app.id.name}: apply without a plan`)
     const { action, state } = prepared
@@ -127,7 +127,7 @@ export class LockedFrontend implements LockedComponent {
    *
    * @throws Error when there is no such revision, or its files are not complete
    */
-  async revert({ to, reason }: RevertRequest): Promise<Outcome> {
+  async revert({ to, reason }: RevertRequest): Promise<OperationOutcome> {
     const { app } = this
     const { context, settings } = app
     let state = await this.record.read()
@@ -182,7 +182,7 @@ export class LockedFrontend implements LockedComponent {
     return after
   }
 
-  private async goBack(state: FrontendState, running: RunningSwitch): Promise<Outcome> {
+  private async goBack(state: FrontendState, running: RunningSwitch): Promise<OperationOutcome> {
     if (running.end) return this.ending(state, running, running.end)
     const { bucket } = this.app.stores
     const { release, config } = running.revision
@@ -195,7 +195,7 @@ export class LockedFrontend implements LockedComponent {
     state: FrontendState,
     running: RunningSwitch,
     { result, message }: NonNullable<RunningSwitch["end"]>,
-  ): Promise<Outcome> {
+  ): Promise<OperationOutcome> {
     const { live } = await this.finish(state, running, result, message)
     return { result, message, ...(live !== undefined && { revision: live }) }
   }
@@ -204,12 +204,12 @@ export class LockedFrontend implements LockedComponent {
     state: FrontendState,
     running: RunningSwitch,
     prepared: PreparedFrontend,
-  ): Promise<Outcome> {
+  ): Promise<OperationOutcome> {
     const { app, lease } = this
     const { bundle, manifest, configuration, pointer } = prepared
     if (running.end) return this.ending(state, running, running.end)
     try {
-      const published = await publish(app.stores.bucket, app.layout, bundle, manifest, configuration)
+      const published = await uploadRelease(app.stores.bucket, app.layout, bundle, manifest, configuration)
       app.say(publishedText(published))
       lease.check()
       if (pointer && !isLive(pointer, running.revision)) {
@@ -218,7 +218,7 @@ export class LockedFrontend implements LockedComponent {
       }
       return await this.promote(state, running, manifest, configuration)
     } catch (error) {
-      if (error instanceof Superseded) {
+      if (error instanceof PointerSuperseded) {
         // Over, so that the next deploy of this release is a newer one.
         const { live } = await this.finish(state, running, "aborted", error.message)
         return { result: "aborted", message: error.message, ...(live !== undefined && { revision: live }) }
@@ -235,7 +235,7 @@ export class LockedFrontend implements LockedComponent {
    */
   private async canary(
     running: RunningSwitch,
-    manifest: Manifest,
+    manifest: ReleaseManifest,
     configuration: Configuration,
   ): Promise<string | undefined> {
     const { app, lease } = this
@@ -267,9 +267,9 @@ export class LockedFrontend implements LockedComponent {
   private async promote(
     state: FrontendState,
     running: RunningSwitch,
-    manifest: Manifest,
+    manifest: ReleaseManifest,
     configuration: Configuration,
-  ): Promise<Outcome> {
+  ): Promise<OperationOutcome> {
     const { app, lease } = this
     const { clock, fetch } = app.context
     const { revision } = running
@@ -301,7 +301,11 @@ export class LockedFrontend implements LockedComponent {
   }
 
   /** Puts what was live before in place again. */
-  private async abort(state: FrontendState, running: RunningSwitch, reason: string): Promise<Outcome> {
+  private async abort(
+    state: FrontendState,
+    running: RunningSwitch,
+    reason: string,
+  ): Promise<OperationOutcome> {
     const { app } = this
     const before = state.revisions.find(({ number }) => number === running.from)
     if (!before) {
@@ -353,7 +357,7 @@ export class LockedFrontend implements LockedComponent {
     state: FrontendState,
     running: RunningSwitch,
     reason: string,
-  ): Promise<Outcome | undefined> {
+  ): Promise<OperationOutcome | undefined> {
     const pointer = await this.app.stores.edge.read()
     await this.conclude(state, running)
     if (isLive(pointer, running.revision)) return undefined

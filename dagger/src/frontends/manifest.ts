@@ -1,5 +1,6 @@
 import { z } from "zod"
 import "../lib/schema-errors.js"
+import { hexDigest } from "../lib/image-reference.js"
 import { digestOfData } from "../delivery/guards/digest.js"
 
 /** How long a browser and the edge may keep a file without asking. */
@@ -43,9 +44,9 @@ export const assetsFolder = "assets/"
 export const listFile = "manifest.json"
 /** What a browser asks for the configuration of its environment. A build has no such file. */
 export const configFile = "config.json"
-export const page = "index.html"
+export const pageFile = "index.html"
 
-const sha256 = z.string().regex(/^[0-9a-f]{64}$/, "a SHA-256 in hexadecimal digits")
+const sha256 = z.string().regex(new RegExp(`^${hexDigest}$`), "a SHA-256 in hexadecimal digits")
 const size = z.int().min(0)
 const copy = z.object({ sha256, size })
 
@@ -69,7 +70,7 @@ const schema = z.object({
   files: z.array(file),
 })
 /** Everything that a release of a web app consists of. */
-export type Manifest = z.output<typeof schema>
+export type ReleaseManifest = z.output<typeof schema>
 
 /** A file of a build. */
 export interface BuiltFile {
@@ -97,7 +98,7 @@ export function cacheOf(path: string): CacheClass {
  * @param builtFor the app that the build says it is
  * @throws Error with every fault: the build of another app, a file whose type is not known, an asset without a hash in its name, a copy without its file, no page
  */
-export function manifestOf(app: string, builtFor: string, files: BuiltFile[]): Manifest {
+export function manifestOf(app: string, builtFor: string, files: BuiltFile[]): ReleaseManifest {
   if (builtFor !== app) throw new Error(`the image is a build of ${builtFor || "nothing"}; allowed: ${app}`)
   const byPath = new Map(files.map((one) => [one.path, one]))
   const faults: string[] = []
@@ -130,7 +131,7 @@ export function manifestOf(app: string, builtFor: string, files: BuiltFile[]): M
     }
     return [{ path, sha256, size, type: known.type, cache, copies: copiesOf(path, byPath) }]
   })
-  if (!byPath.has(page)) faults.push(`there is no ${page}`)
+  if (!byPath.has(pageFile)) faults.push(`there is no ${pageFile}`)
   if (faults.length > 0) throw new Error(`the build of ${app} cannot be released:\n${faults.join("\n")}`)
   return {
     schemaVersion: 1,
@@ -155,9 +156,9 @@ export const idPattern = new RegExp(`^[0-9a-f]{${idLength}}$`)
 export const idOf = (data: unknown): string => digestOfData(data).slice("sha256:".length).slice(0, idLength)
 
 /** The id of a release: equal ids are equal files. */
-export const releaseId = (manifest: Manifest): string => idOf(manifest)
+export const releaseId = (manifest: ReleaseManifest): string => idOf(manifest)
 
-export const manifestText = (manifest: Manifest): string => `${JSON.stringify(manifest)}\n`
+export const manifestText = (manifest: ReleaseManifest): string => `${JSON.stringify(manifest)}\n`
 
 /**
  * Reads a manifest from the bucket.
@@ -165,7 +166,7 @@ export const manifestText = (manifest: Manifest): string => `${JSON.stringify(ma
  * @param id of the release that it must be of
  * @throws Error for another text, and for the manifest of another release
  */
-export function readManifest(text: string, id: string): Manifest {
+export function readManifest(text: string, id: string): ReleaseManifest {
   let found: unknown
   try {
     found = JSON.parse(text)
@@ -186,7 +187,7 @@ export interface Difference {
   removed: ManifestFile[]
 }
 
-export function differenceOf(before: Manifest | undefined, after: Manifest): Difference {
+export function differenceOf(before: ReleaseManifest | undefined, after: ReleaseManifest): Difference {
   const old = new Map((before?.files ?? []).map((one) => [one.path, one]))
   const now = new Set(after.files.map(({ path }) => path))
   return {

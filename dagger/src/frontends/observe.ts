@@ -1,6 +1,6 @@
 import type { Clock } from "../lib/clock.js"
 import { oneLine } from "../lib/text.js"
-import { assetsFolder, type Manifest } from "./manifest.js"
+import { assetsFolder, type ReleaseManifest } from "./manifest.js"
 import type { Configuration } from "./publish.js"
 
 /** Milliseconds: for a change to reach the edge, between two questions, and for one answer. */
@@ -25,7 +25,7 @@ export type Fetch = (
 /** What visitors must get. */
 export interface Expected {
   release: string
-  manifest: Manifest
+  manifest: ReleaseManifest
   configuration: Configuration
 }
 

@@ -43,8 +43,8 @@ export interface PointerStore {
 }
 
 /** A newer command has changed what is live. */
-export class Superseded extends Error {
-  override name = "Superseded"
+export class PointerSuperseded extends Error {
+  override name = "PointerSuperseded"
 }
 
 const tries = 6
@@ -79,7 +79,7 @@ export async function readPointer(store: PointerStore): Promise<Pointer | undefi
 /**
  * Changes what is live, by a write that fails when somebody else has written meanwhile, and reads it back.
  *
- * @throws Superseded when a newer command has written, and Error when the store takes the value and does not hold it
+ * @throws PointerSuperseded when a newer command has written, and Error when the store takes the value and does not hold it
  */
 export async function switchPointer(
   store: PointerStore,
@@ -105,7 +105,7 @@ export async function switchPointer(
 
 function refuseOlder(now: Pointer | undefined, { since }: Writer): void {
   if (now === undefined || Date.parse(now.since) <= Date.parse(since)) return
-  throw new Superseded(
+  throw new PointerSuperseded(
     `revision ${now.live.revision} was made live by the newer command ${now.operation}, so this one gives way`,
   )
 }

@@ -4,7 +4,14 @@ import { count } from "../lib/text.js"
 import type { Bucket, ObjectHead } from "./bucket.js"
 import { type Bundle, sha256Of } from "./bundle.js"
 import { type Layout, objectsOf, type ReleaseObject, type StoredObject } from "./layout.js"
-import { cacheControl, fileTypes, type Manifest, manifestText, readManifest, releaseId } from "./manifest.js"
+import {
+  cacheControl,
+  fileTypes,
+  type ReleaseManifest,
+  manifestText,
+  readManifest,
+  releaseId,
+} from "./manifest.js"
 
 /** Requests at the same time. */
 const parallel = 16
@@ -30,11 +37,11 @@ export interface Configuration {
  *
  * @throws Error for an asset whose name exists with other contents, and for an object that is not as it must be
  */
-export async function publish(
+export async function uploadRelease(
   bucket: Bucket,
   layout: Layout,
   bundle: Bundle,
-  manifest: Manifest,
+  manifest: ReleaseManifest,
   configuration: Configuration,
 ): Promise<Published> {
   const before = bucket.sent()
@@ -89,7 +96,12 @@ export async function publish(
  *
  * @throws Error when the release is not complete, with what is missing or wrong
  */
-export async function verify(bucket: Bucket, layout: Layout, id: string, config: string): Promise<Manifest> {
+export async function verify(
+  bucket: Bucket,
+  layout: Layout,
+  id: string,
+  config: string,
+): Promise<ReleaseManifest> {
   const [manifest, found] = await Promise.all([
     manifestIn(bucket, layout, id),
     bucket.head(layout.config(config)),
@@ -107,7 +119,11 @@ export async function verify(bucket: Bucket, layout: Layout, id: string, config:
  *
  * @throws Error for one that cannot be read
  */
-export async function manifestIn(bucket: Bucket, layout: Layout, id: string): Promise<Manifest | undefined> {
+export async function manifestIn(
+  bucket: Bucket,
+  layout: Layout,
+  id: string,
+): Promise<ReleaseManifest | undefined> {
   const found = await bucket.text(layout.manifest(id))
   return found && readManifest(found.text, id)
 }
@@ -116,7 +132,7 @@ export async function manifestIn(bucket: Bucket, layout: Layout, id: string): Pr
 export async function missingObjects(
   bucket: Bucket,
   layout: Layout,
-  manifest: Manifest,
+  manifest: ReleaseManifest,
 ): Promise<ReleaseObject[]> {
   const lists = await Promise.all([
     bucket.list(layout.assets),
@@ -157,7 +173,7 @@ export function jsonObject(
   }
 }
 
-const manifestObject = (layout: Layout, manifest: Manifest) => {
+const manifestObject = (layout: Layout, manifest: ReleaseManifest) => {
   const id = releaseId(manifest)
   return jsonObject(layout.manifest(id), manifestText(manifest), id)
 }

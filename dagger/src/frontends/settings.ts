@@ -1,7 +1,7 @@
 import { z } from "zod"
 import { bucketName, regionName } from "../lib/cloud-names.js"
 import { section } from "../lib/document.js"
-import { duration } from "../lib/duration.js"
+import { configuredDuration } from "../lib/duration.js"
 import { idOf } from "./manifest.js"
 import type { Configuration } from "./publish.js"
 
@@ -33,7 +33,7 @@ const edge = z.discriminatedUnion(
 
 const canaryStep = section({
   percent: z.int().min(1).max(99),
-  for: duration.refine((seconds) => seconds >= 5, "5s or longer"),
+  for: configuredDuration.refine((seconds) => seconds >= 5, "5s or longer"),
 })
 
 /** A web app of an environment; see `dagger/config/deploy.yaml`. */

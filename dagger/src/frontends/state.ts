@@ -96,7 +96,7 @@ export function ended(state: FrontendState): FrontendState {
 }
 
 /** The state of a web app. */
-export class StateRecord extends KeptState<FrontendState> {
+export class FrontendRecord extends KeptState<FrontendState> {
   constructor(cluster: KubernetesApi, namespace: string, name: string) {
     super(cluster, {
       metadata: {

@@ -1,9 +1,14 @@
 import { dag, type Directory } from "@dagger.io/dagger"
 import { images } from "../platform/base-images.js"
+import { outputOfFailure } from "../platform/build-failure.js"
 import { readPlatform } from "../platform/platform.js"
 import { readyCommand } from "../platform/readiness.js"
 import type { TargetPlatform } from "../platform/targets.js"
-import { columns, oneLine } from "../lib/text.js"
+import { reportProgress, reportStart } from "../lib/progress.js"
+import { columns, duration, oneLine, tail } from "../lib/text.js"
+
+/** Lines of a failure that are shown, from its end. */
+const shownLines = 40
 
 interface Built {
   service: string
@@ -32,22 +37,25 @@ export async function build(source: Directory, names: string[], targets: TargetP
   const built = await Promise.all(
     services.flatMap((service) =>
       targets.map(async (target): Promise<Built> => {
+        const step = `${service.name}:${target}`
         const begun = performance.now()
         const ended = () => ({ service: service.name, target, seconds: (performance.now() - begun) / 1000 })
+        reportStart(step)
         try {
-          await platform.image(service, target).sync()
           await dag
             .container()
             .from(images.python)
-            .withServiceBinding(
-              "service",
-              await platform.run(service, `${service.name}:${target}`, { target }),
-            )
+            .withServiceBinding("service", await platform.run(service, step, { target }))
             .withExec(readyCommand("service", service.limits.ready))
             .sync()
+          reportProgress(`${step} passed in ${duration(ended().seconds)}`)
           return ended()
         } catch (error) {
-          return { ...ended(), fault: (error as Error).message }
+          const fault = outputOfFailure(error)
+          reportProgress(
+            `${step} failed in ${duration(ended().seconds)}: ${oneLine(fault.trimEnd().split("\n").at(-1) ?? "")}`,
+          )
+          return { ...ended(), fault }
         }
       }),
     ),
@@ -62,7 +70,7 @@ export async function build(source: Directory, names: string[], targets: TargetP
     ]),
   ])
   const faults = built.flatMap(({ service, target, fault }) =>
-    fault === undefined ? [] : [`${service} on ${target}: ${oneLine(fault, 2_000)}`],
+    fault === undefined ? [] : [`${service} on ${target}: ${tail(fault, shownLines)}`],
   )
   if (faults.length > 0) throw new Error([table, ...faults].join("\n\n"))
   return table

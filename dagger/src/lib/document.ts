@@ -1,4 +1,4 @@
-import { LineCounter, parseDocument, type Document } from "yaml"
+import { LineCounter, parseAllDocuments, parseDocument, type Document } from "yaml"
 import { z } from "zod"
 import "./schema-errors.js"
 
@@ -78,12 +78,33 @@ export function readLayers<Schema extends z.ZodType>(layers: Layer[], schema: Sc
  */
 export const placeIn = (layers: Layer[], path: string[]): string => placeOf(layers.map(parse), path)
 
+/**
+ * Checks that a file is YAML, of one document or more. For files that a tool reads, which would name a fault by a path of its own.
+ *
+ * @param file its name, for messages
+ * @throws ConfigurationError with every fault, each with its file and line
+ */
+export function verifyYaml(file: string, text: string): void {
+  const lines = new LineCounter()
+  const documents = parseAllDocuments(text, { lineCounter: lines, prettyErrors: false })
+  const all = Array.isArray(documents) ? documents : []
+  refuseErrors(file, lines, all)
+  if (all.every(({ contents }) => contents === null))
+    throw new ConfigurationError(`${file}:1: the file is empty`)
+}
+
 function parse({ file, text }: Layer): Parsed {
   const lines = new LineCounter()
   const document = parseDocument(text, { lineCounter: lines, prettyErrors: false })
-  if (document.errors.length === 0) return { file, document, lines }
+  refuseErrors(file, lines, [document])
+  return { file, document, lines }
+}
+
+function refuseErrors(file: string, lines: LineCounter, documents: Pick<Document, "errors">[]): void {
+  const errors = documents.flatMap((document) => document.errors)
+  if (errors.length === 0) return
   throw new ConfigurationError(
-    document.errors.map(({ message, pos }) => `${file}:${lines.linePos(pos[0]).line}: ${message}`).join("\n"),
+    errors.map(({ message, pos }) => `${file}:${lines.linePos(pos[0]).line}: ${message}`).join("\n"),
   )
 }
 

@@ -19,7 +19,7 @@ export function secondsOf(text: string): number {
 }
 
 /** A duration in a configuration file, such as `90s` or `5m`, parsed into seconds. `0s` turns the setting off. */
-export const duration = z.string().transform((text, context) => {
+export const configuredDuration = z.string().transform((text, context) => {
   if (text === "0s") return 0
   try {
     return secondsOf(text)

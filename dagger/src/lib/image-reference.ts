@@ -24,7 +24,9 @@ const pathPattern = new RegExp(`^${part}(?:/${part})*$`)
 const label = "[a-zA-Z0-9](?:[a-zA-Z0-9-]*[a-zA-Z0-9])?"
 const hostPattern = new RegExp(`^(?:${label}(?:\\.${label})*|\\[[0-9a-fA-F:]+\\])(?::\\d+)?$`)
 const tagPattern = /^\w[\w.-]{0,127}$/
-export const digestPattern = /^sha256:[0-9a-f]{64}$/
+/** A SHA-256 in hexadecimal digits, as part of a pattern. */
+export const hexDigest = "[0-9a-f]{64}"
+export const digestPattern = new RegExp(`^sha256:${hexDigest}$`)
 
 /**
  * Parses an image reference such as `api`, `owner/api:1.2` or `ghcr.io/owner/api@sha256:…`.
@@ -63,12 +65,6 @@ export function readImageReference(text: string): ImageReference | undefined {
   } catch {
     return undefined
   }
-}
-
-/** Writes a reference out in full: two references to the same image give the same text. */
-export function formatImageReference({ registry, repository, tag, digest }: ImageReference): string {
-  const suffix = `${tag === undefined ? "" : `:${tag}`}${digest === undefined ? "" : `@${digest}`}`
-  return `${registry}/${repository}${suffix}`
 }
 
 /**

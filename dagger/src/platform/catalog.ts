@@ -1,7 +1,7 @@
 import { posix } from "node:path"
 import { Add, Copy, DockerfileParser, type Instruction, ModifiableInstruction } from "dockerfile-ast"
 import { z } from "zod"
-import { ConfigurationError, readConfiguration, section } from "../lib/document.js"
+import { ConfigurationError, placeIn, readConfiguration, section } from "../lib/document.js"
 
 const percent = z.int().min(0).max(100)
 const coverage = section({ lines: percent, branches: percent })
@@ -34,7 +34,7 @@ const schema = section({
   ),
 })
 
-export type Coverage = z.output<typeof coverage>
+export type CoverageLimits = z.output<typeof coverage>
 /** p95 in milliseconds, failed requests in percent. */
 export type LoadLimits = z.output<typeof load>
 /** kB that browsers may download, compressed: the start page's scripts and styles, and all files. */
@@ -56,7 +56,7 @@ export interface Service {
   /** Shell commands that fill its empty database, run in its image. */
   setup: string[]
   /** The coverage that its tests must reach. */
-  coverage: Coverage
+  coverage: CoverageLimits
   /** What it must hold under load. */
   load: LoadLimits
   /** What a build of a web app may weigh. */
@@ -86,17 +86,12 @@ export const catalogFile = "dagger/config/services.yaml"
  *
  * @param text the contents of services.yaml
  * @param recipes by folder of services/
- * @throws ConfigurationError for an unknown key, a wrong value, and a backend that is no service
+ * @throws ConfigurationError with file and line, for an unknown key, a wrong value, a backend that is none, and a port that two services have
  */
 export function readCatalog(text: string, recipes: Record<string, Recipes>): Catalog {
   const { defaults, services } = readConfiguration(catalogFile, text, schema)
-  const names = Object.keys(services)
+  refuse(text, contradictions(services))
   const entries = Object.entries(services).map(([service, { backend, ...settings }]) => {
-    if (backend !== undefined && !names.includes(backend)) {
-      throw new ConfigurationError(
-        `${catalogFile}: services.${service}.backend: no such service (found "${backend}"); allowed: ${names.join(", ")}`,
-      )
-    }
     return [
       service,
       {
@@ -112,29 +107,65 @@ export function readCatalog(text: string, recipes: Record<string, Recipes>): Cat
   return Object.fromEntries(entries) as Catalog
 }
 
+interface CatalogFault {
+  path: string[]
+  message: string
+}
+
+/** @throws ConfigurationError with every fault, each with its file and line */
+function refuse(text: string, faults: CatalogFault[]): void {
+  if (faults.length === 0) return
+  const lines = faults.map(
+    ({ path, message }) => `${placeIn([{ file: catalogFile, text }], path)}: ${path.join(".")}: ${message}`,
+  )
+  throw new ConfigurationError(lines.join("\n"))
+}
+
+/** Backends that are none, and ports that two services have. */
+function contradictions(services: z.output<typeof schema>["services"]): CatalogFault[] {
+  const all = Object.entries(services)
+  const backends = all.flatMap(([name, { kind }]) => (kind === "python" ? [name] : []))
+  const unknown = all.flatMap(([name, { backend = "" }]) =>
+    backend === "" || backends.includes(backend)
+      ? []
+      : [
+          {
+            path: ["services", name, "backend"],
+            message: `no such backend (found "${backend}"); allowed: ${backends.join(", ")}`,
+          },
+        ],
+  )
+  const taken = all.flatMap(([name, { port }], at) => {
+    const [first] = all.slice(0, at).find(([, other]) => port !== undefined && other.port === port) ?? []
+    return first === undefined
+      ? []
+      : [{ path: ["services", name, "port"], message: `another port than that of ${first} (found ${port})` }]
+  })
+  return [...unknown, ...taken]
+}
+
 /**
  * Checks that services.yaml names every service of services/ and no other. A service that it does not name would never be built or tested.
  *
+ * @param text the contents of services.yaml
  * @param folders the folders of services/ that have a Dockerfile, a package.json or a pyproject.toml
  * @throws ConfigurationError with every folder and entry that has no counterpart
  */
-export function verifyFolders(catalog: Catalog, folders: string[]): void {
-  const faults = [
+export function verifyFolders(catalog: Catalog, text: string, folders: string[]): void {
+  refuse(text, [
     ...folders
       .filter((folder) => !(folder in catalog))
-      .map(
-        (folder) =>
-          `services/${folder} has no entry below services; add one, with its kind (python or react)`,
-      ),
+      .map((folder) => ({
+        path: ["services"],
+        message: `services/${folder} has no entry below services; add one, with its kind (python or react)`,
+      })),
     ...Object.keys(catalog)
       .filter((name) => !folders.includes(name))
-      .map(
-        (name) =>
-          `services.${name}: there is no folder services/${name} with a pyproject.toml or a package.json`,
-      ),
-  ]
-  if (faults.length > 0)
-    throw new ConfigurationError(faults.map((fault) => `${catalogFile}: ${fault}`).join("\n"))
+      .map((name) => ({
+        path: ["services", name],
+        message: `there is no folder services/${name} with a pyproject.toml or a package.json`,
+      })),
+  ])
 }
 
 /** The files of services/ that every service of a kind depends on: lock files and settings of tools. */

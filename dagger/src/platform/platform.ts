@@ -8,6 +8,7 @@ import {
   type Service,
   verifyFolders,
 } from "./catalog.js"
+import { explainedBuild } from "./build-failure.js"
 import { cacheArguments } from "./caches.js"
 import { withPackages } from "./packages.js"
 import { labelled, schemaOf } from "./schema.js"
@@ -38,7 +39,7 @@ export async function readPlatform(source: Directory): Promise<Platform> {
     }),
   )
   const catalog = readCatalog(text, recipes)
-  verifyFolders(catalog, [...new Set(found.map((path) => posix.dirname(path)))])
+  verifyFolders(catalog, text, [...new Set(found.map((path) => posix.dirname(path)))])
   return new Platform(catalog, services)
 }
 
@@ -51,7 +52,7 @@ export class Platform {
   ) {}
 
   /**
-   * Builds the image of a service from its inputs alone, so that other changes do not rebuild it.
+   * The image of a service, built from its inputs alone, so that other changes do not rebuild it.
    *
    * @param target the platform that it runs on; that of the engine, if absent
    */
@@ -63,6 +64,22 @@ export class Platform {
     })
   }
 
+  /**
+   * Builds the image of a service now, and not when it is first used.
+   *
+   * @throws BuildFailed with the place in its Dockerfile
+   */
+  async build(service: Service, target?: TargetPlatform): Promise<Container> {
+    const image = this.image(service, target)
+    try {
+      await image.sync()
+    } catch (error) {
+      const file = `${service.name}/Dockerfile`
+      throw explainedBuild(error, `services/${file}`, await this.services.file(file).contents())
+    }
+    return image
+  }
+
   /** The image as it is deployed: labelled with the head of its migrations. */
   async release(service: Service, target?: TargetPlatform): Promise<Container> {
     const files = await this.services.filter({ include: [service.name] }).glob("**/migrations/versions/*.py")
@@ -70,7 +87,7 @@ export class Platform {
       files.map(async (file) => [file, await this.services.file(file).contents()]),
     )
     return labelled(
-      this.image(service, target),
+      await this.build(service, target),
       schemaOf(Object.fromEntries(texts) as Record<string, string>),
     )
   }
@@ -102,7 +119,7 @@ export class Platform {
   /** The image of a service with the files of its setup. */
   async furnished(service: Service, target?: TargetPlatform): Promise<Container> {
     const { files } = service
-    const image = this.image(service, target)
+    const image = await this.build(service, target)
     if (files === undefined) return image
     const seed = await this.seed(service)
     return image.withDirectory(files, seed.directory(files), { owner: await image.user() })

@@ -11,7 +11,7 @@ export interface Schema {
 
 const labels = { head: "dev.pitwall.schema.head", breaking: "dev.pitwall.schema.breaking" }
 
-interface Migration {
+interface MigrationFile {
   file: string
   revision: string
   /** Revisions directly before it. */
@@ -32,7 +32,7 @@ export function schemaOf(files: Record<string, string>): Schema | undefined {
     .filter(([file]) => alembicFile.test(file))
     .map(([file, text]) => migrationOf(file, text))
   if (migrations.length === 0) return undefined
-  const byRevision = new Map<string, Migration>()
+  const byRevision = new Map<string, MigrationFile>()
   for (const migration of migrations) {
     const { file, revision } = migration
     const other = byRevision.get(revision)
@@ -58,7 +58,7 @@ export function schemaOf(files: Record<string, string>): Schema | undefined {
 /** The files of a versions folder that Alembic loads. */
 const alembicFile = /(?:^|\/)(?!\.#|__init__)[^/]*\.py$/
 
-function migrationOf(file: string, text: string): Migration {
+function migrationOf(file: string, text: string): MigrationFile {
   const constants = constantsOf(file, text)
   const refuse = (name: string, { value, line }: Assignment, allowed: string): never => {
     const found = value === undefined ? "an expression" : JSON.stringify(value)

@@ -1,4 +1,5 @@
 import type { Container, File } from "@dagger.io/dagger"
+import { hexDigest } from "../lib/image-reference.js"
 import type { Fault } from "./faults.js"
 
 /** How a candidate's image is marked, and how its planted fault behaves. */
@@ -33,4 +34,5 @@ export function candidateImage(image: Container, fault: Fault, options: Candidat
 }
 
 /** A reference to an image that the registry does not have. */
-export const missingImage = (reference: string) => reference.replace(/[0-9a-f]{64}$/, "0".repeat(64))
+export const missingImage = (reference: string) =>
+  reference.replace(new RegExp(`${hexDigest}$`), "0".repeat(64))

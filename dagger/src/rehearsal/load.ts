@@ -3,7 +3,7 @@ import { monotonic } from "../lib/clock.js"
 import { gateway } from "../platform/cluster/router.js"
 import { images } from "../platform/base-images.js"
 import type { KubernetesApi, KubernetesObject } from "../clients/kubernetes/client.js"
-import type { Request } from "./measurements/measurements.js"
+import type { LoadRequest } from "./measurements/measurements.js"
 
 /** A load on the router of a cluster. */
 export interface LoadOptions {
@@ -20,7 +20,7 @@ export interface LoadOptions {
 
 /** The requests of a load. Times are milliseconds since the epoch. */
 export interface Load {
-  requests: Request[]
+  requests: LoadRequest[]
   /** Requests that were due but not sent. */
   unsent: number
   /** Start and end of the task that ran under load. */
@@ -156,7 +156,7 @@ const aborted = 108
  *
  * @throws Error with the first other line
  */
-export function readRequests(lines: string): Request[] {
+export function readRequests(lines: string): LoadRequest[] {
   return lines
     .trim()
     .split("\n")

@@ -6,7 +6,7 @@ import { backendSettings, deployFile, environmentOf, readDeploy } from "../envir
 import type { Layer } from "../lib/document.js"
 import { RehearsalEnvironment } from "./environment.js"
 import { faultNames, faultOf } from "./faults.js"
-import { type RehearsalResult, table } from "./measurements/result.js"
+import { type RehearsalResult, resultTable } from "./measurements/result.js"
 import { type PeerName, peerOf } from "./peers/index.js"
 import { loadImages, peerImages, prepareImages } from "./prepare.js"
 import { environmentName, Rehearsals } from "./rehearsal.js"
@@ -66,7 +66,7 @@ export class RehearsalRunner {
       })
       await rehearsals.begin()
       const add = (result: RehearsalResult) => {
-        say(table([result]))
+        say(resultTable([result]))
         results.push(result)
       }
       for (const { fault, strategy } of rehearsed) add(await rehearsals.run(fault, strategy))
@@ -74,7 +74,7 @@ export class RehearsalRunner {
     } finally {
       await cluster.stop()
     }
-    const report = json ? JSON.stringify(results, undefined, 2) : table(results)
+    const report = json ? JSON.stringify(results, undefined, 2) : resultTable(results)
     if (results.some(({ unmet }) => unmet.length > 0)) {
       throw new Error(`not all rehearsals ended as expected\n\n${report}`)
     }

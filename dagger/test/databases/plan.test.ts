@@ -1,5 +1,5 @@
 import { describe, expect, it } from "vitest"
-import { describePlan, planOf } from "../../src/databases/plan.js"
+import { describePlan, migrationPlanOf } from "../../src/databases/plan.js"
 import type { Examination, Migration } from "../../src/migrations/examination.js"
 import { column, direction, examination, migration, statement, table } from "../migrations/fixtures.js"
 
@@ -35,7 +35,7 @@ const expand = migration({
 
 describe("the plan of a migration", () => {
   it("has the statements, the locks that each adds, and how long services wait", () => {
-    const [planned] = planOf(examination([expand])).migrations
+    const [planned] = migrationPlanOf(examination([expand])).migrations
     expect(planned).toMatchObject({
       revision: "a",
       kind: "expand",
@@ -57,7 +57,7 @@ describe("the plan of a migration", () => {
   it("is a contraction when code released before fails, marked or not", () => {
     const dropping = direction({ before: [things, name], after: [things] })
     const kinds = (more: Partial<Migration>) =>
-      planOf(examination([migration(more)])).migrations.map(({ kind, breaks }) => [kind, ...breaks])
+      migrationPlanOf(examination([migration(more)])).migrations.map(({ kind, breaks }) => [kind, ...breaks])
     expect(kinds({ upgrade: dropping })).toEqual([["contract", "drops column things.name"]])
     expect(kinds({ breaking: true })).toEqual([["contract"]])
     expect(kinds({})).toEqual([["expand"]])
@@ -91,11 +91,11 @@ describe("the plan of a migration", () => {
       "v/a.py:3: invalid syntax",
     ],
   ])("does not exist when a migration %s", (_, ran, words) => {
-    expect(() => planOf(ran)).toThrow(words)
+    expect(() => migrationPlanOf(ran)).toThrow(words)
   })
 
   it("is told with everything that an operator decides by", () => {
-    expect(describePlan(planOf(examination([expand])))).toBe(
+    expect(describePlan(migrationPlanOf(examination([expand])))).toBe(
       [
         "1 migration to a",
         "",

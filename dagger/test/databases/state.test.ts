@@ -1,5 +1,5 @@
 import { describe, expect, it } from "vitest"
-import { begun, type DatabaseState, ended, StateRecord } from "../../src/databases/state.js"
+import { begun, type DatabaseState, ended, DatabaseRecord } from "../../src/databases/state.js"
 import type { MigrationResult } from "../../src/databases/result.js"
 import { FakeCluster } from "../clients/kubernetes/fake.js"
 import { FakeClock } from "../lib/fake-clock.js"
@@ -107,7 +107,7 @@ describe("the state after a run", () => {
 
 describe("StateRecord", () => {
   const cluster = new FakeCluster(new FakeClock())
-  const record = () => new StateRecord(cluster.client(), "f1-staging", "recipes")
+  const record = () => new DatabaseRecord(cluster.client(), "f1-staging", "recipes")
 
   it("keeps the state in one ConfigMap", async () => {
     const own = record()

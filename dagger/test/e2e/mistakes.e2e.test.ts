@@ -14,6 +14,8 @@ interface Mistake {
   plant?: { file: string; change: (text: string) => string }
   /** The last line. */
   last: RegExp | string
+  /** A line above it. */
+  cause?: RegExp
 }
 
 const append = (file: string, text: string) => ({ file, change: (before: string) => before + text })
@@ -83,6 +85,41 @@ const names: Mistake[] = [
     mistake: "a duration",
     command: "call load-test --duration 5x",
     last: /^Error: "5x" is not a duration; allowed: /,
+  },
+  {
+    mistake: "a number of users",
+    command: "call load-test --users 0",
+    last: "Error: 0 users are no load; allowed: 1 and more",
+  },
+  {
+    mistake: "a platform",
+    command: "call build --platform linux/riscv64",
+    last: 'Error: there are no images for the platform "linux/riscv64"; allowed: linux/amd64, linux/arm64',
+  },
+  {
+    mistake: "a service to build",
+    command: "call build --only apii",
+    last: /^Error: there is no service "apii"; allowed: .*api, /,
+  },
+  {
+    mistake: "a library to build",
+    command: "call build --only servicekit",
+    last: /^Error: servicekit has no image; allowed: api, /,
+  },
+  {
+    mistake: "a service to publish",
+    command: "call publish --only servicekit export --path release.json",
+    last: "Error: no environment deploys servicekit; allowed: api, f1-backend",
+  },
+  {
+    mistake: "a web app",
+    command: "call frontend-infrastructure --env staging --app web",
+    last: /^Error: staging has no web app web; allowed: none, until dagger\/config\/deploy\.yaml has /,
+  },
+  {
+    mistake: "an age",
+    command: "call prune-history --env staging --older-than 1y",
+    last: /^Error: "1y" is not a duration; allowed: /,
   },
   {
     mistake: "a path",
@@ -184,6 +221,38 @@ const configuration: Mistake[] = (["services", "deploy", "security", "rehearsal"
   },
 )
 
+const tools: Mistake[] = [
+  ["security:sast", "dagger/config/semgrep/python.yaml"],
+  ["security:bandit", "dagger/config/bandit/bandit.yaml"],
+  ["security:secrets", "dagger/config/trivy/secrets.yaml"],
+].map(([gate = "", file = ""]) => ({
+  mistake: `a syntax error in ${file}`,
+  command: `check ${gate}`,
+  plant: append(file, "\nplanted: [1, 2\nbar: }\n"),
+  last: new RegExp(`^${file}:\\d+: `),
+}))
+
+const platform: Mistake[] = [
+  {
+    mistake: "a backend that is none",
+    command: "call ci --only servicekit",
+    plant: {
+      file: "dagger/config/services.yaml",
+      change: (text: string) => text.replace("backend: api", "backend: apii"),
+    },
+    last: /^(Error: )?dagger\/config\/services\.yaml:\d+: services\.web\.backend: no such backend \(found "apii"\); allowed: /,
+  },
+  {
+    mistake: "a port that two services have",
+    command: "call ci --only servicekit",
+    plant: {
+      file: "dagger/config/services.yaml",
+      change: (text: string) => text.replace("port: 8001", "port: 8000"),
+    },
+    last: /services\.yaml:\d+: services\.f1-backend\.port: another port than that of api \(found 8000\)$/,
+  },
+]
+
 const source: Mistake[] = [
   {
     mistake: "a syntax error in the module",
@@ -202,6 +271,32 @@ const source: Mistake[] = [
     command: "check api:image",
     plant: append("services/api/Dockerfile", "RUN exit 3\n"),
     last: /^services\/api\/Dockerfile:\d+: RUN exit 3: exit code 3$/,
+  },
+  {
+    mistake: "a command that fails in a Dockerfile of an image to build",
+    command: "call build --only api",
+    plant: append("services/api/Dockerfile", "RUN exit 3\n"),
+    last: /^services\/api\/Dockerfile:\d+: RUN exit 3: exit code 3$/,
+  },
+  {
+    mistake: "a type error",
+    command: "check servicekit:types",
+    plant: append("services/servicekit/src/servicekit/__init__.py", '\nplanted: int = "no"\n'),
+    last: /^Found 1 error in 1 file /,
+    cause: /^services\/servicekit\/src\/servicekit\/__init__\.py:\d+: error: Incompatible types /m,
+  },
+  {
+    mistake: "an unused import",
+    command: "check servicekit:lint",
+    plant: append("services/servicekit/src/servicekit/__init__.py", "\nimport os\n"),
+    last: /./,
+    cause: /^services\/servicekit\/src\/servicekit\/__init__\.py:\d+:1: F401 /m,
+  },
+  {
+    mistake: "a type error of a web app",
+    command: "check frontend-kit:types",
+    plant: append("services/frontend-kit/src/index.ts", '\nexport const planted: number = "no"\n'),
+    last: /^services\/frontend-kit\/src\/index\.ts\(\d+,14\): error TS2322: /,
   },
   {
     mistake: "a file that a Dockerfile copies and nobody has",
@@ -246,14 +341,16 @@ async function planted<Result>(plant: Mistake["plant"], body: () => Promise<Resu
 describe.each([
   ["a name is wrong", names],
   ["a kubeconfig is wrong", clusters],
-  ["a configuration file is wrong", configuration],
+  ["a configuration file is wrong", [...configuration, ...platform]],
+  ["the settings of a tool are wrong", tools],
   ["source is wrong", source],
 ])("when %s", (_, mistakes) => {
-  it.each(mistakes)("$mistake", async ({ command, plant, last }) => {
+  it.each(mistakes)("$mistake", async ({ command, plant, last, cause = /(?:)/ }) => {
     const { code, stdout, stderr } = await planted(plant, () => run(command))
     const line = lastLine(stderr)
     if (typeof last === "string") expect(line, stderr).toBe(last)
     else expect(line, stderr).toMatch(last)
+    expect(stderr).toMatch(cause)
     expect({ code, stdout }).toEqual({ code: 1, stdout: "" })
   })
 })

@@ -3,7 +3,7 @@ import { tmpdir } from "node:os"
 import { dirname, join } from "node:path"
 import { createHash } from "node:crypto"
 import { brotliCompressSync, gzipSync } from "node:zlib"
-import type { Bucket, Condition, ListedObject, ObjectHead } from "../../src/frontends/bucket.js"
+import type { Bucket, WriteCondition, ListedObject, ObjectHead } from "../../src/frontends/bucket.js"
 import { sha256Of, type Bundle } from "../../src/frontends/bundle.js"
 import type { StoredObject } from "../../src/frontends/layout.js"
 
@@ -114,7 +114,7 @@ export class MemoryBucket implements Bucket {
     return Promise.resolve(held && { text: Buffer.from(held.body).toString(), version: held.etag })
   }
 
-  put(object: StoredObject, body: Uint8Array, condition?: Condition): Promise<boolean> {
+  put(object: StoredObject, body: Uint8Array, condition?: WriteCondition): Promise<boolean> {
     this.count++
     const live = this.objects.get(object.key)
     const holds = !condition || ("absent" in condition ? !live : live?.etag === condition.version)

@@ -4,7 +4,7 @@ import { readFiles } from "../../src/frontends/bundle.js"
 import { layoutOf, objectsOf } from "../../src/frontends/layout.js"
 import {
   differenceOf,
-  type Manifest,
+  type ReleaseManifest,
   manifestOf,
   manifestText,
   readManifest,
@@ -14,7 +14,7 @@ import { build, removeBuilds, scriptOf, styleName } from "./fixtures.js"
 
 afterEach(removeBuilds)
 
-async function manifest(...of: Parameters<typeof build>): Promise<Manifest> {
+async function manifest(...of: Parameters<typeof build>): Promise<ReleaseManifest> {
   const bundle = await build(...of)
   return manifestOf("web", bundle.app, await readFiles(bundle.folder))
 }

@@ -14,10 +14,10 @@ import { promoted } from "../../src/frontends/decisions.js"
 import { CloudFrontInvalidations } from "../../src/frontends/invalidation.js"
 import { KeyValueStore } from "../../src/frontends/key-value-store.js"
 import { layoutOf } from "../../src/frontends/layout.js"
-import { type Manifest, manifestOf, releaseId } from "../../src/frontends/manifest.js"
+import { type ReleaseManifest, manifestOf, releaseId } from "../../src/frontends/manifest.js"
 import { ObjectPointer } from "../../src/frontends/object-pointer.js"
 import { readPointer, switchPointer } from "../../src/frontends/pointer.js"
-import { type Configuration, publish, verify } from "../../src/frontends/publish.js"
+import { type Configuration, uploadRelease, verify } from "../../src/frontends/publish.js"
 import { monotonic } from "../../src/lib/clock.js"
 import { build, removeBuilds, scriptOf } from "./fixtures.js"
 import { store } from "./platform.js"
@@ -32,7 +32,7 @@ const writer = (minute: number) => ({ operation: `o${minute}`, since: `2026-03-0
 
 afterEach(removeBuilds)
 
-async function made(version: string, change = {}): Promise<{ bundle: Bundle; manifest: Manifest }> {
+async function made(version: string, change = {}): Promise<{ bundle: Bundle; manifest: ReleaseManifest }> {
   const bundle = await build(version, change)
   return { bundle, manifest: manifestOf("web", bundle.app, await readFiles(bundle.folder)) }
 }
@@ -62,7 +62,7 @@ describe.skipIf(withoutMoto !== undefined)("a bucket", () => {
   it("gets every file with its headers, its checksum and its compressed copies; the second time nothing", async () => {
     const bucket = bucketAt(moto.endpoint)
     const { bundle, manifest } = await made("1")
-    const first = await publish(bucket, layout, bundle, manifest, configuration)
+    const first = await uploadRelease(bucket, layout, bundle, manifest, configuration)
     expect(first).toMatchObject({ uploaded: 18, present: 0 })
     const head = await client.send(
       new HeadObjectCommand({
@@ -88,7 +88,7 @@ describe.skipIf(withoutMoto !== undefined)("a bucket", () => {
       new HeadObjectCommand({ Bucket: name, Key: layout.config(configuration.id) }),
     )
     expect(config.CacheControl).toBe("no-store")
-    expect(await publish(bucket, layout, bundle, manifest, configuration)).toMatchObject({
+    expect(await uploadRelease(bucket, layout, bundle, manifest, configuration)).toMatchObject({
       uploaded: 0,
       present: 18,
       bytes: 0,
@@ -129,12 +129,12 @@ describe.skipIf(withoutMoto !== undefined)("a bucket", () => {
     const options = { requestTimeout: 5_000 }
     trouble = 4
     expect(
-      await publish(bucketAt(weak.address, options), layout, bundle, manifest, configuration),
+      await uploadRelease(bucketAt(weak.address, options), layout, bundle, manifest, configuration),
     ).toMatchObject({ uploaded: 18 })
     const other = await made("2")
     trouble = Infinity
     await expect(
-      publish(
+      uploadRelease(
         bucketAt(weak.address, { ...options, attempts: 2 }),
         layout,
         other.bundle,
@@ -154,7 +154,7 @@ describe.skipIf(withoutMoto !== undefined)("a bucket", () => {
       else forward(moto.endpoint, request, response)
     })
     await expect(
-      publish(bucketAt(dying.address, { attempts: 1 }), layout, bundle, manifest, configuration),
+      uploadRelease(bucketAt(dying.address, { attempts: 1 }), layout, bundle, manifest, configuration),
     ).rejects.toThrow(/cannot write/)
     dying.stop()
     const bucket = bucketAt(moto.endpoint)
@@ -163,7 +163,7 @@ describe.skipIf(withoutMoto !== undefined)("a bucket", () => {
     )
     const there = (await bucket.list(layout.root)).length
     expect(there).toBeGreaterThan(0)
-    expect(await publish(bucket, layout, bundle, manifest, configuration)).toMatchObject({
+    expect(await uploadRelease(bucket, layout, bundle, manifest, configuration)).toMatchObject({
       uploaded: 18 - there,
       present: there,
     })
@@ -172,7 +172,7 @@ describe.skipIf(withoutMoto !== undefined)("a bucket", () => {
   it("with an object of another checksum, type, cache header or encoding is not verified", async () => {
     const { bundle, manifest } = await made("1")
     const bucket = bucketAt(moto.endpoint)
-    await publish(bucket, layout, bundle, manifest, configuration)
+    await uploadRelease(bucket, layout, bundle, manifest, configuration)
     const id = releaseId(manifest)
     const Key = `${layout.release(id)}index.html.br`
     const put = (more: object) =>
@@ -194,7 +194,9 @@ describe.skipIf(withoutMoto !== undefined)("a bucket", () => {
       /type application\/octet-stream .*encoding {2}instead of br/,
     )
     // The next deploy makes it good.
-    expect(await publish(bucket, layout, bundle, manifest, configuration)).toMatchObject({ uploaded: 1 })
+    expect(await uploadRelease(bucket, layout, bundle, manifest, configuration)).toMatchObject({
+      uploaded: 1,
+    })
     await verify(bucket, layout, id, configuration.id)
   })
 
@@ -202,13 +204,13 @@ describe.skipIf(withoutMoto !== undefined)("a bucket", () => {
     const { bundle, manifest } = await made("1")
     const bucket = bucketAt(moto.endpoint)
     await writeFile(join(bundle.folder, "robots.txt"), "User-agent: x\n")
-    await expect(publish(bucket, layout, bundle, manifest, configuration)).rejects.toThrow(
+    await expect(uploadRelease(bucket, layout, bundle, manifest, configuration)).rejects.toThrow(
       /robots\.txt.* has changed since it was read/,
     )
     const good = await made("1")
-    await publish(bucket, layout, good.bundle, good.manifest, configuration)
+    await uploadRelease(bucket, layout, good.bundle, good.manifest, configuration)
     const other = await made("2", { [scriptOf("1")]: "other contents" })
-    await expect(publish(bucket, layout, other.bundle, other.manifest, configuration)).rejects.toThrow(
+    await expect(uploadRelease(bucket, layout, other.bundle, other.manifest, configuration)).rejects.toThrow(
       /exists with other contents, and pages that are open rely on it/,
     )
     await verify(bucket, layout, releaseId(good.manifest), configuration.id)

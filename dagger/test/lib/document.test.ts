@@ -1,6 +1,6 @@
 import { describe, expect, it } from "vitest"
 import { z } from "zod"
-import { readConfiguration, readLayers, section } from "../../src/lib/document.js"
+import { readConfiguration, verifyYaml, readLayers, section } from "../../src/lib/document.js"
 
 const schema = section({
   name: z.string().min(1),
@@ -81,5 +81,22 @@ describe("readConfiguration", () => {
     ["no YAML", `${whole}a: [1, 2\nb: }\n`, "a.yaml:6: "],
   ])("names file, line and what is allowed for %s", (_, text, message) => {
     expect(() => readConfiguration("a.yaml", text, schema)).toThrow(message)
+  })
+})
+
+describe("verifyYaml", () => {
+  it("accepts a file of several documents", () => {
+    expect(() => {
+      verifyYaml("crds.yaml", "---\nkind: a\n---\nkind: b\n")
+    }).not.toThrow()
+  })
+
+  it.each([
+    ["a fault in the second document", "kind: a\n---\nkind: [b\nc: }\n", /^crds\.yaml:4: /],
+    ["nothing", "# a comment\n", "crds.yaml:1: the file is empty"],
+  ])("names file and line for %s", (_, text, message) => {
+    expect(() => {
+      verifyYaml("crds.yaml", text)
+    }).toThrow(message)
   })
 })

@@ -65,7 +65,14 @@ describe("readCatalog", () => {
       yaml.replace("database", "data_base"),
       /services\.yaml:10: services\.api: no such key: data_base; allowed: kind, .*database/,
     ],
-    [yaml.replace("backend: api", "backend: apy"), /services\.web\.backend: .*"apy".*allowed: kit, api, web/],
+    [
+      yaml.replace("backend: api", "backend: kit"),
+      /services\.yaml:14: services\.web\.backend: .*"kit".*allowed: api$/,
+    ],
+    [
+      yaml.replace("kind: python", "kind: python\n    port: 8000").replace("backend: api", "port: 8000"),
+      /services\.yaml:15: services\.web\.port: another port than that of api \(found 8000\)$/,
+    ],
     [yaml.replace("kind: react", "kind: [react"), /services\.yaml:\d+: /],
     ["", /services\.yaml:1: /],
   ])("names the file, the line, what was found and what is allowed", (text, message) => {
@@ -188,16 +195,16 @@ describe("verifyFolders", () => {
 
   it("accepts a catalogue that names every service of services/", () => {
     expect(() => {
-      verifyFolders(catalog, ["api", "kit", "web"])
+      verifyFolders(catalog, yaml, ["api", "kit", "web"])
     }).not.toThrow()
   })
 
   it("names services without an entry and entries without a folder", () => {
     expect(() => {
-      verifyFolders(catalog, ["api", "web", "greeter"])
+      verifyFolders(catalog, yaml, ["api", "web", "greeter"])
     }).toThrow(
-      "services/greeter has no entry below services; add one, with its kind (python or react)\n" +
-        "dagger/config/services.yaml: services.kit: there is no folder services/kit",
+      "services.yaml:6: services: services/greeter has no entry below services; add one, with its kind (python or react)\n" +
+        "dagger/config/services.yaml:7: services.kit: there is no folder services/kit",
     )
   })
 })

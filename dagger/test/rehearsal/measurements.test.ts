@@ -3,13 +3,13 @@ import { type Expectation, unmet } from "../../src/rehearsal/measurements/expect
 import {
   measure as measureWith,
   type Recording,
-  type Request,
+  type LoadRequest,
 } from "../../src/rehearsal/measurements/measurements.js"
-import { table } from "../../src/rehearsal/measurements/result.js"
+import { resultTable } from "../../src/rehearsal/measurements/result.js"
 
 const measure = (recorded: Recording) => measureWith(recorded, 2_000)
 
-const ask = (at: number, overrides: Partial<Request> = {}): Request => ({
+const ask = (at: number, overrides: Partial<LoadRequest> = {}): LoadRequest => ({
   at,
   took: 10,
   status: 200,
@@ -18,7 +18,7 @@ const ask = (at: number, overrides: Partial<Request> = {}): Request => ({
 })
 
 /** A second of requests, of which every tenth is the candidate's. */
-const second = (from: number, candidate: Partial<Request> = {}): Request[] =>
+const second = (from: number, candidate: Partial<LoadRequest> = {}): LoadRequest[] =>
   Array.from({ length: 100 }, (_, at) =>
     at % 10 === 0 ? ask(from + at * 10, { mark: "new", ...candidate }) : ask(from + at * 10),
   )
@@ -150,7 +150,7 @@ describe("what should not have come of a rehearsal", () => {
 describe("the table of rehearsals", () => {
   it("has a row for each, and says what should not have come of it", () => {
     const figures = measure(recording(taken))
-    const text = table([
+    const text = resultTable([
       { fault: "error-rate", strategy: "canary", figures, unmet: [], message: "" },
       {
         fault: "none",

@@ -1,4 +1,4 @@
-import { percent, type Sample, totals } from "./sample.js"
+import { rateText, type Sample, totals } from "./sample.js"
 import type { AnalysisSettings, Assessment } from "./rules.js"
 
 export interface Comparison {
@@ -134,7 +134,7 @@ export function compareWithBaseline(
     const reason = `${metric}: ${canary.length} points, and ${control.length} of the baseline; each needs ${points}`
     return { outcome: "hold", reason }
   }
-  const size = metric === "error-rate" ? percent(Math.abs(effect)) : `${Math.round(Math.abs(effect))} ms`
+  const size = metric === "error-rate" ? rateText(Math.abs(effect)) : `${Math.round(Math.abs(effect))} ms`
   const reason =
     `${metric} is ${size} ${effect < 0 ? "below" : "above"} the baseline's ` +
     `(p ${p.toPrecision(2)}, ${confidence} % confidence asked for)`

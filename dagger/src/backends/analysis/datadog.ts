@@ -96,7 +96,7 @@ export class Datadog implements MetricsSource {
     }
   }
 
-  private async count(version: MetricsTarget, from: number, to: number): Promise<Counts> {
+  private async count(version: MetricsTarget, from: number, to: number): Promise<RequestCounts> {
     const { prefix = "", tags = usualTags } = this.options
     const scope = [...tags(version), ...operatorRoutes.map((route) => `!route:${route}`)].join(",")
     const names = {
@@ -145,11 +145,11 @@ export class Datadog implements MetricsSource {
           if (response.ok) return seriesOf(await response.text())
           const seconds = Number(response.headers.get("X-RateLimit-Reset") ?? 0)
           asked = response.status === 429 && Number.isFinite(seconds) ? seconds * 1000 : 0
-          throw new Refusal(response.status, asked)
+          throw new DatadogRefusal(response.status, asked)
         })
       },
       {
-        unless: (error) => error instanceof Refusal && !error.passes,
+        unless: (error) => error instanceof DatadogRefusal && !error.passes,
         pause: (milliseconds) => pause(Math.max(milliseconds, asked)),
       },
     ).catch((error: unknown) => {
@@ -158,10 +158,10 @@ export class Datadog implements MetricsSource {
   }
 }
 
-type Counts = Pick<Sample, "requests" | "errors" | "p95" | "p50" | "buckets">
-const none: Counts = { requests: 0, errors: 0 }
+type RequestCounts = Pick<Sample, "requests" | "errors" | "p95" | "p50" | "buckets">
+const none: RequestCounts = { requests: 0, errors: 0 }
 
-class Refusal extends Error {
+class DatadogRefusal extends Error {
   /** Whether another try may succeed soon. */
   readonly passes: boolean
 

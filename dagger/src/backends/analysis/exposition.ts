@@ -1,13 +1,15 @@
+import { clip } from "../../lib/text.js"
+
 /** Counters of one process of a service since it started, without the requests of operators. */
 export interface Counters {
   requests: number
   errors: number
   /** Cumulative counts of durations by `le`, as in Prometheus; the last `le` is Infinity. Empty without any duration. */
-  buckets: Bucket[]
+  buckets: HistogramBucket[]
 }
 
 /** The number of requests that took `le` seconds or less. */
-export interface Bucket {
+export interface HistogramBucket {
   le: number
   count: number
 }
@@ -74,12 +76,12 @@ const pair = /\s*([a-zA-Z_]\w*)\s*=\s*"((?:[^"\\]|\\[\\"n])*)"\s*(?:,\s*|$)/y
 
 function readSample(line: string): MetricLine {
   const [, name = "", inner = "", value = ""] = sample.exec(line) ?? []
-  if (name === "") throw new Error(`no sample of Prometheus' text format: ${clip(line)}`)
+  if (name === "") throw new Error(`no sample of Prometheus' text format: ${clip(line, shown)}`)
   const labels = new Map<string, string>()
   pair.lastIndex = 0
   while (pair.lastIndex < inner.trimEnd().length) {
     const found = pair.exec(inner)
-    if (!found) throw new Error(`no labels, such as {route="/",status="200"}: ${clip(`{${inner}}`)}`)
+    if (!found) throw new Error(`no labels, such as {route="/",status="200"}: ${clip(`{${inner}}`, shown)}`)
     const [, key = "", content = ""] = found
     labels.set(key, content)
   }
@@ -98,7 +100,7 @@ function numberOf(text: string, what: string): number {
   if (infinite !== undefined) return sign === "-" ? -Infinity : Infinity
   if (/^[+-]?nan$/i.test(text)) return NaN
   if (/^[+-]?(\d+\.?\d*|\.\d+)(e[+-]?\d+)?$/i.test(text)) return Number(text)
-  throw new Error(`the ${what} is no number (found ${JSON.stringify(clip(text))})`)
+  throw new Error(`the ${what} is no number (found ${JSON.stringify(clip(text, shown))})`)
 }
 
 function countOf(value: number): number {
@@ -106,4 +108,5 @@ function countOf(value: number): number {
   throw new Error(`a counter is a finite number from 0 up (found ${value})`)
 }
 
-const clip = (text: string) => (text.length > 80 ? `${text.slice(0, 79)}…` : text)
+/** Characters of a line that an error shows. */
+const shown = 80

@@ -1,10 +1,10 @@
 import { z } from "zod"
 import { section } from "../../lib/document.js"
-import { duration } from "../../lib/duration.js"
+import { configuredDuration } from "../../lib/duration.js"
 import { longestDuration } from "./exposition.js"
-import { percent, totals, type Sample } from "./sample.js"
+import { rateText, totals, type Sample } from "./sample.js"
 
-const some = duration.refine((seconds) => seconds > 0, "more than 0s")
+const some = configuredDuration.refine((seconds) => seconds > 0, "more than 0s")
 const share = z.number().min(0).lt(100, "below 100: nothing is ever above 100 %")
 
 /** What a rule on requests has in common. */
@@ -199,7 +199,7 @@ const titles = { "error-rate": "error rate", p95: "p95", "failing-pods": "failin
 
 /** Such as `error rate 12 % is above 10 % for 20 s of 180 s`. */
 function ruleText({ rule, value, broken, missing }: State): string {
-  const unit = (number: number) => (rule.metric === "p95" ? `${Math.round(number)} ms` : percent(number))
+  const unit = (number: number) => (rule.metric === "p95" ? `${Math.round(number)} ms` : rateText(number))
   const title = titles[rule.metric]
   if (value === undefined) return `${title}: ${missing ?? "unknown"}`
   if (broken === undefined) return `${title} ${unit(value)} is not above ${unit(rule.above)}`

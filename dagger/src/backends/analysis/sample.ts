@@ -1,4 +1,4 @@
-import type { Bucket, Counters } from "./exposition.js"
+import type { HistogramBucket, Counters } from "./exposition.js"
 
 export interface PodReading {
   pod: string
@@ -37,7 +37,7 @@ export interface Sample {
   /** In ms; none without requests. */
   p50?: number
   /** Durations of these requests, cumulative by `le` in seconds. With them, percentiles of several samples are exact. */
-  buckets?: Bucket[]
+  buckets?: HistogramBucket[]
   pods: PodCounts
   /** Why there is no data. */
   missing?: string
@@ -103,14 +103,14 @@ function growth(before: PodReading[], now: PodReading): Counters {
 }
 
 /** The sum of histograms. */
-export function merge(histograms: Bucket[][]): Bucket[] {
+export function merge(histograms: HistogramBucket[][]): HistogramBucket[] {
   const counts = new Map<number, number>()
   for (const { le, count } of histograms.flat()) counts.set(le, (counts.get(le) ?? 0) + count)
   return [...counts].map(([le, count]) => ({ le, count })).sort((one, other) => one.le - other.le)
 }
 
 /** In ms. */
-export function percentiles(buckets: Bucket[]): Pick<Sample, "p95" | "p50"> {
+export function percentiles(buckets: HistogramBucket[]): Pick<Sample, "p95" | "p50"> {
   const [p95, p50] = [quantile(0.95, buckets), quantile(0.5, buckets)]
   return p95 === undefined || p50 === undefined ? {} : { p95: p95 * 1000, p50: p50 * 1000 }
 }
@@ -119,7 +119,7 @@ export function percentiles(buckets: Bucket[]): Pick<Sample, "p95" | "p50"> {
  * In seconds, as Prometheus' `histogram_quantile`: linear within a bucket, the first of which begins at 0. A quantile in the last bucket is its lower end, so it
  * never exceeds the last finite `le`.
  */
-export function quantile(share: number, buckets: Bucket[]): number | undefined {
+export function quantile(share: number, buckets: HistogramBucket[]): number | undefined {
   let highest = 0
   // The sum of histograms with different bounds may go down a little.
   const rising = buckets.map(({ le, count }) => ({ le, count: (highest = Math.max(highest, count)) }))
@@ -169,7 +169,7 @@ export function summary(history: Sample[]): string {
   const missing = history.at(-1)?.missing
   const parts = [
     requests === 0 ? "no requests" : `${Math.round(requests)} ${requests === 1 ? "request" : "requests"}`,
-    ...(requests === 0 ? [] : [`${percent((100 * errors) / requests)} errors`]),
+    ...(requests === 0 ? [] : [`${rateText((100 * errors) / requests)} errors`]),
     ...(p95 === undefined ? [] : [`p95 ${Math.round(p95)} ms`]),
     ...(missing === undefined ? [] : [`no data now: ${missing}`]),
   ]
@@ -177,7 +177,7 @@ export function summary(history: Sample[]): string {
 }
 
 /** Such as `0.4 %`, and never `0 %` for what is more. */
-export function percent(value: number): string {
+export function rateText(value: number): string {
   const rounded = Math.round(value * 10) / 10
   return value > 0 && rounded === 0 ? "< 0.1 %" : `${rounded} %`
 }

@@ -1,6 +1,6 @@
 import { z } from "zod"
 import { section } from "../../lib/document.js"
-import { duration } from "../../lib/duration.js"
+import { configuredDuration } from "../../lib/duration.js"
 import { amountOf, cpu, memory } from "../../lib/quantity.js"
 
 const port = z.int().min(1).max(65535)
@@ -47,7 +47,7 @@ const resources = section({
 
 /** Bounds of seconds that Kubernetes and the services' own settings allow. */
 const within = (least: number, most: number) =>
-  duration.refine((seconds) => seconds >= least && seconds <= most, `from ${least}s to ${most}s`)
+  configuredDuration.refine((seconds) => seconds >= least && seconds <= most, `from ${least}s to ${most}s`)
 
 const probe = (path: string, period: string, timeout: string, failures: number) =>
   section({
@@ -202,4 +202,4 @@ export const workloadSection = section({
  * policies to it, because the pipeline sends its requests through it. `network.to` lists what the service may reach beside DNS.
  */
 export type Workload = z.output<typeof workloadSection>
-export type Peer = Workload["network"]["from"][number]
+export type NetworkPeer = Workload["network"]["from"][number]

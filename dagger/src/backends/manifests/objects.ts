@@ -15,7 +15,7 @@ import type {
   V2HorizontalPodAutoscaler,
 } from "@kubernetes/client-node"
 import { digestPattern } from "../../lib/image-reference.js"
-import { derivedVariables, type Peer, variablePattern, type Workload } from "./configuration.js"
+import { derivedVariables, type NetworkPeer, variablePattern, type Workload } from "./configuration.js"
 import {
   annotations,
   baselineLabels,
@@ -556,7 +556,7 @@ export const egressRules = ({ to }: Workload["network"]): Plain<V1NetworkPolicyE
   })),
 ]
 
-function peerObject({ namespace, pods, cidr }: Peer): Plain<V1NetworkPolicyPeer> {
+function peerObject({ namespace, pods, cidr }: NetworkPeer): Plain<V1NetworkPolicyPeer> {
   if (cidr !== undefined) return { ipBlock: { cidr } }
   return {
     ...(namespace !== undefined && {

@@ -1,10 +1,10 @@
 import { z } from "zod"
 import { strategies } from "../../delivery/strategy.js"
 import { section } from "../../lib/document.js"
-import { duration } from "../../lib/duration.js"
+import { configuredDuration } from "../../lib/duration.js"
 import { leaseSeconds } from "../../delivery/lease.js"
 
-const step = section({ weight: z.int().min(1).max(99), for: duration })
+const step = section({ weight: z.int().min(1).max(99), for: configuredDuration })
 
 /** How a revision gets all traffic; see `dagger/config/deploy.yaml`. */
 export const rolloutSection = section({
@@ -15,12 +15,15 @@ export const rolloutSection = section({
       (steps) => steps.every(({ weight }, at) => at === 0 || weight > (steps[at - 1]?.weight ?? 0)),
       "weights rise from step to step",
     ),
-  progressDeadline: duration.refine((seconds) => seconds > 0, "more than 0s, or no pod can be ready in time"),
-  prePromotion: duration,
-  postPromotion: duration,
-  scaleDownDelay: duration,
-  abortDelay: duration,
-  unattended: duration.refine(
+  progressDeadline: configuredDuration.refine(
+    (seconds) => seconds > 0,
+    "more than 0s, or no pod can be ready in time",
+  ),
+  prePromotion: configuredDuration,
+  postPromotion: configuredDuration,
+  scaleDownDelay: configuredDuration,
+  abortDelay: configuredDuration,
+  unattended: configuredDuration.refine(
     (seconds) => seconds >= leaseSeconds,
     `at least ${leaseSeconds}s: a deploy that is alive may renew its lease that late`,
   ),

@@ -24,7 +24,7 @@ import {
 } from "./rollout.js"
 import { ensureWatchdog, removeWatchdog, type WatchdogStatus } from "./watchdog.js"
 
-/** Everything that a {@link Controller} works with. */
+/** Everything that a {@link RolloutController} works with. */
 export interface RolloutContext {
   cluster: KubernetesApi
   lease: Pick<Lease, "holder" | "check">
@@ -58,7 +58,7 @@ const reportInterval = 10_000
 const maxFailures = 3
 
 /** Takes a rollout from its state in the cluster to its end, whoever began it. */
-export class Controller {
+export class RolloutController {
   private seen = ""
   private smokeTest?: { ok: boolean; reason: string }
   private candidateSamples: Sample[] = []

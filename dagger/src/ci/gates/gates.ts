@@ -4,6 +4,7 @@ import type { Service } from "../../platform/catalog.js"
 import type { Gate } from "../runner/gate.js"
 import { type CompletedGate, runGate, skippedGate } from "../runner/run.js"
 import { schedule, type SchedulePolicy } from "../runner/schedule.js"
+import { firstFinding } from "../runner/output.js"
 import type { Verdict } from "../runner/verdict.js"
 import { browserGate } from "./browser.js"
 import { imageGates } from "./image.js"
@@ -75,9 +76,10 @@ function lastSentence(output: string): string {
   )
 }
 
-/** For example `api:test passed in 12.3 s`, or `web:lint failed in 2.0 s: 3 problems`. */
+/** For example `api:test passed in 12.3 s`, or `api:lint failed in 2.0 s: services/api/src/a.py:2:1: F401 'sys' imported but unused`. */
 export function progressLine({ gate, outcome, seconds, cached, detail, output }: Verdict): string {
   const time = outcome === "skipped" ? "" : ` in ${duration(seconds)}`
-  const reason = outcome === "passed" ? "" : oneLine(detail || lastSentence(output), 160)
+  const first = outcome === "failed" ? firstFinding(plain(output)) : undefined
+  const reason = outcome === "passed" ? "" : oneLine(detail || (first ?? lastSentence(output)), 160)
   return `${gate} ${outcome}${time}${cached ? " (remembered)" : ""}${reason === "" ? "" : `: ${reason}`}`
 }

@@ -1,11 +1,11 @@
-import { dag, ExecError } from "@dagger.io/dagger"
+import { dag } from "@dagger.io/dagger"
 import { images } from "../../platform/base-images.js"
+import { BuildFailed } from "../../platform/build-failure.js"
 import type { Platform } from "../../platform/platform.js"
 import type { Service } from "../../platform/catalog.js"
 import { readyCommand } from "../../platform/readiness.js"
 import { commandGate } from "../runner/command.js"
 import { type Gate, GateFailure } from "../runner/gate.js"
-import { type BuildFailure, placeOfFailure } from "./dockerfile.js"
 import { isNetworkError } from "../runner/verdict.js"
 
 /** The gates of an image: it builds, and its service starts and reports that it is ready. */
@@ -17,21 +17,12 @@ export function imageGates(platform: Platform, service: Service): Gate[] {
       subject: "its Dockerfile",
       prepare: () => Promise.resolve(),
       execute: async () => {
-        const image = platform.image(service)
-        try {
-          await image.sync()
-        } catch (error) {
-          const file = `${name}/Dockerfile`
-          const place = placeOfFailure(
-            `services/${file}`,
-            await platform.services.file(file).contents(),
-            failureOf(error),
-          )
-          const message = [messageOf(error), place].filter(Boolean).join("\n")
+        const image = await platform.build(service).catch((error: unknown) => {
           // The steps fetch packages. A failure of the network is not a fault of the Dockerfile.
-          if (isNetworkError(message)) throw new Error(message, { cause: error })
-          throw buildFailed(error) ? new GateFailure(message) : error
-        }
+          throw error instanceof BuildFailed && !isNetworkError(error.message)
+            ? new GateFailure(error.message)
+            : error
+        })
         return { detail: `runs as user ${(await image.user()) || "root"}` }
       },
     },
@@ -58,30 +49,3 @@ export function imageGates(platform: Platform, service: Service): Gate[] {
     },
   ]
 }
-
-/** Whether the Dockerfile is at fault. Everything else, such as a registry that does not answer, is a failure of the infrastructure. */
-function buildFailed(error: unknown): boolean {
-  return (
-    error instanceof ExecError ||
-    /did not complete successfully|dockerfile (parse error|copy: .*no such file)|not found|failed to compute cache key/i.test(
-      messageOf(error),
-    )
-  )
-}
-
-function failureOf(error: unknown): BuildFailure {
-  const message = messageOf(error)
-  return error instanceof ExecError ? { message, command: error.cmd, exitCode: error.exitCode } : { message }
-}
-
-function messageOf(error: unknown): string {
-  if (error instanceof ExecError)
-    return [error.message, error.stdout, error.stderr].filter(Boolean).join("\n").replace(traceOfError, "")
-  const message = error instanceof Error ? error.message : String(error)
-  return message.replace(traceOfError, "").replace(stepsOfBuild, "")
-}
-
-/** The engine's ids of the steps that led to a failure of a build, which nobody can look up. */
-const stepsOfBuild = /^failed to load container from converted ID: (load \S+ |inputs: )*/
-/** The engine's note for machines behind a message. */
-const traceOfError = / \[traceparent:[0-9a-f-]+\]/g

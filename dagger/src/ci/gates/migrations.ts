@@ -94,8 +94,10 @@ async function examine(
   return { examination: readExamination(await afterCommand(command).file(output).contents()), pass }
 }
 
+const squawkSettings = "dagger/config/squawk/squawk.toml"
+// Under its path in the repository, by which squawk names a fault in it.
 const squawk = (source: Directory) =>
-  pypiTool(source, "squawk").withFile("/tool/squawk.toml", source.file("dagger/config/squawk/squawk.toml"))
+  pypiTool(source, "squawk").withDirectory("/tool", source.filter({ include: [squawkSettings] }))
 
 /** Runs squawk on the SQL of each migration. It knows nothing of the files before, so that a table of an older one is an existing table. */
 async function lintAll(
@@ -118,7 +120,7 @@ async function lintAll(
     command: [
       "sh",
       "-c",
-      `squawk --config /tool/squawk.toml --reporter json *.sql >${report} || { code=$?; [ $code -eq 1 ] && [ -s ${report} ] || exit $code; }`,
+      `squawk --config /tool/${squawkSettings} --reporter json *.sql >${report} || { code=$?; [ $code -eq 1 ] && [ -s ${report} ] || exit $code; }`,
     ],
     limit,
   }

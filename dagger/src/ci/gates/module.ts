@@ -41,6 +41,7 @@ export function moduleGates({ source, manifests: rendered }: Pick<Subjects, "sou
     commandGate({
       name: `module:${name}`,
       subject,
+      folder: ".",
       container: container.withDirectory(".", only(include)),
       command: ["npm", "run", "--silent", `check:${name}`],
       detail,

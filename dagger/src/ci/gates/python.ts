@@ -19,6 +19,7 @@ import { verifyTestsRan } from "./tests.js"
 export function pythonGates(source: Directory, platform: Platform, service: Service): Gate[] {
   const { name, limits } = service
   const { services } = platform
+  const folder = `services/${name}`
   const bench = pythonWorkbench(service, services)
   const code = bench.withDirectory("/services", services.filter({ include: service.inputs }))
   const tool = (
@@ -26,7 +27,8 @@ export function pythonGates(source: Directory, platform: Platform, service: Serv
     subject: string,
     command: string[],
     { container = code, detail = lastLine }: { container?: Container; detail?: typeof lastLine } = {},
-  ) => commandGate({ name: `${name}:${gate}`, subject, container, command, detail, limit: limits.tool })
+  ) =>
+    commandGate({ name: `${name}:${gate}`, subject, folder, container, command, detail, limit: limits.tool })
 
   const tests = {
     container: withStores(code, `${name}:test`, "test"),
@@ -37,7 +39,7 @@ export function pythonGates(source: Directory, platform: Platform, service: Serv
     commandGate({
       name: `${name}:test`,
       subject: "pytest, on PostgreSQL and Redis",
-      folder: `services/${name}`,
+      folder,
       selecting: ["pytest", "--color=no", "-m", "", "--junitxml", `${reportsFolder}/junit.xml`],
       verify: verifyTestsRan,
       ...(service.database === undefined ? {} : { needs: [`${name}:migrations`] }),
@@ -46,9 +48,10 @@ export function pythonGates(source: Directory, platform: Platform, service: Serv
     commandGate({
       name: `${name}:format`,
       subject: "black",
+      folder,
       container: code,
       command: ["black", "--check", "--quiet", "--diff", "."],
-      fixing: { command: ["black", "--quiet", "."], folder: `services/${name}` },
+      fixing: { command: ["black", "--quiet", "."], folder },
       limit: limits.tool,
     }),
     tool("lint", "flake8", ["flake8", "."], { detail: () => "no findings" }),

@@ -11,6 +11,7 @@ import { verifyTestsRan } from "./tests.js"
 /** The gates of a React app or library: the npm scripts that developers run. */
 export function reactGates(service: Service, services: Directory): Gate[] {
   const { name, backend, limits } = service
+  const folder = `services/${name}`
   const code = reactWorkbench(services)
     .withDirectory("/services", services.filter({ include: service.inputs }))
     .withWorkdir(`/services/${name}`)
@@ -18,11 +19,12 @@ export function reactGates(service: Service, services: Directory): Gate[] {
     commandGate({
       name: `${name}:${gate}`,
       subject,
+      folder,
       container: code,
       command: ["npm", "run", "--silent", script],
       limit: limits.tool,
       ...(fix !== undefined && {
-        fixing: { command: ["npm", "run", "--silent", fix], folder: `services/${name}` },
+        fixing: { command: ["npm", "run", "--silent", fix], folder },
       }),
     })
   const reports = reportsOf(name)
@@ -31,7 +33,7 @@ export function reactGates(service: Service, services: Directory): Gate[] {
     commandGate({
       name: `${name}:test`,
       subject: "unit tests, Vitest",
-      folder: `services/${name}`,
+      folder,
       selecting: ["npx", "vitest", "run"],
       detail: testCount,
       verify: verifyTestsRan,

@@ -17,7 +17,7 @@ import {
   type SecurityConfiguration,
   securityFile,
 } from "../security/configuration.js"
-import { type Database, vulnerabilityDatabase } from "../security/database.js"
+import { type VulnerabilityDatabase, vulnerabilityDatabase } from "../security/database.js"
 import { type Ignores, ignoresOf, trivyIgnores } from "../security/ignores.js"
 import { type ScanResult, applyPolicy } from "../security/policy.js"
 import { examineLicences } from "../security/licences.js"
@@ -34,6 +34,7 @@ import {
 } from "../security/trivy.js"
 import type { Platform } from "../../platform/platform.js"
 import { pip, pypiTool } from "./pypi.js"
+import { settingsFiles } from "./settings.js"
 import type { Subjects } from "./subjects.js"
 import {
   afterCommand,
@@ -68,7 +69,7 @@ interface SecurityContext {
   /** The date and the vulnerability database. */
   todaysDatabase: () => Promise<string[] | undefined>
   configuration: () => Promise<SecurityConfiguration>
-  database: () => Promise<Database>
+  database: () => Promise<VulnerabilityDatabase>
 }
 
 /** The gates that scan the repository and the images that are built from it. */
@@ -193,7 +194,7 @@ async function trivyScan(
 async function requireDatabase(
   { configuration, database }: SecurityContext,
   note = "",
-): Promise<Exclude<Database, { missing: string }>> {
+): Promise<Exclude<VulnerabilityDatabase, { missing: string }>> {
   const found = await database()
   if (!("missing" in found)) return found
   const reason = `no vulnerability database (${found.missing})${note}`
@@ -238,9 +239,10 @@ function dependencies(context: SecurityContext): Gate {
 /** Secrets hide anywhere, so this gate scans the whole checkout instead of the files that other gates read. */
 function secrets(context: SecurityContext, worktree: Subjects["worktree"]): Gate {
   const name = "security:secrets"
+  const rules = "dagger/config/trivy/secrets.yaml"
   const container = async () =>
     scanner()
-      .withFile("/gate/secrets.yaml", context.source.file("dagger/config/trivy/secrets.yaml"))
+      .withDirectory("/rules", await settingsFiles(context.source, [rules]))
       .withDirectory("/src", await worktree.files())
   return {
     name,
@@ -252,7 +254,7 @@ function secrets(context: SecurityContext, worktree: Subjects["worktree"]): Gate
         context,
         name,
         await container(),
-        "fs --scanners secret --secret-config /gate/secrets.yaml .",
+        `fs --scanners secret --secret-config /rules/${rules} .`,
         () => ({ block: ["critical"] }),
         () => [],
       ),
@@ -388,7 +390,7 @@ function installedPython(lock: Directory, service: string): Directory {
 function sarifGate(
   context: SecurityContext,
   gate: Pick<Gate, "name" | "subject">,
-  container: () => Container,
+  container: () => Promise<Container>,
   script: string,
   log: string,
   checked: (text: string, output: string) => string[],
@@ -397,13 +399,13 @@ function sarifGate(
   return {
     ...gate,
     dependsOn: context.today,
-    prepare: () => container().sync(),
+    prepare: async () => (await container()).sync(),
     execute: async () => {
       const read = await context.configuration()
       const ignores = ignoresOf(read.ignores, name, context.now)
       return scan(
         {
-          container: container(),
+          container: await container(),
           script,
           read: async (ran) => {
             const [text, output] = await Promise.all([
@@ -424,19 +426,19 @@ function sarifGate(
 const code = ["**/*.py", "**/*.ts", "**/*.tsx", "**/*.js", "**/*.mjs", "**/*.html", "**/Dockerfile"]
 
 function sast(context: SecurityContext): Gate {
-  const rules = context.source.filter({ include: ["dagger/config/semgrep/*.yaml"] })
+  const rules = "dagger/config/semgrep"
   const files = context.source.filter({ include: code })
   return sarifGate(
     context,
     { name: "security:sast", subject: "code, Semgrep" },
-    () =>
+    async () =>
       pypiTool(context.source, "semgrep")
         .withEnvVariable("SEMGREP_SEND_METRICS", "off")
         .withEnvVariable("SEMGREP_ENABLE_VERSION_CHECK", "0")
-        .withDirectory("/rules", rules)
+        .withDirectory("/rules", await settingsFiles(context.source, [`${rules}/*.yaml`]))
         .withDirectory("/src", files),
     [
-      "semgrep scan --config /rules/dagger/config/semgrep --metrics off --disable-version-check --no-git-ignore",
+      `semgrep scan --config /rules/${rules} --metrics off --disable-version-check --no-git-ignore`,
       `--strict --jobs 2 --sarif-output ${reportsFolder}/semgrep.sarif . 2>&1`,
     ].join(" "),
     "semgrep.sarif",
@@ -450,14 +452,15 @@ function sast(context: SecurityContext): Gate {
 }
 
 function bandit(context: SecurityContext): Gate {
+  const settings = "dagger/config/bandit/bandit.yaml"
   return sarifGate(
     context,
     { name: "security:bandit", subject: "Python, Bandit" },
-    () =>
+    async () =>
       pypiTool(context.source, "bandit")
-        .withFile("/tool/bandit.yaml", context.source.file("dagger/config/bandit/bandit.yaml"))
+        .withDirectory("/tool", await settingsFiles(context.source, [settings]))
         .withDirectory("/src", context.source.filter({ include: ["**/*.py"] })),
-    `bandit --recursive --quiet --exit-zero --configfile /tool/bandit.yaml --format sarif --output ${reportsFolder}/bandit.sarif .`,
+    `bandit --recursive --quiet --exit-zero --configfile /tool/${settings} --format sarif --output ${reportsFolder}/bandit.sarif .`,
     "bandit.sarif",
     (text) => {
       const { loc, nosec } = banditTotals(text)

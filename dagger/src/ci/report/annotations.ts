@@ -1,6 +1,6 @@
 import { type Finding } from "./failures.js"
 import { severities, type Severity } from "./severity.js"
-import type { Alert } from "./sarif.js"
+import type { ScanAlert } from "./sarif.js"
 import { clip, count, isolated, oneLine } from "../../lib/text.js"
 
 /** GitHub shows this many annotations of each kind per step, and drops the rest silently. */
@@ -18,7 +18,7 @@ const kinds: Record<Severity, "error" | "warning" | undefined> = {
 /** Turns a scanner's alert into a finding of its gate. */
 export function alertFinding(
   gate: string,
-  { tool, rule, severity, file, line, message }: Alert,
+  { tool, rule, severity, file, line, message }: ScanAlert,
   again: string,
 ): Finding {
   return {
@@ -32,7 +32,7 @@ export function alertFinding(
 }
 
 /** GitHub's workflow commands for the most severe findings, one per line, and a notice with the number of the others. */
-export function annotations(findings: Finding[]): string[] {
+export function githubAnnotations(findings: Finding[]): string[] {
   const sorted = [...findings].sort((a, b) => severities.indexOf(a.severity) - severities.indexOf(b.severity))
   const of = (kind: "error" | "warning") => sorted.filter(({ severity }) => kinds[severity] === kind)
   const [errors, warnings] = [of("error"), of("warning")]

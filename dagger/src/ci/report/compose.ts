@@ -1,5 +1,5 @@
 import { allFindings, readReport } from "./report.js"
-import { annotations } from "./annotations.js"
+import { githubAnnotations } from "./annotations.js"
 import { toLcov } from "./coverage.js"
 import type { Run } from "./artifacts.js"
 import { reportFiles } from "./files.js"
@@ -19,7 +19,7 @@ export function composeReport(run: Run, again: Again = checkAgain): Record<strin
     [reportFiles.summary]: summaryMarkdown(report),
     [reportFiles.json]: `${JSON.stringify(toSummary(report), null, 2)}\n`,
     [reportFiles.page]: page(report),
-    [reportFiles.annotations]: annotations(allFindings(report))
+    [reportFiles.annotations]: githubAnnotations(allFindings(report))
       .map((line) => `${line}\n`)
       .join(""),
   }

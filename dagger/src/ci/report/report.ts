@@ -1,4 +1,4 @@
-import { allPassed, conclusion, isComplete } from "../runner/summary.js"
+import { allPassed, conclusion, noneSkipped } from "../runner/summary.js"
 import type { Outcome, Verdict } from "../runner/verdict.js"
 import { alertFinding } from "./annotations.js"
 import { type Coverage, parseCoverage } from "./coverage.js"
@@ -82,7 +82,7 @@ export function outcomeOf(verdicts: Verdict[]): Outcome {
 
 /** Whether a run passed but left something unchecked, so that it must not look as good as a pass. */
 export function isIncomplete({ outcome, gates }: Pick<Report, "outcome" | "gates">): boolean {
-  return outcome === "passed" && !isComplete(gates.map(({ verdict }) => verdict))
+  return outcome === "passed" && !noneSkipped(gates.map(({ verdict }) => verdict))
 }
 
 function read(

@@ -3,6 +3,9 @@ import { inRepository, isLine } from "./paths.js"
 import { type Severity, severities } from "./severity.js"
 import { oneLine, plain } from "../../lib/text.js"
 
+/** The head of every log that is written. */
+export const sarifVersion = { $schema: "https://json.schemastore.org/sarif-2.1.0.json", version: "2.1.0" }
+
 // The schema of SARIF 2.1.0, for gates and reports. It is strict where a wrong form could hide a finding, and ignores the rest.
 const message = z.looseObject({
   text: z.string().optional(),
@@ -86,7 +89,7 @@ export type SarifLocation = z.output<typeof location>
  *
  * @throws Error with the reason: an unreadable log must not pass for one without findings
  */
-export function readLog(text: string): SarifLog {
+export function readSarifLog(text: string): SarifLog {
   let parsed: unknown
   try {
     parsed = JSON.parse(text.replace(/^\ufeff/, ""), withoutNull)

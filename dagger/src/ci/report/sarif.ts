@@ -7,7 +7,7 @@ import {
   levelOf,
   messageOf,
   placeOf,
-  readLog,
+  readSarifLog,
   ruleFinder,
   ruleIdOf,
   rulesOf,
@@ -20,6 +20,7 @@ import {
   toolOf,
   fileOf,
   whyIncomplete,
+  sarifVersion,
 } from "./sarif-log.js"
 import { isLine } from "./paths.js"
 import { type Severity, severities } from "./severity.js"
@@ -45,7 +46,7 @@ export interface Log {
 }
 
 /** A result of a scanner. */
-export interface Alert {
+export interface ScanAlert {
   tool: string
   rule: string
   severity: Severity
@@ -71,7 +72,7 @@ export interface Scan {
   /** Other changes that GitHub's rules require, one sentence each. */
   changes: string[]
   /** The worst first. */
-  alerts: Alert[]
+  alerts: ScanAlert[]
 }
 
 export interface Merged {
@@ -110,7 +111,7 @@ interface Ranked {
 }
 
 /** A tool's run in the making. */
-interface Part {
+interface ToolRun {
   gate: string
   tool: string
   run: SarifRun
@@ -130,7 +131,7 @@ type Changes = Map<string, number>
 
 function runsOf({ gate, text }: Log): SarifRun[] {
   try {
-    return readLog(text).runs
+    return readSarifLog(text).runs
   } catch (error) {
     // An unreadable log does not mean that nothing was found.
     const reason = error instanceof Error ? error.message : String(error)
@@ -145,7 +146,7 @@ function runsOf({ gate, text }: Log): SarifRun[] {
   }
 }
 
-function partOf({ gate, folder }: Log, run: SarifRun): Part {
+function partOf({ gate, folder }: Log, run: SarifRun): ToolRun {
   const findRule = ruleFinder(run)
   const found = (run.results ?? []).filter(isFinding).map((result) => {
     const rule = findRule(result)
@@ -180,7 +181,7 @@ function partOf({ gate, folder }: Log, run: SarifRun): Part {
   }
 }
 
-function scanOf(part: Part, category: string): Scan {
+function scanOf(part: ToolRun, category: string): Scan {
   const { gate, tool, failure, ranked, dropped, run, folder } = part
   const active = ranked.filter(({ result }) => !isSuppressed(result))
   const counts = Object.fromEntries(
@@ -212,13 +213,13 @@ type Detail = "all" | "used" | "short" | "none"
 interface Group {
   name: string
   category: string
-  parts: Part[]
+  parts: ToolRun[]
   rules: Detail
 }
 
-function grouped(parts: Part[], most: number): Group[] {
+function grouped(parts: ToolRun[], most: number): Group[] {
   const taken = new Set<string>()
-  const group = (name: string, owner: string, parts: Part[]): Group => ({
+  const group = (name: string, owner: string, parts: ToolRun[]): Group => ({
     name,
     category: unique(`${owner}/${name.replace(/[^\w.-]+/g, "-")}`, taken),
     parts,
@@ -282,8 +283,7 @@ function fit(groups: Group[], limits: Limits): void {
 /** Bytes reserved per tool for notifications about dropped results. */
 const noteBytes = 400
 
-const wrap = (runs: string[]) =>
-  `{"$schema":"https://json.schemastore.org/sarif-2.1.0.json","version":"2.1.0","runs":[${runs.join(",")}]}\n`
+const wrap = (runs: string[]) => `${JSON.stringify(sarifVersion).slice(0, -1)},"runs":[${runs.join(",")}]}\n`
 
 function writeRun(group: Group, limits: Limits, withResults = true): string {
   const { name, category, parts, rules } = group
@@ -300,13 +300,13 @@ function writeRun(group: Group, limits: Limits, withResults = true): string {
   return `${JSON.stringify(head).slice(0, -1)},"results":[${results.join(",")}]}`
 }
 
-function versionOf([first, ...more]: Part[]): object {
+function versionOf([first, ...more]: ToolRun[]): object {
   if (!first || more.length > 0) return {}
   const { version, semanticVersion, organization, informationUri } = first.run.tool.driver
   return strings({ version, semanticVersion, organization, informationUri })
 }
 
-function writeRules(parts: Part[], detail: Detail, limits: Limits): object[] {
+function writeRules(parts: ToolRun[], detail: Detail, limits: Limits): object[] {
   const written = new Map<string, object>()
   if (detail === "none") return []
   for (const { ranked, run, prefix } of parts) {
@@ -361,7 +361,7 @@ const timesOf = ({ invocations: [first] = [] }: SarifRun): [string, unknown][] =
 /** GitHub refuses a log with another time. */
 const isTime = (time: unknown): boolean => z.iso.datetime({ offset: true }).safeParse(time).success
 
-function writeInvocation(part: Part, kept: number, rules: Detail, limits: Limits): object {
+function writeInvocation(part: ToolRun, kept: number, rules: Detail, limits: Limits): object {
   const notes = [
     part.dropped > 0 &&
       `${count(part.dropped, "result")} of ${part.ranked.length} left out, the least severe, to stay within GitHub's limits.`,
@@ -390,7 +390,7 @@ const longestText = 20_000
 /** Bytes. A larger result is reduced to what GitHub needs. */
 const largest = 200_000
 
-function writeResult({ result, rule }: Ranked, part: Part, limits: Limits): string {
+function writeResult({ result, rule }: Ranked, part: ToolRun, limits: Limits): string {
   const { changes, prefix } = part
   const id = ruleIdOf(result, rule)
   const level = levelOf(result.level)
@@ -428,7 +428,7 @@ function writeResult({ result, rule }: Ranked, part: Part, limits: Limits): stri
   return JSON.stringify({ ...core, locations: core.locations.slice(0, 1), partialFingerprints: {} })
 }
 
-function threadFlows(flow: unknown, part: Part): object[] {
+function threadFlows(flow: unknown, part: ToolRun): object[] {
   return list(bag(flow).threadFlows)
     .map((thread) => ({
       locations: list(bag(thread).locations).flatMap((step) =>
@@ -439,7 +439,7 @@ function threadFlows(flow: unknown, part: Part): object[] {
 }
 
 /** Writes a location in a file of the repository, and no other. */
-function writeLocation(location: SarifLocation, { run, folder }: Part, changes?: Changes): object[] {
+function writeLocation(location: SarifLocation, { run, folder }: ToolRun, changes?: Changes): object[] {
   const { artifactLocation, region = {} } = location.physicalLocation ?? {}
   const file = fileOf(artifactLocation, run, folder)
   if (file === undefined) return []

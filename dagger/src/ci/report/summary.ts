@@ -233,7 +233,7 @@ export function verdictsOf({ gates }: Summary): Verdict[] {
 }
 
 /** Symbols beside the outcomes. */
-export const signs: Record<Verdict["outcome"], string> = {
+export const emojis: Record<Verdict["outcome"], string> = {
   passed: "✅",
   failed: "❌",
   "could not run": "⚠️",
@@ -248,7 +248,7 @@ const largestSection = 60_000
 
 /** Writes summary.md, which is GitHub's job summary too: the verdict first, then the failures. */
 export function summaryMarkdown(report: Report): string {
-  const sign = signs[isIncomplete(report) ? "could not run" : report.outcome]
+  const sign = emojis[isIncomplete(report) ? "could not run" : report.outcome]
   const before = [`# ${sign} ${escape(report.conclusion)}`, about(report), gateTable(report)]
   const after = [
     problems(report),
@@ -294,13 +294,15 @@ function about({ started, seconds, revision, because }: Report): string {
 function gateTable({ gates }: Report): string {
   const rows = gates.map(({ verdict, again, tests }) => [
     escape(verdict.gate),
-    `${signs[verdict.outcome]} ${verdict.outcome}`,
+    `${emojis[verdict.outcome]} ${verdict.outcome}`,
     verdict.outcome === "skipped" ? "" : duration(verdict.seconds),
     verdict.cached ? "cached" : "",
     escape(verdict.detail || (tests ? inWords(tests.counts) : verdict.subject)),
     code(again),
   ])
-  return rows.length === 0 ? "" : table(["gate", "outcome", "time", "cached", "detail", "run again"], rows)
+  return rows.length === 0
+    ? ""
+    : markdownTable(["gate", "outcome", "time", "cached", "detail", "run again"], rows)
 }
 
 /** The gates that did not pass. Those that do not fit are counted. */
@@ -351,8 +353,8 @@ function slow(report: Report): string {
     duration(test.seconds),
   ])
   const parts = [
-    steps.length > 0 && table(["slowest gates", "time"], steps),
-    tests.length > 0 && table(["slowest tests", "time"], tests),
+    steps.length > 0 && markdownTable(["slowest gates", "time"], steps),
+    tests.length > 0 && markdownTable(["slowest tests", "time"], tests),
   ].filter((part) => part !== false)
   return parts.length === 0 ? "" : ["## Where the time went", ...parts].join("\n\n")
 }
@@ -373,7 +375,7 @@ function coverageTable({ gates }: Report): string {
   })
   return rows.length === 0
     ? ""
-    : ["## Coverage", table(["gate", "lines", "branches", "least covered file"], rows)].join("\n\n")
+    : ["## Coverage", markdownTable(["gate", "lines", "branches", "least covered file"], rows)].join("\n\n")
 }
 
 function security({ sarif: { scans } }: Report): string {
@@ -395,10 +397,12 @@ function security({ sarif: { scans } }: Report): string {
         .join("; "),
     ),
   ])
-  return ["## Findings of scanners", table(["gate", "tool", ...severities, "remarks"], rows)].join("\n\n")
+  return ["## Findings of scanners", markdownTable(["gate", "tool", ...severities, "remarks"], rows)].join(
+    "\n\n",
+  )
 }
 
-function table(head: string[], rows: string[][]): string {
+function markdownTable(head: string[], rows: string[][]): string {
   const line = (cells: string[]) => `| ${cells.join(" | ")} |`
   return [line(head), line(head.map(() => "---")), ...rows.map(line)].join("\n")
 }

@@ -1,5 +1,5 @@
 import type { Directory } from "@dagger.io/dagger"
-import type { Coverage } from "../../platform/catalog.js"
+import type { CoverageLimits } from "../../platform/catalog.js"
 import type { ScheduledGate } from "./schedule.js"
 
 /** One check that a change must pass. */
@@ -15,10 +15,10 @@ export interface Gate extends ScheduledGate {
    * by its inputs.
    */
   dependsOn?: () => Promise<string[] | undefined>
-  /** The folder of the repository that paths in its reports are relative to. */
+  /** The folder of the repository that paths in its reports and its output are relative to. */
   folder?: string
   /** The coverage that is required, in percent. */
-  thresholds?: Coverage
+  thresholds?: CoverageLimits
   /** The files that its tool would change so that the gate passes, and the folder of the repository that they belong to. */
   fix?: { folder: string; files: () => Promise<Directory> }
   /** Runs only the tests that the given arguments of its tool select, and returns the output. Throws when they fail, and when they select no test. */

@@ -1,7 +1,9 @@
 import { type Directory, ExecError } from "@dagger.io/dagger"
+import { ConfigurationError } from "../../lib/document.js"
 import { type Pause, retry } from "../../lib/retry.js"
 import { asCommandFailure, reportsOfFailure, withoutReportsLine } from "./command.js"
 import { type Gate, GateFailure, GateSkip } from "./gate.js"
+import { withRepositoryPaths } from "./output.js"
 import { fixCommand } from "./summary.js"
 import { classifyFailure, type Verdict } from "./verdict.js"
 
@@ -37,7 +39,7 @@ export async function runGate(gate: Gate, pause?: Pause): Promise<CompletedGate>
   })
 
   try {
-    await retry(gate.prepare, retryOptions)
+    await retry(gate.prepare, { ...retryOptions, unless: isMistake })
   } catch (error) {
     // The exit code of a preparing step says nothing about the source.
     return completed(classifyFailure({ ...asCommandFailure(error), exitCode: undefined }))
@@ -53,7 +55,10 @@ export async function runGate(gate: Gate, pause?: Pause): Promise<CompletedGate>
       return completed({ outcome: "failed", output: error.message }, error.reports)
     const { outcome, output } = classifyFailure(asCommandFailure(error))
     const fix = outcome === "failed" && gate.fix ? `\nfix: ${fixCommand(gate.name, gate.fix.folder)}` : ""
-    return completed({ outcome, output: withoutReportsLine(output) + fix }, reportsOfFailure(error))
+    return completed(
+      { outcome, output: withRepositoryPaths(withoutReportsLine(output), gate.folder) + fix },
+      reportsOfFailure(error),
+    )
   }
 }
 
@@ -74,8 +79,12 @@ export function skippedGate(gate: Pick<Gate, "name" | "subject">, reason: string
   }
 }
 
+/** Another try would read the same file. */
+const isMistake = (error: unknown): boolean => error instanceof ConfigurationError
+
 function isFinal(error: unknown): boolean {
   return (
+    isMistake(error) ||
     error instanceof GateFailure ||
     error instanceof GateSkip ||
     (error instanceof ExecError && classifyFailure(asCommandFailure(error)).outcome === "failed")

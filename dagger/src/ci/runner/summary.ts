@@ -48,7 +48,7 @@ export function failureDetails({ gate, outcome, output, detail }: Verdict): stri
 }
 
 /** Whether no gate was skipped. A run that passed with skipped gates leaves something unchecked. */
-export const isComplete = (verdicts: Verdict[]): boolean =>
+export const noneSkipped = (verdicts: Verdict[]): boolean =>
   verdicts.every(({ outcome }) => outcome !== "skipped")
 
 /** One line: which gates failed, could not run, or were skipped. */
@@ -59,7 +59,7 @@ export function conclusion(verdicts: Verdict[]): string {
   const passed = names("passed").length
   if (verdicts.length === 0) return "No gate ran."
   if (allPassed(verdicts)) {
-    if (isComplete(verdicts)) return passed === 1 ? "Passed: 1 gate." : `Passed: all ${passed} gates.`
+    if (noneSkipped(verdicts)) return passed === 1 ? "Passed: 1 gate." : `Passed: all ${passed} gates.`
     const unchecked = skipped.length === 1 ? "1 was" : `${skipped.length} were`
     return `Incomplete: ${passed} of ${count(verdicts.length, "gate")} passed, but ${unchecked} skipped: ${skipped.join(", ")}.`
   }

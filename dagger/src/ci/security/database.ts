@@ -58,7 +58,7 @@ export interface Source {
 }
 
 /** The folder of a vulnerability database, or why none is usable. */
-export type Database = { folder: Directory; made: string } | { missing: string }
+export type VulnerabilityDatabase = { folder: Directory; made: string } | { missing: string }
 
 /**
  * Gives the cached vulnerability database, after an update if one is due.
@@ -68,7 +68,7 @@ export type Database = { folder: Directory; made: string } | { missing: string }
 export async function vulnerabilityDatabase(
   { reference, registry, oldest }: Source,
   now: Date,
-): Promise<Database> {
+): Promise<VulnerabilityDatabase> {
   const client = keeper(reference)
   // The state of the cache must be read anew in every run.
   const anew = (registry ? client.withServiceBinding("registry.local", registry) : client).withEnvVariable(

@@ -1,12 +1,13 @@
 import {
   encoded,
   placeOf,
-  readLog,
+  readSarifLog,
   ruleFinder,
   ruleIdOf,
   rulesOf,
   toolOf,
   whyIncomplete,
+  sarifVersion,
 } from "../report/sarif-log.js"
 import { mergeSarif } from "../report/sarif.js"
 import type { Ignore } from "./configuration.js"
@@ -25,7 +26,7 @@ export interface Read {
  * @throws Error if the log cannot be read or the tool did not scan everything, which is not "nothing found"
  */
 export function readSarif(gate: string, text: string, active: Ignore[]): Read {
-  const log = readLog(text)
+  const log = readSarifLog(text)
   const incomplete = log.runs.flatMap((run) => whyIncomplete(run) ?? [])
   if (incomplete.length > 0) throw new Error(`the scan is incomplete:\n${incomplete.join("\n")}`)
   const used = new Set<Ignore>()
@@ -80,8 +81,7 @@ export function writeSarif(tool: string, found: ScannerFinding[]): string {
   }))
   const invocations = [{ executionSuccessful: true }]
   return JSON.stringify({
-    version: "2.1.0",
-    $schema: "https://json.schemastore.org/sarif-2.1.0.json",
+    ...sarifVersion,
     runs: [{ tool: { driver: { name: tool, rules } }, invocations, results }],
   })
 }

@@ -2,7 +2,7 @@ import http from "node:http"
 import https from "node:https"
 import { setTimeout as sleep } from "node:timers/promises"
 import type { Manifest } from "./manifest.js"
-import { type Connection, readKubeconfig } from "./kubeconfig.js"
+import { type ClusterConnection, readKubeconfig } from "./kubeconfig.js"
 
 /** The API server refused a request. */
 export class ApiError extends Error {
@@ -81,7 +81,7 @@ export class KubernetesClient {
   private readonly resources = new Map<string, Promise<Resources>>()
 
   private constructor(
-    private readonly connection: Connection,
+    private readonly connection: ClusterConnection,
     private readonly pause: (milliseconds: number) => Promise<unknown>,
   ) {
     const { server, tls } = connection

@@ -4,7 +4,7 @@ import "../../lib/schema-errors.js"
 import { z } from "zod"
 
 /** The address of an API server, and the credentials for it. */
-export interface Connection {
+export interface ClusterConnection {
   server: URL
   tls: { ca?: string; cert?: string; key?: string; servername?: string; rejectUnauthorized?: false }
   headers: Record<string, string | string[]>
@@ -63,7 +63,7 @@ const unsupported: Record<string, string> = {
 export function readKubeconfig(
   kubeconfig: string,
   { token, fromContainer = false }: { token?: string | undefined; fromContainer?: boolean } = {},
-): Connection {
+): ClusterConnection {
   const config = readAs(schema, parsed(kubeconfig), "")
   const context = readAs(
     contextSchema,
@@ -139,7 +139,7 @@ function serverOf(server: string): URL {
   )
 }
 
-function tlsOf(cluster: z.output<typeof clusterSchema>, user: User): Connection["tls"] {
+function tlsOf(cluster: z.output<typeof clusterSchema>, user: User): ClusterConnection["tls"] {
   const decoded = {
     ca: cluster["certificate-authority-data"],
     cert: user["client-certificate-data"],
@@ -149,13 +149,13 @@ function tlsOf(cluster: z.output<typeof clusterSchema>, user: User): Connection[
   return {
     ...(Object.fromEntries(
       given.map(([name, data = ""]) => [name, Buffer.from(data, "base64").toString()]),
-    ) as Pick<Connection["tls"], "ca" | "cert" | "key">),
+    ) as Pick<ClusterConnection["tls"], "ca" | "cert" | "key">),
     ...(cluster["tls-server-name"] !== undefined && { servername: cluster["tls-server-name"] }),
     ...(cluster["insecure-skip-tls-verify"] === true && { rejectUnauthorized: false }),
   }
 }
 
-function headersOf(user: User): Connection["headers"] {
+function headersOf(user: User): ClusterConnection["headers"] {
   const { token, username, password, as } = user
   const basic = Buffer.from(`${username ?? ""}:${password ?? ""}`).toString("base64")
   const authorization = token ? `Bearer ${checkedToken(token)}` : username ? `Basic ${basic}` : undefined
@@ -172,7 +172,7 @@ function impersonation({
   "as-uid": uid,
   "as-groups": groups,
   "as-user-extra": extra,
-}: User): Connection["headers"] {
+}: User): ClusterConnection["headers"] {
   const headers = {
     ...(uid !== undefined && { "Impersonate-Uid": headerText("as-uid", uid) }),
     ...(groups?.length && { "Impersonate-Group": groups.map((group) => headerText("as-groups", group)) }),

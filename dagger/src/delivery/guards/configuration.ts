@@ -1,7 +1,7 @@
 import { DateTime, IANAZone } from "luxon"
 import { z } from "zod"
 import { section } from "../../lib/document.js"
-import { duration } from "../../lib/duration.js"
+import { configuredDuration } from "../../lib/duration.js"
 
 /** The days of a week in ISO's order. */
 export const weekdays = ["mon", "tue", "wed", "thu", "fri", "sat", "sun"] as const
@@ -39,7 +39,7 @@ const hours = section(weekly).refine(hasLength, anotherTime)
 /** When migrations run that older code cannot live with, and those that take longer than `longest` on the copy. */
 const migrationWindow = section({
   ...weekly,
-  longest: duration.refine((seconds) => seconds > 0, "longer than 0s").prefault("1m"),
+  longest: configuredDuration.refine((seconds) => seconds > 0, "longer than 0s").prefault("1m"),
 }).refine(hasLength, anotherTime)
 
 const date = z.string().refine(
@@ -102,7 +102,7 @@ const schema = section({
   migrationWindow: migrationWindow.optional(),
   approval: section({
     required: z.boolean(),
-    validFor: duration.refine((seconds) => seconds > 0, "longer than 0s"),
+    validFor: configuredDuration.refine((seconds) => seconds > 0, "longer than 0s"),
     approvers: names.optional(),
   }).optional(),
   checks: z.enum(["required", "none"]).default("none"),

@@ -17,10 +17,10 @@ export interface Weakening {
   place?: string
 }
 
-type Comparison = (committed: GuardPolicy, effective: GuardPolicy) => Weakening[]
+type FieldComparison = (committed: GuardPolicy, effective: GuardPolicy) => Weakening[]
 
 /** One comparison for each field: a new field of the policy does not compile until it has one. */
-const fields: Record<keyof GuardPolicy, Comparison> = {
+const fields: Record<keyof GuardPolicy, FieldComparison> = {
   timezone: (committed, effective) => {
     if (committed.timezone === effective.timezone) return []
     // Freezes were converted to absolute times already.

@@ -1,7 +1,7 @@
 import type { PhaseChange } from "./phase-change.js"
 
 /** One request of the load and its result. */
-export interface Request {
+export interface LoadRequest {
   /** When it was sent, in milliseconds since the epoch. */
   at: number
   /** Milliseconds until the answer. */
@@ -14,7 +14,7 @@ export interface Request {
 
 /** The raw data of a rehearsal. */
 export interface Recording {
-  requests: Request[]
+  requests: LoadRequest[]
   /** Requests that were due but not sent, because the load generator could not keep up. */
   unsent: number
   changes: PhaseChange[]
@@ -49,7 +49,7 @@ export interface Measurements {
 /** Milliseconds that a router may take to apply a new weight. */
 const settling = 1_000
 
-const failed = ({ status }: Request) => status < 200 || status > 299
+const failed = ({ status }: LoadRequest) => status < 200 || status > 299
 
 /**
  * Computes the measurements of a rehearsal.
@@ -60,7 +60,7 @@ export function measure(
   { requests, unsent, changes, mark, began, ended }: Recording,
   slow: number,
 ): Measurements {
-  const byCandidate = (request: Request) => request.mark === mark
+  const byCandidate = (request: LoadRequest) => request.mark === mark
   // A slow answer of the stable revision does not count: it only shows that this machine was busy.
   const affected = requests.filter(
     (request) => failed(request) || (byCandidate(request) && request.took > slow),
@@ -91,13 +91,13 @@ export function measure(
   }
 }
 
-function percentile(requests: Request[], share: number): number {
+function percentile(requests: LoadRequest[], share: number): number {
   const sorted = requests.map(({ took }) => took).sort((one, other) => one - other)
   return sorted[Math.max(0, Math.ceil(share * sorted.length) - 1)] ?? NaN
 }
 
 /** Measures the candidate's share in each step with shared traffic. Unanswered requests carry no mark, so they do not count. */
-function sharesOf(requests: Request[], changes: PhaseChange[], mark: string): Measurements["shares"] {
+function sharesOf(requests: LoadRequest[], changes: PhaseChange[], mark: string): Measurements["shares"] {
   return changes.flatMap(({ at, phase, weight }, index) => {
     const next = changes[index + 1]
     if (phase !== "shifting" || !next) return []

@@ -14,7 +14,7 @@ export interface RehearsalResult {
 }
 
 /** Formats results as a table, one row each. */
-export function table(results: RehearsalResult[]): string {
+export function resultTable(results: RehearsalResult[]): string {
   const header = [
     "FAULT",
     "STRATEGY",

@@ -9,7 +9,7 @@ import type { Plain } from "../../clients/kubernetes/manifest.js"
 import { isRunning, until } from "./peer.js"
 
 /** A program in the cluster. It gets all rights, because the cluster lives for one run. */
-export interface Controller {
+export interface PeerController {
   /** Also the name of its namespace. */
   name: string
   image: string
@@ -27,7 +27,7 @@ export const configuration = "/configuration"
 export const temporary = "/tmp"
 
 /** Installs a program, unless it is installed, and waits until it is ready. */
-export async function install(admin: KubernetesApi, controller: Controller): Promise<void> {
+export async function install(admin: KubernetesApi, controller: PeerController): Promise<void> {
   const { name, files = {}, objects = [] } = controller
   const deployment = deploymentOf(controller)
   const metadata = { name, namespace: name }
@@ -53,7 +53,7 @@ export const allRights = (account: { name: string; namespace: string }): Kuberne
     subjects: [{ kind: "ServiceAccount", ...account }],
   }) as Plain<V1ClusterRoleBinding>
 
-function deploymentOf({ name, image, args, ready }: Controller): Plain<V1Deployment> {
+function deploymentOf({ name, image, args, ready }: PeerController): Plain<V1Deployment> {
   const labels = { "app.kubernetes.io/name": name }
   return {
     apiVersion: "apps/v1",

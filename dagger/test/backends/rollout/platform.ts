@@ -8,7 +8,7 @@ import { baselineName, labels, revisionName } from "../../../src/backends/manife
 import { revisionObjects, stableService } from "../../../src/backends/manifests/objects.js"
 import type { RolloutSettings } from "../../../src/backends/rollout/configuration.js"
 import type { AnalysisSettings } from "../../../src/backends/analysis/rules.js"
-import { Controller, type RolloutContext, cleanUp } from "../../../src/backends/rollout/controller.js"
+import { RolloutController, type RolloutContext, cleanUp } from "../../../src/backends/rollout/controller.js"
 import { Lease } from "../../../src/delivery/lease.js"
 import { type RouteSettings, RolloutRecord } from "../../../src/backends/rollout/record.js"
 import { isOver, type Rollout, takeOver } from "../../../src/backends/rollout/rollout.js"
@@ -208,7 +208,7 @@ export class Platform {
         return Promise.resolve()
       }
     }
-    const end = await new Controller(context).run()
+    const end = await new RolloutController(context).run()
     await lease.release()
     return end
   }

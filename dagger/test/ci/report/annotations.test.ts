@@ -1,5 +1,5 @@
 import { describe, expect, it } from "vitest"
-import { annotations } from "../../../src/ci/report/annotations.js"
+import { githubAnnotations } from "../../../src/ci/report/annotations.js"
 import type { Finding } from "../../../src/ci/report/failures.js"
 import type { Severity } from "../../../src/ci/report/severity.js"
 import { hostile } from "./fixtures.js"
@@ -14,13 +14,13 @@ const finding = (severity: Severity, rest: Partial<Finding> = {}): Finding => ({
 
 describe("annotations", () => {
   it("names file, line and title", () => {
-    expect(annotations([finding("high", { file: "services/api/a.py", line: 3 })])).toEqual([
+    expect(githubAnnotations([finding("high", { file: "services/api/a.py", line: 3 })])).toEqual([
       "::error file=services/api/a.py,line=3,title=api%3Atest%3A test_a::assert 1 == 2%0ARun again: ./daggerw check api:test",
     ])
   })
 
   it("stays one command a finding, whatever is in it", () => {
-    const [line, ...more] = annotations([
+    const [line, ...more] = githubAnnotations([
       finding("high", { file: `a,b:c%\n${hostile}`, title: hostile, message: hostile }),
     ])
     expect(more).toEqual([])
@@ -33,13 +33,13 @@ describe("annotations", () => {
   })
 
   it("isolates a title that is written from right to left", () => {
-    const [line] = annotations([finding("high", { title: "api:test: מבחן" })])
+    const [line] = githubAnnotations([finding("high", { title: "api:test: מבחן" })])
     expect(line).toContain("title=\u2068api%3Atest%3A מבחן\u2069")
   })
 
   it("shows the ten worst of each kind, and says how many more there are", () => {
     const many = (severity: Severity, length: number) => Array.from({ length }, () => finding(severity))
-    const lines = annotations([
+    const lines = githubAnnotations([
       ...many("note", 2),
       ...many("low", 9),
       ...many("medium", 9),
@@ -54,6 +54,6 @@ describe("annotations", () => {
   })
 
   it("is empty without findings", () => {
-    expect(annotations([])).toEqual([])
+    expect(githubAnnotations([])).toEqual([])
   })
 })

@@ -1,3 +1,5 @@
+import { clip } from "../lib/text.js"
+
 /** An instruction of a Dockerfile, with its continued lines joined. */
 interface Instruction {
   /** Line on which it begins, from 1. */
@@ -25,7 +27,7 @@ export function placeOfFailure(file: string, text: string, failure: BuildFailure
   if (parse) return `${file}:${parse[1] ?? ""}: ${parse[2] ?? ""}`
   const instructions = readInstructions(text)
   const at = (found: Instruction | undefined, reason: string) =>
-    found ? `${file}:${found.line}: ${clip(found.text)}: ${reason}` : ""
+    found ? `${file}:${found.line}: ${clip(found.text, 100)}: ${reason}` : ""
   if (command) {
     // A shell wraps the text of RUN; its exec form has none.
     const run = squeezed(command.at(-1) ?? "")
@@ -72,5 +74,4 @@ function readInstructions(text: string): Instruction[] {
 }
 
 const squeezed = (text: string) => text.replace(/\\\n/g, " ").replace(/\s+/g, " ").trim()
-const clip = (text: string) => (text.length > 100 ? `${text.slice(0, 99)}…` : text)
 const lastLineOf = (text: string) => text.trimEnd().split("\n").at(-1) ?? ""

@@ -1,5 +1,5 @@
 import { describe, expect, it } from "vitest"
-import { type BuildFailure, placeOfFailure } from "../../src/ci/gates/dockerfile.js"
+import { type BuildFailure, placeOfFailure } from "../../src/platform/dockerfile.js"
 
 const text = `# syntax=docker/dockerfile:1
 
