@@ -87,7 +87,12 @@ function operationOf(group: DeliveryEvent[]): OperationRecord | undefined {
   // The test of a backup and the search for drift are one event each.
   const first = find("started", "refused", "backup-verified", "backup-not-verified", "compared", "drifted")
   if (!first) return undefined
-  const end = find(...(Object.keys(outcomes) as (keyof typeof outcomes)[]))
+  const ends = group.flatMap((event) =>
+    event.kind in outcomes ? [{ ...event, outcome: outcomes[event.kind as keyof typeof outcomes] }] : [],
+  )
+  // Any deployer can write an entry, so one that says it went well hides none that says it did not.
+  const end = ends.find(({ outcome }) => ["aborted", "failed"].includes(outcome)) ?? ends[0]
+  const others = ends.filter(({ outcome }) => outcome !== end?.outcome)
   const { operation: id, component, action = "deploy", at, by, message } = first
   const known = {
     id,
@@ -112,8 +117,8 @@ function operationOf(group: DeliveryEvent[]): OperationRecord | undefined {
     ...known,
     ended: end.at,
     seconds: Math.round((Date.parse(end.at) - Date.parse(at)) / 1000),
-    outcome: outcomes[end.kind as keyof typeof outcomes],
-    message: end.message,
+    outcome: end.outcome,
+    message: [end.message, ...others.map((one) => `recorded as ${one.outcome} too, by ${one.by}`)].join("; "),
   }
 }
 

@@ -112,7 +112,7 @@ const schema = section({
       database: databaseSection.optional(),
     }),
   ),
-}).superRefine(({ environments, services }, context) => {
+}).superRefine(({ analysis, environments, services }, context) => {
   const known = Object.keys(services)
   const databases = Object.entries(services).flatMap(([service, { database, secrets }]) =>
     database ? [{ service, name: database.name, secrets }] : [],
@@ -142,6 +142,17 @@ const schema = section({
   }
   for (const [path, message] of sharedEntrances(environments))
     context.addIssue({ code: "custom", path, message })
+  for (const [at, { rollout }] of Object.entries(environments)) {
+    const { strategy, steps } = rollout
+    const { comparison, interval } = analysis
+    const most = Math.max(0, ...steps.map((step) => Math.floor(step.for / interval)))
+    if (!comparison || strategy !== "canary" || most >= comparison.points) continue
+    context.addIssue({
+      code: "custom",
+      path: ["environments", at, "rollout", "steps"],
+      message: `a step of at least ${comparison.points * interval}s, or fewer points or a shorter interval in analysis: no step has the ${comparison.points} points that its comparison needs, so it would never be made`,
+    })
+  }
   for (const [at, { services: there, guards }] of Object.entries(environments)) {
     // A guard that nothing can satisfy yet would stop every deploy when it is too late.
     if (guards.signature === "required") {

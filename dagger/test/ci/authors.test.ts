@@ -111,9 +111,20 @@ describe("the authors between two commits", () => {
     expect(() => emails(first ?? "", "")).toThrow(/'' is not the id of a commit/)
   })
 
-  it("are unknown where a co-author has no e-mail", () => {
-    const third = commit("carol", { message: "x\n\nCo-authored-by: Dan" })
-    expect(() => emails(second ?? "", third)).toThrow(/has a co-author without an e-mail: " Dan"/)
+  it.each(["Dan", "Dan <dan@example.com>, Eve <eve@example.com>", "Dan <dan@example.com> and Eve", "<>"])(
+    "are unknown where a co-author is %j, who is not one person with an e-mail",
+    (text) => {
+      const third = commit("carol", { message: `x\n\nCo-authored-by: ${text}` })
+      expect(() => emails(second ?? "", third)).toThrow(/has a co-author who is not one name with one e-mail/)
+    },
+  )
+
+  it("are those of co-authors however the line is set", () => {
+    const third = commit("carol", {
+      message:
+        "x\n\n  Co-authored-by: Dan <dan@example.com>\nCo-authored-by : Eve <eve@example.com>\nCo-authored-by:<fay@example.com>",
+    })
+    expect(emails(second ?? "", third)).toEqual(["carol", "dan", "eve", "fay"])
   })
 
   it("have names with any characters, once each", () => {

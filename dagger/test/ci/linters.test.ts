@@ -61,6 +61,23 @@ describe("module:workflow", () => {
     expect(status).toBe(code)
     expect(asked).toMatch(/^zizmor --offline .*\.github\nactionlint .*\.github\/workflows\/a\.yml\n$/)
   })
+
+  it("gives actionlint every workflow, by both of the endings that GitHub reads", () => {
+    for (const name of ["a.yml", "b.yaml", "c d.yml"]) write(`src/.github/workflows/${name}`)
+    linter("zizmor", 0)
+    linter("actionlint", 0)
+    const { status, stdout, asked } = run(lintWorkflows)
+    expect(status).toBe(0)
+    expect(stdout).toBe("3 workflows, no findings\n")
+    expect(asked).toMatch(/a\.yml .*c d\.yml .*b\.yaml\n$/)
+  })
+
+  it("fails without a workflow", () => {
+    write("src/.github/CODEOWNERS")
+    linter("zizmor", 0)
+    linter("actionlint", 0)
+    expect(run(lintWorkflows)).toMatchObject({ status: 1, stdout: "there is no workflow\n" })
+  })
 })
 
 describe("module:manifests", () => {

@@ -2,6 +2,7 @@ import { describe, expect, it } from "vitest"
 import { AuditLog, entryObject, readEntry } from "../../src/delivery/audit.js"
 import { FakeCluster } from "../clients/kubernetes/fake.js"
 import { FakeClock } from "../lib/fake-clock.js"
+import type { DeliveryEvent } from "../../src/delivery/events/event.js"
 import { checked, promoted, started } from "./events.js"
 
 const namespace = "f1-production"
@@ -38,13 +39,20 @@ describe("an entry", () => {
   })
 
   it("may have fields that this version does not know", () => {
-    const data = { entry: JSON.stringify({ ...started(), signature: "later" }), by: "dora" }
-    expect(readEntry({ data })).toEqual(started())
+    const later = entryObject(namespace, { ...started(), signature: "later" } as DeliveryEvent)
+    expect(later.data?.entry).toContain("signature")
+    expect(readEntry(later)).toEqual(started())
   })
 
   it("does not count with another author than the one that the admission policy has compared with the user", () => {
-    const data = { entry: JSON.stringify(started({ by: "grace" })), by: "dora" }
-    expect(readEntry({ data })).toBeUndefined()
+    const { metadata, data } = entryObject(namespace, started({ by: "grace" }))
+    expect(readEntry({ ...(metadata && { metadata }), data: { ...data, by: "dora" } })).toBeUndefined()
+  })
+
+  it("does not count under the name of another one", () => {
+    const { metadata } = entryObject(namespace, promoted({ kind: "rolled-back" }))
+    const { data } = entryObject(namespace, promoted())
+    expect(readEntry({ ...(metadata && { metadata }), ...(data && { data }) })).toBeUndefined()
   })
 })
 
@@ -67,6 +75,26 @@ describe("the audit log", () => {
     expect(await audit.write(promoted({ kind: "rolled-back", message: "5 % errors" }))).toBe(true)
     expect(await audit.write(promoted())).toBe(true)
     expect((await audit.read()).events).toHaveLength(3)
+  })
+
+  it("loses no event whose name somebody else has taken, and records it once all the same", async () => {
+    const { audit, cluster } = log()
+    const end = promoted({ kind: "rolled-back", message: "5 % errors" })
+    const { data } = entryObject(namespace, promoted({ by: "eve" }))
+    const taken = entryObject(namespace, end)
+    cluster.put({ ...taken, ...(data && { data }) })
+    expect(await audit.write(end)).toBe(true)
+    expect(await audit.write({ ...end, by: "grace" })).toBe(false)
+    expect(await audit.read()).toEqual({ events: [end], unreadable: [taken.metadata?.name] })
+  })
+
+  it("says so where every name of an event is taken", async () => {
+    const { audit, cluster } = log()
+    for (const number of [1, 2, 3, 4, 5])
+      cluster.put({ ...entryObject(namespace, started(), number), data: { entry: "{}", by: "eve" } })
+    await expect(audit.write(started())).rejects.toThrow(
+      /other entries under the name audit-api-one-started-/,
+    )
   })
 
   it("names entries that cannot be read, and shows all others", async () => {

@@ -39,6 +39,14 @@ describe("operationsOf", () => {
     ])
   })
 
+  it("shows no aborted deploy as promoted, whoever writes that", () => {
+    const lie = promoted({ by: "eve", at: "2026-11-26T10:05:00.000Z" })
+    const end = promoted({ kind: "rolled-back", message: "5 % errors" })
+    expect(operationsOf([started(), lie, end])).toMatchObject([
+      { outcome: "aborted", message: "5 % errors; recorded as promoted too, by eve" },
+    ])
+  })
+
   it("is linear: 60,000 events are read within the time limit of a test", () => {
     const many = Array.from({ length: 30_000 }, (_, at) => {
       const operation = `op-${at}`

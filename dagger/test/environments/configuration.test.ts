@@ -233,6 +233,10 @@ analysis: { rules: [{ metric: error-rate, above: 10, for: 5s }] }
     ],
     ["environments: { staging: { rollout: { unattended: 14s } } }", "rollout.unattended: at least 15s"],
     [
+      "analysis: { comparison: { metric: p95, confidence: 98, points: 31 } }",
+      "production.rollout.steps: a step of at least 310s, or fewer points or a shorter interval in analysis",
+    ],
+    [
       "environments: { staging: { rollout: { progressDeadline: 0s } } }",
       "rollout.progressDeadline: more than 0s",
     ],

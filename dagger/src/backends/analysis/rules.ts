@@ -3,6 +3,7 @@ import { section } from "../../lib/document.js"
 import { configuredDuration } from "../../lib/duration.js"
 import { longestDuration } from "./exposition.js"
 import { rateText, totals, type Sample } from "./sample.js"
+import { canDiffer } from "./statistics.js"
 
 const some = configuredDuration.refine((seconds) => seconds > 0, "more than 0s")
 const share = z.number().min(0).lt(100, "below 100: nothing is ever above 100 %")
@@ -52,7 +53,17 @@ export const analysisSection = section({
     points: z.int().min(8, "at least 8: with fewer the normal approximation does not hold"),
     /** fresh: new pods of the stable revision, as old as the candidate's; stable: the pods that serve users. */
     baseline: z.enum(["fresh", "stable"]).default("fresh"),
-  }).optional(),
+  })
+    .refine(
+      // Error rates are compared by their requests.
+      ({ metric, points, confidence }) => metric === "error-rate" || canDiffer(points, confidence),
+      {
+        message:
+          "more points, or less confidence: with so few, no difference is ever significant, so the comparison could never fail",
+        path: ["points"],
+      },
+    )
+    .optional(),
 })
 
 /** Durations in seconds, error rate and failing pods in percent, p95 in milliseconds. */

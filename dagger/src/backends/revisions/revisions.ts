@@ -340,8 +340,11 @@ function revisionOf(thing: KubernetesObject, whose: PodRole): Revision {
   }
 }
 
-/** A pod that waits for one of these reasons never starts, however long one waits. */
-const permanent = ["InvalidImageName", "CreateContainerConfigError"]
+/**
+ * A pod that waits for this never starts, however long one waits. Other reasons may pass: a registry may give the image at the next try, and a node may not have
+ * read a Secret yet that was just made.
+ */
+const permanent = ["InvalidImageName"]
 /** A container that ends this often while it starts will not come up. */
 const maxRestarts = 2
 
@@ -372,7 +375,7 @@ function pendingReason({ metadata, status }: Pod): string | undefined {
   const unscheduled = status?.conditions?.find(({ type }) => type === "PodScheduled")
   if (unscheduled?.status === "False") return `${pod}: ${unscheduled.message ?? "it has no node"}`
   const usual = ["ContainerCreating", "PodInitializing"]
-  for (const { state } of status?.containerStatuses ?? []) {
+  for (const { state } of [...(status?.initContainerStatuses ?? []), ...(status?.containerStatuses ?? [])]) {
     const reason = state?.waiting?.reason
     if (state?.waiting && reason !== undefined && !usual.includes(reason))
       return `${pod}: ${waitingText(state.waiting)}`

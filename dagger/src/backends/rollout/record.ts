@@ -200,7 +200,9 @@ export class RolloutRecord {
     const conditions = ours
       .flatMap((parent) => parent.conditions ?? [])
       .filter(({ observedGeneration = generation }) => observedGeneration >= generation)
-    const refused = conditions.find(({ type, status }) => required.includes(type) && status !== "True")
+    const refused = conditions.find(({ type, status }) =>
+      type === partly ? status === "True" : required.includes(type) && status !== "True",
+    )
     if (refused) {
       const { type, reason, message } = refused
       const why = [reason, message].filter(Boolean).join(": ")
@@ -344,6 +346,8 @@ interface ParentStatus {
 
 /** Conditions without which requests do not arrive. */
 const required = ["Accepted", "ResolvedRefs"]
+/** A condition with which the Gateway has left out rules of the route. */
+const partly = "PartiallyInvalid"
 
 const redirects = ({ filters = [] }: RouteRule) =>
   filters.some((filter) => (filter as { type?: string }).type === "RequestRedirect")

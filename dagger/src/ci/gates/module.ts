@@ -115,9 +115,12 @@ kubeconform -strict -summary -schema-location '${schemasFolder}/{{.ResourceKind}
 export const lintWorkflows = `
 status=0
 zizmor --offline --no-progress --quiet --color never --persona pedantic .github || status=$?
-actionlint -no-color .github/workflows/*.yml || status=$?
+set --
+for file in .github/workflows/*.yml .github/workflows/*.yaml; do [ ! -e "$file" ] || set -- "$@" "$file"; done
+[ $# -gt 0 ] || { echo "there is no workflow"; exit 1; }
+actionlint -no-color "$@" || status=$?
 [ "$status" -eq 0 ] || exit "$status"
-echo "$(ls .github/workflows/*.yml | wc -l) workflow, no findings"`
+echo "$# workflows, no findings"`
 
 /** Node with the locked packages. Only a changed manifest installs them again. */
 function workbench(manifests: Directory): Container {

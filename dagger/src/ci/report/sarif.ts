@@ -164,6 +164,14 @@ function partOf({ gate, folder }: Log, run: SarifRun): ToolRun {
       `of a rule: the severity ${oneLine(JSON.stringify(written), 20)} is no score from 0 to 10 and ${how}`,
     )
   }
+  const { informationUri } = run.tool.driver
+  for (const [of, address] of [
+    ...rulesOf(run).map(({ helpUri }): [string, unknown] => ["a rule: its helpUri", helpUri]),
+    ["the tool: its informationUri", informationUri] as [string, unknown],
+  ]) {
+    if (address !== undefined && !isUri(address))
+      note(changes, `of ${of} ${oneLine(JSON.stringify(address), 80)} is no address and is left out`)
+  }
   for (const [name, time] of timesOf(run)) {
     if (!isTime(time))
       note(changes, `of the run: its ${name} ${oneLine(JSON.stringify(time), 40)} is no time and is left out`)
@@ -303,7 +311,7 @@ function writeRun(group: Group, limits: Limits, withResults = true): string {
 function versionOf([first, ...more]: ToolRun[]): object {
   if (!first || more.length > 0) return {}
   const { version, semanticVersion, organization, informationUri } = first.run.tool.driver
-  return strings({ version, semanticVersion, organization, informationUri })
+  return strings({ version, semanticVersion, organization, ...uris({ informationUri }) })
 }
 
 function writeRules(parts: ToolRun[], detail: Detail, limits: Limits): object[] {
@@ -327,7 +335,7 @@ function writeRule(rule: SarifRule, detail: Detail, limits: Limits): object {
   const names = Array.isArray(tags) ? tags.filter((tag): tag is string => typeof tag === "string") : []
   return {
     ...(detail !== "short" && {
-      ...strings({ name: rule.name, helpUri: rule.helpUri }),
+      ...strings({ name: rule.name, ...uris({ helpUri: rule.helpUri }) }),
       ...texts(
         rule,
         detail === "all" ? ["shortDescription", "fullDescription", "help"] : ["shortDescription"],
@@ -360,6 +368,13 @@ const timesOf = ({ invocations: [first] = [] }: SarifRun): [string, unknown][] =
 
 /** GitHub refuses a log with another time. */
 const isTime = (time: unknown): boolean => z.iso.datetime({ offset: true }).safeParse(time).success
+
+/** GitHub refuses a log with another address. */
+const isUri = (text: unknown): text is string =>
+  typeof text === "string" && /^[a-z][a-z0-9+.-]*:[^\s]*$/i.test(text)
+
+const uris = (values: Record<string, unknown>) =>
+  Object.fromEntries(Object.entries(values).filter(([, value]) => isUri(value)))
 
 function writeInvocation(part: ToolRun, kept: number, rules: Detail, limits: Limits): object {
   const notes = [
@@ -409,15 +424,15 @@ function writeResult({ result, rule }: Ranked, part: ToolRun, limits: Limits): s
     ...(level && { level }),
     message: { text: clip(text, longestText) },
     locations: locations.slice(0, limits.locations),
-    ...(result.suppressions && { suppressions: result.suppressions.map(writeSuppression) }),
+    ...(result.suppressions && { suppressions: different(result.suppressions.map(writeSuppression)) }),
     partialFingerprints: strings(bag(result.partialFingerprints)),
   }
   const codeFlows = list(result.codeFlows).map((flow) => ({ threadFlows: threadFlows(flow, part) }))
   const whole = JSON.stringify({
     ...core,
     ...(codeFlows.some((flow) => flow.threadFlows.length > 0) && { codeFlows }),
-    relatedLocations: list(result.relatedLocations).flatMap((one) =>
-      writeLocation(one as SarifLocation, part),
+    relatedLocations: different(
+      list(result.relatedLocations).flatMap((one) => writeLocation(one as SarifLocation, part)),
     ),
     properties: Object.fromEntries(
       Object.entries(bag(result.properties)).filter(([name]) => name !== "tags"),
@@ -501,6 +516,11 @@ const bag = (value: unknown): Record<string, unknown> =>
   typeof value === "object" && value !== null && !Array.isArray(value)
     ? (value as Record<string, unknown>)
     : {}
+
+/** SARIF has no such object twice in a list. */
+const different = (objects: object[]): object[] => [
+  ...new Map(objects.map((object) => [JSON.stringify(object), object])).values(),
+]
 
 const list = (value: unknown): unknown[] => (Array.isArray(value) ? value : [])
 

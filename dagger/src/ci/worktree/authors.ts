@@ -30,7 +30,7 @@ show "\${1:+$1...}$2"`
 /**
  * Reads what {@link listAuthors} prints: everybody once, with the first of their commits.
  *
- * @throws Error for a co-author without an e-mail
+ * @throws Error for a co-author who is not one name with one e-mail
  */
 export function readSignatures(output: string): Signature[] {
   const found = new Map<string, Signature>()
@@ -41,7 +41,9 @@ export function readSignatures(output: string): Signature[] {
     const all = [
       { name: author, email },
       { name: committer, email: committerEmail },
-      ...[...message.matchAll(/^co-authored-by:(.*)$/gim)].map(([, text = ""]) => coAuthor(text, commit)),
+      ...[...message.matchAll(/^[ \t]*co-authored-by[ \t]*:(.*)$/gim)].map(([, text = ""]) =>
+        coAuthor(text, commit),
+      ),
     ]
     for (const one of all) {
       const key = `${one.name} <${one.email}>`
@@ -52,10 +54,10 @@ export function readSignatures(output: string): Signature[] {
 }
 
 function coAuthor(text: string, commit: string): Omit<Signature, "commit"> {
-  const [, name, email] = /^(.*?)<([^<>]+)>\s*$/.exec(text) ?? []
+  const [, name, email] = /^([^<>]*)<([^<>]+)>\s*$/.exec(text) ?? []
   if (name === undefined || email === undefined) {
     throw new Error(
-      `the commit ${commit.slice(0, 12)} has a co-author without an e-mail: ${JSON.stringify(text.slice(0, 100))}`,
+      `the commit ${commit.slice(0, 12)} has a co-author who is not one name with one e-mail: ${JSON.stringify(text.slice(0, 100))}`,
     )
   }
   return { name: name.trim(), email: email.trim() }

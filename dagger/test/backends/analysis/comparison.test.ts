@@ -1,6 +1,7 @@
 import { describe, expect, it } from "vitest"
-import { compareRates, compareWithBaseline, mannWhitney } from "../../../src/backends/analysis/comparison.js"
+import { compareWithBaseline } from "../../../src/backends/analysis/comparison.js"
 import type { Sample } from "../../../src/backends/analysis/sample.js"
+import { canDiffer, compareRates, mannWhitney } from "../../../src/backends/analysis/statistics.js"
 
 const canary = Array.from({ length: 60 }, (_, index) => (index * 37) % 101)
 const baseline = Array.from({ length: 50 }, (_, index) => (index * 53) % 97)
@@ -99,6 +100,20 @@ describe("mannWhitney, with as few points as a short step has", () => {
     [10, 99.8, 0.995],
   ])("sees 80 ms more by %s points at %s", (points, confidence, rate) => {
     expect(alarms(80, { points, confidence })).toBeGreaterThanOrEqual(rate * runs)
+  })
+})
+
+describe("canDiffer", () => {
+  it.each([
+    [8, 99.9],
+    [8, 99.95],
+    [12, 99.99],
+    [12, 99.999],
+  ])("says whether the largest difference of %i values is worse at %f %%", (points, confidence) => {
+    const low = Array.from({ length: points }, (_, at) => at)
+    const high = low.map((value) => 1e6 + value)
+    const { verdict } = mannWhitney(high, low, { confidence, points, direction: "increase" })
+    expect(canDiffer(points, confidence)).toBe(verdict === "worse")
   })
 })
 

@@ -330,6 +330,10 @@ describe("the section analysis", () => {
     ],
     [rule("metric: p95, above: 2000, for: 5m, window: 6m"), "rules.0.window: at most as long as for"],
     [rule("metric: p95, above: 2000, for: 5m, requests: 0"), "rules.0.requests"],
+    [
+      "{ interval: 10s, noDataTimeout: 5m, rules: [{ metric: failing-pods, above: 50, for: 5m }], comparison: { metric: p95, confidence: 99.95, points: 8 } }",
+      "comparison.points: more points, or less confidence: with so few, no difference is ever significant",
+    ],
     ["{ interval: 0s, noDataTimeout: 5m, rules: [] }", "interval: more than 0s"],
     ["{ noDataTimeout: 5m, rules: [] }", "interval"],
   ])("refuses %s", (yaml, message) => {

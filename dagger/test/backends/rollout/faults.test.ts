@@ -268,10 +268,14 @@ describe("a hotfix while the stable revision is down", () => {
 })
 
 describe("pods that do not come up", () => {
-  const pulling = (platform: Platform, until: number): KubernetesApi => {
+  const pulling = (
+    platform: Platform,
+    until: number,
+    waiting = { reason: "ImagePullBackOff", message: "429 Too Many Requests" },
+    whose: "containerStatuses" | "initContainerStatuses" = "containerStatuses",
+  ): KubernetesApi => {
     const client = clientOf(platform)
     const { list, read } = client
-    const waiting = { reason: "ImagePullBackOff", message: "429 Too Many Requests" }
     client.read = async (thing) => {
       const live = await read(thing)
       const starting =
@@ -283,7 +287,7 @@ describe("pods that do not come up", () => {
       if (kind !== "Pod" || !selector?.endsWith("=2") || platform.clock.now() >= until) return all
       return all.map((pod, at) =>
         at === 0
-          ? { ...pod, status: { containerStatuses: [{ ready: false, restartCount: 0, state: { waiting } }] } }
+          ? { ...pod, status: { [whose]: [{ ready: false, restartCount: 0, state: { waiting } }] } }
           : pod,
       )
     }
@@ -294,6 +298,16 @@ describe("pods that do not come up", () => {
     const platform = await Platform.begin()
     expect(await platform.run({}, { client: pulling(platform, 30_000) })).toMatchObject({ phase: "promoted" })
     expect(platform.said.join("\n")).toContain("3 of 4 pods are ready (f1-backend-2-")
+  })
+
+  it.each([
+    ["a node has not read a new Secret", "CreateContainerConfigError", "containerStatuses"],
+    ["an injected container has no image", "ErrImagePull", "initContainerStatuses"],
+  ] as const)("are waited for while %s, and show that", async (_, reason, whose) => {
+    const platform = await Platform.begin()
+    const client = pulling(platform, 30_000, { reason, message: "not yet" }, whose)
+    expect(await platform.run({}, { client })).toMatchObject({ phase: "promoted" })
+    expect(platform.said.join("\n")).toMatch(`: ${reason}: not yet)`)
   })
 
   it("are given up at the deadline, with the reason", async () => {
@@ -358,6 +372,26 @@ describe("a route that the Gateway does not accept", () => {
       message: message(
         "the Gateway router/public reports Accepted=False for the HTTPRoute: NotAllowedByListeners",
       ),
+    })
+    expect(platform.shares).toEqual([])
+  })
+
+  it("never gets users when the Gateway has left rules of it out", async () => {
+    const platform = await Platform.begin()
+    const client = clientOf(platform)
+    const { read } = client
+    client.read = async (thing) => {
+      const live = await read(thing)
+      if (live?.kind !== "HTTPRoute") return live
+      const conditions = [
+        { type: "Accepted", status: "True" },
+        { type: "PartiallyInvalid", status: "True", reason: "UnsupportedValue", message: "dropped rule 0" },
+      ]
+      return { ...live, status: { parents: [{ conditions }] } }
+    }
+    expect(await platform.run({}, { client })).toMatchObject({
+      phase: "aborted",
+      message: message("PartiallyInvalid=True for the HTTPRoute: UnsupportedValue: dropped rule 0"),
     })
     expect(platform.shares).toEqual([])
   })

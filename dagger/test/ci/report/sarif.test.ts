@@ -251,6 +251,9 @@ function refused(text: string): string | undefined {
   for (const run of runs as unknown as Written[]) {
     const { rules } = run.tool.driver
     if (new Set(rules.map(({ id }) => id)).size < rules.length) return "a rule twice"
+    const addresses = [run.tool.driver.informationUri, ...rules.map(({ helpUri }) => helpUri)]
+    const odd = addresses.find((uri) => uri !== undefined && !/^[a-z][a-z0-9+.-]*:\S*$/i.test(uri))
+    if (odd !== undefined) return `address ${odd}`
     for (const { properties = {} } of rules) {
       const { "security-severity": score, tags = [] } = properties
       if (
@@ -260,7 +263,10 @@ function refused(text: string): string | undefined {
         return `severity ${JSON.stringify(score)}`
       if (tags.length > 20 || new Set(tags).size < tags.length) return "tags"
     }
-    for (const { message, level, locations, ruleIndex } of run.results) {
+    for (const { message, level, locations, ruleIndex, relatedLocations, suppressions } of run.results) {
+      for (const unique of [relatedLocations, suppressions]) {
+        if (new Set(unique?.map((one) => JSON.stringify(one))).size < (unique?.length ?? 0)) return "twice"
+      }
       if (typeof message.text !== "string" || message.text === "") return "no message"
       if (level !== undefined && !["none", "note", "warning", "error"].includes(level))
         return `level ${level}`
@@ -280,12 +286,21 @@ function refused(text: string): string | undefined {
 }
 interface Written {
   tool: {
-    driver: { rules: { id: string; properties?: { "security-severity"?: unknown; tags?: string[] } }[] }
+    driver: {
+      informationUri?: string
+      rules: {
+        id: string
+        helpUri?: string
+        properties?: { "security-severity"?: unknown; tags?: string[] }
+      }[]
+    }
   }
   results: {
     message: { text: unknown }
     level?: string
     ruleIndex?: number
+    relatedLocations?: object[]
+    suppressions?: object[]
     locations: {
       physicalLocation: {
         artifactLocation: { uri: string }
@@ -370,6 +385,41 @@ describe("every upload is one that GitHub takes", () => {
     const [rule] = (JSON.parse(files[0] ?? "") as { runs: Written[] }).runs[0]?.tool.driver.rules ?? []
     expect(rule?.properties?.["security-severity"]).toBe(written)
     expect(scans[0]?.changes).toHaveLength(Number(severity) === Number(written) ? 0 : 1)
+  })
+
+  it("leaves out addresses that are none, and says so", () => {
+    const rules = [
+      { id: "r", helpUri: "see the wiki" },
+      { id: "s", helpUri: "https://example.org/s" },
+      { id: "t", helpUri: "/docs/t.html" },
+    ]
+    const run = { tool: { driver: { name: "T", informationUri: "example.org", rules } } }
+    const { files, scans } = mergeSarif([{ gate: "a:scan", text: log({ ...run, results: [] }) }])
+    expect(refused(files[0] ?? "")).toBeUndefined()
+    const [written] = (JSON.parse(files[0] ?? "") as { runs: Written[] }).runs
+    expect(written?.tool.driver.rules.map(({ helpUri }) => helpUri)).toEqual([
+      undefined,
+      "https://example.org/s",
+      undefined,
+    ])
+    expect(scans[0]?.changes).toEqual([
+      '1 result of a rule: its helpUri "see the wiki" is no address and is left out.',
+      '1 result of a rule: its helpUri "/docs/t.html" is no address and is left out.',
+      '1 result of the tool: its informationUri "example.org" is no address and is left out.',
+    ])
+  })
+
+  it("names no related place and no suppression twice", () => {
+    const [place] = at("b.py").locations
+    const accepted = { kind: "external", status: "accepted" }
+    const { files } = merge([
+      result("r", {
+        ...at("a.py"),
+        relatedLocations: [place, place],
+        suppressions: [accepted, { ...accepted, guid: "1" }],
+      }),
+    ])
+    expect(refused(files[0] ?? "")).toBeUndefined()
   })
 
   it("leaves out a time that is none, and says so", () => {
