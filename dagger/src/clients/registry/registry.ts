@@ -34,7 +34,8 @@ const wait = { least: 1_000, most: 60_000 }
 const requestTimeout = 60_000
 const busy = [408, 429, 500, 502, 503, 504]
 const dockerHub = { name: "docker.io", origin: "https://registry-1.docker.io" }
-const isThisMachine = (registry: string) => /^(localhost|127(\.\d+){3}|\[::1\])(:\d+)?$/.test(registry)
+/** Whether a registry's address is of the machine itself, where registries have no TLS. */
+export const isThisMachine = (registry: string) => /^(localhost|127(\.\d+){3}|\[::1\])(:\d+)?$/.test(registry)
 
 export interface Request {
   method: "GET" | "HEAD" | "POST" | "PUT"
@@ -100,7 +101,7 @@ export class Registry {
       }
       if (answer.status === 401 && !signedIn) {
         signedIn = true
-        await answer.body?.cancel()
+        await answer.arrayBuffer()
         await this.signIn(scope, answer.headers.get("www-authenticate") ?? "")
         continue
       }

@@ -112,7 +112,7 @@ export class Repository {
       },
       async (answer) => {
         if (answer.status === 404) {
-          await answer.body?.cancel()
+          await drain(answer)
           return undefined
         }
         return { bytes: await contentOf(answer, where), type: answer.headers.get("content-type") ?? "" }
@@ -148,7 +148,7 @@ export class Repository {
         body: text,
       },
       async (answer) => {
-        await answer.body?.cancel()
+        await drain(answer)
         return answer.headers.get("oci-subject") !== null
       },
     )
@@ -180,7 +180,7 @@ export class Repository {
       { method: "GET", url: this.path(`blobs/${digest}`), allowed: [404], timeout: layerTimeout },
       async (answer) => {
         if (answer.status === 404) {
-          await answer.body?.cancel()
+          await drain(answer)
           return undefined
         }
         const hash = createHash("sha256")
@@ -217,7 +217,7 @@ export class Repository {
       this.push,
       { method: "POST", url: this.path("blobs/uploads/") },
       async (answer) => {
-        await answer.body?.cancel()
+        await drain(answer)
         return new URL(answer.headers.get("location") ?? "", answer.url).href
       },
     )
@@ -231,7 +231,7 @@ export class Repository {
         headers: { "content-type": "application/octet-stream" },
         body: bytes,
       },
-      async (answer) => answer.body?.cancel(),
+      drain,
     )
   }
 
@@ -320,7 +320,7 @@ export class Repository {
         async (answer) => {
           const type = (answer.headers.get("content-type") ?? "").split(";", 1)[0]
           if (!answer.ok || type !== mediaTypes.index) {
-            await answer.body?.cancel()
+            await drain(answer)
             return undefined
           }
           const [, link] = /<([^>]+)>\s*;\s*rel="?next"?/.exec(answer.headers.get("link") ?? "") ?? []
@@ -354,6 +354,9 @@ export class Repository {
     return `/v2/${this.name}/${rest}`
   }
 }
+
+/** Reads what is left of an answer, so that its connection can be used again. */
+const drain = (answer: Response): Promise<unknown> => answer.arrayBuffer()
 
 /** The tag that stands in for the list of referrers. */
 const standIn = (digest: string): string => digest.replace(":", "-")

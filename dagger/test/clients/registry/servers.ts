@@ -224,6 +224,9 @@ async function distribution(): Promise<TestRegistry> {
   throw new Error("docker-registry did not start within half a minute")
 }
 
+/** It lists the type of the manifest's configuration instead of that of the manifest, as some registries in use do. */
+export const listsOtherTypes = "with referrers, of go-containerregistry"
+
 /** Every registry that this machine can run; each has its reason if it cannot. */
 export const registries: { name: string; start: () => Promise<TestRegistry>; missing?: string }[] = [
   { name: "with referrers, in memory", start: () => MemoryRegistry.start() },
