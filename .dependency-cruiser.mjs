@@ -5,14 +5,16 @@
 const mayImport = {
   // Helpers without a domain: durations, clocks, retries, text, YAML documents.
   lib: [],
-  // Clients of systems outside: Kubernetes.
+  // Clients of systems outside: Kubernetes, registries.
   clients: ["lib"],
   // What a database migration does: its locks, what it breaks, and the rules that it must keep.
   migrations: ["lib"],
   // The platform that is delivered: its services, their images, throw-away stores and clusters to run them on.
   platform: ["clients", "lib"],
+  // What is said of images, signed: provenance, packages, tests, scans; and what an image must have said of it.
+  attestations: ["clients", "lib"],
   // What every deploy has in common: releases, components, plans, guards, approvals, the audit log, events.
-  delivery: ["platform", "clients", "lib"],
+  delivery: ["attestations", "platform", "clients", "lib"],
   // The second kind of component: databases, migrated by a Job in the environment.
   databases: ["migrations", "delivery", "platform", "clients", "lib"],
   // The third kind of component: web apps, files in a bucket behind an edge.
@@ -20,9 +22,9 @@ const mayImport = {
   // The first kind of component: backends on Kubernetes, with their revisions, rollouts and analysis.
   backends: ["delivery", "platform", "clients", "lib"],
   // The environments of deploy.yaml, their secrets, and the connection to one; each section of the file is defined by the folder that uses it.
-  environments: ["backends", "databases", "frontends", "delivery", "clients", "lib"],
-  // Images of the platform: built from source and pushed to a registry.
-  images: ["delivery", "platform", "lib"],
+  environments: ["backends", "databases", "frontends", "delivery", "attestations", "clients", "lib"],
+  // Images of the platform: built from source, pushed to a registry, described and signed.
+  images: ["delivery", "attestations", "platform", "clients", "lib"],
   // Gates, the runner that runs them, and reports of what they found.
   ci: ["migrations", "platform", "lib"],
   // Deploys on a throw-away cluster with a fault injected, measured.
@@ -35,6 +37,7 @@ const mayImport = {
     "backends",
     "frontends",
     "delivery",
+    "attestations",
     "ci",
     "platform",
     "clients",

@@ -242,6 +242,9 @@ export class Pitwall {
    *
    * The same release goes through every environment, so that production runs the very images that staging ran. Needs --registry.
    *
+   * With SIGNING_KEY in the secrets file, or in a job of GitHub Actions with its identity, it describes and signs every image and the release: packages of each platform, how and from
+   * what it was built, what the gates and a scan said. The release is then in the registry too, and its reference is printed. An interrupted call is completed by the same call.
+   *
    * Example: `./daggerw call --registry ghcr.io/owner/repository publish --from reports/summary.json export --path release.json`
    *
    * @param from The summary.json of a report for the same source. Nothing is published when its gates failed.
@@ -262,6 +265,45 @@ export class Pitwall {
       platforms: platform,
       authors: named(author),
       ...(from && { summary: from }),
+    })
+  }
+
+  /**
+   * Verifies images: that whoever it must be has signed each platform's, with its packages in SPDX and CycloneDX, its provenance, the gates' results and a scan, and that no layer was changed.
+   *
+   * Lists everything that is missing or wrong, and throws with it.
+   *
+   * Example: `./daggerw call verify --image ghcr.io/owner/repository/api@sha256:… --env production`
+   *
+   * @param image Images, such as ghcr.io/owner/repository/api@sha256:…
+   * @param env staging or production: guards.signatures in dagger/config/deploy.yaml says whose signatures count.
+   * @param publicKey Instead of an environment, a file with the public key.
+   * @param identity Instead of a key, who must have signed without one: the whole address of a workflow with its ref, such as https://github.com/owner/repository/.github/workflows/pipeline.yml@refs/heads/main.
+   * @param issuer Who vouches for that identity, such as https://token.actions.githubusercontent.com.
+   * @param commit Commit that the images must be built from; any, if none is named.
+   * @param platform linux/amd64 or linux/arm64: platforms that each image must have.
+   * @param trustedRoot File with the trusted root of another Sigstore than the public one, or of the public one where there is no network.
+   */
+  @func({ cache: "never" })
+  async verify(
+    image: string[],
+    env = "",
+    publicKey?: File,
+    identity = "",
+    issuer = "",
+    commit = "",
+    platform: string[] = [],
+    trustedRoot?: File,
+  ): Promise<string> {
+    return this.delivery.verify({
+      images: image,
+      env,
+      identity,
+      issuer,
+      commit,
+      platforms: platform,
+      ...(publicKey && { publicKey }),
+      ...(trustedRoot && { trustedRoot }),
     })
   }
 
@@ -309,6 +351,7 @@ export class Pitwall {
    *
    * @param env staging or production.
    * @param release File that publish made.
+   * @param releaseRef The same release in the registry instead, as publish printed it: REPOSITORY/release@sha256:…
    * @param image Existing images instead of a release, such as api=ghcr.io/owner/repository/api@sha256:…
    * @param only Services; all of the environment, if none is named.
    * @param strategy blue-green or canary; default: that of the environment.
@@ -321,6 +364,7 @@ export class Pitwall {
     workspace: Workspace,
     env: string,
     release?: File,
+    releaseRef = "",
     image: string[] = [],
     only: string[] = [],
     strategy = "",
@@ -328,7 +372,14 @@ export class Pitwall {
     author: string[] = [],
     override = "",
   ): Promise<string> {
-    const selection = { images: image, only, strategy, authors: named(author), ...(release && { release }) }
+    const selection = {
+      images: image,
+      only,
+      strategy,
+      releaseRef,
+      authors: named(author),
+      ...(release && { release }),
+    }
     return this.delivery.deploy(workspace, env, selection, { reason, override })
   }
 
@@ -339,6 +390,7 @@ export class Pitwall {
    *
    * @param env staging or production.
    * @param release File that publish made.
+   * @param releaseRef The same release in the registry instead, as publish printed it: REPOSITORY/release@sha256:…
    * @param image Existing images instead of a release, such as api=ghcr.io/owner/repository/api@sha256:…; default: the images that are deployed now.
    * @param only Services; all of the environment, if none is named.
    * @param strategy blue-green or canary; default: that of the environment.
@@ -349,12 +401,20 @@ export class Pitwall {
     workspace: Workspace,
     env: string,
     release?: File,
+    releaseRef = "",
     image: string[] = [],
     only: string[] = [],
     strategy = "",
     author: string[] = [],
   ): Promise<Output> {
-    const selection = { images: image, only, strategy, authors: named(author), ...(release && { release }) }
+    const selection = {
+      images: image,
+      only,
+      strategy,
+      releaseRef,
+      authors: named(author),
+      ...(release && { release }),
+    }
     return this.delivery.plan(workspace, env, selection)
   }
 
@@ -372,6 +432,7 @@ export class Pitwall {
    * @param database Databases by their names or those of their services, such as recipes or api; all of the environment, if none is named.
    * @param planOnly Only run the migrations on a copy, and show each statement with its locks and how long it took. The database is read and not changed; no backup is made.
    * @param release File that publish made: its images bring the migrations.
+   * @param releaseRef The same release in the registry instead, as publish printed it: REPOSITORY/release@sha256:…
    * @param image Existing images instead of a release, such as api=ghcr.io/owner/repository/api@sha256:…; default: the images that have all traffic now.
    * @param reason Reason for the audit log.
    * @param author Authors in addition to those of the commits.
@@ -384,6 +445,7 @@ export class Pitwall {
     database: string[] = [],
     planOnly = false,
     release?: File,
+    releaseRef = "",
     image: string[] = [],
     reason = "",
     author: string[] = [],
@@ -392,6 +454,7 @@ export class Pitwall {
     const selection = {
       databases: database,
       images: image,
+      releaseRef,
       authors: named(author),
       ...(release && { release }),
     }
@@ -590,6 +653,7 @@ export class Pitwall {
    * @param request Id of a refused deploy.
    * @param confirm Code that the same command prints without it.
    * @param release Instead of a request, a file that publish made: computes what it would run, from --secrets and --settings.
+   * @param releaseRef The same release in the registry instead, as publish printed it: REPOSITORY/release@sha256:…
    * @param image Instead of a request, images such as api=ghcr.io/owner/repository/api@sha256:…
    * @param only Services of the release; all of the environment, if none is named.
    * @param note Note for the record.
@@ -600,11 +664,12 @@ export class Pitwall {
     request = "",
     confirm = "",
     release?: File,
+    releaseRef = "",
     image: string[] = [],
     only: string[] = [],
     note = "",
   ): Promise<string> {
-    const selection = { images: image, only, ...(release && { release }) }
+    const selection = { images: image, only, releaseRef, ...(release && { release }) }
     return this.delivery.approve(env, { request, confirm, note, ...selection })
   }
 

@@ -39,7 +39,9 @@ import {
 import { readStrategy, type Strategy } from "../delivery/strategy.js"
 import { build } from "../images/build.js"
 import { readTargets } from "../platform/targets.js"
-import { describeImages, publish, type RegistryAccess } from "../images/publish.js"
+import type { RegistryAccess } from "../images/access.js"
+import { attestationBy } from "./attestation.js"
+import { describeImages, publish } from "../images/publish.js"
 import { Worktree } from "../ci/worktree/worktree.js"
 import { secondsOf } from "../lib/duration.js"
 import { reportProgress } from "../lib/progress.js"
@@ -47,12 +49,16 @@ import { oneLine } from "../lib/text.js"
 import { useCaches } from "../platform/caches.js"
 import { builtFrom } from "../platform/catalog.js"
 import { readPlatform } from "../platform/platform.js"
+import type { Trust } from "../attestations/trust.js"
 import { type Output, outputOf } from "./output.js"
+import { trustOf, type VerifyRequest } from "./trust.js"
 
 /** What is to be deployed, as the command line names it. */
 export interface Selection {
   /** A file that `publish` made. */
   release?: File
+  /** The same release in the registry, with its digest; empty: none. */
+  releaseRef: string
   /** Pairs of a service and its image. */
   images: string[]
   /** Components; all of the environment, if empty. */
@@ -64,7 +70,7 @@ export interface Selection {
 }
 
 /** What is to be approved, as the command line names it: a recorded request, or a release or images. */
-export interface ApprovalSelection extends Pick<Selection, "release" | "images" | "only"> {
+export interface ApprovalSelection extends Pick<Selection, "release" | "releaseRef" | "images" | "only"> {
   /** Id of a refused deploy; empty: none. */
   request: string
   /** The code that shows that the request was read; empty: only show it. */
@@ -104,6 +110,7 @@ export class Delivery {
       // Throws for gates that did not pass.
       summary && pipelineOf(this.source, this.caches).resultOf(summary),
     ])
+    const registry = this.registry(secrets)
     const { environments, services: backends } = configuration
     const apps = Object.values(environments).flatMap(({ frontends }) => Object.keys(frontends))
     const deployable = [...new Set([...Object.keys(backends), ...apps])]
@@ -113,12 +120,28 @@ export class Delivery {
     }
     const services = only.length > 0 ? only : deployable
     const tag = commit === undefined ? newId(Date.now()) : `sha-${commit.slice(0, 12)}`
-    const images = await publish(this.source, services, this.registry(secrets), tag, targets)
+    // Before anything is built: a key that cannot be read, or a report about something else.
+    const attestation = await attestationBy(secrets, {
+      source: this.source,
+      commit,
+      services,
+      report: await summary?.contents(),
+    })
+    const images = await publish(this.source, services, registry, tag, targets)
     const release: Release = {
       schemaVersion: 1,
       images,
       ...(commit !== undefined && { commit }),
       ...(authors.length > 0 && { authors }),
+    }
+    if (attestation) {
+      const { attestImage } = await import("../images/attest.js")
+      const { storeRelease } = await import("../images/release.js")
+      // One after another: Sigstore and registries limit how much is asked of them at once.
+      for (const [service, { reference }] of Object.entries(images))
+        reportProgress(await attestImage(service, reference, registry, attestation))
+      const reference = await storeRelease(release, tag, registry, attestation.signer)
+      reportProgress(`Release: ${reference}`)
     }
     return dag.directory().withNewFile("release.json", releaseText(release)).file("release.json")
   }
@@ -126,6 +149,30 @@ export class Delivery {
   /** @throws Error with the table when an image does not build or does not start */
   async build(names: string[], platforms: string[]): Promise<string> {
     return build(this.source, names, readTargets(platforms))
+  }
+
+  /**
+   * Verifies images.
+   *
+   * @throws Error with everything that speaks against one
+   */
+  async verify(request: VerifyRequest): Promise<string> {
+    const { env, images, commit, platforms } = request
+    const [secrets, trust] = await Promise.all([
+      secretsOf(this.connection),
+      trustOf(request, async () => {
+        const { guards } = await readEnvironment(this.source, env, this.connection)
+        return guards.effective.signatures
+      }),
+    ])
+    if (images.length === 0) throw new Error("name what to verify with --image")
+    const { findingsText, verifyImages } = await import("../attestations/verify.js")
+    const keys = this.registry(secrets)
+    const expectation = { ...(commit !== "" && { commit }), platforms: readTargets(platforms) }
+    const found = await verifyImages(images, trust, expectation, { keys, layers: true })
+    const text = findingsText(found, trust)
+    if (found.some(({ faults }) => faults.length > 0)) throw new Error(text)
+    return text
   }
 
   /** @throws Error when git cannot tell what changed */
@@ -220,7 +267,7 @@ export class Delivery {
   async migrate(
     workspace: Workspace,
     env: string,
-    selection: Pick<Selection, "release" | "images" | "authors"> & { databases: string[] },
+    selection: Pick<Selection, "release" | "releaseRef" | "images" | "authors"> & { databases: string[] },
     { reason, override, planOnly }: { reason: string; override: string; planOnly: boolean },
   ): Promise<string> {
     checkSelection({ ...selection, only: selection.databases, strategy: "" })
@@ -357,8 +404,9 @@ export class Delivery {
    * @throws Error when the settings of a request are not those of this checkout, or the caller may not approve
    */
   async approve(env: string, { request, confirm, note, ...selection }: ApprovalSelection): Promise<string> {
-    if (request !== "" && (selection.release || selection.images.length > 0))
+    if (request !== "" && (selection.release || selection.releaseRef !== "" || selection.images.length > 0))
       throw new Error("give either --request, or --release or --image")
+    checkSelection({ ...selection, strategy: "", authors: [] })
     return this.within(env, async (opened) => {
       const { delivery, environment } = opened
       const approval = strictestApproval(delivery.guards)
@@ -494,11 +542,13 @@ export class Delivery {
   /** What a deploy of the release or images that the command names would run. */
   private async wouldRun(
     opened: OpenEnvironment,
-    { release, images, only }: Pick<ApprovalSelection, "release" | "images" | "only">,
+    selection: Pick<ApprovalSelection, "release" | "releaseRef" | "images" | "only">,
   ): Promise<(WouldRun & { component: ComponentId })[]> {
-    const named = only.length > 0 || release ? only : Object.keys(readImages(images))
+    const { release, releaseRef, images, only } = selection
+    const whole = release !== undefined || releaseRef !== ""
+    const named = only.length > 0 || whole ? only : Object.keys(readImages(images))
     const components = opened.components(named)
-    const given = await this.givenRelease(opened, { images, ...(release && { release }) }, components)
+    const given = await this.givenRelease(opened, selection, components)
     if (!given) throw new Error("say what to approve: --request, or --release or --image")
     try {
       return await Promise.all(
@@ -530,13 +580,18 @@ export class Delivery {
   /** The release that the command names, in whole or by its images; undefined where it names none. */
   private async givenRelease(
     { delivery, secrets, environment }: OpenEnvironment,
-    { release, images }: Pick<Selection, "release" | "images">,
+    selection: Pick<Selection, "release" | "releaseRef" | "images">,
     components: Component[],
   ): Promise<Release | undefined> {
     const services = servicesOf(components)
-    const given = release
-      ? readRelease(await release.contents())
-      : { images: readImages(images) as Record<string, unknown> }
+    const { images } = selection
+    const { signature, signatures } = delivery.guards.effective
+    const release = await this.wholeRelease(
+      selection,
+      secrets,
+      signature === "required" ? signatures : undefined,
+    )
+    const given = release ?? { images: readImages(images) as Record<string, unknown> }
     const named = Object.keys(given.images)
     if (named.length === 0 && !release) return undefined
     const missing = services.filter((service) => !named.includes(service))
@@ -545,7 +600,7 @@ export class Delivery {
         `no image of ${missing.join(", ")}: give one for each, or choose components with --only ${named.join(" --only ")}`,
       )
     }
-    if (release) return given as Release
+    if (release) return release
     const unknown = named.filter((service) => !services.includes(service))
     if (unknown.length > 0) {
       throw new Error(
@@ -556,6 +611,18 @@ export class Delivery {
       schemaVersion: 1,
       images: await describeImages(readImages(images), this.registry(secrets), delivery.say),
     }
+  }
+
+  /** The release of a file or of the registry. */
+  private async wholeRelease(
+    { release, releaseRef }: Pick<Selection, "release" | "releaseRef">,
+    secrets: Record<string, string>,
+    trust: Trust | undefined,
+  ): Promise<Release | undefined> {
+    if (release) return readRelease(await release.contents())
+    if (releaseRef === "") return undefined
+    const { fetchRelease } = await import("../images/release.js")
+    return fetchRelease(releaseRef, this.registry(secrets), trust)
   }
 
   private registry(secrets: Record<string, string>): RegistryAccess {
@@ -669,7 +736,9 @@ const authorsIn =
 
 /** Finds mistakes in what a command names before a cluster is asked. */
 function checkSelection(selection: Selection): void {
-  if (selection.release && selection.images.length > 0) throw new Error("give either --release or --image")
+  const { release, releaseRef, images } = selection
+  if ([release !== undefined, releaseRef !== "", images.length > 0].filter(Boolean).length > 1)
+    throw new Error("give either --release, --release-ref or --image")
   readImages(selection.images)
   strategyOf(selection)
 }

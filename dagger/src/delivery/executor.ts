@@ -35,6 +35,14 @@ export interface DeliveryContext {
   id: string
   approvals: Approvals
   verdicts: Verdicts
+  /**
+   * Finds what speaks against images where signatures are required.
+   *
+   * @param images references
+   * @param commit that they were built from; any that their provenance names, if absent
+   * @returns faults by digest
+   */
+  verify: (images: string[], commit: string | undefined) => Promise<Record<string, string[]>>
   audit: AuditLog
   journal: Journal
   /** Milliseconds by the API server's clock. */
@@ -363,16 +371,18 @@ function refusalsOf({ effective, weakened }: EffectiveGuards, facts: GuardInput)
 }
 
 async function factsOf(
-  { approvals, verdicts, guards: { committed, effective: guards, identities }, now, who }: DeliveryContext,
+  context: DeliveryContext,
   { authors, readAuthors, release }: Pick<DeployRequest, "authors" | "readAuthors" | "release">,
   plans: ComponentPlan[],
   checksResult: ChecksResult | undefined,
 ): Promise<GuardInput | undefined> {
+  const { approvals, verdicts, now, who } = context
+  const { committed, effective: guards, identities } = context.guards
   const starts = starting(plans)
   if (starts.length === 0) return undefined
   const digests = Object.fromEntries(starts.map(({ component, start }) => [component.name, start.digest]))
   const needsAuthors = [committed, guards].some(({ approval }) => approval?.required)
-  const [known, given, checked] = await Promise.all([
+  const [known, given, checked, signatures] = await Promise.all([
     needsAuthors ? authorsOf(starts, authors, release, readAuthors) : { unknown: "no guard asks" },
     guards.approval?.required ? approvals.all() : [],
     guards.checks === "none"
@@ -383,6 +393,12 @@ async function factsOf(
           ? { digests: Object.values(digests), at: now() }
           : undefined
         : verdicts.passed(),
+    guards.signature === "required"
+      ? context.verify(
+          starts.map(({ start }) => start.image),
+          release.commit,
+        )
+      : {},
   ])
   return {
     now: now(),
@@ -393,6 +409,7 @@ async function factsOf(
     contents: Object.fromEntries(starts.map(({ component, start }) => [component.name, start.contents])),
     approvals: given,
     checked,
+    signatures,
     database: Object.fromEntries(starts.map(({ component, start }) => [component.name, start.compatibility])),
   }
 }

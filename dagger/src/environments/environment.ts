@@ -38,6 +38,7 @@ import {
   readDeploy,
 } from "./configuration.js"
 import { readGuarded } from "./guards.js"
+import type { Trust } from "../attestations/trust.js"
 import { backupEntry, cloudCredentials, type EnvironmentName, readSecrets } from "./secrets.js"
 
 export const watchdogFile = "dagger/config/kubernetes/watchdog.py"
@@ -180,10 +181,27 @@ async function open(source: Directory, name: string, connection: Connection): Pr
         fetch,
       },
     }),
+    ...(guards.effective.signatures && {
+      verify: verifyBy(guards.effective.signatures, secrets, connection),
+    }),
     sinks: [new EventFile(environment.name)],
     clock: monotonic,
     say: reportProgress,
   })
+}
+
+/** Verifies images by whose signatures count. An image that cannot be read is not verified. */
+function verifyBy(
+  trust: Trust,
+  secrets: Record<string, string>,
+  { registryService: service }: Connection,
+): DeliveryContext["verify"] {
+  const keys = { user: secrets.REGISTRY_USER, password: secrets.REGISTRY_PASSWORD, service }
+  return async (images, commit) => {
+    const { verifyImages } = await import("../attestations/verify.js")
+    const found = await verifyImages(images, trust, { commit, platforms: [] }, { keys })
+    return Object.fromEntries(found.map(({ digest, faults }) => [digest, faults]))
+  }
 }
 
 /** What a command works on an environment with. */
@@ -202,6 +220,8 @@ export interface EnvironmentOptions {
   metrics: () => MetricsSource
   /** What web apps are deployed with; a command that deploys none needs nothing. */
   frontends?: Pick<FrontendContext, "bundle" | "stores" | "fetch">
+  /** Verifies images where that is required; without it, none is. */
+  verify?: DeliveryContext["verify"]
   sinks: Sink[]
   clock: Clock
   say: (line: string) => void
@@ -284,6 +304,7 @@ export function openEnvironment(options: EnvironmentOptions): OpenEnvironment {
       journal,
       now,
       say,
+      verify: options.verify ?? (() => Promise.resolve({})),
       approvals: new Approvals(cluster, environment.namespace),
       verdicts: new Verdicts(cluster, environment.namespace),
       audit,

@@ -1,4 +1,5 @@
 import { parseEnv } from "node:util"
+import { signingEntries } from "../attestations/entries.js"
 
 export const environmentNames = ["staging", "production"] as const
 export type EnvironmentName = (typeof environmentNames)[number]
@@ -20,6 +21,7 @@ const pipeline = [
   "REGISTRY_USER",
   "REGISTRY_PASSWORD",
   "SNYK_TOKEN",
+  ...signingEntries,
 ] as const
 
 /** What a backend's `secrets` in deploy.yaml may come from. */

@@ -1,20 +1,11 @@
-import { type Container, dag, type Directory, type Service } from "@dagger.io/dagger"
+import { dag, type Directory } from "@dagger.io/dagger"
 import { digestOf, type Release, type ReleasedImage } from "../delivery/release.js"
 import { readPlatform } from "../platform/platform.js"
 import type { TargetPlatform } from "../platform/targets.js"
 import { schemaFrom } from "../platform/schema.js"
 import { parseImageReference, parseRegistryAddress } from "../lib/image-reference.js"
 import { oneLine } from "../lib/text.js"
-
-/** A registry, and how to sign in to it. */
-export interface RegistryAccess {
-  /** Address and path before the service, such as `ghcr.io/owner/repository`. */
-  address: string
-  user?: string | undefined
-  password?: string | undefined
-  /** Serves the address where that is a Dagger service. */
-  service?: Service | undefined
-}
+import { type RegistryAccess, signedIn } from "./access.js"
 
 /**
  * Builds services from source and pushes them to a registry. Unchanged layers are neither built nor sent again.
@@ -86,9 +77,4 @@ export async function describeImages(
     }),
   )
   return Object.fromEntries(described)
-}
-
-function signedIn(image: Container, host: string, { user, password }: RegistryAccess): Container {
-  if (password === undefined) return image
-  return image.withRegistryAuth(host, user ?? "", dag.setSecret("registry-password", password))
 }

@@ -1,3 +1,4 @@
+import { generateKeyPairSync } from "node:crypto"
 import { readFileSync } from "node:fs"
 import { describe, expect, it } from "vitest"
 import {
@@ -307,9 +308,39 @@ analysis: { rules: [{ metric: error-rate, above: 10, for: 5s }] }
     expect(environmentOf(over(text), "production").gateway.section).toBe("two")
   })
 
-  it("cannot ask for signatures, which nothing verifies yet", () => {
-    expect(() => over("environments: { production: { guards: { signature: required } } }")).toThrow(
-      'rehearsal.yaml:1: environments.production.guards.signature: signatures of images cannot be verified yet; allowed: none (found "required")',
+  it("say whose signatures count where they are required: the whole of an identity, or a key", () => {
+    const guarded = (text: string) =>
+      environmentOf(over(`environments: { production: { guards: { ${text} } } }`), "production").guards
+    expect(() => guarded("signature: required")).toThrow(
+      "rehearsal.yaml:1: environments.production.guards.signature: only with signatures: publicKey, or identity and issuer, say whose signatures count",
+    )
+    const identity = "https://github.com/owner/repository/.github/workflows/pipeline.yml@refs/heads/main"
+    const issuer = "https://token.actions.githubusercontent.com"
+    expect(
+      guarded(`signature: required, signatures: { identity: "${identity}", issuer: "${issuer}" }`),
+    ).toMatchObject({
+      signature: "required",
+      signatures: { identity, issuer },
+    })
+    const publicKey = generateKeyPairSync("ec", { namedCurve: "prime256v1" }).publicKey.export({
+      type: "spki",
+      format: "pem",
+    })
+    expect(guarded(`signatures: { publicKey: ${JSON.stringify(publicKey)} }`).signatures).toEqual({
+      publicKey,
+    })
+  })
+
+  it.each([
+    `{ identity: "https://github.com/owner/repository/.github/workflows/pipeline.yml@refs/heads/main" }`,
+    `{ identity: "^https://github.com/.*$", issuer: "https://token.actions.githubusercontent.com" }`,
+    `{ identity: "https://github.com/owner", issuer: "http://token.actions.githubusercontent.com" }`,
+    `{ publicKey: hush }`,
+    `{}`,
+  ])("refuse signatures by %s", (text) => {
+    const read = () => over(`environments: { production: { guards: { signatures: ${text} } } }`)
+    expect(read).toThrow(
+      /environments\.production\.guards\.signatures.*publicKey \(of the curve P-256, as PEM\), or identity and issuer/,
     )
   })
 

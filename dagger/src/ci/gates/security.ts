@@ -22,7 +22,7 @@ import { type Ignores, ignoresOf, trivyIgnores } from "../security/ignores.js"
 import { type ScanResult, applyPolicy } from "../security/policy.js"
 import { examineLicences } from "../security/licences.js"
 import { readSarif, writeSarif } from "../security/sarif.js"
-import { scanner } from "../security/scanner.js"
+import { offline, scanner, withDatabase } from "../security/scanner.js"
 import {
   checksIn,
   examine,
@@ -202,9 +202,6 @@ async function requireDatabase(
   throw vulnerabilities["without-database"] === "warn" ? new GateSkip(reason) : new Error(reason)
 }
 
-const withDatabase = (container: Container, folder: Directory) =>
-  container.withDirectory("/root/.cache/trivy/db", folder)
-const offline = "--skip-db-update --skip-java-db-update --offline-scan"
 const databaseFrom = (time: string) => `database of ${time.slice(0, 16).replace("T", " ")} UTC`
 
 const lockFiles = ["**/requirements*.txt", "**/package-lock.json", "**/go.mod", "**/go.sum"]

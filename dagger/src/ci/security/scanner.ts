@@ -1,4 +1,4 @@
-import { type Container, dag } from "@dagger.io/dagger"
+import { type Container, dag, type Directory } from "@dagger.io/dagger"
 import { images } from "../../platform/base-images.js"
 
 /**
@@ -18,3 +18,10 @@ export function scanner(): Container {
     .withEnvVariable("TRIVY_TIMEOUT", "10m")
     .withWorkdir("/src")
 }
+
+/** Trivy with a database of vulnerabilities. */
+export const withDatabase = (container: Container, folder: Directory): Container =>
+  container.withDirectory("/root/.cache/trivy/db", folder)
+
+/** Flags for a scan with that database and without the network. */
+export const offline = "--skip-db-update --skip-java-db-update --offline-scan"

@@ -1,5 +1,6 @@
 import { DateTime, IANAZone } from "luxon"
 import { z } from "zod"
+import { signaturesSection } from "../../attestations/configuration.js"
 import { section } from "../../lib/document.js"
 import { configuredDuration } from "../../lib/duration.js"
 
@@ -107,6 +108,7 @@ const schema = section({
   }).optional(),
   checks: z.enum(["required", "none"]).default("none"),
   signature: z.enum(["required", "none"]).default("none"),
+  signatures: signaturesSection.optional(),
   overrides: overrides.prefault({}),
 })
 
@@ -115,6 +117,11 @@ export const guardsSection = schema.transform((raw, context) => {
   const fault = (path: (string | number)[], message: string) => {
     context.addIssue({ code: "custom", path, message })
   }
+  if (raw.signature === "required" && !raw.signatures)
+    fault(
+      ["signature"],
+      "only with signatures: publicKey, or identity and issuer, say whose signatures count",
+    )
   const localFreeze = raw.freezes.some(({ from, to }) => !hasOffset(from) || !hasOffset(to))
   const isLocal =
     raw.hours !== undefined || raw.migrationWindow !== undefined || raw.holidays.length > 0 || localFreeze

@@ -55,8 +55,8 @@ export interface GuardInput {
   approvals: Approval[]
   /** By service; services without a database are missing. */
   database: Record<string, Compatibility>
-  /** Digests of images with a verified signature. */
-  signed?: string[]
+  /** What speaks against images, by digest; nothing: the image is signed and described as it must be. One that is missing was not verified. */
+  signatures?: Record<string, string[]>
 }
 
 /** A guard's reason why a deploy may not begin. */
@@ -210,10 +210,15 @@ function checks({ digests, checked }: GuardInput, timezone: string): Refusal[] {
   return [{ guard: "checks", reason: `ci has not passed for ${images(missing)}${last}`, overridable: true }]
 }
 
-function signature({ digests, signed }: GuardInput): Refusal[] {
-  const missing = without(digests, signed)
-  if (missing.length === 0) return []
-  return [{ guard: "signature", reason: `no verified signature of ${images(missing)}`, overridable: true }]
+function signature({ digests, signatures = {} }: GuardInput): Refusal[] {
+  const against = Object.entries(digests).flatMap(([service, digest]) => {
+    const faults = signatures[digest] ?? ["it was not verified"]
+    return faults.length > 0 ? [`${images([[service, digest]])}: ${faults.join("; ")}`] : []
+  })
+  if (against.length === 0) return []
+  return [
+    { guard: "signature", reason: `no verified signature of ${against.join("; of ")}`, overridable: true },
+  ]
 }
 
 /** A known incompatibility cannot be overridden; an unknown one can, because somebody may know better. */

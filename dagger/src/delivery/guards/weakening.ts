@@ -87,6 +87,10 @@ const fields: Record<keyof GuardPolicy, FieldComparison> = {
   },
   checks: (committed, effective) => requirement("checks", committed.checks, effective.checks),
   signature: (committed, effective) => requirement("signature", committed.signature, effective.signature),
+  signatures: (committed, effective) =>
+    committed.signature === "required"
+      ? unknownChange("signature", ["signatures"], committed.signatures ?? {}, effective.signatures ?? {}, [])
+      : [],
   overrides: ({ overrides: committed }, { overrides: effective }) =>
     (Object.keys(effective) as (keyof typeof effective)[])
       .filter((key) => !isSubset(effective[key], committed[key]))

@@ -59,8 +59,9 @@ freezes: [{ from: 2026-12-24T00:00, to: 2027-01-04T06:00, reason: End of the yea
 approval: { required: true, validFor: 24h }
 checks: required
 signature: required
+signatures: { identity: "https://example.com/workflow@refs/heads/main", issuer: "https://issuer.example.com" }
 `)
-const open = { signed: [api, backend] }
+const open = { signatures: { [api]: [], [backend]: [] } }
 const needsApproval = policy("approval: { required: true, validFor: 24h, approvers: [Grace, Ada] }")
 
 describe("refusals", () => {
@@ -118,7 +119,8 @@ describe("refusals", () => {
       },
       {
         guard: "signature",
-        reason: "no verified signature of api@sha256:aaaaaaaaaaaa, f1-backend@sha256:bbbbbbbbbbbb",
+        reason:
+          "no verified signature of api@sha256:aaaaaaaaaaaa: it was not verified; of f1-backend@sha256:bbbbbbbbbbbb: it was not verified",
         overridable: true,
       },
       {
@@ -150,9 +152,15 @@ describe("refusals", () => {
     expect(evaluateGuards(rules, facts({ checked: { digests: [backend, api], at: now } }))).toEqual([])
   })
 
-  it("names the service whose signature is missing", () => {
-    const [found] = evaluateGuards(policy("signature: required"), facts({ signed: [api, other] }))
-    expect(found?.reason).toBe("no verified signature of f1-backend@sha256:bbbbbbbbbbbb")
+  it("names everything that speaks against the image of a service", () => {
+    const faults = [
+      "linux/arm64 sha256:0123456789ab: no SBOM in SPDX",
+      "linux/arm64 sha256:0123456789ab: no provenance",
+    ]
+    const found = evaluateGuards(production, facts({ signatures: { [api]: [], [backend]: faults } }))
+    expect(found.map(({ reason }) => reason)).toEqual([
+      `no verified signature of f1-backend@sha256:bbbbbbbbbbbb: ${faults.join("; ")}`,
+    ])
   })
 
   it("refuses a database that is too new in every environment", () => {

@@ -12,6 +12,7 @@ approval: { required: true, validFor: 24h, approvers: [Grace, Ada] }
 migrationWindow: { days: [sun], from: "02:00", to: "05:00", longest: 30s }
 checks: required
 signature: required
+signatures: { identity: "https://example.com/workflow@refs/heads/main", issuer: "https://issuer.example.com" }
 overrides: { hours: [group:operators], approval: [ada] }
 `
 const committed = policy(whole)
@@ -64,6 +65,8 @@ describe("weakenings", () => {
     ["another approver", /Grace, Ada/, "Grace, Mallory", ["approval: approval.approvers"]],
     ["everybody as approver", /, approvers: .*\]/, "", ["approval: approval.approvers"]],
     ["no checks", /checks: required/, "", ["checks: checks"]],
+    ["another workflow", /refs\/heads\/main/, "refs/heads/other", ["signature: signatures.identity"]],
+    ["another issuer", /issuer\.example/, "other.example", ["signature: signatures.issuer"]],
     ["no signature", /signature: required/, "signature: none", ["signature: signature"]],
     ["somebody else who overrides", /approval: \[ada\]/, "approval: [eve]", ["approval: overrides.approval"]],
     ["everybody who overrides", /hours: \[group:operators\], /, "", ["hours: overrides.hours"]],
