@@ -281,6 +281,23 @@ export class Pitwall {
   }
 
   /**
+   * Publishes a release on GitHub: release notes since the tag before, and release.json, which deploys take.
+   *
+   * It is a draft until its files are there; run the same command again to resume. A version such as v1.2.0-rc.1 becomes a prerelease. Throws when the tag names another
+   * commit than the one that the release was built from, and when the tag is published with another release. Needs GITHUB_TOKEN in --secrets.
+   *
+   * Example: `./daggerw call --secrets file://secrets.env github-release --repository owner/name --tag v1.2.0 --release release.json`
+   *
+   * @param repository Repository on GitHub, as owner/name.
+   * @param tag Tag of the version; made at the release's commit if there is none.
+   * @param release File that publish made.
+   */
+  @func({ cache: "never" })
+  async githubRelease(workspace: Workspace, repository: string, tag: string, release: File): Promise<string> {
+    return this.delivery.githubRelease(workspace, { repository, tag, release })
+  }
+
+  /**
    * Deploys to an environment and prints what became of each component.
    *
    * Prints the plan first. Strategy, analysis and guards come from dagger/config/deploy.yaml. A bad revision is taken back automatically. The state is in the cluster: run the same

@@ -3,6 +3,7 @@ import { stringify } from "yaml"
 import { pipelineOf } from "./gates.js"
 import { releaseNotes } from "../ci/release-notes.js"
 import { readSummary } from "../ci/report/summary.js"
+import { GitHubReleases } from "../clients/github/releases.js"
 import { ApiError } from "../clients/kubernetes/client.js"
 import { readSubject } from "../delivery/access.js"
 import { approve } from "../delivery/approve.js"
@@ -130,6 +131,33 @@ export class Delivery {
   /** @throws Error when git cannot tell what changed */
   async releaseNotes(workspace: Workspace, from: string, to: string): Promise<string> {
     return releaseNotes(await new Worktree(workspace).commits(from, to))
+  }
+
+  /**
+   * Publishes a release on GitHub, with its notes and its release.json.
+   *
+   * @throws Error when no token was given, and when the tag or a published release says something else
+   */
+  async githubRelease(
+    workspace: Workspace,
+    { repository, tag, release }: { repository: string; tag: string; release: File },
+  ): Promise<string> {
+    const [text, { GITHUB_TOKEN: token }] = await Promise.all([
+      release.contents(),
+      secretsOf(this.connection),
+    ])
+    const { commit } = readRelease(text)
+    if (commit === undefined)
+      throw new Error("the release names no commit: publish it from a git checkout without changes")
+    if (token === undefined) {
+      throw new Error(
+        "a release on GitHub needs GITHUB_TOKEN in the file given with --secrets, which may write the contents of the repository",
+      )
+    }
+    const { from, commits } = await new Worktree(workspace).commits("", commit)
+    const github = await GitHubReleases.of(repository, token)
+    const notes = releaseNotes({ from, to: tag, commits })
+    return `${tag} is published: ${await github.publish({ tag, commit, notes, files: { "release.json": text } })}\n`
   }
 
   /** @throws Error with every reason when the deploy may not start, and with the table when a component failed */
