@@ -159,7 +159,7 @@ export class Delivery {
   async verify(request: VerifyRequest): Promise<string> {
     const { env, images, commit, platforms } = request
     const [secrets, trust] = await Promise.all([
-      secretsOf(this.connection),
+      givenSecrets(this.connection),
       trustOf(request, async () => {
         const { guards } = await readEnvironment(this.source, env, this.connection)
         return guards.effective.signatures
@@ -191,7 +191,7 @@ export class Delivery {
   ): Promise<string> {
     const [text, { GITHUB_TOKEN: token }] = await Promise.all([
       release.contents(),
-      secretsOf(this.connection),
+      givenSecrets(this.connection),
     ])
     const { commit } = readRelease(text)
     if (commit === undefined)

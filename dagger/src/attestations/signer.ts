@@ -65,8 +65,16 @@ export function keySigner(key: KeyObject): Signer {
 
 const hintOf = (publicKey: string): string => createHash("sha256").update(publicKey).digest("base64")
 
+/** Where Sigstore is. */
+interface SigstoreAddresses {
+  /** The authority that certifies identities. */
+  fulcio: string
+  /** The public log. */
+  rekor: string
+}
+
 /** Signs with a key that lives for one signature, which Sigstore certifies to be that of the workflow. Each signature is entered in a public log. */
-export function keylessSigner(run: GithubRun): Signer {
+export function keylessSigner(run: GithubRun, addresses?: SigstoreAddresses): Signer {
   const { identity, issuer } = run
   return {
     name: `${identity} of ${issuer}`,
@@ -78,9 +86,9 @@ export function keylessSigner(run: GithubRun): Signer {
       const retry = { retries: 5, minTimeout: 1_000, maxTimeout: 30_000 }
       return bundle(
         statement,
-        [new RekorWitness({ rekorBaseURL: DEFAULT_REKOR_URL, retry, timeout: 30_000 })],
+        [new RekorWitness({ rekorBaseURL: addresses?.rekor ?? DEFAULT_REKOR_URL, retry, timeout: 30_000 })],
         new FulcioSigner({
-          fulcioBaseURL: DEFAULT_FULCIO_URL,
+          fulcioBaseURL: addresses?.fulcio ?? DEFAULT_FULCIO_URL,
           identityProvider: { getToken: () => run.token() },
           retry,
           timeout: 30_000,

@@ -67,6 +67,12 @@ export function readImageReference(text: string): ImageReference | undefined {
   }
 }
 
+/** Writes a reference out in full: two references to the same image give the same text. */
+export function formatImageReference({ registry, repository, tag, digest }: ImageReference): string {
+  const suffix = `${tag === undefined ? "" : `:${tag}`}${digest === undefined ? "" : `@${digest}`}`
+  return `${registry}/${repository}${suffix}`
+}
+
 /**
  * Parses the address that images are pushed to.
  *

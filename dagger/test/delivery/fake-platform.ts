@@ -158,6 +158,8 @@ export class FakePlatform {
   readonly authors: Record<string, Author[]> = {}
   /** What web apps are deployed with. */
   frontends?: EnvironmentOptions["frontends"]
+  /** Verifies images; without it, none is. */
+  verify?: EnvironmentOptions["verify"]
   private readonly committed = [{ file: "short.yaml", text: short }]
   private readonly settings: Layer[] = []
 
@@ -192,6 +194,7 @@ export class FakePlatform {
       secrets: options.secrets ?? secrets,
       clock: this.clock,
       ...(this.frontends && { frontends: this.frontends }),
+      ...(this.verify && { verify: this.verify }),
       metrics: () => ({
         name: "fake",
         sample: ({ service, revision }) => Promise.resolve(this.observed(service, revision)),

@@ -129,7 +129,12 @@ describe("the workflow", () => {
       expect(permissions).toEqual({ contents: "read", "security-events": "write" })
       expect(environment).toBeUndefined()
     }
-    expect(release?.permissions).toEqual({ contents: "read", "security-events": "write", packages: "write" })
+    expect(release?.permissions).toEqual({
+      contents: "read",
+      "security-events": "write",
+      packages: "write",
+      "id-token": "write",
+    })
     // The job with CI's identity runs no gate.
     expect(verdict?.permissions).toEqual({ contents: "read", "id-token": "write" })
     expect(JSON.stringify(verdict)).not.toContain("actions/gates")

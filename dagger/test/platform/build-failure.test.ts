@@ -4,7 +4,6 @@ import { BuildFailed, explainedBuild } from "../../src/platform/build-failure.js
 
 const file = "services/api/Dockerfile"
 const text = "FROM python:3.11-slim\nRUN make all\n"
-const original = new Error("original") as ConstructorParameters<typeof ExecError>[1]["originalError"]
 
 describe("explainedBuild", () => {
   it("ends with the line of the command that failed, behind what it printed", () => {
@@ -13,7 +12,6 @@ describe("explainedBuild", () => {
       exitCode: 2,
       stdout: "compiling",
       stderr: "no rule for all",
-      originalError: original,
     })
     const explained = explainedBuild(error, file, text)
     expect(explained).toBeInstanceOf(BuildFailed)

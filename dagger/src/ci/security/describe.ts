@@ -1,6 +1,6 @@
 import type { Container } from "@dagger.io/dagger"
 import { images } from "../../platform/base-images.js"
-import type { Database } from "./database.js"
+import type { VulnerabilityDatabase } from "./database.js"
 import { offline, scanner, withDatabase } from "./scanner.js"
 import { readTrivy } from "./trivy.js"
 
@@ -28,7 +28,7 @@ const [, version = ""] = /:([\d.]+)@/.exec(images.trivy) ?? []
  */
 export async function describeImage(
   image: Container,
-  database: Database,
+  database: VulnerabilityDatabase,
   reference: string,
 ): Promise<ImageDescription> {
   const container = scanner().withMountedFile("/image.tar", image.asTarball())
