@@ -92,7 +92,7 @@ export function said(subject: Subject, platform: string | undefined, more: Parti
     }),
     ...more,
   }
-  return Object.values(parts).flatMap((one) => one ?? [])
+  return Object.values(parts).flatMap((one: Statement | undefined) => one ?? [])
 }
 
 type Parts = Partial<Record<keyof typeof statements.predicateTypes, Statement | undefined>>
