@@ -144,7 +144,7 @@ export class Delivery {
   ): Promise<string> {
     const [text, { GITHUB_TOKEN: token }] = await Promise.all([
       release.contents(),
-      secretsOf(this.connection),
+      givenSecrets(this.connection),
     ])
     const { commit } = readRelease(text)
     if (commit === undefined)
