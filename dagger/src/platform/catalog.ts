@@ -265,7 +265,8 @@ function sourcesOf(instruction: Instruction): string[] {
         flag.getOptions().map((option) => [option.getName(), option.getValue() ?? ""]),
       )
       const { type = "bind", from, source = options.src ?? "." } = options
-      return type === "bind" && from === undefined ? [source] : []
+      // Docker takes quotes out of flags.
+      return type === "bind" && from === undefined ? [source.replace(/["']/g, "")] : []
     })
 }
 

@@ -1,6 +1,6 @@
 import { describe, expect, it } from "vitest"
 import { testCount } from "../../src/ci/gates/react.js"
-import { timeOf } from "./report/fixtures.js"
+import { timeOf } from "../lib/time-of.js"
 
 describe("testCount", () => {
   it("is Vitest's line of totals", () => {

@@ -1,5 +1,5 @@
 import { describe, expect, it } from "vitest"
-import { timeOf } from "../ci/report/fixtures.js"
+import { timeOf } from "./time-of.js"
 import { fileName, inRepository, link } from "../../src/ci/report/paths.js"
 import { clip, columns, duration, isolated, oneLine, percent, plain, tail } from "../../src/lib/text.js"
 

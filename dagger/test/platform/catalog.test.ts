@@ -128,6 +128,7 @@ RUN echo COPY nothing/here /tmp
     ["a whole folder", "COPY servicekit /app/servicekit", ["servicekit"]],
     ["a bind mount", "RUN --mount=type=bind,source=kit/r.txt,target=/r.txt pip install -r /r.txt", ["kit"]],
     ["a bind mount, with src", "RUN --mount=type=bind,src=kit,dst=/kit make", ["kit"]],
+    ["a bind mount in quotes", 'RUN --mount=type=bind,source="kit/r.txt",target=/r.txt make', ["kit"]],
     ["a bind mount of all, which is the default", "RUN --mount=target=/src make", ["**"]],
     ["a bind mount of another stage", "RUN --mount=from=build,source=/dist,target=/dist make", []],
     ["a cache mount", "RUN --mount=type=cache,target=/root/.npm npm ci", []],

@@ -56,6 +56,8 @@ const notification = z.looseObject({
   level: z.string().optional(),
   message: message.optional(),
   locations: z.array(location).optional(),
+  /** What the tool caught. */
+  exception: z.unknown().optional(),
 })
 const invocation = z.looseObject({
   executionSuccessful: z.boolean().optional(),
@@ -117,16 +119,24 @@ function withoutNull(this: unknown, _key: string, value: unknown): unknown {
   return value === null && !Array.isArray(this) ? undefined : value
 }
 
+/** Levels of notifications that are no error. */
+const mild = ["none", "note", "warning"]
+
 /** Why a run is incomplete, one reason per line; undefined if the tool scanned everything. */
 export function whyIncomplete({ invocations = [], results }: SarifRun): string | undefined {
   const notifications = invocations.flatMap((one) => [
     ...(one.toolExecutionNotifications ?? []),
     ...(one.toolConfigurationNotifications ?? []),
   ])
-  const errors = notifications.filter(({ level }) => level?.toLowerCase() === "error")
+  // SARIF has three levels below an error; a tool's own word may mean anything.
+  const errors = notifications.filter(
+    ({ level, exception }) =>
+      exception !== undefined || (level !== undefined && !mild.includes(level.toLowerCase())),
+  )
   const failed = invocations.some(
     ({ executionSuccessful, processStartFailureMessage, exitSignalName, exitSignalNumber }) =>
-      executionSuccessful === false ||
+      // SARIF asks for it: a tool that does not say so has not succeeded.
+      executionSuccessful !== true ||
       processStartFailureMessage !== undefined ||
       (exitSignalName ?? exitSignalNumber) !== undefined,
   )
@@ -217,14 +227,17 @@ export function levelOf(word: string | undefined): Level | undefined {
   return word === undefined ? undefined : levels[word.trim().toLowerCase()]
 }
 
-/** The severity of a result, by the rule's score or else by the level. The default level is a warning. */
+/** The severity of a result, by the rule's score or else by the level. The default level is a warning, and an unknown word counts as an error. */
 export function severityOf(result: SarifResult, rule: SarifRule | undefined): Severity {
   const score = scoreOf(rule) ?? 0
   if (score >= 9) return "critical"
   if (score >= 7) return "high"
   if (score >= 4) return "medium"
   if (score > 0) return "low"
-  const level = levelOf(result.level) ?? levelOf(rule?.defaultConfiguration?.level) ?? "warning"
+  const [own, usual] = [result.level, rule?.defaultConfiguration?.level]
+  // A word that says nothing here must not make a finding harmless.
+  const unknown = own ?? usual
+  const level = levelOf(own) ?? levelOf(usual) ?? (unknown === undefined ? "warning" : "error")
   return ({ error: "high", warning: "medium", note: "low", none: "note" } as const)[level]
 }
 

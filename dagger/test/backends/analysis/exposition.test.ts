@@ -2,6 +2,7 @@ import { readFileSync } from "node:fs"
 import { readFile } from "node:fs/promises"
 import { describe, expect, it } from "vitest"
 import { longestDuration, operatorRoutes, readExposition } from "../../../src/backends/analysis/exposition.js"
+import { timeOf } from "../../lib/time-of.js"
 
 const requests = (value: string, status = "200", route = "/") =>
   `http_requests_total{method="GET",route="${route}",status="${status}"} ${value}`
@@ -124,8 +125,9 @@ describe("readExposition", () => {
   })
 
   it("refuses a long line that looks like labels in no time", () => {
-    const started = performance.now()
-    expect(() => readExposition(`a{${'b="c",'.repeat(100_000)}`)).toThrow("line 1: no sample")
-    expect(performance.now() - started).toBeLessThan(20_000)
+    const took = timeOf(() => {
+      expect(() => readExposition(`a{${'b="c",'.repeat(100_000)}`)).toThrow("line 1: no sample")
+    })
+    expect(took).toBeLessThan(20_000)
   })
 })

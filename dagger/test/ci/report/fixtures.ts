@@ -45,10 +45,3 @@ export function manyTests(tests: number, failing: number): string {
 
 /** Text that means harm wherever it is not escaped. */
 export const hostile = `</code></pre><script>alert("1")</script><img src=x onerror='alert(2)'>|\`\`\`\n::error::owned\r\n&<>"'`
-
-/** Milliseconds that something takes. Limits on it are far above what a slow machine needs, and far below quadratic time. */
-export function timeOf(work: () => unknown): number {
-  const begin = performance.now()
-  work()
-  return performance.now() - begin
-}

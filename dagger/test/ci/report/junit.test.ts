@@ -1,7 +1,8 @@
 import { describe, expect, it } from "vitest"
 import { failingPart } from "../../../src/ci/report/failures.js"
 import { inWords, parseJunit } from "../../../src/ci/report/junit.js"
-import { manyTests, sample, timeOf } from "./fixtures.js"
+import { timeOf } from "../../lib/time-of.js"
+import { manyTests, sample } from "./fixtures.js"
 
 const declared = (xml: string, what: string) =>
   [...xml.matchAll(/<testsuite [^>]*>/g)].reduce(

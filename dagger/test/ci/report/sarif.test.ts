@@ -76,6 +76,7 @@ describe("mergeSarif", () => {
       result("unknown"),
       result("mild", { level: "error" }),
       { message: { text: "by index" }, ruleIndex: 2 },
+      result("odd", { level: "blocker" }),
       result("grave/1", { level: "note" }),
       result("kept", { kind: "pass" }),
       result("accepted", { suppressions: [{ kind: "external" }], level: "error" }),
@@ -84,6 +85,7 @@ describe("mergeSarif", () => {
     expect(scans[0]?.alerts.map(({ rule, severity }) => [rule, severity])).toEqual([
       ["grave/1", "critical"],
       ["byDefault", "high"],
+      ["odd", "high"],
       ["unknown", "medium"],
       ["mild", "medium"],
     ])

@@ -1,5 +1,5 @@
 import { describe, expect, it } from "vitest"
-import { timeOf } from "../report/fixtures.js"
+import { timeOf } from "../../lib/time-of.js"
 import { due, outdated, readMetadata, reasonOf } from "../../../src/ci/security/database.js"
 
 const kept = {

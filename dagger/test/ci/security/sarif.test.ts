@@ -127,6 +127,39 @@ describe("readSarif", () => {
         /does not say why/,
       ],
       [
+        "it does not say whether it succeeded",
+        run({ results: [], invocations: [{ executionSuccessful: null }] }),
+        /does not say why/,
+      ],
+      ...["fatal", "ERROR", "Critical", "panic"].map((level): [string, string, RegExp] => [
+        `it reports something ${level}`,
+        run({
+          results: [],
+          invocations: [
+            {
+              executionSuccessful: true,
+              toolExecutionNotifications: [{ level, message: { text: "no rules" } }],
+            },
+          ],
+        }),
+        /no rules/,
+      ]),
+      [
+        "it caught an exception at a file",
+        run({
+          results: [],
+          invocations: [
+            {
+              executionSuccessful: true,
+              toolExecutionNotifications: [
+                { level: "warning", exception: { kind: "ParseError" }, message: { text: "a.py is skipped" } },
+              ],
+            },
+          ],
+        }),
+        /a\.py is skipped/,
+      ],
+      [
         "it was killed",
         run({ invocations: [{ executionSuccessful: true, exitSignalName: "SIGKILL" }] }),
         /ended by SIGKILL/,

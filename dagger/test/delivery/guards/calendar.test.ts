@@ -1,5 +1,6 @@
 import { afterEach, describe, expect, it } from "vitest"
 import { localTime, closures, migrationWindow, nextOpening } from "../../../src/delivery/guards/calendar.js"
+import { timeOf } from "../../lib/time-of.js"
 import { at, iso, policy } from "./policy.js"
 
 const office = `timezone: Europe/Rome\nhours: { days: [mon, tue, wed, thu], from: "09:00", to: "16:00" }\n`
@@ -169,9 +170,10 @@ describe("opening", () => {
       (date) => !["02-30", "02-31", "04-31", "06-31", "09-31", "11-31"].includes(date),
     )
     const all = `timezone: Europe/Rome\nholidays: [${real.map((date) => `{ date: ${date}, name: x }`).join(", ")}]`
-    const began = performance.now()
-    expect(nextOpening(policy(all), at("2026-06-01T12:00Z"))).toBeUndefined()
-    expect(performance.now() - began).toBeLessThan(20_000)
+    const took = timeOf(() => {
+      expect(nextOpening(policy(all), at("2026-06-01T12:00Z"))).toBeUndefined()
+    })
+    expect(took).toBeLessThan(20_000)
     const but = all.replace("{ date: 05-31, name: x }, ", "")
     expect(iso(nextOpening(policy(but), at("2026-06-01T12:00Z")))).toBe("2027-05-30T22:00Z")
     const long = policy("freezes: [{ from: 2026-01-01T00:00Z, to: 2030-01-01T00:00Z, reason: x }]")
