@@ -848,7 +848,10 @@ describe("rollback", () => {
 
 describe("a deploy with a comparison that asks for a fresh baseline", () => {
   const comparison = (baseline: string) =>
-    `analysis: { comparison: { metric: error-rate, confidence: 98, points: 50, baseline: ${baseline} } }`
+    [
+      `analysis: { comparison: { metric: error-rate, confidence: 98, points: 8, baseline: ${baseline} } }`,
+      "environments: { production: { rollout: { steps: [{ weight: 10, for: 16s }, { weight: 50, for: 6s }] } } }",
+    ].join("\n")
   const beside = "api-2-baseline"
   const phase = "pitwall.dev/phase"
 
