@@ -144,7 +144,9 @@ describe("an image", { timeout: 45 * 60_000 }, () => {
       expect(stdout).toContain("SLSA build level 1")
     } else {
       expect(code).not.toBe(0)
-      expect(stderr.match(/^.*linux\/amd64 sha256:.*$/gm)?.map((line) => line.replace(/.*: /, ""))).toEqual([
+      const faults = stderr.match(/^.*linux\/amd64 sha256:.*$/gm) ?? []
+      // A log and the error at its end say the same.
+      expect([...new Set(faults.map((line) => line.replace(/.*: /, "").trim()))]).toEqual([
         "no vulnerability scan",
       ])
     }
