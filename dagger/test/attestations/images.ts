@@ -92,7 +92,8 @@ export function said(subject: Subject, platform: string | undefined, more: Parti
     }),
     ...more,
   }
-  return Object.values(parts).flatMap((one: Statement | undefined) => one ?? [])
+  const all: (Statement | undefined)[] = Object.values(parts)
+  return all.flatMap((one) => one ?? [])
 }
 
 type Parts = Partial<Record<keyof typeof statements.predicateTypes, Statement | undefined>>

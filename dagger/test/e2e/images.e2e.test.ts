@@ -27,7 +27,7 @@ const git = (...args: string[]) =>
     encoding: "utf8",
   }).trim()
 
-const write = (name: string, text: string) => writeFile(join(checkout, name), text)
+const write = (name: string, text: string | Buffer) => writeFile(join(checkout, name), text)
 
 /** A report of gates for the commit. */
 const report = (revision: string): Summary => {
@@ -73,8 +73,8 @@ beforeAll(async () => {
   const [key, other] = ["signing", "other"].map(() => generateKeyPairSync("ec", { namedCurve: "prime256v1" }))
   if (!key || !other) throw new Error("no keys")
   const pem = key.privateKey.export({ type: "pkcs8", format: "pem" })
-  await write("signing.pub", key.publicKey.export({ type: "spki", format: "pem" }) as string)
-  await write("other.pub", other.publicKey.export({ type: "spki", format: "pem" }) as string)
+  await write("signing.pub", key.publicKey.export({ type: "spki", format: "pem" }))
+  await write("other.pub", other.publicKey.export({ type: "spki", format: "pem" }))
   await write("secrets.env", `SIGNING_KEY=${Buffer.from(pem).toString("base64")}\n`)
   await write("summary.json", JSON.stringify(report(commit)))
   await write("other-summary.json", JSON.stringify(report("e".repeat(40))))
@@ -144,7 +144,9 @@ describe("an image", { timeout: 45 * 60_000 }, () => {
       expect(stdout).toContain("SLSA build level 1")
     } else {
       expect(code).not.toBe(0)
-      expect(stderr.match(/^.*linux\/amd64 sha256:.*$/gm)?.map((line) => line.replace(/.*: /, ""))).toEqual([
+      const faults = stderr.match(/^.*linux\/amd64 sha256:.*$/gm) ?? []
+      // A log and the error at its end say the same.
+      expect([...new Set(faults.map((line) => line.replace(/.*: /, "").trim()))]).toEqual([
         "no vulnerability scan",
       ])
     }
