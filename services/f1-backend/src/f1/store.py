@@ -10,7 +10,7 @@ from collections.abc import Iterable, Sequence
 from itertools import chain
 from typing import Any
 
-from sqlalchemy import String, delete, exists, func, select
+from sqlalchemy import String, cast, delete, exists, func, select
 from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.orm import Session
 
@@ -19,6 +19,7 @@ from f1.features import FeatureState
 from f1.history import Race, RaceRecord, ordered
 from f1.ingest.weather import SOURCE, Reading, Unknown
 from f1.forecast import Forecast
+from f1.registry.freshness import Round
 from f1.tables import (
     Base,
     Circuit,
@@ -155,11 +156,13 @@ def _unversioned(
     """
     versioned = exists().where(LabelVersion.race_id == table.race_id, LabelVersion.kind == kind)
     by_race: dict[int, list[dict[str, Any]]] = defaultdict(list)
-    for row in session.scalars(select(table).where(table.race_id.in_(races), ~versioned)):
-        by_race[row.race_id].append({name: getattr(row, name) for name in _LABELS[kind]})
+    names = _LABELS[kind]
+    stored = select(table.race_id, *(getattr(table, name) for name in names))
+    for race_id, *values in session.execute(stored.where(table.race_id.in_(races), ~versioned)):
+        by_race[race_id].append(dict(zip(names, values, strict=True)))
     if not by_race:
         return {}
-    unit = select(func.cast(RaceTable.season, String)).where(RaceTable.id.in_(by_race)).limit(1)
+    unit = select(cast(RaceTable.season, String)).where(RaceTable.id.in_(by_race)).limit(1)
     imported = session.scalar(
         select(IngestUnit.source)
         .where(IngestUnit.unit == unit.scalar_subquery())
@@ -347,6 +350,31 @@ def load_history(session: Session) -> list[RaceRecord]:
         )
         for race, kind, rain in races
     )
+
+
+def load_rounds(session: Session) -> list[Round]:
+    """All races of the calendar, with who qualified and of whom there are results."""
+    results: dict[int, set[str]] = defaultdict(set)
+    won = set()
+    for race_id, driver, position in session.execute(select(Result.race_id, Result.driver, Result.position)):
+        results[race_id].add(driver)
+        if position == 1:
+            won.add(race_id)
+    qualified: dict[int, set[str]] = defaultdict(set)
+    for race_id, driver in session.execute(select(Qualifying.race_id, Qualifying.driver)):
+        qualified[race_id].add(driver)
+    return [
+        Round(
+            race.season,
+            race.round,
+            race.name,
+            race.date,
+            frozenset(qualified[race.id]),
+            frozenset(results[race.id]),
+            race.id in won,
+        )
+        for race in session.scalars(select(RaceTable).order_by(RaceTable.date))
+    ]
 
 
 def _who(row: Result | Qualifying) -> Who:
