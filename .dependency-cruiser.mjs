@@ -15,12 +15,14 @@ const mayImport = {
   delivery: ["platform", "clients", "lib"],
   // The second kind of component: databases, migrated by a Job in the environment.
   databases: ["migrations", "delivery", "platform", "clients", "lib"],
+  // The fourth kind of component: models, trained by a Job in the environment.
+  models: ["delivery", "platform", "clients", "lib"],
   // The third kind of component: web apps, files in a bucket behind an edge.
   frontends: ["delivery", "clients", "lib"],
   // The first kind of component: backends on Kubernetes, with their revisions, rollouts and analysis.
   backends: ["delivery", "platform", "clients", "lib"],
   // The environments of deploy.yaml, their secrets, and the connection to one; each section of the file is defined by the folder that uses it.
-  environments: ["backends", "databases", "frontends", "delivery", "clients", "lib"],
+  environments: ["backends", "databases", "models", "frontends", "delivery", "clients", "lib"],
   // Images of the platform: built from source and pushed to a registry.
   images: ["delivery", "platform", "lib"],
   // Gates, the runner that runs them, and reports of what they found.

@@ -38,6 +38,7 @@ export const unit = [
 
 const ci = "dagger/test/e2e/ci.e2e.test.ts"
 const migrate = "dagger/test/e2e/migrate.e2e.test.ts"
+const frontends = "dagger/test/e2e/frontends.e2e.test.ts"
 
 /**
  * In the order in which they start; suites that run alone come last. The first `ci` on a new machine makes every image,
@@ -71,12 +72,13 @@ export const endToEnd = [
   { file: "engine/test/machine.e2e.test.ts", project: "command", inputs: engine, alone: true },
   { file: migrate, project: "session", inputs: [...module, "services"] },
   { file: "dagger/test/e2e/build.e2e.test.ts", project: "command", inputs: [...module, "services"] },
-  // Both need the same port of this machine, for their registries.
+  // All three need the same port of this machine, for their registries.
+  { file: frontends, project: "session", inputs: [...module, "services"], after: [migrate] },
   {
-    file: "dagger/test/e2e/frontends.e2e.test.ts",
+    file: "dagger/test/e2e/train.e2e.test.ts",
     project: "session",
     inputs: [...module, "services"],
-    after: [migrate],
+    after: [migrate, frontends],
   },
   { file: "dagger/test/e2e/deploy.e2e.test.ts", project: "session", inputs: everything, alone: true },
   {
