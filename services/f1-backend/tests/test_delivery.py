@@ -48,7 +48,12 @@ def test_a_new_race_brings_a_model_and_nothing_new_brings_none(
     database: Database, registry: Registry, bucket: Bucket, seasons: list[SeasonData]
 ) -> None:
     said: list[str] = []
-    training = Training(database, registry, KEY, lambda: None, "abc", said.append, lambda: NOW)
+
+    def say(text: str) -> None:
+        said.append(text)
+        print(text, flush=True)
+
+    training = Training(database, registry, KEY, lambda: None, "abc", say, lambda: NOW)
     assert deliver(training).message == "nothing new: no race has results"
     *past, current = seasons
     last = max(row.round for row in current.results)

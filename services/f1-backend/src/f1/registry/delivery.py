@@ -84,9 +84,9 @@ def deliver(run: Training, force: bool = False) -> Result:
     races = without(history, frozenset(incomplete(rounds)))
     data_hash = training.fingerprint(training.learned(races, run.since))
     champion = _champion(run)
-    seen = champion and Seen(champion[1].data_hash, champion[0].cutoff)
+    seen = Seen(champion[1].data_hash, champion[0].cutoff) if champion else None
     fresh = freshness(rounds, data_hash, seen)
-    name = champion and champion[0].digest
+    name = champion[0].digest if champion else None
     if fresh.state == "incomplete":
         return Result("deferred", f"put off until it is complete: {fresh.reason}", champion=name)
     if fresh.state == "nothing" and not force:
@@ -95,7 +95,7 @@ def deliver(run: Training, force: bool = False) -> Result:
     judged = _judged(run, data_hash, name)
     if judged is not None:
         return judged
-    return _train(run, races, demo, champion and champion[0])
+    return _train(run, races, demo, champion[0] if champion else None)
 
 
 def _champion(run: Training) -> tuple[Champion, Record] | None:
@@ -120,6 +120,7 @@ def _judged(run: Training, data_hash: str, champion: str | None) -> Result | Non
         same = (record.data_hash, record.code, record.champion) == (data_hash, run.code, champion)
         if not same or digest == champion:
             continue
+        run.say(f"goes on with {short(digest)}, which was trained on these races")
         with run.registry.fetched(digest):
             pass
         is_over = record.verdict != "better" or run.registry.pointed().pointer.challenger == digest
@@ -163,7 +164,7 @@ def _train(run: Training, races: Sequence[RaceRecord], demo: bool, champion: Cha
             machine=platform.machine(),
             trained_at=now.isoformat(timespec="seconds"),
             demo=demo,
-            champion=champion and champion.digest,
+            champion=champion.digest if champion else None,
             verdict=verdict.outcome,
             reason=verdict.reason,
             checks=dict(verdict.checks),

@@ -31,7 +31,7 @@ from f1.registry.package import Race
 SEASONS = 5
 LEAK_RACES = 5
 REPEATS = 40
-_MEASURE_SECONDS = 600
+_MEASURE_SECONDS = 3600
 
 
 @dataclass(frozen=True)
@@ -75,7 +75,7 @@ def gather(
     best = [int(np.argmax(item.win)) for item in after]
     stages: tuple[Stage, ...] = (POST_QUALIFYING, PRE_WEEKEND)
     return Evidence(
-        against=champion and {stage: _against(recent, champion, stage) for stage in stages},
+        against={stage: _against(recent, champion, stage) for stage in stages} if champion else None,
         baseline=baseline,
         against_baseline=losses[MODEL] - losses[baseline],
         favourites=np.array([item.win[i] for item, i in zip(after, best, strict=True)]),

@@ -134,7 +134,7 @@ class Registry:
             self._download(digest, files, folder)
             package.check_files(folder, files)
             signature = self._objects.read(f"{_MODELS}{digest}/{SIGNATURE}")
-            package.verify(folder, signature and signature.data, self._public_key, files)
+            package.verify(folder, signature.data if signature else None, self._public_key, files)
             yield Fetched(
                 folder,
                 package.read_record((folder / RECORD).read_bytes()),
