@@ -17,12 +17,23 @@ const mayImport = {
   delivery: ["attestations", "platform", "clients", "lib"],
   // The second kind of component: databases, migrated by a Job in the environment.
   databases: ["migrations", "delivery", "platform", "clients", "lib"],
+  // The fourth kind of component: models, trained by a Job in the environment.
+  models: ["delivery", "platform", "clients", "lib"],
   // The third kind of component: web apps, files in a bucket behind an edge.
   frontends: ["delivery", "clients", "lib"],
   // The first kind of component: backends on Kubernetes, with their revisions, rollouts and analysis.
   backends: ["delivery", "platform", "clients", "lib"],
   // The environments of deploy.yaml, their secrets, and the connection to one; each section of the file is defined by the folder that uses it.
-  environments: ["backends", "databases", "frontends", "delivery", "attestations", "clients", "lib"],
+  environments: [
+    "backends",
+    "databases",
+    "models",
+    "frontends",
+    "delivery",
+    "attestations",
+    "clients",
+    "lib",
+  ],
   // Images of the platform: built from source, pushed to a registry, described and signed.
   images: ["delivery", "attestations", "platform", "clients", "lib"],
   // Gates, the runner that runs them, and reports of what they found.

@@ -37,6 +37,7 @@ export const unit = [
 ]
 
 const ci = "dagger/test/e2e/ci.e2e.test.ts"
+const images = "dagger/test/e2e/images.e2e.test.ts"
 const migrate = "dagger/test/e2e/migrate.e2e.test.ts"
 const frontends = "dagger/test/e2e/frontends.e2e.test.ts"
 
@@ -74,11 +75,12 @@ export const endToEnd = [
   { file: "dagger/test/e2e/build.e2e.test.ts", project: "command", inputs: [...module, "services"] },
   // These need the same port of this machine, for their registries.
   { file: frontends, project: "session", inputs: [...module, "services"], after: [migrate] },
+  { file: images, project: "session", inputs: [...module, "services"], after: [migrate, frontends] },
   {
-    file: "dagger/test/e2e/images.e2e.test.ts",
+    file: "dagger/test/e2e/train.e2e.test.ts",
     project: "session",
     inputs: [...module, "services"],
-    after: [migrate, frontends],
+    after: [migrate, frontends, images],
   },
   { file: "dagger/test/e2e/deploy.e2e.test.ts", project: "session", inputs: everything, alone: true },
   {

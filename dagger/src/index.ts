@@ -511,6 +511,24 @@ export class Pitwall {
   }
 
   /**
+   * Trains the model on results that the one which serves has not seen, and judges it; ends at once when there are none.
+   *
+   * A Job from the serving image does it in the environment: it takes new results in, trains, compares the model with the champion on races that neither knew, and
+   * publishes it, signed, to the registry. A clearly better model becomes the challenger; with too little evidence the champion stays; a worse one, or one that fails a check, is
+   * refused. A source that does not answer, and a race whose results are still coming in, put it off. The verdict and its reason go into the audit log. Run it again
+   * after it was interrupted. Throws when the training failed.
+   *
+   * Example: `./daggerw call train --env staging`
+   *
+   * @param env staging or production.
+   * @param force Train although there is nothing new.
+   */
+  @func({ cache: "never" })
+  async train(env: string, force = false): Promise<string> {
+    return this.delivery.train(env, force)
+  }
+
+  /**
    * Puts a backup into the place of a database, and keeps what was there beside it under another name.
    *
    * The database is read-only from the download of the backup on. The backup is restored beside it, compared with what it says of itself, migrated to what the serving
@@ -628,7 +646,7 @@ export class Pitwall {
    * Returns the events of an environment's deploys, rollbacks and approvals, oldest first, as JSON Lines: those that ran on this engine. The permanent record is the history.
    *
    * Each is an object: schemaVersion (1), at (ISO 8601), kind (started, resumed, shifted, promoted, rolling-back, rolled-back, failed, refused, overridden, approved, revoked, checked,
-   * migrated, migration-failed, restored, restore-failed, backup-verified, backup-not-verified, compared or drifted),
+   * migrated, migration-failed, restored, restore-failed, backup-verified, backup-not-verified, compared, drifted, trained or training-failed),
    * environment, component (kind, name), operation, revision, digest, by, message, key (the same for all events about one problem), severity (info, warning or critical),
    * resolves (true when that problem is over).
    *

@@ -27,7 +27,12 @@ import {
   type ReleasedImage,
   releaseText,
 } from "../delivery/release.js"
-import { databaseSettings, deployFile, frontendSettings } from "../environments/configuration.js"
+import {
+  databaseSettings,
+  deployFile,
+  frontendSettings,
+  modelSettings,
+} from "../environments/configuration.js"
 import {
   type Connection,
   inEnvironment,
@@ -327,6 +332,15 @@ export class Delivery {
   }
 
   /**
+   * Trains the models of an environment on what their champions have not seen.
+   *
+   * @throws Error when a training failed
+   */
+  async train(env: string, force: boolean): Promise<string> {
+    return this.within(env, (opened) => allOf(opened.models(), (model) => model.train(force)))
+  }
+
+  /**
    * Puts a backup into the place of a database, or with `dryRun` only restores it beside it.
    *
    * @param names the database or its service; may be empty where the environment has one database
@@ -512,7 +526,9 @@ export class Delivery {
       approvers: named.map(readSubject),
       checkers: checkers.map(readSubject),
     }
-    return environmentAccess(environment, people, watchdog, databaseSettings(configuration, environment))
+    const databases = databaseSettings(configuration, environment)
+    const models = modelSettings(configuration, environment)
+    return environmentAccess(environment, people, watchdog, databases, models)
       .map((object) => stringify(object))
       .join("---\n")
   }

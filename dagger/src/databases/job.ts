@@ -1,17 +1,10 @@
 import { z } from "zod"
-import type {
-  V1ConfigMap,
-  V1Container,
-  V1EnvVar,
-  V1Job,
-  V1NetworkPolicy,
-  V1PodSpec,
-  V1Secret,
-} from "@kubernetes/client-node"
+import type { V1Container, V1EnvVar, V1Job, V1NetworkPolicy, V1PodSpec } from "@kubernetes/client-node"
 import { managedBy, type Plain } from "../clients/kubernetes/manifest.js"
 import { databaseAccount } from "../delivery/access.js"
 import { digestOfData } from "../delivery/guards/digest.js"
 import { restorePoint, type RestorePoint } from "../delivery/component.js"
+import type { JobObjects } from "../delivery/job-runner.js"
 import { digestOf } from "../delivery/release.js"
 import { containerSecurity, servicePodSecurity } from "../platform/pod-security.js"
 import { backupLocation, type DatabaseSettings } from "./settings.js"
@@ -77,14 +70,6 @@ export const runOf = ({
   ...(back && { back }),
   ...(restore && { restore }),
 })
-
-/** The objects of a run. The Job owns the Secret and the ConfigMap, so that they are deleted with it. */
-export interface MigrationObjects {
-  networkPolicy: Plain<V1NetworkPolicy>
-  job: Plain<V1Job>
-  /** @param uid of the Job */
-  owned: (uid: string) => [Plain<V1ConfigMap>, Plain<V1Secret>]
-}
 
 /** The label of a migration's pods. */
 export const databaseLabel = "pitwall.dev/database"
@@ -195,7 +180,7 @@ export function migrationObjects(
   settings: DatabaseSettings,
   run: MigrationRun,
   secrets: Record<string, string>,
-): MigrationObjects {
+): JobObjects {
   const { namespace, name, variables } = settings
   const metadata = { namespace, name: jobName(settings, run), labels: databaseLabels(name) }
   return {

@@ -11,14 +11,14 @@ import {
 } from "../delivery/component.js"
 import type { MigrationWindow } from "../delivery/guards/calendar.js"
 import { secretsDigest } from "../delivery/guards/digest.js"
+import { type JobKind, JobRunner } from "../delivery/job-runner.js"
 import type { Journal } from "../delivery/journal.js"
 import { digestOf, type Release, type ReleasedImage } from "../delivery/release.js"
 import type { Clock } from "../lib/clock.js"
 import { duration, oneLine } from "../lib/text.js"
 import { decideMigration, type KeptRevision, type MigrationAction, waitingText } from "./decisions.js"
-import { credentialsFile, migrationObjects, runOf, settingsDigest } from "./job.js"
-import { headsText } from "./result.js"
-import { JobRunner } from "./runner.js"
+import { containerNames, credentialsFile, migrationObjects, runOf, settingsDigest } from "./job.js"
+import { headsText, type MigrationResult, readLog, resultText } from "./result.js"
 import type { DatabaseSettings } from "./settings.js"
 import { type DatabaseState, type Running, DatabaseRecord } from "./state.js"
 
@@ -71,10 +71,18 @@ export interface PreparedMigration {
   action: MigrationAction
 }
 
+const migrations: JobKind<MigrationResult> = {
+  noun: "migration",
+  container: containerNames.migrate,
+  readLog,
+  text: resultText,
+  next: "it asks the database what is left to do",
+}
+
 /** A database in its environment: what is known of it, and the runs that change it. */
 export class MigratedDatabase {
   readonly id: ComponentId
-  readonly runner: JobRunner
+  readonly runner: JobRunner<MigrationResult>
 
   constructor(
     readonly context: DatabaseContext,
@@ -82,7 +90,7 @@ export class MigratedDatabase {
     readonly owner: MigratedService,
   ) {
     this.id = { kind: "database", name: settings.name }
-    this.runner = new JobRunner({ cluster: context.cluster, clock: context.clock, say: this.say })
+    this.runner = new JobRunner({ cluster: context.cluster, clock: context.clock, say: this.say }, migrations)
   }
 
   readonly say = (line: string): void => {

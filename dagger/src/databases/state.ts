@@ -1,6 +1,7 @@
 import { z } from "zod"
 import type { KubernetesApi } from "../clients/kubernetes/client.js"
 import { databaseObject } from "../delivery/access.js"
+import type { JobEnd } from "../delivery/job-runner.js"
 import { StateRecord as KeptState } from "../delivery/state-record.js"
 import { clip } from "../lib/text.js"
 import { back, databaseLabels, restoration } from "./job.js"
@@ -80,14 +81,7 @@ export type DatabaseState = z.output<typeof schema>
 const nothing: DatabaseState = { schemaVersion: 1, passed: [], runs: [] }
 
 /** How a run ended. */
-export interface RunEnd {
-  /** ISO 8601. */
-  at: string
-  /** Absent where the run ended without one: that is a failure. */
-  result?: MigrationResult
-  /** One sentence. */
-  message: string
-}
+export type RunEnd = JobEnd<MigrationResult>
 
 /** The state after a run has begun. */
 export const begun = (state: DatabaseState, began: Running): DatabaseState & { running: Running } => ({

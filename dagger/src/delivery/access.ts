@@ -27,6 +27,12 @@ export const databaseAccount = (database: string): string => `pitwall-database-$
 /** The object with the state of a database: a ConfigMap, and the Lease of whoever migrates it. */
 export const databaseObject = (database: string): string => `database-${database}`
 
+/** The service account of a model's training. It has no rights; an administrator may give it a role of the cloud for the registry. */
+export const modelAccount = (model: string): string => `pitwall-model-${model}`
+
+/** The object with the state of a model: a ConfigMap, and the Lease of whoever trains it. */
+export const modelObject = (model: string): string => `model-${model}`
+
 /** The object with the state of a web app: a ConfigMap, and the Lease of whoever deploys it. */
 export const frontendObject = (app: string): string => `frontend-${app}`
 
@@ -80,13 +86,15 @@ export interface People {
   checkers?: Subject[]
   /** Names of the databases that deploys migrate. */
   databases?: string[]
+  /** Names of the models that are trained. */
+  models?: string[]
   /** Names of the web apps that are deployed to a bucket. */
   frontends?: string[]
 }
 
 /**
  * The namespaces and rights that an administrator applies once for an environment: its namespace, the deployers' rights, the deployers' service accounts in that
- * namespace, the watchdog's service account with its own rights and the accounts of databases without any, so that a deployer never grants any. With approvers or checkers also a namespace for what guards
+ * namespace, the watchdog's service account with its own rights and the accounts of databases and models without any, so that a deployer never grants any. With approvers or checkers also a namespace for what guards
  * rely on.
  *
  * @throws Error when an approver or a checker deploys, or is a service account of the environment's own namespace: a deployer could act in its name
@@ -97,6 +105,7 @@ export function accessObjects({
   approvers,
   checkers = [],
   databases = [],
+  models = [],
   frontends = [],
 }: People): Manifest[] {
   const subjects = (people: Subject[]) => people.map((subject) => subjectOf(subject, namespace))
@@ -111,7 +120,11 @@ export function accessObjects({
     )
   }
   const guards = guardsNamespace(namespace)
-  const states = [...databases.map(databaseObject), ...frontends.map(frontendObject)]
+  const states = [
+    ...databases.map(databaseObject),
+    ...models.map(modelObject),
+    ...frontends.map(frontendObject),
+  ]
   return [
     namespaceObject(namespace),
     ...deploy
@@ -121,7 +134,9 @@ export function accessObjects({
       ...deployerRules,
       ...(states.length > 0 ? [{ ...rule("", ["configmaps"], ["patch"]), resourceNames: states }] : []),
     ]),
-    ...databases.map((database) => serviceAccount(namespace, databaseAccount(database))),
+    ...[...databases.map(databaseAccount), ...models.map(modelAccount)].map((account) =>
+      serviceAccount(namespace, account),
+    ),
     serviceAccount(namespace, watchAccount),
     ...grant(namespace, watchAccount, [watch], watchRules),
     ...(approve.length + check.length > 0

@@ -18,6 +18,8 @@ export const auditedKinds: readonly EventKind[] = [
   "backup-not-verified",
   "compared",
   "drifted",
+  "trained",
+  "training-failed",
   "refused",
   "checked",
 ]

@@ -1,6 +1,7 @@
 import { accessObjects, type People } from "../delivery/access.js"
 import { managedBy, type Manifest } from "../clients/kubernetes/manifest.js"
 import type { DatabaseSettings } from "../databases/settings.js"
+import type { ModelSettings } from "../models/settings.js"
 import { admissionObjects } from "./admission.js"
 import type { Environment } from "./configuration.js"
 
@@ -10,13 +11,15 @@ import type { Environment } from "./configuration.js"
  *
  * @param watchdog the program of the watchdog
  * @param databases that deploys migrate there
+ * @param models that are trained there
  * @throws Error where nobody may approve although that is required, and see {@link accessObjects}
  */
 export function environmentAccess(
   environment: Environment,
-  people: Omit<People, "namespace" | "databases" | "frontends">,
+  people: Omit<People, "namespace" | "databases" | "models" | "frontends">,
   watchdog: string,
   databases: DatabaseSettings[] = [],
+  models: ModelSettings[] = [],
 ): Manifest[] {
   const { name, namespace, gateway, guards, services, frontends } = environment
   const approval = guards.approval?.required ?? false
@@ -29,6 +32,7 @@ export function environmentAccess(
       namespace,
       ...people,
       databases: databases.map(({ name: database }) => database),
+      models: models.map(({ name: model }) => model),
       frontends: Object.keys(frontends),
     }),
     ...(gateway.class === undefined ? [] : [gatewayObject(environment)]),
@@ -40,6 +44,7 @@ export function environmentAccess(
       approval,
       watchdog,
       databases,
+      models,
     }),
   ]
 }

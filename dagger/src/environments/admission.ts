@@ -20,9 +20,17 @@ import {
   migrationVariables,
 } from "../databases/job.js"
 import type { DatabaseSettings } from "../databases/settings.js"
+import { forceOption, trainingCommand, trainingContainer } from "../models/job.js"
+import { type ModelSettings, modelVariables } from "../models/settings.js"
 import { watchdogCommand } from "../backends/rollout/watchdog.js"
 import { managedBy, type Manifest, type Plain } from "../clients/kubernetes/manifest.js"
-import { approvalsName, databaseAccount, guardsNamespace, watchAccount } from "../delivery/access.js"
+import {
+  approvalsName,
+  databaseAccount,
+  guardsNamespace,
+  modelAccount,
+  watchAccount,
+} from "../delivery/access.js"
 import { entryPatterns } from "../delivery/approvals.js"
 import { auditLabels } from "../delivery/audit.js"
 import { verdictLabel, verdictPrefix } from "../delivery/verdicts.js"
@@ -41,6 +49,8 @@ export interface AdmissionSettings {
   watchdog: string
   /** Databases that deploys migrate. */
   databases?: DatabaseSettings[]
+  /** Models that are trained there. */
+  models?: ModelSettings[]
 }
 
 /** A policy and where it holds. */
@@ -260,7 +270,13 @@ function images({ namespace, databases = [] }: AdmissionSettings): PolicyRule {
 }
 
 /** Pods have the shape of Pitwall's own: an approved image runs as it was built, as the account of its service and without a token. */
-function workloads({ namespace, services, watchdog, databases = [] }: AdmissionSettings): PolicyRule {
+function workloads({
+  namespace,
+  services,
+  watchdog,
+  databases = [],
+  models = [],
+}: AdmissionSettings): PolicyRule {
   const command = watchdogCommand(watchdog)
   const probe = [...command, "check"]
   const asWatchdog = [
@@ -269,8 +285,15 @@ function workloads({ namespace, services, watchdog, databases = [] }: AdmissionS
     "!has(variables.spec.volumes)",
     `variables.containers.all(container, container.command == ${cel(command)} && !has(container.args) && !has(container.envFrom) && !has(container.lifecycle) && !has(container.startupProbe) && !has(container.livenessProbe) && (!has(container.readinessProbe) || (has(container.readinessProbe.exec) && container.readinessProbe.exec.command == ${cel(probe)})))`,
   ]
-  const accounts = databases.map(({ name }) => databaseAccount(name))
-  const special = "(variables.watchdog || variables.migration)"
+  const migrating = databases.map(({ name }) => databaseAccount(name))
+  const training = models.map(({ name }) => modelAccount(name))
+  const accounts = [...migrating, ...training]
+  const jobs = [
+    "watchdogs",
+    ...(migrating.length > 0 ? ["migrations"] : []),
+    ...(training.length > 0 ? ["trainings"] : []),
+  ].join(" and ")
+  const special = "(variables.watchdog || variables.migration || variables.training)"
   return {
     name: "workloads",
     namespace,
@@ -286,7 +309,8 @@ function workloads({ namespace, services, watchdog, databases = [] }: AdmissionS
         `has(variables.spec.serviceAccountName) ? variables.spec.serviceAccountName : "default"`,
       ),
       variable("watchdog", `variables.account == ${cel(watchAccount)}`),
-      variable("migration", accounts.length === 0 ? "false" : `variables.account in ${cel(accounts)}`),
+      variable("migration", migrating.length === 0 ? "false" : `variables.account in ${cel(migrating)}`),
+      variable("training", training.length === 0 ? "false" : `variables.account in ${cel(training)}`),
     ],
     validations: [
       {
@@ -305,7 +329,7 @@ function workloads({ namespace, services, watchdog, databases = [] }: AdmissionS
       },
       {
         expression: `variables.same || ${special} == (object.kind == "Job")`,
-        message: `the only Jobs are watchdogs${accounts.length > 0 ? " and migrations" : ""}, and only they run as ${[watchAccount, ...accounts].join(", ")}`,
+        message: `the only Jobs are ${jobs}, and only they run as ${[watchAccount, ...accounts].join(", ")}`,
       },
       {
         expression: `variables.same || !variables.watchdog || (${asWatchdog.join(" && ")})`,
@@ -314,6 +338,10 @@ function workloads({ namespace, services, watchdog, databases = [] }: AdmissionS
       ...databases.map((database) => ({
         expression: `variables.same || variables.account != ${cel(databaseAccount(database.name))} || (${asMigration(database).join(" && ")})`,
         message: `${databaseAccount(database.name)} runs the migrations of ${database.name} and nothing else, with backups to where deploy.yaml says; after a change to that or an upgrade of Pitwall an administrator applies the output of access again`,
+      })),
+      ...models.map(({ name }) => ({
+        expression: `variables.same || variables.account != ${cel(modelAccount(name))} || (${asTraining.join(" && ")})`,
+        message: `${modelAccount(name)} trains the model ${name} and runs nothing else`,
       })),
       {
         expression:
@@ -396,6 +424,22 @@ function asMigration(database: DatabaseSettings): string[] {
     `variables.spec.volumes.all(volume, volume.name != "copy" || has(volume.emptyDir))`,
   ]
 }
+
+/** The Job of a training: the command `registry train` of the service's image, as `models/job.ts` writes it. */
+const asTraining = [
+  "!has(variables.spec.ephemeralContainers)",
+  "!has(variables.spec.initContainers)",
+  `variables.spec.containers.size() == 1 && variables.spec.containers.all(container, ${[
+    `container.name == ${cel(trainingContainer)}`,
+    "!has(container.command)",
+    `has(container.args) && (container.args == ${cel(trainingCommand)} || container.args == ${cel([...trainingCommand, forceOption])})`,
+    "!has(container.env)",
+    fromConfigMaps,
+    ...withoutProbes,
+    withoutHooks,
+  ].join(" && ")})`,
+  `has(variables.spec.volumes) && variables.spec.volumes.all(volume, has(volume.emptyDir) || has(volume.secret))`,
+]
 
 /** A deployer cannot give an account of a service a token or a role of the cloud. */
 function accounts({ namespace, services }: AdmissionSettings): PolicyRule {
@@ -519,7 +563,19 @@ const hijacking =
 /** Variables that send backups elsewhere. */
 const redirecting = "^(AWS_ENDPOINT_URL.*|AWS_CONFIG_FILE|BACKUP_S3_ENDPOINT)$"
 
-function variables({ namespace, databases = [] }: AdmissionSettings): PolicyRule {
+/** Variables that say which models serve, and which key has to have signed them. */
+const modelNames = ["MODEL_REGISTRY", "MODEL_REGISTRY_ENDPOINT", "MODEL_REGISTRY_REGION", "MODEL_PUBLIC_KEY"]
+
+/** Each is what the configuration says of one of the models, or is not there. */
+const modelVariablesStand = (models: ModelSettings[]): string =>
+  modelNames
+    .map((name) => {
+      const allowed = models.flatMap((model) => modelVariables(model)[name] ?? [])
+      return `(!(${cel(name)} in object.data) || object.data[${cel(name)}] in ${cel(allowed)})`
+    })
+    .join(" && ")
+
+function variables({ namespace, databases = [], models = [] }: AdmissionSettings): PolicyRule {
   return {
     name: "variables",
     namespace,
@@ -536,6 +592,15 @@ function variables({ namespace, databases = [] }: AdmissionSettings): PolicyRule
             {
               expression: `!has(object.data) || object.data.all(name, !name.matches(${cel(redirecting)}))`,
               message: "a ConfigMap must not hold variables that send backups elsewhere",
+            },
+          ]),
+      ...(models.length === 0
+        ? []
+        : [
+            {
+              expression: `!has(object.data) || (${modelVariablesStand(models)})`,
+              message:
+                "the registry of models and the key that verifies them are those of deploy.yaml; after a change to that an administrator applies the output of access again",
             },
           ]),
     ],

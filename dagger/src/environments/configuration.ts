@@ -11,6 +11,7 @@ import {
   databaseSection,
   type DatabaseSettings,
 } from "../databases/settings.js"
+import { modelSection, type ModelSettings, modelVariables, registryPort } from "../models/settings.js"
 import { frontendSection, type FrontendSettings } from "../frontends/settings.js"
 import { egressRules } from "../backends/manifests/objects.js"
 import { rolloutSection } from "../backends/rollout/configuration.js"
@@ -110,6 +111,7 @@ const schema = section({
       probe: z.array(path).min(1),
       workload: workloadSection,
       database: databaseSection.optional(),
+      model: modelSection.optional(),
     }),
   ),
 }).superRefine(({ analysis, environments, services }, context) => {
@@ -131,12 +133,24 @@ const schema = section({
       )
   }
   const taken = [...known, ...databases.map((database) => database.name)]
+  const models = Object.entries(services).flatMap(([service, { model }]) =>
+    model ? [{ service, name: model.name }] : [],
+  )
+  for (const [at, { service, name }] of models.entries()) {
+    if (!taken.includes(name) && !models.slice(0, at).some((other) => other.name === name)) continue
+    context.addIssue({
+      code: "custom",
+      path: ["services", service, "model", "name"],
+      message: "a name that no service, database or other model has, such as f1-winners",
+    })
+  }
+  taken.push(...models.map(({ name }) => name))
   for (const [at, { frontends }] of Object.entries(environments)) {
     for (const app of Object.keys(frontends).filter((one) => taken.includes(one))) {
       context.addIssue({
         code: "custom",
         path: ["environments", at, "frontends", app],
-        message: "a web app, whose name no backend and no database has",
+        message: "a web app, whose name no backend, database or model has",
       })
     }
   }
@@ -289,12 +303,13 @@ export function backendSettings(
     .map(([service, { hostnames, replicas, variables }]) => {
       const settings = configuration.services[service]
       if (!settings) throw new ConfigurationError(`${deployFile}: services has no ${service}`)
-      const { workload, secrets, probe } = settings
+      const { workload, secrets, probe, model } = settings
       const { from, to } = workload.network
+      const registry = model ? [{ cidr: "0.0.0.0/0", ports: [registryPort(model)] }] : []
       return {
         service,
         hostnames,
-        variables,
+        variables: { ...(model && modelVariables(model)), ...variables },
         probe,
         secrets: secrets.map(({ variable, from, optional }) => ({
           variable,
@@ -304,7 +319,7 @@ export function backendSettings(
         workload: {
           ...workload,
           replicas: replicas ?? workload.replicas,
-          network: { from: [{ namespace: at.gateway.namespace }, ...from], to },
+          network: { from: [{ namespace: at.gateway.namespace }, ...from], to: [...to, ...registry] },
         },
       }
     })
@@ -320,6 +335,25 @@ export function databaseSettings(configuration: DeployConfiguration, at: Environ
       {
         ...database,
         backup,
+        service,
+        environment: at.name,
+        namespace: at.namespace,
+        variables: { ENVIRONMENT: at.name, ...workload.environment, ...variables },
+        egress: egressRules(workload.network),
+        pullSecrets: workload.pullSecrets,
+      },
+    ]
+  })
+}
+
+/** The settings of the models that an environment's services serve, in the order of the file. */
+export function modelSettings(configuration: DeployConfiguration, at: Environment): ModelSettings[] {
+  return backendSettings(configuration, at, []).flatMap(({ service, workload, variables }) => {
+    const { model } = configuration.services[service] ?? {}
+    if (!model) return []
+    return [
+      {
+        ...model,
         service,
         environment: at.name,
         namespace: at.namespace,

@@ -8,6 +8,7 @@ import { ClusterPods } from "../backends/revisions/pods.js"
 import { Database } from "../databases/database.js"
 import type { DatabaseSettings } from "../databases/settings.js"
 import type { DatabaseContext } from "../databases/migrated-database.js"
+import { Model, type ModelContext } from "../models/model.js"
 import { type KubernetesApi, KubernetesClient } from "../clients/kubernetes/client.js"
 import type { FrontendContext } from "../frontends/deployed-frontend.js"
 import { Frontend } from "../frontends/frontend.js"
@@ -35,11 +36,18 @@ import {
   type Environment,
   environmentOf,
   frontendSettings,
+  modelSettings,
   readDeploy,
 } from "./configuration.js"
 import { readGuarded } from "./guards.js"
 import type { Trust } from "../attestations/trust.js"
-import { backupEntry, cloudCredentials, type EnvironmentName, readSecrets } from "./secrets.js"
+import {
+  backupEntry,
+  cloudCredentials,
+  type EnvironmentName,
+  readSecrets,
+  signingKeyEntry,
+} from "./secrets.js"
 
 export const watchdogFile = "dagger/config/kubernetes/watchdog.py"
 
@@ -83,6 +91,12 @@ export interface OpenEnvironment {
    * @throws Error for a name that the environment does not have, and where no service has a database
    */
   databases: (only: string[]) => Database[]
+  /**
+   * Its models.
+   *
+   * @throws Error where no service has one
+   */
+  models: () => Model[]
 }
 
 interface ComponentOptions {
@@ -282,6 +296,17 @@ export function openEnvironment(options: EnvironmentOptions): OpenEnvironment {
         .map((owner) => new Database(context, one, owner)),
     )
   }
+  const models = modelSettings(configuration, environment)
+  const openModels = (): Model[] => {
+    const context: ModelContext = {
+      ...{ cluster, who, id, journal, say, clock },
+      signingKey: () => signingKeyOf(secrets, environment.name),
+    }
+    const owners = openBackends(backendSettings(configuration, environment, []))
+    return models.flatMap((one) =>
+      owners.filter(({ service }) => service === one.service).map((owner) => new Model(context, one, owner)),
+    )
+  }
   const frontends = frontendSettings(environment)
   const openFrontends = (settings: FrontendSettings[]): Frontend[] => {
     if (settings.length === 0) return []
@@ -336,6 +361,12 @@ export function openEnvironment(options: EnvironmentOptions): OpenEnvironment {
       }
       return openDatabases(databasesNamed(only), { always: true })
     },
+    models: () => {
+      if (models.length > 0) return openModels()
+      throw new Error(
+        `${environment.name} has no model that is trained: add services.SERVICE.model to ${deployFile}`,
+      )
+    },
   }
 }
 
@@ -362,6 +393,17 @@ function keysOf(
       `the file given with --secrets has one of ${entries.join(" and ")}; allowed: both, or none`,
     )
   return { id, secret }
+}
+
+/** @throws Error without the key */
+function signingKeyOf(secrets: Record<string, string>, name: EnvironmentName): string {
+  const entry = signingKeyEntry(name)
+  const key = secrets[entry]
+  if (key === undefined)
+    throw new Error(
+      `models are signed: add ${entry} to the file given with --secrets, the private key (PEM, in quotes) to the publicKey of ${deployFile}`,
+    )
+  return key
 }
 
 /** @throws Error when metrics come from Datadog and its keys are missing */

@@ -7,11 +7,13 @@ import {
   stableService,
 } from "../backends/manifests/objects.js"
 import type { Manifest, Plain } from "../clients/kubernetes/manifest.js"
+import { trainingObjects } from "../models/job.js"
 import { environmentAccess } from "./access.js"
 import { migrationObjects } from "../databases/job.js"
 import {
   backendSettings,
   databaseSettings,
+  modelSettings,
   type DeployConfiguration,
   environmentOf,
 } from "./configuration.js"
@@ -32,6 +34,7 @@ export function manifestsOf(configuration: DeployConfiguration, watchdog: string
     const environment = environmentOf(configuration, name)
     const { namespace, gateway } = environment
     const databases = databaseSettings(configuration, environment)
+    const models = modelSettings(configuration, environment)
     for (const settings of backendSettings(configuration, environment, [])) {
       const { service, workload, hostnames, variables, secrets } = settings
       const address = { namespace, service, revision: 2, port: workload.port }
@@ -78,6 +81,7 @@ export function manifestsOf(configuration: DeployConfiguration, watchdog: string
       },
       watchdog,
       databases,
+      models,
     )
     for (const settings of databases) {
       const run = { id: "20261128-100000-abcd", mode: "migrate", image: imageOf(settings.service) } as const
@@ -86,6 +90,11 @@ export function manifestsOf(configuration: DeployConfiguration, watchdog: string
         { ...run, allowBreaking: false },
         { database_url: "placeholder" },
       )
+      files[`${name}-${settings.name}.yaml`] = [networkPolicy, job, ...owned("placeholder")]
+    }
+    for (const settings of models) {
+      const run = { id: "20261128-100000-abcd", image: imageOf(settings.service), force: false }
+      const { job, networkPolicy, owned } = trainingObjects(settings, run, { database_url: "placeholder" })
       files[`${name}-${settings.name}.yaml`] = [networkPolicy, job, ...owned("placeholder")]
     }
   }

@@ -5,9 +5,14 @@ export const environmentNames = ["staging", "production"] as const
 export type EnvironmentName = (typeof environmentNames)[number]
 
 /** Secrets that each environment has of its own: their entries begin with the environment's name. */
-const perEnvironment = ["DATABASE_URL", "F1_DATABASE_URL", "REDIS_URL", "JWT_SECRET_KEY"] as const
+const ownSecrets = ["DATABASE_URL", "F1_DATABASE_URL", "REDIS_URL", "JWT_SECRET_KEY"] as const
 /** Secrets that all environments share. */
 const common = ["ERGAST_API_KEY", "WEATHER_API_KEY"] as const
+/** Keys for the registry of models, where the pods' accounts have no role of the cloud. */
+const registryKeys = ["MODEL_REGISTRY_KEY_ID", "MODEL_REGISTRY_SECRET_KEY"] as const
+/** The private key that models are signed with, of each environment. Only their training gets it. */
+const signingKey = "MODEL_SIGNING_KEY"
+const perEnvironment = [...ownSecrets, ...registryKeys] as const
 /** Keys for backups, of each environment; without them, an administrator gives the databases' accounts a role of the cloud. */
 const backupKeys = ["BACKUP_ACCESS_KEY_ID", "BACKUP_SECRET_ACCESS_KEY"] as const
 /** Keys for the buckets and the edge of web apps: those of an environment, or else those of all. */
@@ -36,6 +41,10 @@ export function secretEntry(name: BackendSecretName, environment: EnvironmentNam
 /** The entry of the secrets file with a key for backups, such as `STAGING_BACKUP_ACCESS_KEY_ID`. */
 export const backupEntry = (name: (typeof backupKeys)[number], environment: EnvironmentName): string =>
   `${environment.toUpperCase()}_${name}`
+
+/** The entry of the secrets file with the private key for models, such as `STAGING_MODEL_SIGNING_KEY`. */
+export const signingKeyEntry = (environment: EnvironmentName): string =>
+  `${environment.toUpperCase()}_${signingKey}`
 
 /** The entry of the secrets file with a key for web apps that an environment has of its own, such as `STAGING_AWS_ACCESS_KEY_ID`. */
 function cloudEntry(name: (typeof cloudKeys)[number], environment: EnvironmentName): string {
@@ -67,6 +76,7 @@ const isPerEnvironment = (name: string) => perEnvironment.some((own) => own === 
 const entries: readonly string[] = [
   ...environmentNames.flatMap((environment) => backendSecrets.map((name) => secretEntry(name, environment))),
   ...environmentNames.flatMap((environment) => backupKeys.map((name) => backupEntry(name, environment))),
+  ...environmentNames.map(signingKeyEntry),
   ...environmentNames.flatMap((environment) => cloudKeys.map((name) => cloudEntry(name, environment))),
   ...cloudKeys,
   ...pipeline,

@@ -2,6 +2,7 @@ import type { V1Job } from "@kubernetes/client-node"
 import type { KubernetesObject } from "../../src/clients/kubernetes/client.js"
 import type { Plain } from "../../src/clients/kubernetes/manifest.js"
 import { databaseLabel } from "../../src/databases/job.js"
+import { modelLabel } from "../../src/models/job.js"
 import type { DatabaseSettings } from "../../src/databases/settings.js"
 import type { FakeCluster } from "../clients/kubernetes/fake.js"
 import type { FakeClock } from "../lib/fake-clock.js"
@@ -70,6 +71,9 @@ export interface JobScript {
   gone?: boolean
 }
 
+const runsByItself = ({ metadata }: KubernetesObject) =>
+  [databaseLabel, modelLabel].some((label) => metadata?.labels?.[label] !== undefined)
+
 /** Runs Jobs of a fake cluster as a script says: like a real one it makes a pod, writes its log, and ends by itself. */
 export class FakeJobs {
   readonly created: string[] = []
@@ -83,8 +87,7 @@ export class FakeJobs {
     private readonly clock: FakeClock,
   ) {
     cluster.watchers.push((object) => {
-      const isMigration = object.metadata?.labels?.[databaseLabel] !== undefined
-      if (object.kind !== "Job" || !isMigration || object.status !== undefined) return
+      if (object.kind !== "Job" || !runsByItself(object) || object.status !== undefined) return
       this.created.push(object.metadata?.name ?? "")
       void this.run(object as Plain<V1Job>)
     })
@@ -109,16 +112,14 @@ export class FakeJobs {
     }
     const isThere = () => this.cluster.get("Job", name, namespace)?.metadata?.uid === uid
     const container = (state: object) => ({
-      status: { containerStatuses: [{ name: "migrate", state }], ...pod },
+      status: { containerStatuses: [{ name: job.spec?.template.spec?.containers[0]?.name, state }], ...pod },
     })
     if (!isThere()) return
     this.cluster.put({ ...address, ...container({ waiting: { reason: "PodInitializing" } }) })
     await this.clock.pause(starts)
     if (!isThere() || end === "never") return
     this.cluster.put({ ...address, ...container({ running: {} }) })
-    const unfinished = this.cluster
-      .all("Job")
-      .filter((one) => one.metadata?.labels?.[databaseLabel] !== undefined && !one.status?.conditions)
+    const unfinished = this.cluster.all("Job").filter((one) => runsByItself(one) && !one.status?.conditions)
     this.mostAtOnce = Math.max(this.mostAtOnce, unfinished.length)
     const lines = log instanceof Error ? log : log.split("\n")
     this.cluster.podLogs.set(`${name}-pod`, lines instanceof Error ? lines : lines.slice(0, -1).join("\n"))

@@ -1,5 +1,5 @@
 import { describe, expect, it } from "vitest"
-import { readRunLog, resultText } from "../../src/databases/result.js"
+import { readLog, resultText } from "../../src/databases/result.js"
 import { backup, resultLine, step } from "./fixtures.js"
 
 describe("the log of a migration", () => {
@@ -14,7 +14,7 @@ describe("the log of a migration", () => {
       resultLine(),
       "",
     ].join("\n")
-    const { progress, result, problem, tail } = readRunLog(text)
+    const { progress, result, problem, tail } = readLog(text)
     expect(progress).toEqual([
       "backup: started",
       "backup: done, 12.3 s",
@@ -40,24 +40,24 @@ describe("the log of a migration", () => {
     ["an unknown outcome", resultLine({ outcome: "fine" })],
     ["heads that are no list", resultLine({ to: "0002" })],
   ])("never gives a result for %s", (_, text) => {
-    const { result, problem } = readRunLog(text)
+    const { result, problem } = readLog(text)
     expect(result).toBeUndefined()
     expect(problem).toMatch(/no result|cannot be read/)
   })
 
   it("names differences from the models", () => {
     const line = JSON.stringify({ event: "drift", differences: ["one table", "two columns"] })
-    expect(readRunLog(line).progress).toEqual(["drift: differences one table; two columns"])
+    expect(readLog(line).progress).toEqual(["drift: differences one table; two columns"])
   })
 
   it("has no result of another tool's objects", () => {
-    expect(readRunLog('{"event": 3}\n["event"]\nnull\n{"event":').problem).toBe("its log has no result")
+    expect(readLog('{"event": 3}\n["event"]\nnull\n{"event":').problem).toBe("its log has no result")
   })
 })
 
 describe("resultText", () => {
   const textOf = (change: object) => {
-    const { result } = readRunLog(resultLine(change))
+    const { result } = readLog(resultLine(change))
     if (!result) throw new Error("no result")
     return resultText(result)
   }

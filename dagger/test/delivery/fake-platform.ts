@@ -64,6 +64,7 @@ const roles = accessObjects({
   deployers: [{ kind: "User", name: "dora" }],
   approvers: [],
   databases: ["recipes", "f1"],
+  models: ["f1-winners"],
   frontends: ["web"],
 }).filter(({ kind, metadata }) => kind === "Role" && metadata?.name === "pitwall-deployer") as Plain<V1Role>[]
 const allowed = roles.flatMap(({ rules = [] }) =>

@@ -24,15 +24,17 @@ interface Action {
 
 const read = (path: string) => readFile(join(repository, path), "utf8")
 const workflow = parse(await read(".github/workflows/pipeline.yml")) as Workflow
+const training = parse(await read(".github/workflows/train.yml")) as Workflow
 const files = [
   ".github/workflows/pipeline.yml",
+  ".github/workflows/train.yml",
   ".github/actions/gates/action.yml",
   ".github/actions/deploy/action.yml",
   ".github/actions/cluster/action.yml",
 ]
-const actions = await Promise.all(files.slice(1).map(async (file) => parse(await read(file)) as Action))
+const actions = await Promise.all(files.slice(2).map(async (file) => parse(await read(file)) as Action))
 const steps = [
-  ...Object.values(workflow.jobs).flatMap((job) => job.steps),
+  ...[workflow, training].flatMap(({ jobs }) => Object.values(jobs)).flatMap((job) => job.steps),
   ...actions.flatMap(({ runs }) => runs.steps),
 ]
 
@@ -45,7 +47,17 @@ const calls = steps
 /** The function of the module that a call runs. */
 const functionOf = (words: string[]) =>
   words.find((word) =>
-    ["report", "ci", "publish", "record-checks", "deploy", "verify-backup", "backup", "drift"].includes(word),
+    [
+      "report",
+      "ci",
+      "publish",
+      "record-checks",
+      "deploy",
+      "verify-backup",
+      "backup",
+      "drift",
+      "train",
+    ].includes(word),
   ) ?? words.join(" ")
 
 /** Asks for help behind a call's own words: its functions and arguments are looked up, and nothing runs. */
@@ -69,6 +81,7 @@ describe("the workflow", () => {
       "verify-backup",
       "backup",
       "drift",
+      "train",
       "report",
       "ci",
       "deploy",

@@ -2,6 +2,7 @@
 import type { V1ValidatingAdmissionPolicy } from "@kubernetes/client-node"
 import { describe, expect, it } from "vitest"
 import type { Plain } from "../../src/clients/kubernetes/manifest.js"
+import type { ModelSettings } from "../../src/models/settings.js"
 import { copyCommand, copyProbe, migrationArguments, migrationVariables } from "../../src/databases/job.js"
 import { type AdmissionSettings, admissionObjects } from "../../src/environments/admission.js"
 import { settings as database } from "../databases/fixtures.js"
@@ -84,5 +85,51 @@ describe("the policies of an environment with a database", () => {
     for (const name of ["AWS_ENDPOINT_URL", "AWS_ENDPOINT_URL_S3", "AWS_CONFIG_FILE", "BACKUP_S3_ENDPOINT"])
       expect(name).toMatch(new RegExp(pattern))
     expect("AWS_REGION").not.toMatch(new RegExp(pattern))
+  })
+})
+
+describe("the policies of an environment with a model", () => {
+  const winners: ModelSettings = {
+    name: "f1-winners",
+    service: "f1-backend",
+    environment: "staging",
+    namespace: "f1-staging",
+    registry: { bucket: "models", prefix: "f1", endpoint: "https://s3.example.com" },
+    publicKey: "-----BEGIN PUBLIC KEY-----\nMFkw\n-----END PUBLIC KEY-----",
+    limits: { time: 7200, memory: "2Gi", disk: "1Gi" },
+    variables: {},
+    egress: [],
+    pullSecrets: [],
+  }
+  const found = admissionObjects({ ...settings, models: [winners] }).filter(
+    ({ kind }) => kind === "ValidatingAdmissionPolicy",
+  ) as Plain<V1ValidatingAdmissionPolicy>[]
+  const of = (name: string) =>
+    found.find(({ metadata }) => metadata?.name === `pitwall-f1-staging-${name}`)?.spec?.validations ?? []
+
+  it("bind the account of the model to the Job that Pitwall writes", () => {
+    const [shape] = of("workloads").filter(({ message }) => message?.includes("trains the model f1-winners"))
+    for (const part of [
+      'variables.account != "pitwall-model-f1-winners"',
+      'container.args == ["registry","train"] || container.args == ["registry","train","--force"]',
+      "!has(container.command)",
+      "!has(container.env)",
+      "!has(variables.spec.initContainers)",
+    ])
+      expect(shape?.expression).toContain(part)
+    expect(of("workloads").map(({ message }) => message)).toContain(
+      "the only Jobs are watchdogs and trainings, and only they run as pitwall-watch, pitwall-model-f1-winners",
+    )
+  })
+
+  it("keep the registry and the key to those of the configuration", () => {
+    const [rule] = of("variables").filter(({ message }) => message?.includes("the key that verifies them"))
+    expect(rule?.expression).toContain(
+      '(!("MODEL_REGISTRY" in object.data) || object.data["MODEL_REGISTRY"] in ["s3://models/f1"])',
+    )
+    expect(rule?.expression).toContain('object.data["MODEL_REGISTRY_REGION"] in []')
+    expect(rule?.expression).toContain(
+      `object.data["MODEL_PUBLIC_KEY"] in [${JSON.stringify(winners.publicKey)}]`,
+    )
   })
 })

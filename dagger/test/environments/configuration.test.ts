@@ -5,6 +5,7 @@ import {
   backendSettings,
   databaseSettings,
   environmentOf,
+  modelSettings,
   readDeploy,
 } from "../../src/environments/configuration.js"
 import { secretEntry } from "../../src/environments/secrets.js"
@@ -348,5 +349,54 @@ analysis: { rules: [{ metric: error-rate, above: 10, for: 5s }] }
     expect(() => over("services: { api: { secrets: { API_KEY: {} } } }")).toThrow(
       "services.api.secrets.API_KEY: from names one of the pipeline's secrets; allowed: DATABASE_URL,",
     )
+  })
+})
+
+describe("modelSettings", () => {
+  const key = JSON.stringify("-----BEGIN PUBLIC KEY-----\nMFkw\n-----END PUBLIC KEY-----\n")
+  const model = (
+    change = `registry: { bucket: models, prefix: f1, endpoint: "http://s3:9000" }`,
+    name = "f1-winners",
+  ) => `services: { f1-backend: { model: { name: ${name}, publicKey: ${key}, ${change} } } }`
+
+  it("are none as it is shipped, and then no pod hears of a registry", () => {
+    const configuration = readDeploy(shipped)
+    const staging = environmentOf(configuration, "staging")
+    expect(modelSettings(configuration, staging)).toEqual([])
+    expect(JSON.stringify(backendSettings(configuration, staging, []))).not.toContain("MODEL_REGISTRY")
+  })
+
+  it("give the pods that serve and those that train the same registry and key, and a way there", () => {
+    const configuration = over(model())
+    const staging = environmentOf(configuration, "staging")
+    const variables = {
+      MODEL_REGISTRY: "s3://models/f1",
+      MODEL_REGISTRY_ENDPOINT: "http://s3:9000",
+      MODEL_PUBLIC_KEY: "-----BEGIN PUBLIC KEY-----\nMFkw\n-----END PUBLIC KEY-----",
+    }
+    const [training] = modelSettings(configuration, staging)
+    expect(training).toMatchObject({
+      service: "f1-backend",
+      limits: { time: 7_200, memory: "2Gi", disk: "1Gi" },
+      variables: { ENVIRONMENT: "staging", JWT_ISSUER: "f1-staging", ...variables },
+    })
+    expect(training?.egress.at(-1)).toMatchObject({ ports: [{ port: 9000 }] })
+    const [serving] = backendSettings(configuration, staging, ["f1-backend"])
+    expect(serving?.variables).toMatchObject(variables)
+    expect(backendSettings(configuration, staging, ["api"])[0]?.variables).not.toHaveProperty(
+      "MODEL_REGISTRY",
+    )
+  })
+
+  it.each([
+    [model("registry: {}"), "services.f1-backend.model.registry.bucket:"],
+    [model(undefined, "api"), "a name that no service, database or other model has"],
+    [
+      model(`registry: { bucket: models, endpoint: "ftp://s3" }`),
+      "an address such as https://s3.example.com",
+    ],
+    [model().replace(key, "private"), "the public key that models are verified with"],
+  ])("refuse %s", (text, message) => {
+    expect(() => over(text)).toThrow(message)
   })
 })

@@ -23,6 +23,8 @@ from servicekit.auth import TokenService
 from servicekit.database import Database
 from servicekit.testing import PATIENT, PATIENT_CHECK_SECONDS, skip_without_services, temporary_database
 
+pytest_plugins = ["tests.models"]
+
 SECRET = "unit-tests-only-0123456789abcdef"
 AS_OF = dt.date(2024, 8, 15)
 TRAINED_AT = dt.datetime(2024, 8, 16, tzinfo=dt.UTC)

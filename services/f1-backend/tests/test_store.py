@@ -3,7 +3,7 @@ from collections.abc import Iterator
 from dataclasses import replace
 
 import pytest
-from sqlalchemy import func, select
+from sqlalchemy import delete, func, select
 
 from f1 import store
 from f1.api.platform import Platform
@@ -112,25 +112,32 @@ def with_another_winner(season: SeasonData) -> SeasonData:
     )
 
 
+def correction_of(season: SeasonData) -> str:
+    """What is said of it."""
+    first, second = (
+        next(row.who.driver for row in season.results if row.round == 2 and row.position == place)
+        for place in (1, 2)
+    )
+    name = f"{season.year}/2 {season.races[1].name}"
+    return f"{name}: results corrected by demo, version 2: first was {first}, is {second}"
+
+
+def warnings(caplog: pytest.LogCaptureFixture) -> list[str]:
+    return [record.getMessage() for record in caplog.records if record.levelname == "WARNING"]
+
+
 def test_a_correction_is_a_new_version_and_is_said(
     database: Database, seasons: list[SeasonData], caplog: pytest.LogCaptureFixture
 ) -> None:
     season = seasons[0]
     run.ingest(database, "demo", [season])
-    first, second = (
-        next(row.who.driver for row in season.results if row.round == 2 and row.position == place)
-        for place in (1, 2)
-    )
     caplog.clear()
     run.ingest(database, "demo", [with_another_winner(season)])
-    name = f"{season.year}/2 {season.races[1].name}"
-    assert [record.getMessage() for record in caplog.records if record.levelname == "WARNING"] == [
-        f"{name}: results corrected by demo, version 2: first was {first}, is {second}"
-    ]
+    assert warnings(caplog) == [correction_of(season)]
     assert versions(database, "results") == [(2, "demo")]
     with database.session() as session:
         records = store.load_history(session)
-        assert records[1].winner == second
+        assert correction_of(season).endswith(f"is {records[1].winner}")
         old = session.scalars(select(LabelVersion).where(LabelVersion.version == 1)).all()
         assert len(old) == 32
         assert sum(label["position"] == 1 for version in old for label in version.labels) == 32
@@ -140,6 +147,24 @@ def test_a_correction_is_a_new_version_and_is_said(
     assert versions(database, "results") == [(2, "demo"), (3, "demo")]
     with database.session() as session:
         assert training.fingerprint(store.load_history(session)) == training.fingerprint(history([season]))
+
+
+def test_the_first_correction_of_what_was_stored_before_versions_is_said(
+    database: Database, seasons: list[SeasonData], caplog: pytest.LogCaptureFixture
+) -> None:
+    season = seasons[0]
+    run.ingest(database, "demo", [season])
+    with database.session() as session:
+        session.execute(delete(LabelVersion))
+    caplog.clear()
+    run.ingest(database, "demo", [with_another_winner(season)])
+    assert warnings(caplog) == [correction_of(season)]
+    assert versions(database, "results") == [(2, "demo")]
+    with database.session() as session:
+        first = session.scalars(select(LabelVersion).where(LabelVersion.version == 1)).all()
+    # All races of both kinds have one, the unchanged ones no second.
+    assert len(first) == 32
+    assert {version.source for version in first} == {"demo"}
 
 
 def test_withdrawn_results_go_and_another_source_does_not_take_them_away(

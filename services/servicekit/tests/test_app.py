@@ -251,6 +251,13 @@ def test_readiness(
     assert "db.internal" not in response.text
 
 
+def test_a_check_may_say_what_is_there(make_client: MakeClient) -> None:
+    checks = {"database": lambda: None, "model": lambda: "0123abcd"}
+    found = make_client(checks=checks).get("/health/ready").json()["checks"]
+    assert found["model"]["detail"] == "0123abcd"
+    assert "detail" not in found["database"]
+
+
 def test_draining_turns_readiness_and_asks_clients_to_leave(
     make_client: MakeClient, router: APIRouter
 ) -> None:

@@ -34,7 +34,7 @@ from servicekit.migrations.operation import Operation, Places
 from servicekit.migrations.run import Event
 from servicekit.testing import temporary_database, wait_until
 from tests.migrating import connection_to, engine_for, package_of, write_migration, write_service
-from tests.storage import CREDENTIALS, Bucket, Refusal, bucket_behind_proxy, running_moto
+from servicekit.testing_storage import CREDENTIALS, Bucket, Refusal, bucket_behind_proxy, running_moto
 from tests.test_backups import manifest_of
 
 pytestmark = pytest.mark.integration

@@ -26,6 +26,8 @@ export const eventKinds = [
   "backup-not-verified",
   "compared",
   "drifted",
+  "trained",
+  "training-failed",
 ] as const
 export type EventKind = (typeof eventKinds)[number]
 
@@ -41,7 +43,9 @@ export const deliveryEvent = z.object({
   operation: z.string(),
   by: z.string(),
   message: z.string(),
-  action: z.enum(["deploy", "rollback", "migrate", "restore", "backup", "verify-backup", "drift"]).optional(),
+  action: z
+    .enum(["deploy", "rollback", "migrate", "restore", "backup", "verify-backup", "drift", "train"])
+    .optional(),
   strategy: z.string().optional(),
   revision: z.int().optional(),
   /** The revision that served before. */
@@ -92,6 +96,8 @@ const severities: Partial<Record<EventKind, Alert["severity"]>> = {
   refused: "warning",
   overridden: "warning",
   drifted: "warning",
+  // The champion goes on serving.
+  "training-failed": "warning",
   revoked: "warning",
 }
 
@@ -106,13 +112,23 @@ const topics: Partial<Record<EventKind, string>> = {
   "backup-not-verified": "backup",
   compared: "drift",
   drifted: "drift",
+  trained: "training",
+  "training-failed": "training",
 }
 
 export function alertOf({ kind, environment, component }: DeliveryEvent): Alert {
   return {
     key: `${environment}/${component.name}/${topics[kind] ?? (component.kind === "database" ? "migration" : "rollout")}`,
     severity: severities[kind] ?? "info",
-    ...(["promoted", "rolled-back", "migrated", "restored", "backup-verified", "compared"].includes(kind) && {
+    ...([
+      "promoted",
+      "rolled-back",
+      "migrated",
+      "restored",
+      "backup-verified",
+      "compared",
+      "trained",
+    ].includes(kind) && {
       resolves: true,
     }),
   }

@@ -6,10 +6,12 @@ import datetime as dt
 import json
 import logging
 import os
+import platform
 import subprocess
 import sys
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from dataclasses import asdict
 from pathlib import Path
 from typing import Annotated
 
@@ -26,16 +28,22 @@ from f1.features import replay
 from f1.forecast import of_predicted
 from f1.history import RaceRecord
 from f1.ingest import csvfiles, demo, run
-from f1.ingest.http import JsonClient, Pace
+from f1.ingest.http import LONGEST_PAUSE, JsonClient, Pace
 from f1.ingest.jolpica import RULES, Jolpica
 from f1.ingest.weather import WeatherClient
 from f1.model import artifact, training
+from f1.registry import delivery
+from f1.registry.opening import open_registry
+from f1.registry.package import RECORD
+from f1.registry.registry import Registry
 from f1.settings import Settings
 from servicekit import migrations
 from servicekit.auth import TokenService
 from servicekit.database import Database
+from servicekit.events import Report, take_standard_output
 from servicekit.logs import configure_logging
 from servicekit.migrations.command import database_commands
+from servicekit.objects import StorageError
 from servicekit.server import serve as serve_app
 from servicekit.settings import load_settings, schema_settings
 
@@ -45,6 +53,8 @@ cli = typer.Typer(help="Formula 1 predictions.", no_args_is_help=True, pretty_ex
 ingest = typer.Typer(help="Take data in.", no_args_is_help=True)
 cli.add_typer(ingest, name="ingest")
 cli.add_typer(database_commands(f1), name="database")
+registry = typer.Typer(help="Models as they are kept and delivered.", no_args_is_help=True)
+cli.add_typer(registry, name="registry")
 
 DataOption = Annotated[
     Path | None,
@@ -112,24 +122,9 @@ def ingest_jolpica(
 ) -> None:
     """Take in seasons from the Jolpica API, races to come included. Goes on where an earlier run stopped."""
     settings = _start()
-    key = settings.ergast_api_key
-    headers = {"Authorization": f"Bearer {key.get_secret_value()}"} if key else {}
-    pace = Pace("jolpica", RULES, settings.redis_url.get_secret_value())
-    with (
-        _errors(),
-        _database(settings) as database,
-        JsonClient(
-            timeout=settings.http_timeout_seconds, attempts=settings.http_attempts, pace=pace, headers=headers
-        ) as client,
-    ):
-        jolpica = Jolpica(client, str(settings.jolpica_url))
+    with _errors(), _database(settings) as database, _jolpica(settings) as jolpica:
         years = run.pending(database, "jolpica", range(first, (last or _today().year) + 1), refresh)
-        try:
-            outcome = run.ingest(database, "jolpica", (jolpica.season(year) for year in years))
-        finally:
-            # What was written before an error is complete and must show.
-            run.update_ratings(database)
-            _invalidate(settings)
+        outcome = _ingest_seasons(settings, database, jolpica, years)
         if weather:
             _fetch_weather(settings, database, first)
         _finish(settings, database, outcome)
@@ -272,11 +267,153 @@ def predict(
         log.info("stored %d chances for %s %d", rows, coming.race.name, coming.race.season)
 
 
+DigestArgument = Annotated[
+    str, typer.Argument(help="Which model: its digest, as `f1 registry list` shows it")
+]
+
+
+@registry.command("list")
+def registry_list() -> None:
+    """List the models in the registry, the newest first, and which one serves."""
+    with _errors():
+        models = _registry(_start())
+        pointer = models.pointed().pointer
+        roles = {
+            pointer.previous: "previous",
+            pointer.challenger: "challenger",
+            pointer.champion: "champion",
+        }
+        for entry in models.entries():
+            record = entry.record
+            print(
+                f"{entry.digest}  {record.version}  {entry.published:%Y-%m-%d %H:%M}  "
+                f"{roles.get(entry.digest, '-'):10}  {record.verdict}: {record.reason}"
+            )
+
+
+@registry.command("verify")
+def registry_verify(digest: DigestArgument) -> None:
+    """Verify a model as a server does: files, signature, schema, libraries, golden predictions."""
+    with _errors():
+        loaded = _registry(_start()).load(digest)
+        print(
+            f"{digest}: {loaded.version} is what was signed, and can be served on this {platform.machine()}"
+        )
+
+
+@registry.command("publish")
+def registry_publish(
+    folder: Annotated[Path, typer.Argument(help="Files of a model, such as another registry holds")],
+) -> None:
+    """Sign a folder of files, store it, and print its digest. What is there already stays as it is."""
+    with _errors():
+        settings = _start()
+        if not (folder / RECORD).is_file():
+            raise ValueError(f"{folder} holds no model as the registry keeps it: it has no {RECORD}")
+        digest = _registry(settings).publish(folder, _signing_key(settings))
+        print(digest)
+
+
+@registry.command("promote")
+def registry_promote(
+    reason: Annotated[str, typer.Option(help="Why; it is kept with the pointer")],
+    digest: Annotated[
+        str | None, typer.Option(help="Another model than the challenger, such as the previous one")
+    ] = None,
+) -> None:
+    """Make the challenger the champion, which servers follow, once it is verified here."""
+    with _errors():
+        pointer = _registry(_start()).promote(digest, reason, dt.datetime.now(dt.UTC))
+        print(f"the champion is {pointer.champion}; before it was {pointer.previous or 'none'}")
+
+
+@registry.command("prune")
+def registry_prune(
+    keep: Annotated[int, typer.Option(min=1, help="The newest that are kept in any case")] = 10,
+) -> None:
+    """Remove older models; never a champion, challenger or previous one of any environment."""
+    with _errors():
+        removed = _registry(_start()).prune(keep, dt.datetime.now(dt.UTC))
+        print("\n".join([f"removed {digest}" for digest in removed] or ["nothing to remove"]))
+
+
+@registry.command("train")
+def registry_train(
+    first: Annotated[int, typer.Option("--from", min=FIRST_SEASON, max=2100, help="First season")] = 2014,
+    force: Annotated[bool, typer.Option("--force", help="Train although there is nothing new")] = False,
+    fetch: Annotated[bool, typer.Option(help="Take new data in first")] = True,
+    jobs: JobsOption = 2,
+) -> None:
+    """Take new results in, and train, judge and publish a model when there are some.
+
+    Standard output has one JSON object a line, the last one with the outcome: nothing-new, deferred,
+    challenger, unproven, refused or failed.
+    """
+    settings = load_settings(Settings)
+    report = take_standard_output(settings.secrets())
+    _start()
+    try:
+        result = _deliver(settings, first, force, fetch, jobs, report)
+    except Exception as error:
+        message = _sentence(error)
+        if message is None:
+            log.error("unexpected", exc_info=error)
+            message = f"{type(error).__name__}: {error}"
+        report({"event": "result", "outcome": "failed", "message": message})
+        raise typer.Exit(1) from None
+    report({"event": "result", **asdict(result)})
+
+
+def _deliver(
+    settings: Settings, first: int, force: bool, fetch: bool, jobs: int, report: Report
+) -> delivery.Result:
+    with _database(settings) as database:
+
+        def fetch_seasons() -> None:
+            with database.session() as session:
+                # Demonstration and real seasons do not mix.
+                if not fetch or store.is_demo(session):
+                    return
+            with _jolpica(settings, patience=60.0) as jolpica:
+                today = _today().year
+                years = run.pending(database, "jolpica", range(first, today + 1), refresh=False)
+                # Results of the newest season are corrected for weeks.
+                _ingest_seasons(settings, database, jolpica, sorted({*years, today}))
+
+        return delivery.deliver(
+            delivery.Training(
+                database,
+                _registry(settings),
+                _signing_key(settings),
+                fetch_seasons,
+                _revision(),
+                lambda text: report({"event": text}),
+                lambda: dt.datetime.now(dt.UTC),
+                jobs=jobs,
+            ),
+            force,
+        )
+
+
+def _registry(settings: Settings) -> Registry:
+    found = open_registry(settings)
+    if found is None:
+        raise ValueError("no registry is named: set MODEL_REGISTRY and MODEL_PUBLIC_KEY")
+    return found
+
+
+def _signing_key(settings: Settings) -> str:
+    if settings.model_signing_key is None:
+        raise ValueError("models are signed here: set MODEL_SIGNING_KEY")
+    return settings.model_signing_key.get_secret_value()
+
+
 def _start() -> Settings:
     settings = load_settings(Settings)
     configure_logging(settings.log_level, settings.secrets())
     # httpx2 logs whole addresses, and an address may hold a key.
-    logging.getLogger("httpx2").setLevel(logging.WARNING)
+    for name in ("httpx2", "botocore"):
+        logging.getLogger(name).setLevel(logging.WARNING)
     return settings
 
 
@@ -302,23 +439,55 @@ def _database(settings: Settings) -> Iterator[Database]:
 
 
 @contextmanager
+def _jolpica(settings: Settings, patience: float = LONGEST_PAUSE) -> Iterator[Jolpica]:
+    key = settings.ergast_api_key
+    with JsonClient(
+        timeout=settings.http_timeout_seconds,
+        attempts=settings.http_attempts,
+        pace=Pace("jolpica", RULES, settings.redis_url.get_secret_value()),
+        headers={"Authorization": f"Bearer {key.get_secret_value()}"} if key else {},
+        patience=patience,
+    ) as client:
+        yield Jolpica(client, str(settings.jolpica_url))
+
+
+def _ingest_seasons(
+    settings: Settings, database: Database, jolpica: Jolpica, years: Sequence[int]
+) -> run.Outcome:
+    try:
+        return run.ingest(database, "jolpica", (jolpica.season(year) for year in years))
+    finally:
+        # What was written before an error is complete and must show.
+        run.update_ratings(database)
+        _invalidate(settings)
+
+
+@contextmanager
 def _errors() -> Iterator[None]:
     """What the user can mend ends with a message and exit code 1, without a traceback."""
     try:
         yield
-    except (SourceError, artifact.ArtifactError, ValueError) as error:
-        message = str(error)
-    except ProgrammingError as error:
-        if not isinstance(error.orig, UndefinedTable):
+    except Exception as error:
+        message = _sentence(error)
+        if message is None:
             raise
-        message = "the database has no schema, or an old one: `f1 migrate` brings it up to date"
-    except OperationalError:
-        # The driver's own message may name users and addresses.
-        message = "the database does not answer; it must be running where DATABASE_URL says"
     else:
         return
     print(f"error: {message}", file=sys.stderr)
     raise typer.Exit(1)
+
+
+def _sentence(error: Exception) -> str | None:
+    """What the user can mend, in a sentence; None for an error that nobody expects."""
+    match error:
+        case SourceError() | artifact.ArtifactError() | ValueError() | StorageError():
+            return str(error)
+        case ProgrammingError() if isinstance(error.orig, UndefinedTable):
+            return "the database has no schema, or an old one: `f1 migrate` brings it up to date"
+        case OperationalError():
+            # The driver's own message may name users and addresses.
+            return "the database does not answer; it must be running where DATABASE_URL says"
+    return None
 
 
 def _finish(settings: Settings, database: Database, outcome: run.Outcome) -> None:

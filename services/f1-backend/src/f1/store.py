@@ -10,7 +10,7 @@ from collections.abc import Iterable, Sequence
 from itertools import chain
 from typing import Any
 
-from sqlalchemy import delete, exists, func, select
+from sqlalchemy import String, cast, delete, exists, func, select
 from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.orm import Session
 
@@ -19,6 +19,7 @@ from f1.features import FeatureState
 from f1.history import Race, RaceRecord, ordered
 from f1.ingest.weather import SOURCE, Reading, Unknown
 from f1.forecast import Forecast
+from f1.registry.freshness import Round
 from f1.tables import (
     Base,
     Circuit,
@@ -84,16 +85,10 @@ def save_season(session: Session, season: SeasonData, source: str) -> list[str]:
     _save_people(session, chain((r.who for r in season.results), (q.who for q in season.qualifying)))
     ids = _save_races(session, season)
     races = {ids[race.round]: f"{season.year}/{race.round} {race.name}" for race in season.races}
-    corrections = _replace(
-        session, Result, "results", [_result(ids[row.round], row) for row in season.results], races, source
-    ) + _replace(
-        session,
-        Qualifying,
-        "qualifying",
-        [_qualifying(ids[row.round], row) for row in season.qualifying],
-        races,
-        source,
-    )
+    rows = [_result(ids[row.round], row) for row in season.results]
+    laps = [_qualifying(ids[row.round], row) for row in season.qualifying]
+    corrections = _replace(session, Result, "results", rows, races, source)
+    corrections += _replace(session, Qualifying, "qualifying", laps, races, source)
     if season.rain:
         upsert(session, Weather, [_simulated_weather(ids[round_], mm) for round_, mm in season.rain.items()])
     return corrections
@@ -118,7 +113,9 @@ def _replace(
     by_race: dict[int, list[dict[str, Any]]] = {race_id: [] for race_id in races}
     for values in rows:
         by_race[values["race_id"]].append(values)
-    newest = {
+    newest = _unversioned(session, table, kind, list(races))
+    versions = [_version_row(version) for version in newest.values()]
+    newest |= {
         version.race_id: version
         for version in session.scalars(
             select(LabelVersion)
@@ -126,39 +123,73 @@ def _replace(
             .order_by(LabelVersion.version)
         )
     }
-    corrections, versions = [], []
+    corrections = []
     for race_id, own in by_race.items():
         last = newest.get(race_id)
         # A source that never had a race's rows does not take those of another one away.
         if not own and (last is None or last.source != source or not last.labels):
             continue
-        names = _LABELS[kind]
-        labels = sorted([row[name] for name in names] for row in own)
-        fingerprint = hashlib.sha256(json.dumps(labels).encode()).hexdigest()
+        found = _labels(race_id, kind, own, last.version + 1 if last else 1, source)
         session.execute(
             delete(table).where(table.race_id == race_id, table.driver.not_in([row["driver"] for row in own]))
         )
-        if last is not None and last.fingerprint == fingerprint:
+        if last is not None and last.fingerprint == found.fingerprint:
             continue
-        number = last.version + 1 if last else 1
-        said = [dict(zip(names, label, strict=True)) for label in labels]
-        versions.append(
-            {
-                "race_id": race_id,
-                "kind": kind,
-                "version": number,
-                "source": source,
-                "fingerprint": fingerprint,
-                "labels": said,
-            }
-        )
+        versions.append(_version_row(found))
         if last is not None:
-            before, now = _first(last.labels), _first(said)
+            before, now = _first(last.labels), _first(found.labels)
             change = "they are withdrawn" if not own else f"first was {before}, is {now}"
-            corrections.append(f"{races[race_id]}: {kind} corrected by {source}, version {number}: {change}")
+            corrections.append(
+                f"{races[race_id]}: {kind} corrected by {source}, version {found.version}: {change}"
+            )
     upsert(session, LabelVersion, versions)
     upsert(session, table, rows)
     return corrections
+
+
+def _unversioned(
+    session: Session, table: type[Result] | type[Qualifying], kind: str, races: Sequence[int]
+) -> dict[int, LabelVersion]:
+    """The first version, by race, of rows that were stored before there were versions.
+
+    Their source is the one that imported the season last, as far as that is known.
+    """
+    versioned = exists().where(LabelVersion.race_id == table.race_id, LabelVersion.kind == kind)
+    by_race: dict[int, list[dict[str, Any]]] = defaultdict(list)
+    names = _LABELS[kind]
+    stored = select(table.race_id, *(getattr(table, name) for name in names))
+    for race_id, *values in session.execute(stored.where(table.race_id.in_(races), ~versioned)):
+        by_race[race_id].append(dict(zip(names, values, strict=True)))
+    if not by_race:
+        return {}
+    unit = select(cast(RaceTable.season, String)).where(RaceTable.id.in_(by_race)).limit(1)
+    imported = session.scalar(
+        select(IngestUnit.source)
+        .where(IngestUnit.unit == unit.scalar_subquery())
+        .order_by(IngestUnit.finished_at.desc())
+        .limit(1)
+    )
+    return {
+        race_id: _labels(race_id, kind, rows, 1, imported or "unknown") for race_id, rows in by_race.items()
+    }
+
+
+def _labels(race_id: int, kind: str, rows: list[dict[str, Any]], version: int, source: str) -> LabelVersion:
+    names = _LABELS[kind]
+    labels = sorted([row[name] for name in names] for row in rows)
+    return LabelVersion(
+        race_id=race_id,
+        kind=kind,
+        version=version,
+        source=source,
+        fingerprint=hashlib.sha256(json.dumps(labels).encode()).hexdigest(),
+        labels=[dict(zip(names, label, strict=True)) for label in labels],
+    )
+
+
+def _version_row(version: LabelVersion) -> dict[str, Any]:
+    names = ("race_id", "kind", "version", "source", "fingerprint", "labels")
+    return {name: getattr(version, name) for name in names}
 
 
 def _first(labels: Sequence[dict[str, Any]]) -> str:
@@ -319,6 +350,31 @@ def load_history(session: Session) -> list[RaceRecord]:
         )
         for race, kind, rain in races
     )
+
+
+def load_rounds(session: Session) -> list[Round]:
+    """All races of the calendar, with who qualified and of whom there are results."""
+    results: dict[int, set[str]] = defaultdict(set)
+    won = set()
+    for race_id, driver, position in session.execute(select(Result.race_id, Result.driver, Result.position)):
+        results[race_id].add(driver)
+        if position == 1:
+            won.add(race_id)
+    qualified: dict[int, set[str]] = defaultdict(set)
+    for race_id, driver in session.execute(select(Qualifying.race_id, Qualifying.driver)):
+        qualified[race_id].add(driver)
+    return [
+        Round(
+            race.season,
+            race.round,
+            race.name,
+            race.date,
+            frozenset(qualified[race.id]),
+            frozenset(results[race.id]),
+            race.id in won,
+        )
+        for race in session.scalars(select(RaceTable).order_by(RaceTable.date))
+    ]
 
 
 def _who(row: Result | Qualifying) -> Who:

@@ -19,14 +19,15 @@ log = logging.getLogger(__name__)
 
 CHECK_TIMEOUT_SECONDS = 2.0
 
-Check = Callable[[], None]
-"""Raises when the part that it checks does not work. Runs in a thread."""
+Check = Callable[[], str | None]
+"""Raises when the part that it checks does not work; may say what is there. Runs in a thread."""
 
 
 class CheckResult(BaseModel):
     ok: bool
     latency_ms: float
     error: str | None = None
+    detail: str | None = None
 
 
 class Readiness(BaseModel):
@@ -103,12 +104,13 @@ async def _run_check(
 ) -> None:
     started = time.perf_counter()
     error: str | None = None
+    detail: str | None = None
     try:
         with anyio.fail_after(CHECK_TIMEOUT_SECONDS):
-            await run_sync(partial(check), abandon_on_cancel=True, limiter=threads)
+            detail = await run_sync(partial(check), abandon_on_cancel=True, limiter=threads)
     except Exception as failure:
         # The class is enough for whoever asks; messages of drivers name hosts and users, and go to the log.
         error = type(failure).__name__
         log.warning("check failed: %s", name, exc_info=failure)
     milliseconds = round((time.perf_counter() - started) * 1000, 1)
-    results[name] = CheckResult(ok=error is None, latency_ms=milliseconds, error=error)
+    results[name] = CheckResult(ok=error is None, latency_ms=milliseconds, error=error, detail=detail)

@@ -195,6 +195,8 @@ export interface components {
             latency_ms: number;
             /** Error */
             error?: string | null;
+            /** Detail */
+            detail?: string | null;
         };
         /**
          * Credentials

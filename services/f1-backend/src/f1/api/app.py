@@ -11,6 +11,7 @@ from fastapi import FastAPI
 from f1.api.platform import Platform
 from f1.api.routes import admin, api
 from f1.api.serving import ServedModel
+from f1.registry.opening import open_registry
 from f1.settings import Settings
 from servicekit.app import create_app
 from servicekit.cache import Cache
@@ -34,7 +35,9 @@ def make_app(settings: Settings) -> FastAPI:
     """The API with its health checks; connections and the model are opened when it starts."""
     database = Database(settings)
     cache = make_cache(settings)
-    model = ServedModel(settings.model_dir, settings.model_worse_margin)
+    model = ServedModel(
+        settings.model_dir, settings.model_worse_margin, open_registry(settings), settings.model_poll_seconds
+    )
 
     @asynccontextmanager
     async def lifespan(app: FastAPI) -> AsyncIterator[None]:
@@ -43,6 +46,7 @@ def make_app(settings: Settings) -> FastAPI:
         try:
             yield
         finally:
+            model.stop()
             cache.close()
             database.close()
 
@@ -52,7 +56,14 @@ def make_app(settings: Settings) -> FastAPI:
         title="F1 predictions",
         description=DESCRIPTION,
         routers=[api, admin],
-        checks={"database": database.check, "redis": cache.check, "model": model.check},
+        checks={
+            "database": database.check,
+            "redis": cache.check,
+            "model": model.check,
+            "champion": model.check_champion,
+        },
+        # While the champion cannot be loaded, the model before it serves.
+        optional_checks=("redis", "champion"),
         lifespan=lifespan,
         api_prefix="/api/f1",
     )

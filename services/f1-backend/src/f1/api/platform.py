@@ -106,7 +106,7 @@ class Platform:
         """JSON of what `loader` gives for the current model, cached for that model and until the next
         import."""
         model = self.model.loaded
-        name = f"{model.version if model else 'none'}:{key}"
+        name = f"{model.identity if model else 'none'}:{key}"
         text = self._cache.get_or_set(
             name, None, lambda: _adapter(shape).dump_json(loader(model)).decode(), tag=CACHE_TAG
         )

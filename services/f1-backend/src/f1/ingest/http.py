@@ -24,6 +24,14 @@ LONGEST_PAUSE = 3600.0
 LARGEST_ANSWER = 10_000_000
 
 
+class Unavailable(SourceError):
+    """A source does not answer now, or not to us: another run may succeed."""
+
+
+# Statuses that say nothing about the request: the server wants to be asked later, or has closed for now.
+_LATER = frozenset({401, 403, 408})
+
+
 class _TryAgain(Exception):
     """A failure that another attempt may not have; `pause` is what the server asked for, in seconds."""
 
@@ -85,6 +93,7 @@ class JsonClient:
         pace: Pace | None = None,
         headers: Mapping[str, str] | None = None,
         sleep: Sleep = time.sleep,
+        patience: float = LONGEST_PAUSE,
     ) -> None:
         self._http = httpx2.Client(
             timeout=timeout,
@@ -92,6 +101,7 @@ class JsonClient:
             follow_redirects=True,
         )
         self._timeout, self._attempts, self._pace, self._sleep = timeout, attempts, pace, sleep
+        self._patience = patience
         self._backoff = wait_random_exponential(multiplier=1, max=60)
 
     def __enter__(self) -> JsonClient:
@@ -104,7 +114,9 @@ class JsonClient:
         """The JSON object at `url`.
 
         429 and 503 wait as Retry-After says; other 5xx, timeouts, broken connections and broken JSON wait
-        exponentially with jitter. Raises SourceError after the last attempt, at once for any other status.
+        exponentially with jitter. Raises Unavailable after the last attempt, and at once for a server that
+        asks for a longer pause than `patience` seconds or does not let us in; SourceError at once for any
+        other status.
         """
         try:
             for attempt in Retrying(
@@ -118,7 +130,7 @@ class JsonClient:
                 with attempt:
                     return self._once(url, params)
         except _TryAgain as error:
-            raise SourceError(f"{url}: {error} ({self._attempts} attempts)") from error
+            raise Unavailable(f"{url}: {error} ({self._attempts} attempts)") from error
         raise AssertionError("tenacity ends with a return or an exception")
 
     def _once(self, url: str, params: Mapping[str, str | int | float]) -> dict[str, Any]:
@@ -144,7 +156,14 @@ class JsonClient:
         ends = time.monotonic() + 4 * self._timeout
         with self._http.stream("GET", url, params=dict(params)) as response:
             if response.status_code == 429 or response.status_code >= 500:
-                raise _TryAgain(f"status {response.status_code}", _retry_after(response))
+                pause = _retry_after(response)
+                if pause is not None and pause > self._patience:
+                    raise Unavailable(
+                        f"{url}: status {response.status_code}, to be asked again in {pause:g} s"
+                    )
+                raise _TryAgain(f"status {response.status_code}", pause)
+            if response.status_code in _LATER:
+                raise Unavailable(f"{url}: status {response.status_code}")
             if response.status_code != 200:
                 raise SourceError(f"{url}: status {response.status_code}")
             parts: list[bytes] = []

@@ -86,6 +86,13 @@ class Loaded:
     version: str
     stages: dict[Stage, StageModel]
     metadata: dict[str, Any]
+    # Of one that comes from the registry: the SHA-256 that names it there.
+    digest: str | None = None
+
+    @property
+    def identity(self) -> str:
+        """Another one for every model that may answer differently."""
+        return self.digest or self.version
 
     @property
     def skill(self) -> float:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import datetime as dt
 import hashlib
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from f1.features import training_table
 from f1.history import POST_QUALIFYING, PRE_WEEKEND, RaceRecord, Stage
@@ -78,8 +78,17 @@ def undecided(history: Sequence[RaceRecord]) -> list[str]:
 
 
 def fingerprint(races: Sequence[RaceRecord]) -> str:
-    """SHA-256 over the races that a model was trained on: another one after any correction."""
-    return hashlib.sha256(repr(list(races)).encode()).hexdigest()
+    """SHA-256 over the races that a model was trained on: another one after any correction.
+
+    The weather is left out: no feature knows it, and it comes in days later.
+    """
+    known = [replace(record, race=replace(record.race, rain_mm=None)) for record in races]
+    return hashlib.sha256(repr(known).encode()).hexdigest()
+
+
+def learned(history: Sequence[RaceRecord], since: int | None) -> list[RaceRecord]:
+    """The races that `train` learns from: those whose fingerprint a model bears."""
+    return [r for r in history if r.completed and (since is None or r.race.season >= since)]
 
 
 def first_predicted(table: Table) -> int:

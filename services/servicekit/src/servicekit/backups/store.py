@@ -1,25 +1,21 @@
 """Backups in S3: an object for each file of the dump, and a manifest that is written last."""
 
 import hashlib
-import re
 from base64 import b64encode
 from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import datetime
-from functools import cached_property
 from pathlib import Path
 from typing import Any, BinaryIO
 
-import boto3
-from botocore.config import Config
 from botocore.exceptions import BotoCoreError, ClientError
 from tenacity import Retrying, retry_if_exception_type, stop_after_attempt
 
 from servicekit.backups.errors import BackupError
 from servicekit.backups.manifest import DumpFile, Manifest, is_id, read_manifest
+from servicekit.objects import Objects, StorageError
 
 _MANIFEST = "manifest.json"
-_LOCATION = re.compile(r"s3://(?P<bucket>[a-z0-9][a-z0-9.-]{1,61}[a-z0-9])(?:/(?P<prefix>[^?#]*))?")
 # A larger file is stored in parts of this size; S3 takes 10,000 parts of a file.
 _PART_BYTES = 64 * 2**20
 _CHUNK_BYTES = 2**20
@@ -37,36 +33,23 @@ class Store:
     """
 
     def __init__(self, location: str, endpoint: str | None = None, kms_key: str | None = None) -> None:
-        found = _LOCATION.fullmatch(location)
-        if found is None:
-            raise ValueError(f"{location!r} should look like s3://bucket/prefix")
-        self._bucket = found["bucket"]
-        prefix = (found["prefix"] or "").strip("/")
-        self._prefix = f"{prefix}/" if prefix else ""
-        self._encryption = (
-            {"ServerSideEncryption": "aws:kms", "SSEKMSKeyId": kms_key}
-            if kms_key
-            else {"ServerSideEncryption": "AES256"}
-        )
-        self._endpoint = endpoint
+        self._objects = Objects(location, endpoint, kms_key)
 
-    @cached_property
+    @property
     def _client(self) -> Any:
-        return boto3.client(
-            "s3",
-            endpoint_url=self._endpoint,
-            config=Config(
-                connect_timeout=10,
-                read_timeout=60,
-                retries={"mode": "standard", "total_max_attempts": 5},
-                # On most stores other than Amazon's, a bucket is not a host name.
-                s3={"addressing_style": "path"} if self._endpoint else None,
-            ),
-        )
+        return self._objects.client
+
+    @property
+    def _bucket(self) -> str:
+        return self._objects.bucket
+
+    @property
+    def _encryption(self) -> dict[str, str]:
+        return self._objects.encryption
 
     def location(self, backup: str) -> str:
         """The address of a backup."""
-        return f"s3://{self._bucket}/{self._prefix}{backup}"
+        return self._objects.address(backup)
 
     def upload(self, manifest: Manifest, folder: Path) -> None:
         """Stores a dump, and its manifest when all files are there."""
@@ -88,36 +71,22 @@ class Store:
     def ids(self) -> list[str]:
         """The newest first. Some may be of backups that were not finished: `find` returns None for these."""
         with self._explained("list"):
-            pages = self._client.get_paginator("list_objects_v2").paginate(
-                Bucket=self._bucket, Prefix=self._prefix, Delimiter="/"
-            )
-            folders = [each["Prefix"] for page in pages for each in page.get("CommonPrefixes", [])]
-        names = (folder.removeprefix(self._prefix).rstrip("/") for folder in folders)
+            names = self._objects.folders()
         return sorted(filter(is_id, names), reverse=True)
 
     def remove(self, backup: str) -> None:
         """Removes a backup: its manifest first, so that nobody takes it for a complete one."""
         with self._explained("remove", backup):
-            self._client.delete_object(Bucket=self._bucket, Key=self._key(backup, _MANIFEST))
-            pages = self._client.get_paginator("list_objects_v2").paginate(
-                Bucket=self._bucket, Prefix=self._key(backup, "")
-            )
-            for page in pages:
-                for each in page.get("Contents", []):
-                    self._client.delete_object(Bucket=self._bucket, Key=each["Key"])
+            self._objects.remove_folder(backup, first=_MANIFEST)
 
     def find(self, backup: str) -> Manifest | None:
         """The manifest of a backup, None without one: such a backup was not finished."""
         name = f"{backup}/{_MANIFEST}"
         with self._explained("read", name):
-            try:
-                found = self._client.get_object(Bucket=self._bucket, Key=self._key(backup, _MANIFEST))
-                data = found["Body"].read()
-            except ClientError as error:
-                if error.response["Error"]["Code"] in ("NoSuchKey", "404"):
-                    return None
-                raise
-        manifest = read_manifest(data, self.location(name))
+            found = self._objects.read(name)
+        if found is None:
+            return None
+        manifest = read_manifest(found.data, self.location(name))
         if manifest.id != backup:
             raise BackupError(f"{self.location(name)} is the manifest of another backup, {manifest.id}")
         return manifest
@@ -193,11 +162,13 @@ class Store:
                 file.write(data)
 
     def _key(self, backup: str, name: str) -> str:
-        return f"{self._prefix}{backup}/{name}"
+        return self._objects.key(f"{backup}/{name}")
 
     @contextmanager
     def _explained(self, action: str, name: str = "") -> Iterator[None]:
         try:
             yield
+        except StorageError as error:
+            raise BackupError(str(error)) from error
         except (BotoCoreError, ClientError) as error:
             raise BackupError(f"cannot {action} {self.location(name)}: {error}") from error

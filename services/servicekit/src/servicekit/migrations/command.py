@@ -4,20 +4,19 @@ Standard output has one JSON object a line, an event each; the last one is the r
 error. The exit code is 0, 1 when the operation failed, and 2 for wrong arguments.
 """
 
-import json
 import logging
 import os
-import sys
 from collections.abc import Callable
 from datetime import datetime
 from pathlib import Path
 from types import ModuleType
-from typing import TYPE_CHECKING, Annotated, Any, TextIO
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 from pydantic import Field
 
-from servicekit.logs import configure_logging, secrets_filter
+from servicekit.events import take_standard_output
+from servicekit.logs import configure_logging
 from servicekit.settings import DatabaseSettings, load_settings, passwords
 
 if TYPE_CHECKING:
@@ -245,25 +244,10 @@ def _run(
         raise typer.BadParameter(str(error)) from error
     secrets = settings.secrets() | passwords(places.get("copy", ""))
     secrets |= {os.environ.get(name, "") for name in _AWS_SECRETS}
-    events = _take_standard_output()
+    report = take_standard_output(secrets)
     configure_logging(settings.log_level, secrets)
     # Alembic names each connection and plugin, and the events say what runs.
     for name in ("alembic", "botocore"):
         logging.getLogger(name).setLevel(logging.WARNING)
-    hide = secrets_filter(secrets)
-
-    def report(event: dict[str, Any]) -> None:
-        # In one piece: a signal may come between two.
-        events.write(hide(json.dumps(event, ensure_ascii=False)) + "\n")
-        events.flush()
-
     operation = Operation(settings, package, Places(store=store or None, **places), report)
     raise typer.Exit(operation.run(lambda: body(operation), result=with_result))
-
-
-def _take_standard_output() -> TextIO:
-    """Standard output for events only: whatever else prints, programs included, prints to standard error."""
-    sys.stdout.flush()
-    events = os.fdopen(os.dup(1), "w", encoding="utf-8")
-    os.dup2(2, 1)
-    return events

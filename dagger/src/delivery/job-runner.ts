@@ -1,4 +1,11 @@
-import type { CoreV1Event, V1Job, V1Pod } from "@kubernetes/client-node"
+import type {
+  CoreV1Event,
+  V1ConfigMap,
+  V1Job,
+  V1NetworkPolicy,
+  V1Pod,
+  V1Secret,
+} from "@kubernetes/client-node"
 import {
   ApiError,
   type KubernetesApi,
@@ -9,9 +16,7 @@ import type { Plain } from "../clients/kubernetes/manifest.js"
 import { podLog } from "../clients/kubernetes/pod-log.js"
 import type { Clock } from "../lib/clock.js"
 import { oneLine } from "../lib/text.js"
-import { containerNames, type MigrationObjects } from "./job.js"
-import { readRunLog, resultText, type RunLog } from "./result.js"
-import type { RunEnd } from "./state.js"
+import type { JobLog } from "./job-log.js"
 
 type Job = Plain<V1Job>
 type Pod = Plain<V1Pod>
@@ -22,12 +27,12 @@ const interval = 2_000
 const recentLines = 200
 /** Milliseconds for which the API server may be out of reach. */
 const patience = 5 * 60_000
-/** Milliseconds until the migration's container has to have started. */
+/** Milliseconds until the command's container has to have started. */
 const startLimit = 10 * 60_000
 /** Tries to read the log of a Job that has ended. */
 const logTries = 5
 
-/** The command stopped following a migration, which goes on in the cluster. */
+/** The command stopped following a Job, which goes on in the cluster. */
 export class StoppedFollowing extends Error {
   override name = "StoppedFollowing"
 }
@@ -43,6 +48,42 @@ const endOf = (job: Job) =>
     ({ type, status }) => ["Complete", "Failed"].includes(type) && status === "True",
   )
 
+/** The objects of a run. The Job owns the Secret and the ConfigMap, so that they are deleted with it. */
+export interface JobObjects {
+  networkPolicy: Plain<V1NetworkPolicy>
+  job: Plain<V1Job>
+  /** @param uid of the Job */
+  owned: (uid: string) => [Plain<V1ConfigMap>, Plain<V1Secret>]
+}
+
+/** How a run ended. */
+export interface JobEnd<Result> {
+  /** ISO 8601. */
+  at: string
+  /** Absent where the run ended without one: that is a failure. */
+  result?: Result
+  /** One sentence. */
+  message: string
+}
+
+/** The last event of a command: `failed`, or what it came to. */
+export interface JobResult {
+  outcome: string
+}
+
+/** What Jobs of one kind are, and how their logs are read. */
+export interface JobKind<Result extends JobResult> {
+  /** For people, such as `migration`. */
+  noun: string
+  /** The name of the container that runs the command. */
+  container: string
+  readLog: (text: string) => JobLog<Result>
+  /** What a run came to, in one sentence. */
+  text: (result: Result) => string
+  /** What the next run does after one without a result, such as `it asks the database what is left to do`. */
+  next: string
+}
+
 export interface RunnerContext {
   cluster: KubernetesApi
   clock: Clock
@@ -50,9 +91,12 @@ export interface RunnerContext {
   say: (line: string) => void
 }
 
-/** Runs a migration as a Job in the cluster, which goes on by itself when this command ends. */
-export class JobRunner {
-  constructor(private readonly context: RunnerContext) {}
+/** Runs a command of an image as a Job in the cluster, which goes on by itself when this command ends. */
+export class JobRunner<Result extends JobResult> {
+  constructor(
+    private readonly context: RunnerContext,
+    private readonly kind: JobKind<Result>,
+  ) {}
 
   /** Whether the Job exists and has not ended. */
   async isActive(job: KubernetesObject): Promise<boolean> {
@@ -65,7 +109,7 @@ export class JobRunner {
    *
    * @throws StoppedFollowing when the cluster cannot be asked any longer; the Job goes on
    */
-  async run(objects: MigrationObjects): Promise<RunEnd> {
+  async run(objects: JobObjects): Promise<JobEnd<Result>> {
     try {
       await this.ensure(objects)
     } catch (error) {
@@ -80,7 +124,7 @@ export class JobRunner {
    *
    * @throws JobRefused when the cluster does not accept it
    */
-  private async ensure({ networkPolicy, job, owned }: MigrationObjects): Promise<void> {
+  private async ensure({ networkPolicy, job, owned }: JobObjects): Promise<void> {
     const { cluster } = this.context
     let created = false
     try {
@@ -93,17 +137,17 @@ export class JobRunner {
     } catch (error) {
       if (!(error instanceof ApiError && [400, 403, 404, 422].includes(error.status))) throw error
       if (created) await cluster.delete(job)
-      throw new JobRefused(`the cluster refuses the migration: ${error.message}`, { cause: error })
+      throw new JobRefused(`the cluster refuses the ${this.kind.noun}: ${error.message}`, { cause: error })
     }
   }
 
-  private async follow(job: Job): Promise<RunEnd> {
+  private async follow(job: Job): Promise<JobEnd<Result>> {
     const name = job.metadata?.name ?? ""
     try {
       return await this.followed(job)
     } catch (error) {
       throw new StoppedFollowing(
-        `this command cannot follow the migration any longer: ${oneLine((error as Error).message, 300)}; the Job ${name} goes on in the cluster: run the same command again to see its end`,
+        `this command cannot follow the ${this.kind.noun} any longer: ${oneLine((error as Error).message, 300)}; the Job ${name} goes on in the cluster: run the same command again to see its end`,
         { cause: error },
       )
     }
@@ -114,7 +158,7 @@ export class JobRunner {
    *
    * @param job that was begun; one that is gone has ended without a result
    */
-  async ended(job: Job): Promise<(RunEnd & { log?: RunLog }) | undefined> {
+  async ended(job: Job): Promise<(JobEnd<Result> & { log?: JobLog<Result> }) | undefined> {
     const { cluster } = this.context
     const live = (await cluster.read(job)) as Job | undefined
     if (!live) {
@@ -141,7 +185,7 @@ export class JobRunner {
     }
   }
 
-  private async followed(job: Job): Promise<RunEnd> {
+  private async followed(job: Job): Promise<JobEnd<Result>> {
     const { clock } = this.context
     const began = clock.now()
     const progress = new Progress(this.context.say)
@@ -155,8 +199,9 @@ export class JobRunner {
         }
         const pod = await this.newestPod(job)
         reached = clock.now()
-        started ||= hasStarted(pod)
-        if (pod && hasStarted(pod)) progress.report(readRunLog(await this.log(pod, recentLines).catch(noLog)))
+        started ||= this.hasStarted(pod)
+        if (pod && this.hasStarted(pod))
+          progress.report(this.kind.readLog(await this.log(pod, recentLines).catch(noLog)))
         else progress.note(await this.reasonNotStarted(job, pod))
         if (!started && clock.now() - began > startLimit) return await this.giveUp(job, pod)
       } catch (error) {
@@ -168,8 +213,8 @@ export class JobRunner {
     }
   }
 
-  /** Ends a Job whose container does not start: left alone, it would begin to migrate at any later time. */
-  private async giveUp(job: Job, pod: Pod | undefined): Promise<RunEnd> {
+  /** Ends a Job whose container does not start: left alone, it would begin at any later time. */
+  private async giveUp(job: Job, pod: Pod | undefined): Promise<JobEnd<Result>> {
     const { cluster } = this.context
     const reason = await this.reasonNotStarted(job, pod)
     await cluster.delete(job)
@@ -179,15 +224,15 @@ export class JobRunner {
     }
   }
 
-  private async readEnd(job: Job): Promise<RunEnd & { log: RunLog }> {
+  private async readEnd(job: Job): Promise<JobEnd<Result> & { log: JobLog<Result> }> {
     const { clock, cluster } = this.context
     const end = endOf(job)
     const at = new Date(job.status?.completionTime ?? end?.lastTransitionTime ?? cluster.now()).toISOString()
-    let log: RunLog = { progress: [], tail: [] }
+    let log: JobLog<Result> = { progress: [], tail: [] }
     for (let tried = 1; tried <= logTries; tried++) {
       const pod = await this.newestPod(job)
       log = pod
-        ? await this.log(pod).then(readRunLog, (error: unknown) => ({
+        ? await this.log(pod).then(this.kind.readLog, (error: unknown) => ({
             progress: [],
             tail: [],
             problem: `its log cannot be read: ${oneLine((error as Error).message)}`,
@@ -199,7 +244,7 @@ export class JobRunner {
     const { result, problem = "", tail } = log
     const succeeded = end?.type === "Complete"
     if (result && succeeded === (result.outcome !== "failed"))
-      return { at, result, message: resultText(result), log }
+      return { at, result, message: this.kind.text(result), log }
     const why = result
       ? `its result says ${result.outcome}, but its Job ${succeeded ? "succeeded" : "failed"}`
       : [
@@ -209,9 +254,15 @@ export class JobRunner {
         ].join("; ")
     return {
       at,
-      message: oneLine(`${why}; run the same command again: it asks the database what is left to do`, 900),
+      message: oneLine(`${why}; run the same command again: ${this.kind.next}`, 900),
       log,
     }
+  }
+
+  private hasStarted(pod: Pod | undefined): boolean {
+    const statuses = pod?.status?.containerStatuses
+    const state = statuses?.find(({ name }) => name === this.kind.container)?.state
+    return state?.running !== undefined || state?.terminated !== undefined
   }
 
   private async newestPod({ metadata }: Job): Promise<Pod | undefined> {
@@ -223,12 +274,12 @@ export class JobRunner {
   }
 
   private log(pod: Pod, lines = Infinity): Promise<string> {
-    return podLog(this.context.cluster, pod, { container: containerNames.migrate, lines })
+    return podLog(this.context.cluster, pod, { container: this.kind.container, lines })
   }
 
   private async reasonOfFailure(job: Job): Promise<string> {
     const pod = await this.newestPod(job)
-    const ended = pod?.status?.containerStatuses?.find(({ name }) => name === containerNames.migrate)?.state
+    const ended = pod?.status?.containerStatuses?.find(({ name }) => name === this.kind.container)?.state
       ?.terminated
     const parts = [
       endOf(job)?.message,
@@ -246,7 +297,7 @@ export class JobRunner {
     )
     const waiting = [...(status?.initContainerStatuses ?? []), ...(status?.containerStatuses ?? [])]
       .map(({ name, state }) => ({ name, ...state?.waiting }))
-      // The migration's own container waits for the copy, which says nothing.
+      // A container that waits for another one says nothing.
       .find(({ reason }) => reason !== undefined && reason !== "PodInitializing")
     if (unscheduled) return oneLine(`no node for its pod: ${unscheduled.message ?? ""}`)
     if (waiting)
@@ -261,11 +312,6 @@ export class JobRunner {
   }
 }
 
-const hasStarted = (pod: Pod | undefined): boolean => {
-  const state = pod?.status?.containerStatuses?.find(({ name }) => name === containerNames.migrate)?.state
-  return state?.running !== undefined || state?.terminated !== undefined
-}
-
 /** A log that cannot be read now may be readable at the next look, or at the end. */
 const noLog = (): string => ""
 
@@ -276,7 +322,7 @@ class Progress {
 
   constructor(private readonly say: (line: string) => void) {}
 
-  report(log: RunLog | undefined): void {
+  report(log: JobLog<unknown> | undefined): void {
     const lines = log?.progress ?? []
     // A log is cut off at its beginning, so the new lines follow the last that was said.
     const at = this.lastEvent === undefined ? -1 : lines.lastIndexOf(this.lastEvent)

@@ -1,0 +1,41 @@
+import { z } from "zod"
+import { type JobLog, readJobLog } from "../delivery/job-log.js"
+import { oneLine } from "../lib/text.js"
+
+// What the command `registry train` of a service's image writes to its standard output: JSON Lines, the last one with the result.
+
+const digest = z
+  .string()
+  .regex(/^[0-9a-f]{64}$/)
+  .nullish()
+  .transform((found) => found ?? undefined)
+
+const result = z
+  .object({
+    event: z.literal("result"),
+    /**
+     * `nothing-new`: the champion has seen all. `deferred`: a source does not answer, or a round is still coming in. `challenger`: clearly better. `unproven`: the
+     * champion stays. `refused`: worse, or a check failed.
+     */
+    outcome: z.enum(["nothing-new", "deferred", "challenger", "unproven", "refused", "failed"]),
+    message: z.string(),
+    /** Of the model that it is about. */
+    digest,
+    version: z.string().nullish(),
+    champion: digest,
+  })
+  .refine(({ outcome, digest: of }) => outcome !== "challenger" || of !== undefined, {
+    error: "it names no model that is the challenger",
+    path: ["digest"],
+  })
+
+/** What a training came to. */
+export type TrainingResult = z.output<typeof result>
+export type TrainingOutcome = TrainingResult["outcome"]
+
+/** Reads the log of a run. */
+export const readTrainingLog = (text: string): JobLog<TrainingResult> => readJobLog(text, result)
+
+/** What a training came to, in one sentence. */
+export const trainingText = ({ outcome, message }: TrainingResult): string =>
+  oneLine(outcome === "failed" ? `failed: ${message}` : message, 900)
