@@ -13,7 +13,11 @@ vi.mock("@dagger.io/dagger", () => {
     from: (image: string) => container(image),
     withEnvVariable: () => container(name),
     withExposedPort: () => container(name),
-    sync: () => Promise.resolve(events.push(`prepared ${name}`)),
+    // The first one takes longest, so that whoever does not wait for it is found out.
+    sync: () =>
+      new Promise((resolve) => setTimeout(resolve, name.startsWith("grafana/k6") ? 300 : 1)).then(() =>
+        events.push(`prepared ${name}`),
+      ),
     asService: () => {
       events.push("the clock runs")
       return service
