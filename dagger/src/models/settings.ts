@@ -43,7 +43,9 @@ export const modelSection = section({
       "the public key that models are verified with, in PEM as `openssl ec -pubout` prints it",
     ),
   limits: section({
-    time: configuredDuration.refine((seconds) => seconds >= 60 && seconds <= 86_400, "from 1m to 24h").prefault("2h"),
+    time: configuredDuration
+      .refine((seconds) => seconds >= 60 && seconds <= 86_400, "from 1m to 24h")
+      .prefault("2h"),
     cpu: cpu.optional(),
     memory: memory.prefault("2Gi"),
     disk: memory.prefault("1Gi"),

@@ -95,7 +95,7 @@ describe("the settings of a web app", () => {
 
   it("are refused for a name that a backend has", () => {
     expect(() => read(`  staging:\n    frontends:\n      api: { ${app}, ${edge} }\n`)).toThrow(
-      /environments\.staging\.frontends\.api: a web app, whose name no backend and no database has/,
+      /environments\.staging\.frontends\.api: a web app, whose name no backend, database or model has/,
     )
   })
 

@@ -25,7 +25,7 @@ def test_the_committed_description_is_that_of_the_code() -> None:
 def test_health(client: TestClient, models: Models) -> None:
     ready = client.get("/health/ready")
     assert (ready.status_code, ready.json()["status"]) == (200, "ready")
-    assert set(ready.json()["checks"]) == {"database", "redis", "model"}
+    assert set(ready.json()["checks"]) == {"database", "redis", "model", "champion"}
     assert client.get("/version").json()["service"] == "f1-backend"
     client.get("/api/f1/races/2023/1")
     metrics = client.get("/metrics").text

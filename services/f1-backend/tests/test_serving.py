@@ -41,7 +41,7 @@ def test_without_a_model_it_is_not_ready(models: Models) -> None:
     (models.folder / "current").unlink()
     model = ServedModel(models.folder, 0.05)
     model.start()
-    with pytest.raises(RuntimeError, match="current cannot be read"):
+    with pytest.raises(artifact.ArtifactError, match="current cannot be read"):
         model.check()
     assert model.loaded is None
     # It can be mended without a restart.

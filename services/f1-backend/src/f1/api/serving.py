@@ -68,7 +68,7 @@ class ServedModel:
                 champion = self._registry.pointed().pointer.champion
                 if champion is None:
                     raise ArtifactError("missing", "the registry names no champion yet")
-                if self._loaded is None or self._loaded.digest != champion:
+                if self._loaded is None or champion != self._loaded.digest:
                     self._swap(self._registry.load(champion))
                     RELOADS.labels("loaded").inc()
             except (ArtifactError, StorageError) as error:

@@ -118,7 +118,7 @@ def _judged(run: Training, data_hash: str, champion: str | None) -> Result | Non
     same code, and judged against the same champion; None when there is none."""
     for digest, record in ((entry.digest, entry.record) for entry in run.registry.entries()):
         same = (record.data_hash, record.code, record.champion) == (data_hash, run.code, champion)
-        if not same or digest == champion:
+        if not same or champion == digest:
             continue
         run.say(f"goes on with {short(digest)}, which was trained on these races")
         with run.registry.fetched(digest):
