@@ -4,7 +4,7 @@ import type { AuditTrail } from "./audit.js"
 import { type ComponentId, componentText } from "./component.js"
 import type { DeliveryEvent } from "./events/event.js"
 
-/** A deploy, a rollback, a migration, the test of a backup or the search for drift of one component, from its beginning to its end. */
+/** A deploy, a rollback, a migration, a training, the test of a backup or the search for drift of one component, from its beginning to its end. */
 export interface OperationRecord {
   id: string
   component: ComponentId
@@ -20,7 +20,16 @@ export interface OperationRecord {
   began: string
   ended?: string
   seconds?: number
-  outcome: "promoted" | "migrated" | "restored" | "verified" | "failed" | "aborted" | "refused" | "unfinished"
+  outcome:
+    | "promoted"
+    | "migrated"
+    | "restored"
+    | "verified"
+    | "trained"
+    | "failed"
+    | "aborted"
+    | "refused"
+    | "unfinished"
   message: string
   checks: "passed" | "failed" | "not asked"
   /** Digest of the guards that it met. */
@@ -80,12 +89,24 @@ const outcomes = {
   "backup-not-verified": "failed",
   compared: "verified",
   drifted: "failed",
+  trained: "trained",
+  "training-failed": "failed",
 } as const
+
+/** Operations of one event. */
+const ofOneEvent = [
+  "refused",
+  "backup-verified",
+  "backup-not-verified",
+  "compared",
+  "drifted",
+  "trained",
+  "training-failed",
+] as const
 
 function operationOf(group: DeliveryEvent[]): OperationRecord | undefined {
   const find = (...kinds: DeliveryEvent["kind"][]) => group.find(({ kind }) => kinds.includes(kind))
-  // The test of a backup and the search for drift are one event each.
-  const first = find("started", "refused", "backup-verified", "backup-not-verified", "compared", "drifted")
+  const first = find("started", ...ofOneEvent)
   if (!first) return undefined
   const ends = group.flatMap((event) =>
     event.kind in outcomes ? [{ ...event, outcome: outcomes[event.kind as keyof typeof outcomes] }] : [],

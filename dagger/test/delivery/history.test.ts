@@ -47,6 +47,19 @@ describe("operationsOf", () => {
     ])
   })
 
+  it.each([
+    ["trained", "trained"],
+    ["training-failed", "failed"],
+    ["backup-verified", "verified"],
+    ["drifted", "failed"],
+  ] as const)("has an operation of the one event %s", (kind, outcome) => {
+    const component: ComponentId = { kind: "model", name: "f1-winners" }
+    const event = started({ kind, component, action: "train", message: "is the challenger" })
+    expect(operationsOf([event])).toMatchObject([
+      { component, outcome, message: "is the challenger", seconds: 0 },
+    ])
+  })
+
   it("is linear: 60,000 events are read within the time limit of a test", () => {
     const many = Array.from({ length: 30_000 }, (_, at) => {
       const operation = `op-${at}`
