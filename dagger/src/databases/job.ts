@@ -1,9 +1,10 @@
 import { z } from "zod"
-import type { V1Container, V1EnvVar, V1Job, V1NetworkPolicy, V1PodSpec } from "@kubernetes/client-node"
+import type { V1Container, V1EnvVar, V1NetworkPolicy, V1PodSpec } from "@kubernetes/client-node"
 import { managedBy, type Plain } from "../clients/kubernetes/manifest.js"
 import { databaseAccount } from "../delivery/access.js"
 import { digestOfData } from "../delivery/guards/digest.js"
 import { restorePoint, type RestorePoint } from "../delivery/component.js"
+import { jobObjects, jobResources, unreachable } from "../delivery/job-objects.js"
 import type { JobObjects } from "../delivery/job-runner.js"
 import { digestOf } from "../delivery/release.js"
 import { containerSecurity, servicePodSecurity } from "../platform/pod-security.js"
@@ -181,27 +182,16 @@ export function migrationObjects(
   run: MigrationRun,
   secrets: Record<string, string>,
 ): JobObjects {
-  const { namespace, name, variables } = settings
-  const metadata = { namespace, name: jobName(settings, run), labels: databaseLabels(name) }
-  return {
+  const { namespace, name, variables, limits } = settings
+  return jobObjects({
+    metadata: { namespace, name: jobName(settings, run), labels: databaseLabels(name) },
+    pod: podSpec(settings, run),
+    container: containerNames.migrate,
+    time: limits.time,
     networkPolicy: networkPolicy(settings),
-    job: job(settings, run),
-    owned: (uid) => {
-      const owner = { apiVersion: "batch/v1", kind: "Job", name: metadata.name, uid }
-      const owned = { ...metadata, ownerReferences: [owner] }
-      return [
-        { apiVersion: "v1", kind: "ConfigMap", metadata: owned, immutable: true, data: variables },
-        {
-          apiVersion: "v1",
-          kind: "Secret",
-          metadata: owned,
-          immutable: true,
-          type: "Opaque",
-          stringData: secrets,
-        },
-      ]
-    },
-  }
+    variables,
+    secrets,
+  })
 }
 
 /**
@@ -227,38 +217,6 @@ export function settingsDigest(
   return digestOfData({ job, networkPolicy, owned: owned("") })
 }
 
-function job(settings: DatabaseSettings, run: MigrationRun): Plain<V1Job> {
-  const { namespace, name, limits } = settings
-  const labels = databaseLabels(name)
-  return {
-    apiVersion: "batch/v1",
-    kind: "Job",
-    metadata: { namespace, name: jobName(settings, run), labels },
-    spec: {
-      // One pod at a time, and the next one only when the last has ended.
-      parallelism: 1,
-      completions: 1,
-      podReplacementPolicy: "Failed",
-      backoffLimit: 3,
-      activeDeadlineSeconds: limits.time,
-      // Its log is the whole story of a failure.
-      ttlSecondsAfterFinished: 86_400,
-      podFailurePolicy: {
-        rules: [
-          // A drained node says nothing about the migration, which goes on in the next pod.
-          { action: "Ignore", onPodConditions: [{ type: "DisruptionTarget", status: "True" }] },
-          // The command's own verdict is final; running it again is up to people.
-          {
-            action: "FailJob",
-            onExitCodes: { containerName: containerNames.migrate, operator: "In", values: [1, 2] },
-          },
-        ],
-      },
-      template: { metadata: { labels }, spec: podSpec(settings, run) },
-    },
-  }
-}
-
 function podSpec(settings: DatabaseSettings, run: MigrationRun): Plain<V1PodSpec> {
   const { name, limits, pullSecrets } = settings
   const disk = { sizeLimit: limits.disk }
@@ -282,11 +240,6 @@ function podSpec(settings: DatabaseSettings, run: MigrationRun): Plain<V1PodSpec
   }
 }
 
-const resourcesOf = ({ limits }: DatabaseSettings): Plain<V1Container>["resources"] => ({
-  requests: { cpu: limits.cpu ?? "100m", memory: limits.memory },
-  limits: { memory: limits.memory, ...(limits.cpu !== undefined && { cpu: limits.cpu }) },
-})
-
 function migrateContainer(settings: DatabaseSettings, run: MigrationRun): Plain<V1Container> {
   const { image } = run
   const name = jobName(settings, run)
@@ -296,7 +249,7 @@ function migrateContainer(settings: DatabaseSettings, run: MigrationRun): Plain<
     args: argumentsOf(settings, run),
     envFrom: [{ configMapRef: { name } }],
     env: migrationVariables(settings),
-    resources: resourcesOf(settings),
+    resources: jobResources(settings.limits),
     terminationMessagePolicy: "FallbackToLogsOnError",
     securityContext: containerSecurity,
     volumeMounts: [
@@ -354,7 +307,7 @@ function copyContainer(settings: DatabaseSettings): Plain<V1Container> {
       timeoutSeconds: 5,
       failureThreshold: 120,
     },
-    resources: resourcesOf(settings),
+    resources: jobResources(settings.limits),
     securityContext: { ...containerSecurity, runAsUser: copyUser, runAsGroup: copyUser },
     volumeMounts: [{ name: "copy", mountPath: "/copy" }],
   }
@@ -364,15 +317,9 @@ function copyContainer(settings: DatabaseSettings): Plain<V1Container> {
 function networkPolicy({ namespace, name, backup, egress }: DatabaseSettings): Plain<V1NetworkPolicy> {
   const { protocol, port } = new URL(backup.endpoint ?? "https://s3.amazonaws.com")
   const backups = port === "" ? (protocol === "https:" ? 443 : 80) : Number(port)
-  return {
-    apiVersion: "networking.k8s.io/v1",
-    kind: "NetworkPolicy",
-    metadata: { namespace, name: `database-${name}`, labels: databaseLabels(name) },
-    spec: {
-      podSelector: { matchLabels: { [databaseLabel]: name } },
-      policyTypes: ["Ingress", "Egress"],
-      ingress: [],
-      egress: [...egress, { ports: [{ protocol: "TCP", port: backups }] }],
-    },
-  }
+  const metadata = { namespace, name: `database-${name}`, labels: databaseLabels(name) }
+  return unreachable(metadata, { [databaseLabel]: name }, [
+    ...egress,
+    { ports: [{ protocol: "TCP", port: backups }] },
+  ])
 }

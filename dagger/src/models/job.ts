@@ -1,6 +1,7 @@
-import type { V1Job, V1NetworkPolicy, V1PodSpec } from "@kubernetes/client-node"
+import type { V1NetworkPolicy, V1PodSpec } from "@kubernetes/client-node"
 import { managedBy, type Plain } from "../clients/kubernetes/manifest.js"
 import { modelAccount } from "../delivery/access.js"
+import { jobObjects, jobResources, unreachable } from "../delivery/job-objects.js"
 import type { JobObjects } from "../delivery/job-runner.js"
 import { digestOf } from "../delivery/release.js"
 import { containerSecurity, servicePodSecurity } from "../platform/pod-security.js"
@@ -55,60 +56,17 @@ export function trainingObjects(
   run: TrainingRun,
   secrets: Record<string, string>,
 ): JobObjects {
-  const { namespace, name, variables } = settings
+  const { namespace, name, variables, limits } = settings
   digestOf(run.image)
-  const metadata = { namespace, name: jobName(settings, run), labels: modelLabels(name) }
-  return {
+  return jobObjects({
+    metadata: { namespace, name: jobName(settings, run), labels: modelLabels(name) },
+    pod: podSpec(settings, run),
+    container: trainingContainer,
+    time: limits.time,
     networkPolicy: networkPolicy(settings),
-    job: job(settings, run),
-    owned: (uid) => {
-      const owner = { apiVersion: "batch/v1", kind: "Job", name: metadata.name, uid }
-      const owned = { ...metadata, ownerReferences: [owner] }
-      return [
-        { apiVersion: "v1", kind: "ConfigMap", metadata: owned, immutable: true, data: variables },
-        {
-          apiVersion: "v1",
-          kind: "Secret",
-          metadata: owned,
-          immutable: true,
-          type: "Opaque",
-          stringData: secrets,
-        },
-      ]
-    },
-  }
-}
-
-function job(settings: ModelSettings, run: TrainingRun): Plain<V1Job> {
-  const { namespace, name, limits } = settings
-  const labels = modelLabels(name)
-  return {
-    apiVersion: "batch/v1",
-    kind: "Job",
-    metadata: { namespace, name: jobName(settings, run), labels },
-    spec: {
-      // One pod at a time, and the next one only when the last has ended.
-      parallelism: 1,
-      completions: 1,
-      podReplacementPolicy: "Failed",
-      backoffLimit: 3,
-      activeDeadlineSeconds: limits.time,
-      // Its log is the whole story of a failure.
-      ttlSecondsAfterFinished: 86_400,
-      podFailurePolicy: {
-        rules: [
-          // A drained node says nothing about the training, which begins anew in the next pod.
-          { action: "Ignore", onPodConditions: [{ type: "DisruptionTarget", status: "True" }] },
-          // The command's own verdict is final. A pod that was killed is replaced.
-          {
-            action: "FailJob",
-            onExitCodes: { containerName: trainingContainer, operator: "In", values: [1, 2] },
-          },
-        ],
-      },
-      template: { metadata: { labels }, spec: podSpec(settings, run) },
-    },
-  }
+    variables,
+    secrets,
+  })
 }
 
 function podSpec(settings: ModelSettings, run: TrainingRun): Plain<V1PodSpec> {
@@ -128,10 +86,7 @@ function podSpec(settings: ModelSettings, run: TrainingRun): Plain<V1PodSpec> {
         image: run.image,
         args: [...trainingCommand, ...(run.force ? [forceOption] : [])],
         envFrom: [{ configMapRef: { name: own } }],
-        resources: {
-          requests: { cpu: limits.cpu ?? "100m", memory: limits.memory },
-          limits: { memory: limits.memory, ...(limits.cpu !== undefined && { cpu: limits.cpu }) },
-        },
+        resources: jobResources(limits),
         terminationMessagePolicy: "FallbackToLogsOnError",
         securityContext: containerSecurity,
         volumeMounts: [
@@ -151,15 +106,9 @@ function podSpec(settings: ModelSettings, run: TrainingRun): Plain<V1PodSpec> {
 function networkPolicy(settings: ModelSettings): Plain<V1NetworkPolicy> {
   const { namespace, name, egress } = settings
   const ports = [...new Set([registryPort(settings), sourcesPort])]
-  return {
-    apiVersion: "networking.k8s.io/v1",
-    kind: "NetworkPolicy",
-    metadata: { namespace, name: `model-${name}`, labels: modelLabels(name) },
-    spec: {
-      podSelector: { matchLabels: { [modelLabel]: name } },
-      policyTypes: ["Ingress", "Egress"],
-      ingress: [],
-      egress: [...egress, { ports: ports.map((port) => ({ protocol: "TCP", port })) }],
-    },
-  }
+  const metadata = { namespace, name: `model-${name}`, labels: modelLabels(name) }
+  return unreachable(metadata, { [modelLabel]: name }, [
+    ...egress,
+    { ports: ports.map((port) => ({ protocol: "TCP", port })) },
+  ])
 }
