@@ -88,7 +88,7 @@ export class Model {
       const end = await this.runner.run(trainingObjects(this.settings, running, await this.secrets()))
       return await this.conclude(record, state, running, end)
     } finally {
-      await lease.release()
+      await lease.end()
     }
   }
 
