@@ -1,17 +1,13 @@
 import { describe, expect, it } from "vitest"
 import { affected } from "../../src/ci/affected/affected.js"
-import { readCatalog } from "../../src/platform/catalog.js"
+import { catalogWith } from "./catalog.js"
 
-const catalog = readCatalog(
-  `defaults:
-  coverage: { lines: 80, branches: 80 }
-  load: { p95: 2000, errorRate: 1 }
-  limits: { tool: 300, test: 900, ready: 120 }
-services:
-  servicekit: { kind: python }
-  api: { kind: python, database: recipes }
-  web: { kind: react, backend: api }
-`,
+const catalog = catalogWith(
+  [
+    "servicekit: { kind: python }",
+    "api: { kind: python, database: recipes }",
+    "web: { kind: react, backend: api }",
+  ],
   {
     api: { dockerfile: "COPY servicekit/src /app/\nCOPY api/src /app/" },
     web: { dockerfile: "COPY web/ web/" },

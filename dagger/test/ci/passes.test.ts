@@ -24,7 +24,8 @@ import { openPass, signPass } from "../../src/ci/passes/signed-passes.js"
 import { readSecurity } from "../../src/ci/security/configuration.js"
 import type { Outcome } from "../../src/ci/runner/verdict.js"
 import { signingKey, trustedKey } from "../../src/lib/keys.js"
-import { isWithin, readCatalog } from "../../src/platform/catalog.js"
+import { isWithin } from "../../src/platform/catalog.js"
+import { catalogWith } from "./catalog.js"
 
 const key = passKey("api:test", "v0.21.8 linux/amd64", ["sha256:pipeline", "sha256:files"])
 const pass: Pass = {
@@ -177,17 +178,13 @@ describe("a signed pass", () => {
 })
 
 describe("the inputs of a group", () => {
-  const catalog = readCatalog(
-    `defaults:
-  coverage: { lines: 80, branches: 80 }
-  load: { p95: 2000, errorRate: 1 }
-  limits: { tool: 300, test: 900, ready: 120 }
-services:
-  servicekit: { kind: python }
-  api: { kind: python, database: recipes }
-  web: { kind: react, backend: api }
-  odd: { kind: python }
-`,
+  const catalog = catalogWith(
+    [
+      "servicekit: { kind: python }",
+      "api: { kind: python, database: recipes }",
+      "web: { kind: react, backend: api }",
+      "odd: { kind: python }",
+    ],
     {
       api: { dockerfile: "COPY servicekit/src /app/\nCOPY api/src /app/" },
       web: { dockerfile: "COPY web/ web/" },

@@ -6,20 +6,14 @@ import { completedBy, type Pass, type PassWithArtifacts } from "../../src/ci/pas
 import { ResultsCache } from "../../src/ci/passes/results-cache.js"
 import type { Gate } from "../../src/ci/runner/gate.js"
 import type { Outcome } from "../../src/ci/runner/verdict.js"
-import { isWithin, readCatalog } from "../../src/platform/catalog.js"
+import { isWithin } from "../../src/platform/catalog.js"
+import { catalogWith } from "./catalog.js"
 import type { Platform } from "../../src/platform/platform.js"
 
-const catalog = readCatalog(
-  `defaults:
-  coverage: { lines: 80, branches: 80 }
-  load: { p95: 2000, errorRate: 1 }
-  limits: { tool: 300, test: 900, ready: 120 }
-services:
-  api: { kind: python }
-  web: { kind: react }
-`,
-  { api: { dockerfile: "COPY api/src /app/" }, web: { dockerfile: "COPY web/ web/" } },
-)
+const catalog = catalogWith(["api: { kind: python }", "web: { kind: react }"], {
+  api: { dockerfile: "COPY api/src /app/" },
+  web: { dockerfile: "COPY web/ web/" },
+})
 
 /** A folder of files that can be filtered and digested. */
 function folder(files: Record<string, string>): Directory {
