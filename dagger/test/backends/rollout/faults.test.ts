@@ -194,6 +194,33 @@ describe("clocks", () => {
     expect(seconds).toBeGreaterThanOrEqual(60)
     expect(seconds).toBeLessThan(70)
   })
+  describe.each([600_000, -600_000])("that step by %d ms", (jump) => {
+    it.each([
+      ["preparing", 60, "the deadline of a revision that never becomes ready"],
+      ["aborting", 3, "the delay before a bad revision goes"],
+      ["settling", 5, "the delay before the old revision goes"],
+    ] as const)("change nothing of %s, %d s: %s", async (measured, seconds) => {
+      const platform = await Platform.begin()
+      if (measured !== "settling") platform.cluster.health.set(2, "never ready")
+      const client = clientOf(platform)
+      const began: Record<string, number> = { preparing: platform.clock.now() }
+      let now = "preparing"
+      client.now = () => {
+        const lasts = platform.clock.now() - (began[measured] ?? Infinity)
+        return platform.cluster.now() + (now === measured && lasts > 1000 ? jump : 0)
+      }
+      const left: Record<string, number> = {}
+      const entered = ({ phase }: Rollout) => {
+        left[now] = platform.clock.now()
+        now = phase
+        began[now] = platform.clock.now()
+      }
+      await platform.run({}, { client, plan, entered })
+      const lasted = ((left[measured] ?? Infinity) - (began[measured] ?? 0)) / 1000
+      expect(lasted).toBeGreaterThanOrEqual(seconds)
+      expect(lasted).toBeLessThan(seconds + 10)
+    })
+  })
 })
 
 describe("a hotfix while the stable revision is down", () => {
