@@ -100,6 +100,25 @@ describe.runIf(isRoot)("a local engine", () => {
     expect(h.echo("on").stdout).toBe("on\n")
   })
 
+  test("a snapshot that is gone costs what was made from it, and the rest of the cache stays", () => {
+    const h = home()
+    const made = (word: string) =>
+      h.daggerw(inContainer(`sh,-c,echo ${word} $(cat /proc/sys/kernel/random/uuid)`))
+    const [kept, lost] = [made("kept").stdout, made("lost").stdout]
+    const { state } = h.instance()
+    expect(h.daggerw(["engine", "stop"]).status).toBe(0)
+    const change = `UPDATE result_snapshot_links SET ref_key = 'gone'
+      WHERE result_id IN (SELECT id FROM results WHERE call_frame_json LIKE '%echo lost%')`
+    const script = `import sqlite3, sys
+with sqlite3.connect(sys.argv[1]) as database:
+    print(database.execute(sys.argv[2]).rowcount)`
+    const changes = output("python3", "-c", script, join(state, "dagql-cache.db"), change)
+    expect(Number(changes), "snapshots of the command that is to run again").toBeGreaterThan(0)
+    expect(made("kept").stdout).toBe(kept)
+    expect(made("lost").stdout).toMatch(/^lost [-0-9a-f]+\n$/)
+    expect(made("lost").stdout).not.toBe(lost)
+  })
+
   test("an engine of other recipes is replaced once its last call has ended", async () => {
     const h = home()
     expect(h.daggerw(["engine", "start"]).status).toBe(0)
