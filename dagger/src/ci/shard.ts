@@ -1,4 +1,5 @@
 import { z } from "zod"
+import { withNeeds } from "./gates/selection.js"
 import type { ScheduledGate } from "./runner/schedule.js"
 
 /** One of several machines that share a run, counted from 1. */
@@ -22,8 +23,9 @@ export function readShard(text: string): Shard | undefined {
 }
 
 /**
- * Splits gates over machines so that each has about the same work: the longest gates first, each to the machine that has least to do. Every machine computes the
- * same split from the same durations.
+ * Splits gates over machines so that each has about the same work: the longest gates first, each to the machine that then
+ * has least to do. A machine also runs what its gates need, which is why such gates stay together. Every machine computes
+ * the same split from the same durations.
  *
  * @param secondsOf how long a gate took when it ran; those that are not known count as the average of the others
  * @returns for each machine, the names of its gates without those that they need
@@ -35,14 +37,32 @@ export function split(
 ): string[][] {
   const known = gates.flatMap(({ name }) => secondsOf.get(name) ?? [])
   const average = known.length === 0 ? 1 : known.reduce((sum, seconds) => sum + seconds, 0) / known.length
-  const work = gates
-    .map(({ name }) => ({ name, seconds: secondsOf.get(name) ?? average }))
-    .sort((one, other) => other.seconds - one.seconds || (one.name < other.name ? -1 : 1))
-  const machines = Array.from({ length: count }, () => ({ seconds: 0, names: [] as string[] }))
-  for (const { name, seconds } of work) {
-    const least = machines.reduce((best, machine) => (machine.seconds < best.seconds ? machine : best))
-    least.seconds += seconds
-    least.names.push(name)
+  const seconds = (name: string) => secondsOf.get(name) ?? average
+  const longestFirst = gates
+    .map(({ name }) => name)
+    .sort((one, other) => seconds(other) - seconds(one) || (one < other ? -1 : 1))
+  const machines = Array.from({ length: count }, () => ({
+    seconds: 0,
+    names: [] as string[],
+    runs: new Set<string>(),
+  }))
+  for (const name of longestFirst) {
+    const needed = withNeeds(gates, [name]).map((gate) => gate.name)
+    const offers = machines.map((machine) => {
+      const added = needed.filter((gate) => !machine.runs.has(gate))
+      const cost = added.reduce((sum, gate) => sum + seconds(gate), 0)
+      return { machine, added, cost, ends: machine.seconds + cost }
+    })
+    const [best] = offers.sort(
+      (one, other) =>
+        one.ends - other.ends ||
+        one.cost - other.cost ||
+        one.machine.names.length - other.machine.names.length,
+    )
+    if (!best) continue
+    best.machine.seconds = best.ends
+    best.machine.names.push(name)
+    for (const gate of best.added) best.machine.runs.add(gate)
   }
   return machines.map(({ names }) => names)
 }

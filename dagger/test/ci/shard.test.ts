@@ -38,6 +38,43 @@ describe("split", () => {
     expect(split(gates, 2, new Map()).map(({ length }) => length)).toEqual([3, 2])
   })
 
+  it.each([600, 2])("keeps a gate with what it needs, which takes %d s", (test) => {
+    const tested = [
+      { name: "test" },
+      { name: "format" },
+      { name: "lint" },
+      { name: "types" },
+      { name: "coverage", needs: ["test"] },
+    ]
+    const durations = new Map([
+      ["test", test],
+      ["format", 2],
+      ["lint", 1],
+      ["types", 11],
+      ["coverage", 0.1],
+    ])
+    const machines = split(tested, 2, durations)
+    const withTest = machines.find((names) => names.includes("test"))
+    expect(withTest).toContain("coverage")
+    expect(machines.every((names) => names.length > 0 && names.length < tested.length)).toBe(true)
+  })
+
+  it("counts what a gate needs as work of its machine", () => {
+    const built = [
+      { name: "image" },
+      { name: "smoke", needs: ["image"] },
+      { name: "load", needs: ["image"] },
+      { name: "lint" },
+    ]
+    const durations = new Map([
+      ["image", 100],
+      ["load", 30],
+      ["smoke", 20],
+      ["lint", 60],
+    ])
+    expect(split(built, 2, durations)).toEqual([["image", "load", "smoke"], ["lint"]])
+  })
+
   it("leaves machines without work where there are more than gates", () => {
     expect(split(gates.slice(0, 1), 3, seconds)).toEqual([["a"], [], []])
   })

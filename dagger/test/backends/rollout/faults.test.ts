@@ -196,10 +196,10 @@ describe("clocks", () => {
   })
   describe.each([600_000, -600_000])("that step by %d ms", (jump) => {
     it.each([
-      ["preparing", 60, "the deadline of a revision that never becomes ready"],
-      ["aborting", 3, "the delay before a bad revision goes"],
-      ["settling", 5, "the delay before the old revision goes"],
-    ] as const)("change nothing of %s, %d s: %s", async (measured, seconds) => {
+      { measured: "preparing", seconds: 60, what: "the deadline of a revision that never becomes ready" },
+      { measured: "aborting", seconds: 3, what: "the delay before a bad revision goes" },
+      { measured: "settling", seconds: 5, what: "the delay before the old revision goes" },
+    ])("change nothing of $measured, $seconds s: $what", async ({ measured, seconds }) => {
       const platform = await Platform.begin()
       if (measured !== "settling") platform.cluster.health.set(2, "never ready")
       const client = clientOf(platform)
