@@ -350,8 +350,7 @@ export class Pitwall {
    * Example: `./daggerw call deploy --env staging`, with KUBECONFIG, REGISTRY and SECRETS in .env
    *
    * @param env staging or production.
-   * @param release File that publish made.
-   * @param releaseRef The same release in the registry instead, as publish printed it: REPOSITORY/release@sha256:…
+   * @param release File in this repository that publish made, or the same release in the registry, as publish printed it: REPOSITORY/release@sha256:…
    * @param image Existing images instead of a release, such as api=ghcr.io/owner/repository/api@sha256:…
    * @param only Services; all of the environment, if none is named.
    * @param strategy blue-green or canary; default: that of the environment.
@@ -363,8 +362,7 @@ export class Pitwall {
   async deploy(
     workspace: Workspace,
     env: string,
-    release?: File,
-    releaseRef = "",
+    release = "",
     image: string[] = [],
     only: string[] = [],
     strategy = "",
@@ -376,9 +374,8 @@ export class Pitwall {
       images: image,
       only,
       strategy,
-      releaseRef,
+      release,
       authors: named(author),
-      ...(release && { release }),
     }
     return this.delivery.deploy(workspace, env, selection, { reason, override })
   }
@@ -389,8 +386,7 @@ export class Pitwall {
    * Example: `./daggerw call plan --env production --release release.json`
    *
    * @param env staging or production.
-   * @param release File that publish made.
-   * @param releaseRef The same release in the registry instead, as publish printed it: REPOSITORY/release@sha256:…
+   * @param release File in this repository that publish made, or the same release in the registry, as publish printed it: REPOSITORY/release@sha256:…
    * @param image Existing images instead of a release, such as api=ghcr.io/owner/repository/api@sha256:…; default: the images that are deployed now.
    * @param only Services; all of the environment, if none is named.
    * @param strategy blue-green or canary; default: that of the environment.
@@ -400,8 +396,7 @@ export class Pitwall {
   async plan(
     workspace: Workspace,
     env: string,
-    release?: File,
-    releaseRef = "",
+    release = "",
     image: string[] = [],
     only: string[] = [],
     strategy = "",
@@ -411,9 +406,8 @@ export class Pitwall {
       images: image,
       only,
       strategy,
-      releaseRef,
+      release,
       authors: named(author),
-      ...(release && { release }),
     }
     return this.delivery.plan(workspace, env, selection)
   }
@@ -431,8 +425,7 @@ export class Pitwall {
    * @param env staging or production.
    * @param database Databases by their names or those of their services, such as recipes or api; all of the environment, if none is named.
    * @param planOnly Only run the migrations on a copy, and show each statement with its locks and how long it took. The database is read and not changed; no backup is made.
-   * @param release File that publish made: its images bring the migrations.
-   * @param releaseRef The same release in the registry instead, as publish printed it: REPOSITORY/release@sha256:…
+   * @param release File in this repository that publish made, or the same release in the registry, as REPOSITORY/release@sha256:…: its images bring the migrations.
    * @param image Existing images instead of a release, such as api=ghcr.io/owner/repository/api@sha256:…; default: the images that have all traffic now.
    * @param reason Reason for the audit log.
    * @param author Authors in addition to those of the commits.
@@ -444,8 +437,7 @@ export class Pitwall {
     env: string,
     database: string[] = [],
     planOnly = false,
-    release?: File,
-    releaseRef = "",
+    release = "",
     image: string[] = [],
     reason = "",
     author: string[] = [],
@@ -454,9 +446,8 @@ export class Pitwall {
     const selection = {
       databases: database,
       images: image,
-      releaseRef,
+      release,
       authors: named(author),
-      ...(release && { release }),
     }
     return this.delivery.migrate(workspace, env, selection, { reason, override, planOnly })
   }
@@ -670,25 +661,24 @@ export class Pitwall {
    * @param env production.
    * @param request Id of a refused deploy.
    * @param confirm Code that the same command prints without it.
-   * @param release Instead of a request, a file that publish made: computes what it would run, from --secrets and --settings.
-   * @param releaseRef The same release in the registry instead, as publish printed it: REPOSITORY/release@sha256:…
+   * @param release Instead of a request, a file in this repository that publish made, or the same release in the registry, as REPOSITORY/release@sha256:…: computes what it would run, from --secrets and --settings.
    * @param image Instead of a request, images such as api=ghcr.io/owner/repository/api@sha256:…
    * @param only Services of the release; all of the environment, if none is named.
    * @param note Note for the record.
    */
   @func({ cache: "never" })
   async approve(
+    workspace: Workspace,
     env: string,
     request = "",
     confirm = "",
-    release?: File,
-    releaseRef = "",
+    release = "",
     image: string[] = [],
     only: string[] = [],
     note = "",
   ): Promise<string> {
-    const selection = { images: image, only, releaseRef, ...(release && { release }) }
-    return this.delivery.approve(env, { request, confirm, note, ...selection })
+    const selection = { images: image, only, release }
+    return this.delivery.approve(workspace, env, { request, confirm, note, ...selection })
   }
 
   /**

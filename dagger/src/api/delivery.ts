@@ -60,10 +60,8 @@ import { trustOf, type VerifyRequest } from "./trust.js"
 
 /** What is to be deployed, as the command line names it. */
 export interface Selection {
-  /** A file that `publish` made. */
-  release?: File
-  /** The same release in the registry, with its digest; empty: none. */
-  releaseRef: string
+  /** A file of the workspace that `publish` made, or the same release in the registry, as REPOSITORY/release@sha256:…; empty: none. */
+  release: string
   /** Pairs of a service and its image. */
   images: string[]
   /** Components; all of the environment, if empty. */
@@ -75,7 +73,7 @@ export interface Selection {
 }
 
 /** What is to be approved, as the command line names it: a recorded request, or a release or images. */
-export interface ApprovalSelection extends Pick<Selection, "release" | "releaseRef" | "images" | "only"> {
+export interface ApprovalSelection extends Pick<Selection, "release" | "images" | "only"> {
   /** Id of a refused deploy; empty: none. */
   request: string
   /** The code that shows that the request was read; empty: only show it. */
@@ -219,13 +217,13 @@ export class Delivery {
     selection: Selection,
     { reason, override }: { reason: string; override: string },
   ): Promise<string> {
-    checkSelection(selection)
+    await checkSelection(workspace, selection)
     return this.guarded(workspace, env, async (opened) => {
       const { delivery } = opened
       const components = opened.components(selection.only, strategyOf(selection))
       const { authors } = selection
       const request = { reason, override, authors, readAuthors: authorsIn(workspace) }
-      const given = await this.givenRelease(opened, selection, components)
+      const given = await this.givenRelease(workspace, opened, selection, components)
       if (given) return deploy(delivery, components, { ...request, release: given })
       const services = servicesOf(components)
       const checks = this.gates(services)
@@ -248,12 +246,12 @@ export class Delivery {
   }
 
   async plan(workspace: Workspace, env: string, selection: Selection): Promise<Output> {
-    checkSelection(selection)
+    await checkSelection(workspace, selection)
     return this.guarded(workspace, env, async (opened) => {
       const { delivery } = opened
       const components = opened.components(selection.only, strategyOf(selection))
       const release =
-        (await this.givenRelease(opened, selection, components)) ??
+        (await this.givenRelease(workspace, opened, selection, components)) ??
         (await presentRelease(components, delivery.say))
       const planned = await plan(delivery, components, {
         release,
@@ -272,15 +270,16 @@ export class Delivery {
   async migrate(
     workspace: Workspace,
     env: string,
-    selection: Pick<Selection, "release" | "releaseRef" | "images" | "authors"> & { databases: string[] },
+    selection: Pick<Selection, "release" | "images" | "authors"> & { databases: string[] },
     { reason, override, planOnly }: { reason: string; override: string; planOnly: boolean },
   ): Promise<string> {
-    checkSelection({ ...selection, only: selection.databases, strategy: "" })
+    await checkSelection(workspace, { ...selection, only: selection.databases, strategy: "" })
     return this.guarded(workspace, env, async (opened) => {
       const { delivery } = opened
       const databases = opened.databases(selection.databases)
       const release =
-        (await this.givenRelease(opened, selection, databases)) ?? (await liveRelease(databases, env))
+        (await this.givenRelease(workspace, opened, selection, databases)) ??
+        (await liveRelease(databases, env))
       if (!planOnly) {
         const { authors } = selection
         return deploy(delivery, databases, {
@@ -417,16 +416,20 @@ export class Delivery {
    *
    * @throws Error when the settings of a request are not those of this checkout, or the caller may not approve
    */
-  async approve(env: string, { request, confirm, note, ...selection }: ApprovalSelection): Promise<string> {
-    if (request !== "" && (selection.release || selection.releaseRef !== "" || selection.images.length > 0))
+  async approve(
+    workspace: Workspace,
+    env: string,
+    { request, confirm, note, ...selection }: ApprovalSelection,
+  ): Promise<string> {
+    if (request !== "" && (selection.release !== "" || selection.images.length > 0))
       throw new Error("give either --request, or --release or --image")
-    checkSelection({ ...selection, strategy: "", authors: [] })
+    await checkSelection(workspace, { ...selection, strategy: "", authors: [] })
     return this.within(env, async (opened) => {
       const { delivery, environment } = opened
       const approval = strictestApproval(delivery.guards)
       if (!approval) throw new Error(`${environment.name} needs no approval`)
       if (request === "") {
-        const wanted = await this.wouldRun(opened, selection)
+        const wanted = await this.wouldRun(workspace, opened, selection)
         return approve(delivery, wanted, { note, validFor: approval.validFor })
       }
       const recorded = requestOf((await delivery.audit.read()).events, request)
@@ -557,14 +560,14 @@ export class Delivery {
 
   /** What a deploy of the release or images that the command names would run. */
   private async wouldRun(
+    workspace: Workspace,
     opened: OpenEnvironment,
-    selection: Pick<ApprovalSelection, "release" | "releaseRef" | "images" | "only">,
+    selection: Pick<ApprovalSelection, "release" | "images" | "only">,
   ): Promise<(WouldRun & { component: ComponentId })[]> {
-    const { release, releaseRef, images, only } = selection
-    const whole = release !== undefined || releaseRef !== ""
-    const named = only.length > 0 || whole ? only : Object.keys(readImages(images))
+    const { release, images, only } = selection
+    const named = only.length > 0 || release !== "" ? only : Object.keys(readImages(images))
     const components = opened.components(named)
-    const given = await this.givenRelease(opened, selection, components)
+    const given = await this.givenRelease(workspace, opened, selection, components)
     if (!given) throw new Error("say what to approve: --request, or --release or --image")
     try {
       return await Promise.all(
@@ -595,15 +598,17 @@ export class Delivery {
 
   /** The release that the command names, in whole or by its images; undefined where it names none. */
   private async givenRelease(
+    workspace: Workspace,
     { delivery, secrets, environment }: OpenEnvironment,
-    selection: Pick<Selection, "release" | "releaseRef" | "images">,
+    selection: Pick<Selection, "release" | "images">,
     components: Component[],
   ): Promise<Release | undefined> {
     const services = servicesOf(components)
     const { images } = selection
     const { signature, signatures } = delivery.guards.effective
     const release = await this.wholeRelease(
-      selection,
+      workspace,
+      selection.release,
       secrets,
       signature === "required" ? signatures : undefined,
     )
@@ -631,14 +636,15 @@ export class Delivery {
 
   /** The release of a file or of the registry. */
   private async wholeRelease(
-    { release, releaseRef }: Pick<Selection, "release" | "releaseRef">,
+    workspace: Workspace,
+    release: string,
     secrets: Record<string, string>,
     trust: Trust | undefined,
   ): Promise<Release | undefined> {
-    if (release) return readRelease(await release.contents())
-    if (releaseRef === "") return undefined
+    const found = await releaseFile(workspace, release)
+    if (found || release === "") return found
     const { fetchRelease } = await import("../images/release.js")
-    return fetchRelease(releaseRef, this.registry(secrets), trust)
+    return fetchRelease(release, this.registry(secrets), trust)
   }
 
   private registry(secrets: Record<string, string>): RegistryAccess {
@@ -750,11 +756,34 @@ const authorsIn =
   (from, to) =>
     new Worktree(workspace).authors(from, to)
 
+/**
+ * The release in a file of the workspace; undefined where the command names none, or one in the registry.
+ *
+ * @throws Error that names the file, if there is none or it holds no release
+ */
+async function releaseFile(workspace: Workspace, path: string): Promise<Release | undefined> {
+  if (path === "" || path.includes("@sha256:")) return undefined
+  let text: string
+  try {
+    text = await workspace.file(path).contents()
+  } catch (error) {
+    const message = oneLine((error as Error).message)
+    const fault = /no such file|NotFound/.test(message)
+      ? `there is no file ${path} in this repository`
+      : `cannot read ${path}: ${message}`
+    throw new Error(
+      `--release: ${fault}; allowed: a file in this repository that publish made, or REPOSITORY/release@sha256:…`,
+      { cause: error },
+    )
+  }
+  return readRelease(text)
+}
+
 /** Finds mistakes in what a command names before a cluster is asked. */
-function checkSelection(selection: Selection): void {
-  const { release, releaseRef, images } = selection
-  if ([release !== undefined, releaseRef !== "", images.length > 0].filter(Boolean).length > 1)
-    throw new Error("give either --release, --release-ref or --image")
+async function checkSelection(workspace: Workspace, selection: Selection): Promise<void> {
+  if (selection.release !== "" && selection.images.length > 0)
+    throw new Error("give either --release or --image")
   readImages(selection.images)
   strategyOf(selection)
+  await releaseFile(workspace, selection.release)
 }

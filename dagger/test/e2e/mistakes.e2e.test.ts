@@ -77,6 +77,16 @@ const names: Mistake[] = [
     last: /^Error: "api" names no image; allowed: SERVICE=REPOSITORY@sha256:/,
   },
   {
+    mistake: "a release",
+    command: "call --kubeconfig KUBE:loopback plan --env staging --release next.json text",
+    last: "Error: --release: there is no file next.json in this repository; allowed: a file in this repository that publish made, or REPOSITORY/release@sha256:…",
+  },
+  {
+    mistake: "a release in the registry",
+    command: "call --kubeconfig KUBE:loopback plan --env staging --release registry.invalid/release:v1 text",
+    last: /^Error: --release: there is no file registry\.invalid\/release:v1 in this repository; allowed: /,
+  },
+  {
     mistake: "a peer",
     command: "call rehearse --fault none --peer nope",
     last: 'Error: there is no peer "nope"; allowed: kubectl, argo-rollouts, flagger',
