@@ -7,6 +7,7 @@ import type { Clock } from "../lib/clock.js"
 import { count, duration, oneLine } from "../lib/text.js"
 import type { Bucket } from "./bucket.js"
 import { type Bundle, readFiles } from "./bundle.js"
+import { type BackendContract, type ContractVerdict, judgeContract } from "./contract.js"
 import { decideSwitch, type FrontendAction } from "./decisions.js"
 import type { Edge } from "./edge.js"
 import { type Layout, layoutOf } from "./layout.js"
@@ -41,9 +42,25 @@ export interface FrontendContext {
   clock: Clock
   /** Takes the files of a web app out of its image. */
   bundle: (image: string) => Promise<Bundle>
+  /**
+   * Reads the description of the API that the image of a backend serves.
+   *
+   * @throws Error for an image that cannot be read, or has none
+   */
+  contract: (image: string) => Promise<string>
+  /** The backends of the environment by name. */
+  backends: Record<string, ServingBackend>
   /** @throws Error when there are no keys for the stores */
   stores: (settings: FrontendSettings, layout: Layout) => Stores
   fetch: Fetch
+}
+
+/** A backend that web apps may call. */
+export interface ServingBackend {
+  /** The image with all traffic; nothing before the first deploy. */
+  current: () => Promise<ReleasedImage | undefined>
+  /** The deploy that this command makes brings it before any web app is switched. */
+  deployed: boolean
 }
 
 /** What a deploy does to a web app, worked out against what is live. */
@@ -144,6 +161,34 @@ export class DeployedFrontend {
     return digestOfData({ ...this.settings, image: digestOf(image), secretNames })
   }
 
+  /**
+   * Whether the backend of a build serves what it calls.
+   *
+   * @param release what this command deploys; absent: what is live counts alone
+   */
+  async contractOf({ contract: needed }: Bundle, release?: Release): Promise<ContractVerdict> {
+    const { app, environment } = this.settings
+    const backend = needed
+      ? await this.backendContract(needed.backend, release)
+      : ({ found: "not-live" } as const)
+    return judgeContract(app, environment, needed, backend)
+  }
+
+  private async backendContract(name: string, release: Release | undefined): Promise<BackendContract> {
+    const { backends, contract } = this.context
+    const backend = backends[name]
+    if (!backend) return { found: "no-service", allowed: Object.keys(backends) }
+    try {
+      const coming = backend.deployed ? release?.images[name] : undefined
+      const image = (coming ?? (await backend.current()))?.reference
+      return image === undefined
+        ? { found: "not-live" }
+        : { found: "described", image, text: await contract(image) }
+    } catch (error) {
+      return { found: "unreadable", reason: (error as Error).message }
+    }
+  }
+
   async planOf(prepared: PreparedFrontend, release: Release): Promise<ComponentPlan> {
     const { action, state } = prepared
     const actions = { nothing: "none", resume: "resume", begin: "start" } as const
@@ -153,10 +198,15 @@ export class DeployedFrontend {
       summary: this.summaryOf(prepared),
       changes: [] as Change[],
     }
-    if (action.kind !== "begin") return plan
+    if (action.kind === "nothing") return plan
+    const contract = await this.contractOf(prepared.bundle, release)
+    if (action.kind === "resume")
+      // Its apply takes back what visitors may have of it.
+      return contract.served ? plan : { ...plan, summary: `${plan.summary}; ${contract.reason}` }
+    if (!contract.served) return { ...plan, action: "blocked", summary: contract.reason }
     return {
       ...plan,
-      changes: [await this.changeOf(prepared)],
+      changes: [await this.changeOf(prepared, contract.text)],
       start: this.startOf(release, action.number, liveRevision(state)),
     }
   }
@@ -223,7 +273,10 @@ export class DeployedFrontend {
     }
   }
 
-  private async changeOf({ manifest, configuration, state }: PreparedFrontend): Promise<Change> {
+  private async changeOf(
+    { manifest, configuration, state }: PreparedFrontend,
+    contract: string,
+  ): Promise<Change> {
     const { bucket } = this.stores
     const live = liveRevision(state)
     const [before, missing, config] = await Promise.all([
@@ -243,6 +296,7 @@ export class DeployedFrontend {
       kind: live ? "changed" : "created",
       fields: [
         `release: ${live?.release ?? "none"} → ${releaseId(manifest)}`,
+        `calls: ${contract}`,
         `files: ${added.length} new (${size(sizeOf(added))}), ${changed.length} changed (${size(sizeOf(changed))}), ${removed.length} removed`,
         ...files.slice(0, longestList).map((line) => `  ${line}`),
         ...(more > 0 ? [`  and ${more} more`] : []),

@@ -212,16 +212,18 @@ export class LockedFrontend implements LockedComponent {
       const published = await uploadRelease(app.stores.bucket, app.layout, bundle, manifest, configuration)
       app.say(publishedText(published))
       lease.check()
-      if (pointer && !isLive(pointer, running.revision)) {
-        const reason = await this.canary(running, manifest, configuration)
+      if (!isLive(pointer, running.revision)) {
+        // Backends of the same command have been deployed by now.
+        const contract = await app.contractOf(bundle)
+        if (!contract.served) return await this.refuse(state, running, pointer, contract.reason)
+        const reason = pointer && (await this.canary(running, manifest, configuration))
         if (reason !== undefined) return await this.abort(state, running, reason)
       }
       return await this.promote(state, running, manifest, configuration)
     } catch (error) {
       if (error instanceof PointerSuperseded) {
         // Over, so that the next deploy of this release is a newer one.
-        const { live } = await this.finish(state, running, "aborted", error.message)
-        return { result: "aborted", message: error.message, ...(live !== undefined && { revision: live }) }
+        return this.giveUp(state, running, error.message)
       }
       await this.event("failed", running, { message: oneLine((error as Error).message, 500) })
       throw error
@@ -326,6 +328,26 @@ export class LockedFrontend implements LockedComponent {
     const message = `${reason}; revision ${before.number} is live`
     await this.finish(state, running, "aborted", message)
     return { result: "aborted", revision: before.number, message }
+  }
+
+  /** Ends a deploy before it is live for everybody; an interrupted one may have had a canary. */
+  private refuse(
+    state: FrontendState,
+    running: RunningSwitch,
+    pointer: Pointer | undefined,
+    reason: string,
+  ): Promise<OperationOutcome> {
+    return pointer?.canary ? this.abort(state, running, reason) : this.giveUp(state, running, reason)
+  }
+
+  /** Ends a deploy that no visitor has seen. */
+  private async giveUp(
+    state: FrontendState,
+    running: RunningSwitch,
+    message: string,
+  ): Promise<OperationOutcome> {
+    const { live } = await this.finish(state, running, "aborted", message)
+    return { result: "aborted", message, ...(live !== undefined && { revision: live }) }
   }
 
   /** Records how an interrupted operation ended that nobody goes on with. */

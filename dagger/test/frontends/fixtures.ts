@@ -5,7 +5,24 @@ import { createHash } from "node:crypto"
 import { brotliCompressSync, gzipSync } from "node:zlib"
 import type { Bucket, WriteCondition, ListedObject, ObjectHead } from "../../src/frontends/bucket.js"
 import { sha256Of, type Bundle } from "../../src/frontends/bundle.js"
+import type { NeededContract } from "../../src/frontends/contract.js"
 import type { StoredObject } from "../../src/frontends/layout.js"
+
+/** The description of an API with operations, by path. */
+export const apiOf = (...paths: string[]): string =>
+  JSON.stringify({
+    openapi: "3.1.0",
+    info: { title: "Recipes", version: "1" },
+    paths: Object.fromEntries(paths.map((path) => [path, { get: { responses: { "200": {} } } }])),
+  })
+/** The API that builds call unless told. */
+export const recipesApi = apiOf("/api/recipes")
+
+export const contractOf = (text: string, backend = "api"): NeededContract => ({
+  backend,
+  sha256: sha256Of(Buffer.from(text)),
+  text,
+})
 
 const folders: string[] = []
 
@@ -54,7 +71,7 @@ export async function build(
     await mkdir(dirname(join(folder, path)), { recursive: true })
     await writeFile(join(folder, path), contents)
   }
-  return { app, version, flags: ["newSearch"], folder }
+  return { app, version, flags: ["newSearch"], contract: contractOf(recipesApi), folder }
 }
 
 interface Held {

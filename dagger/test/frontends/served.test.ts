@@ -13,7 +13,7 @@ import { monotonic } from "../../src/lib/clock.js"
 import { FakeCluster } from "../clients/kubernetes/fake.js"
 import { image } from "../delivery/fake-platform.js"
 import { FakeClock } from "../lib/fake-clock.js"
-import { build, removeBuilds, scriptOf } from "./fixtures.js"
+import { build, recipesApi, removeBuilds, scriptOf } from "./fixtures.js"
 import { store } from "./platform.js"
 import { EdgeServer, KeyValueServer, Moto, withoutMoto } from "./servers.js"
 
@@ -67,6 +67,10 @@ describe.skipIf(withoutMoto !== undefined)("a web app behind its edge", () => {
         journal: new Journal({ environment: "staging", by: "dora", operation: id, audit, notifier, now }),
         say: () => undefined,
         clock: monotonic,
+        backends: {
+          api: { current: () => Promise.resolve({ reference: image("a") }), deployed: false },
+        },
+        contract: () => Promise.resolve(recipesApi),
         bundle: (reference) => build(reference.at(-1) ?? ""),
         stores: (of, layout) => storesOf(of, layout, { credentials, clock: monotonic }),
         fetch,
