@@ -36,6 +36,14 @@ const canaryStep = section({
   for: configuredDuration.refine((seconds) => seconds >= 5, "5s or longer"),
 })
 
+/** Flags of an environment by name. */
+export const flagsSection = z
+  .record(
+    z.string().regex(/^[a-z][A-Za-z0-9]{0,63}$/, "the name of a flag, such as newSearch"),
+    z.boolean({ error: "true or false" }),
+  )
+  .default({})
+
 /** A web app of an environment; see `dagger/config/deploy.yaml`. */
 export const frontendSection = section({
   hostnames: z
@@ -62,12 +70,7 @@ export const frontendSection = section({
       z.string().regex(/^[A-Za-z0-9.:/*-]+$/, "a source as in a content security policy, such as https:"),
     )
     .default([]),
-  flags: z
-    .record(
-      z.string().regex(/^[a-z][A-Za-z0-9]{0,63}$/, "the name of a flag, such as newSearch"),
-      z.boolean({ error: "true or false" }),
-    )
-    .default({}),
+  flags: flagsSection,
   keep: section({
     releases: z.int().min(2).max(50).default(5),
     days: z.int().min(1).max(3650).default(7),
