@@ -12,6 +12,7 @@ import { Model, type ModelContext } from "../models/model.js"
 import { type KubernetesApi, KubernetesClient } from "../clients/kubernetes/client.js"
 import type { FrontendContext, ServingBackend } from "../frontends/deployed-frontend.js"
 import { Frontend } from "../frontends/frontend.js"
+import { auditFolder, auditPages } from "../frontends/auditor.js"
 import { bundleOf, servedContract } from "../frontends/image.js"
 import type { FrontendSettings } from "../frontends/settings.js"
 import { migrationWindow } from "../delivery/guards/calendar.js"
@@ -188,6 +189,7 @@ async function open(source: Directory, name: string, connection: Connection): Pr
       frontends: {
         bundle: (image) => bundleOf(image, registryKeys),
         contract: (image) => servedContract(image, registryKeys),
+        audit: (request) => auditPages(source.directory(auditFolder), request),
         stores: (settings, layout) =>
           clients.storesOf(settings, layout, {
             credentials: cloudCredentials(secrets, environment.name),
@@ -234,7 +236,7 @@ export interface EnvironmentOptions {
   /** Called when components are opened: a command that measures nothing needs no keys. */
   metrics: () => MetricsSource
   /** What web apps are deployed with; a command that deploys none needs nothing. */
-  frontends?: Pick<FrontendContext, "bundle" | "contract" | "stores" | "fetch">
+  frontends?: Pick<FrontendContext, "bundle" | "contract" | "audit" | "stores" | "fetch">
   /** Verifies images where that is required; without it, none is. */
   verify?: DeliveryContext["verify"]
   sinks: Sink[]

@@ -5,6 +5,7 @@ import type { Journal } from "../delivery/journal.js"
 import { digestOf, type Release, type ReleasedImage } from "../delivery/release.js"
 import type { Clock } from "../lib/clock.js"
 import { count, duration, oneLine } from "../lib/text.js"
+import { type AuditFiles, type AuditRequest, auditRuns, devices } from "./audit.js"
 import type { Bucket } from "./bucket.js"
 import { type Bundle, readFiles } from "./bundle.js"
 import { type BackendContract, type ContractVerdict, judgeContract } from "./contract.js"
@@ -16,6 +17,7 @@ import type { Fetch } from "./observe.js"
 import type { Pointer } from "./pointer.js"
 import { type Configuration, manifestIn, missingObjects } from "./publish.js"
 import { configurationOf, type FrontendSettings, refuseUnknownFlags } from "./settings.js"
+import { size } from "./size.js"
 import {
   type FrontendRevision,
   type FrontendState,
@@ -50,6 +52,12 @@ export interface FrontendContext {
   contract: (image: string) => Promise<string>
   /** The backends of the environment by name. */
   backends: Record<string, ServingBackend>
+  /**
+   * Looks at pages as Lighthouse and axe see them.
+   *
+   * @throws Error when one of the runs was not made
+   */
+  audit: (request: AuditRequest) => Promise<AuditFiles>
   /** @throws Error when there are no keys for the stores */
   stores: (settings: FrontendSettings, layout: Layout) => Stores
   fetch: Fetch
@@ -273,6 +281,18 @@ export class DeployedFrontend {
     }
   }
 
+  private auditPlan(): string[] {
+    const { audit } = this.settings
+    if (!audit) return []
+    const least = devices.map((device) => {
+      const { performance, accessibility, bestPractices } = audit[device]
+      return `${device} ${performance} / ${accessibility} / ${bestPractices}`
+    })
+    return [
+      `audit before the switch: ${audit.paths.join(", ")}; at least ${least.join(", ")} (performance / accessibility / best practices, median of ${auditRuns} runs), nothing ${audit.violations} or worse`,
+    ]
+  }
+
   private async changeOf(
     { manifest, configuration, state }: PreparedFrontend,
     contract: string,
@@ -297,6 +317,7 @@ export class DeployedFrontend {
       fields: [
         `release: ${live?.release ?? "none"} → ${releaseId(manifest)}`,
         `calls: ${contract}`,
+        ...this.auditPlan(),
         `files: ${added.length} new (${size(sizeOf(added))}), ${changed.length} changed (${size(sizeOf(changed))}), ${removed.length} removed`,
         ...files.slice(0, longestList).map((line) => `  ${line}`),
         ...(more > 0 ? [`  and ${more} more`] : []),
@@ -308,9 +329,6 @@ export class DeployedFrontend {
 }
 
 const sizeOf = (files: { size: number }[]) => files.reduce((sum, one) => sum + one.size, 0)
-
-export const size = (bytes: number): string =>
-  bytes < 1e6 ? `${(bytes / 1e3).toFixed(1)} kB` : `${(bytes / 1e6).toFixed(1)} MB`
 
 /** The lines of a configuration that change. */
 function configurationDifference(before: string | undefined, after: string): string[] {

@@ -30,8 +30,8 @@ let values: KeyValueServer
 let edge: EdgeServer
 /** A copy of the repository with a .env, as a user has one. */
 let checkout: string
-/** Writes the settings anew, with a flag. */
-let flagged: (printView: boolean) => Promise<void>
+/** Writes the settings anew, with a flag and whatever else. */
+let flagged: (printView: boolean, more?: object) => Promise<void>
 const tunnels = new Tunnels()
 
 /** As it is shipped, where this cluster's router is, with a web app. */
@@ -74,12 +74,15 @@ beforeAll(async () => {
       }),
       "staging",
     )
-  const [web] = frontendSettings(configured({}))
+  const [web] = frontendSettings(configured({ preview: true }))
   if (!web) throw new Error("the settings have no web app")
   edge = await EdgeServer.start(`${s3Address}/${bucket}`, values.values, web, machine)
-  const settings = (printView: boolean) =>
+  const settings = (printView: boolean, more: object = {}) =>
     settingsOf(
-      webOf(s3Address, values.server.address, { address: edge.server.address, flags: { printView } }),
+      webOf(s3Address, values.server.address, {
+        ...{ address: edge.server.address, flags: { printView }, preview: true },
+        ...more,
+      }),
     )
   const environment = configured({ address: edge.server.address })
   // With what an administrator applies, for the web app too.
@@ -89,7 +92,7 @@ beforeAll(async () => {
     id: "frontends-test",
     resolveEndpoint: (service, port) => tunnels.open(service, port),
   })
-  flagged = (printView) => writeFile(join(checkout, "settings.yaml"), settings(printView))
+  flagged = (printView, more) => writeFile(join(checkout, "settings.yaml"), settings(printView, more))
   await configure(checkout, rehearsal, tunnels, {
     settings: settings(false),
     secrets: {
@@ -219,6 +222,35 @@ describe("a web app", { timeout: 20 * 60_000 }, () => {
     expect(await refused(...deploy(wrong))).toMatch(/the image is a build of f1-frontend; allowed: web/)
     expect((await page()).status).toBe(200)
   })
+
+  // Twice ten runs of Lighthouse, on a machine that does other work.
+  const long = { timeout: 45 * 60_000 }
+  it(
+    "is audited at its preview in a browser before visitors get it, and refused for what axe finds",
+    long,
+    async () => {
+      // Scores depend on how busy the machine is; what axe finds does not.
+      const least = { performance: 0, accessibility: 80, bestPractices: 0 }
+      await flagged(false, { audit: { paths: ["/"], mobile: least, desktop: least } })
+      const worse = await releaseOf("inaccessible", (image) =>
+        image
+          .withUser("root")
+          .withExec(["sed", "-i", 's/<html lang="[^"]*"/<html/', "/srv/www/index.html"])
+          .withExec(["rm", "/srv/www/index.html.br", "/srv/www/index.html.gz"]),
+      )
+      const before = (await page()).headers.get("x-release")
+      expect(await refused(...deploy(worse))).toMatch(
+        /the audit refuses release [0-9a-f]{40}: .*<html> element must have a lang attribute \(html-has-lang, serious\)/,
+      )
+      expect((await page()).headers.get("x-release")).toBe(before)
+      const better = await releaseOf("accessible", (image) =>
+        image.withNewFile("/srv/www/robots.txt", "User-agent: third\n", { permissions: 0o644 }),
+      )
+      expect(await done(...deploy(better))).toMatch(
+        /^web +promoted .*audit: mobile \d+ \/ \d+ \/ \d+, desktop/m,
+      )
+    },
+  )
 
   it("is not replaced while the backend describes less than it calls", async () => {
     const text = await readFile(join(repository, "services/api/openapi.json"), "utf8")
