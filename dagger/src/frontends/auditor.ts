@@ -2,10 +2,11 @@ import { randomUUID } from "node:crypto"
 import { mkdtemp, readdir, readFile } from "node:fs/promises"
 import { tmpdir } from "node:os"
 import { join } from "node:path"
-import { dag, type Directory } from "@dagger.io/dagger"
+import { dag, type Directory, ExecError } from "@dagger.io/dagger"
 import { images } from "../platform/base-images.js"
 import { cache } from "../platform/caches.js"
 import { withPackages } from "../platform/packages.js"
+import { tail } from "../lib/text.js"
 import type { AuditFiles, AuditRequest } from "./audit.js"
 
 /** The folder with the program that looks at pages. */
@@ -34,7 +35,12 @@ export async function auditPages(program: Directory, request: AuditRequest): Pro
     .withExec(["mkdir", "/out"])
     .withExec(["timeout", String(limit), "node", "audit.mjs", "request.json", "/out"])
   const folder = await mkdtemp(join(tmpdir(), "audit-"))
-  await made.directory("/out").export(folder)
+  await made
+    .directory("/out")
+    .export(folder)
+    .catch((error: unknown) => {
+      throw error instanceof ExecError ? new Error(tail(error.stderr, 5), { cause: error }) : error
+    })
   return auditFilesIn(folder)
 }
 

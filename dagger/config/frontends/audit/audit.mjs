@@ -70,24 +70,31 @@ async function axeRun(browser, url, { viewport }, screenshot) {
   }
 }
 
-const browser = await puppeteer.launch({
-  executablePath: process.env.CHROMIUM_PATH ?? "/usr/bin/chromium",
-  args: ["--no-sandbox", "--disable-dev-shm-usage"],
-})
-try {
-  const port = Number(new URL(browser.wsEndpoint()).port)
-  const pages = []
-  for (const [at, path] of paths.entries()) {
-    for (const [device, settings] of Object.entries(devices)) {
-      const url = `${address}${path}`
-      const screenshot = `${at + 1}-${device}.png`
-      const seen = await axeRun(browser, url, settings, screenshot)
-      const scores = []
-      for (let run = 0; run < runs; run++) scores.push(await lighthouseRun(port, url, settings))
-      pages.push({ path, device, ...seen, screenshot, runs: scores })
+async function main() {
+  const browser = await puppeteer.launch({
+    executablePath: process.env.CHROMIUM_PATH ?? "/usr/bin/chromium",
+    args: ["--no-sandbox", "--disable-dev-shm-usage"],
+  })
+  try {
+    const port = Number(new URL(browser.wsEndpoint()).port)
+    const pages = []
+    for (const [at, path] of paths.entries()) {
+      for (const [device, settings] of Object.entries(devices)) {
+        const url = `${address}${path}`
+        const screenshot = `${at + 1}-${device}.png`
+        const seen = await axeRun(browser, url, settings, screenshot)
+        const scores = []
+        for (let run = 0; run < runs; run++) scores.push(await lighthouseRun(port, url, settings))
+        pages.push({ path, device, ...seen, screenshot, runs: scores })
+      }
     }
+    await writeFile(join(folder, "result.json"), JSON.stringify({ pages }))
+  } finally {
+    await browser.close()
   }
-  await writeFile(join(folder, "result.json"), JSON.stringify({ pages }))
-} finally {
-  await browser.close()
 }
+
+main().catch((error) => {
+  console.error(error.message)
+  process.exitCode = 1
+})
