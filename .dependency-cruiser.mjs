@@ -20,7 +20,7 @@ const mayImport = {
   // The fourth kind of component: models, trained by a Job in the environment.
   models: ["delivery", "platform", "clients", "lib"],
   // The third kind of component: web apps, files in a bucket behind an edge.
-  frontends: ["delivery", "clients", "lib"],
+  frontends: ["delivery", "platform", "clients", "lib"],
   // The first kind of component: backends on Kubernetes, with their revisions, rollouts and analysis.
   backends: ["delivery", "platform", "clients", "lib"],
   // The environments of deploy.yaml, their secrets, and the connection to one; each section of the file is defined by the folder that uses it.

@@ -16,8 +16,8 @@ export default defineConfig(
     },
   },
   {
-    // Programs of the edge: they have no types, and their syntax is an older one.
-    files: ["dagger/config/frontends/*.js"],
+    // Programs of the edge, whose syntax is an older one, and of audits: they have no types.
+    files: ["dagger/config/frontends/**/*.{js,mjs}"],
     extends: [tseslint.configs.disableTypeChecked],
     languageOptions: { parserOptions: { projectService: false } },
     rules: {

@@ -61,18 +61,21 @@ function chosen(pointer, request) {
 function previewed(request) {
   if (!settings.preview) return undefined
   const named = header(request, "x-preview-release") || (header(request, "host") || "").split(".")[0]
-  return kept.test(named) ? named : undefined
+  const parts = named.split(".")
+  return kept.test(parts[0]) ? { release: parts[0], config: parts[1] } : undefined
 }
 
 // What the request gets; nothing when the store fails: then the copies of what was live last are served.
 async function variantOf(request) {
   if (!settings.store) return undefined
+  const preview = previewed(request)
+  // It names all that it needs: nothing has to be live.
+  if (preview !== undefined && kept.test(preview.config)) return preview
   try {
     const text = await cf.kvs().get(settings.app)
     const pointer = JSON.parse(text)
     const variant = chosen(pointer, request)
-    const preview = previewed(request)
-    const release = preview === undefined ? variant.release : preview
+    const release = preview === undefined ? variant.release : preview.release
     return kept.test(release) && kept.test(variant.config)
       ? { release: release, config: variant.config }
       : undefined

@@ -33,7 +33,7 @@ export interface ComponentPlan {
    * - `none`: the release is live already
    * - `start`: a new operation
    * - `resume`: the interrupted operation for this very release
-   * - `blocked`: another operation is in progress and must be ended first
+   * - `blocked`: nothing may start: another operation is in progress and must be ended first, or something that it relies on is not there
    */
   action: "none" | "start" | "resume" | "blocked"
   /** One sentence. */

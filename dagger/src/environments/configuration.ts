@@ -12,7 +12,7 @@ import {
   type DatabaseSettings,
 } from "../databases/settings.js"
 import { modelSection, type ModelSettings, modelVariables, registryPort } from "../models/settings.js"
-import { frontendSection, type FrontendSettings } from "../frontends/settings.js"
+import { flagsSection, frontendSection, type FrontendSettings } from "../frontends/settings.js"
 import { egressRules } from "../backends/manifests/objects.js"
 import { rolloutSection } from "../backends/rollout/configuration.js"
 import type { BackendSettings } from "../backends/settings.js"
@@ -80,6 +80,10 @@ const environment = section({
       replicas: workloadSection.shape.replicas.optional(),
       backup: backupSection.optional(),
       variables: workloadSection.shape.environment,
+      flags: flagsSection,
+    }).superRefine(({ variables, flags }, context) => {
+      if ("FLAGS" in variables && Object.keys(flags).length > 0)
+        context.addIssue({ code: "custom", path: ["flags"], message: "only without the variable FLAGS" })
     }),
   ),
   frontends: byService(frontendSection).default({}),
@@ -300,16 +304,21 @@ export function backendSettings(
   }
   return Object.entries(at.services)
     .filter(([service]) => only.length === 0 || only.includes(service))
-    .map(([service, { hostnames, replicas, variables }]) => {
+    .map(([service, { hostnames, replicas, variables, flags }]) => {
       const settings = configuration.services[service]
       if (!settings) throw new ConfigurationError(`${deployFile}: services has no ${service}`)
       const { workload, secrets, probe, model } = settings
       const { from, to } = workload.network
+      const on = Object.keys(flags).filter((name) => flags[name])
       const registry = model ? [{ cidr: "0.0.0.0/0", ports: [registryPort(model)] }] : []
       return {
         service,
         hostnames,
-        variables: { ...(model && modelVariables(model)), ...variables },
+        variables: {
+          ...(model && modelVariables(model)),
+          ...(on.length > 0 && { FLAGS: on.sort().join(",") }),
+          ...variables,
+        },
         probe,
         secrets: secrets.map(({ variable, from, optional }) => ({
           variable,

@@ -10,9 +10,10 @@ import type { DatabaseSettings } from "../databases/settings.js"
 import type { DatabaseContext } from "../databases/migrated-database.js"
 import { Model, type ModelContext } from "../models/model.js"
 import { type KubernetesApi, KubernetesClient } from "../clients/kubernetes/client.js"
-import type { FrontendContext } from "../frontends/deployed-frontend.js"
+import type { FrontendContext, ServingBackend } from "../frontends/deployed-frontend.js"
 import { Frontend } from "../frontends/frontend.js"
-import { bundleOf } from "../frontends/image.js"
+import { auditFolder, auditPages } from "../frontends/auditor.js"
+import { bundleOf, servedContract } from "../frontends/image.js"
 import type { FrontendSettings } from "../frontends/settings.js"
 import { migrationWindow } from "../delivery/guards/calendar.js"
 import { Approvals } from "../delivery/approvals.js"
@@ -170,6 +171,11 @@ async function open(source: Directory, name: string, connection: Connection): Pr
   // The clients of AWS take a while to load, and only web apps need them.
   const clients =
     Object.keys(environment.frontends).length > 0 ? await import("../frontends/stores.js") : undefined
+  const registryKeys = {
+    user: secrets.REGISTRY_USER,
+    password: secrets.REGISTRY_PASSWORD,
+    service: connection.registryService,
+  }
   return openEnvironment({
     configuration,
     environment,
@@ -181,12 +187,9 @@ async function open(source: Directory, name: string, connection: Connection): Pr
     metrics: () => metricsOf(cluster, environment, secrets),
     ...(clients && {
       frontends: {
-        bundle: (image) =>
-          bundleOf(image, {
-            user: secrets.REGISTRY_USER,
-            password: secrets.REGISTRY_PASSWORD,
-            service: connection.registryService,
-          }),
+        bundle: (image) => bundleOf(image, registryKeys),
+        contract: (image) => servedContract(image, registryKeys),
+        audit: (request) => auditPages(source.directory(auditFolder), request),
         stores: (settings, layout) =>
           clients.storesOf(settings, layout, {
             credentials: cloudCredentials(secrets, environment.name),
@@ -233,7 +236,7 @@ export interface EnvironmentOptions {
   /** Called when components are opened: a command that measures nothing needs no keys. */
   metrics: () => MetricsSource
   /** What web apps are deployed with; a command that deploys none needs nothing. */
-  frontends?: Pick<FrontendContext, "bundle" | "stores" | "fetch">
+  frontends?: Pick<FrontendContext, "bundle" | "contract" | "audit" | "stores" | "fetch">
   /** Verifies images where that is required; without it, none is. */
   verify?: DeliveryContext["verify"]
   sinks: Sink[]
@@ -308,10 +311,20 @@ export function openEnvironment(options: EnvironmentOptions): OpenEnvironment {
     )
   }
   const frontends = frontendSettings(environment)
-  const openFrontends = (settings: FrontendSettings[]): Frontend[] => {
+  const openFrontends = (settings: FrontendSettings[], deployed: Backend[]): Frontend[] => {
     if (settings.length === 0) return []
     if (!options.frontends) throw new Error("this command deploys no web apps")
-    const context: FrontendContext = { cluster, who, id, journal, say, clock, ...options.frontends }
+    const serving = backendSettings(configuration, environment, []).map((one): [string, ServingBackend] => [
+      one.service,
+      {
+        current: () => openBackends([one])[0]?.current() ?? Promise.resolve(undefined),
+        deployed: deployed.some(({ service }) => service === one.service),
+      },
+    ])
+    const context: FrontendContext = {
+      ...{ cluster, who, id, journal, say, clock, ...options.frontends },
+      backends: Object.fromEntries(serving),
+    }
     return settings.map((one) => new Frontend(context, one))
   }
   const backends: OpenEnvironment["backends"] = (only, options) =>
@@ -339,11 +352,9 @@ export function openEnvironment(options: EnvironmentOptions): OpenEnvironment {
       const services = only.filter((one) => !names.includes(one))
       refuseUnknown(environment, services, names)
       const hasNoBackend = only.length > 0 && services.length === 0
-      return [
-        ...openDatabases(databasesNamed(only)),
-        ...(hasNoBackend ? [] : backends(services, options)),
-        ...openFrontends(frontends.filter(({ app }) => only.length === 0 || only.includes(app))),
-      ]
+      const deployed = hasNoBackend ? [] : backends(services, options)
+      const apps = frontends.filter(({ app }) => only.length === 0 || only.includes(app))
+      return [...openDatabases(databasesNamed(only)), ...deployed, ...openFrontends(apps, deployed)]
     },
     backends,
     databases: (only) => {

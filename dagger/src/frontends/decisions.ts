@@ -139,8 +139,8 @@ export function leftOver(
 ): string[] {
   const isKept = (key: string) => {
     if (key.startsWith(layout.assets)) return kept.assets.has(key)
-    if (key.startsWith(layout.releases))
-      return kept.releases.has(key.slice(layout.releases.length).split("/")[0] ?? "")
+    for (const folder of [layout.releases, layout.audits])
+      if (key.startsWith(folder)) return kept.releases.has(key.slice(folder.length).split("/")[0] ?? "")
     if (key.startsWith(layout.configs))
       return kept.configs.has(key.slice(layout.configs.length).replace(/\.json$/, ""))
     return true

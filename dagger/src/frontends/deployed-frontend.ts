@@ -5,8 +5,10 @@ import type { Journal } from "../delivery/journal.js"
 import { digestOf, type Release, type ReleasedImage } from "../delivery/release.js"
 import type { Clock } from "../lib/clock.js"
 import { count, duration, oneLine } from "../lib/text.js"
+import { type AuditFiles, type AuditRequest, auditRuns, devices } from "./audit.js"
 import type { Bucket } from "./bucket.js"
 import { type Bundle, readFiles } from "./bundle.js"
+import { type BackendContract, type ContractVerdict, judgeContract } from "./contract.js"
 import { decideSwitch, type FrontendAction } from "./decisions.js"
 import type { Edge } from "./edge.js"
 import { type Layout, layoutOf } from "./layout.js"
@@ -15,6 +17,7 @@ import type { Fetch } from "./observe.js"
 import type { Pointer } from "./pointer.js"
 import { type Configuration, manifestIn, missingObjects } from "./publish.js"
 import { configurationOf, type FrontendSettings, refuseUnknownFlags } from "./settings.js"
+import { size } from "./size.js"
 import {
   type FrontendRevision,
   type FrontendState,
@@ -41,9 +44,31 @@ export interface FrontendContext {
   clock: Clock
   /** Takes the files of a web app out of its image. */
   bundle: (image: string) => Promise<Bundle>
+  /**
+   * Reads the description of the API that the image of a backend serves.
+   *
+   * @throws Error for an image that cannot be read, or has none
+   */
+  contract: (image: string) => Promise<string>
+  /** The backends of the environment by name. */
+  backends: Record<string, ServingBackend>
+  /**
+   * Looks at pages as Lighthouse and axe see them.
+   *
+   * @throws Error when one of the runs was not made
+   */
+  audit: (request: AuditRequest) => Promise<AuditFiles>
   /** @throws Error when there are no keys for the stores */
   stores: (settings: FrontendSettings, layout: Layout) => Stores
   fetch: Fetch
+}
+
+/** A backend that web apps may call. */
+export interface ServingBackend {
+  /** The image with all traffic; nothing before the first deploy. */
+  current: () => Promise<ReleasedImage | undefined>
+  /** The deploy that this command makes brings it before any web app is switched. */
+  deployed: boolean
 }
 
 /** What a deploy does to a web app, worked out against what is live. */
@@ -144,6 +169,34 @@ export class DeployedFrontend {
     return digestOfData({ ...this.settings, image: digestOf(image), secretNames })
   }
 
+  /**
+   * Whether the backend of a build serves what it calls.
+   *
+   * @param release what this command deploys; absent: what is live counts alone
+   */
+  async contractOf({ contract: needed }: Bundle, release?: Release): Promise<ContractVerdict> {
+    const { app, environment } = this.settings
+    const backend = needed
+      ? await this.backendContract(needed.backend, release)
+      : ({ found: "not-live" } as const)
+    return judgeContract(app, environment, needed, backend)
+  }
+
+  private async backendContract(name: string, release: Release | undefined): Promise<BackendContract> {
+    const { backends, contract } = this.context
+    const backend = backends[name]
+    if (!backend) return { found: "no-service", allowed: Object.keys(backends) }
+    try {
+      const coming = backend.deployed ? release?.images[name] : undefined
+      const image = (coming ?? (await backend.current()))?.reference
+      return image === undefined
+        ? { found: "not-live" }
+        : { found: "described", image, text: await contract(image) }
+    } catch (error) {
+      return { found: "unreadable", reason: (error as Error).message }
+    }
+  }
+
   async planOf(prepared: PreparedFrontend, release: Release): Promise<ComponentPlan> {
     const { action, state } = prepared
     const actions = { nothing: "none", resume: "resume", begin: "start" } as const
@@ -153,10 +206,15 @@ export class DeployedFrontend {
       summary: this.summaryOf(prepared),
       changes: [] as Change[],
     }
-    if (action.kind !== "begin") return plan
+    if (action.kind === "nothing") return plan
+    const contract = await this.contractOf(prepared.bundle, release)
+    if (action.kind === "resume")
+      // Its apply takes back what visitors may have of it.
+      return contract.served ? plan : { ...plan, summary: `${plan.summary}; ${contract.reason}` }
+    if (!contract.served) return { ...plan, action: "blocked", summary: contract.reason }
     return {
       ...plan,
-      changes: [await this.changeOf(prepared)],
+      changes: [await this.changeOf(prepared, contract.text)],
       start: this.startOf(release, action.number, liveRevision(state)),
     }
   }
@@ -223,7 +281,22 @@ export class DeployedFrontend {
     }
   }
 
-  private async changeOf({ manifest, configuration, state }: PreparedFrontend): Promise<Change> {
+  private auditPlan(): string[] {
+    const { audit } = this.settings
+    if (!audit) return []
+    const least = devices.map((device) => {
+      const { performance, accessibility, bestPractices } = audit[device]
+      return `${device} ${performance} / ${accessibility} / ${bestPractices}`
+    })
+    return [
+      `audit before the switch: ${audit.paths.join(", ")}; at least ${least.join(", ")} (performance / accessibility / best practices, median of ${auditRuns} runs), nothing ${audit.violations} or worse`,
+    ]
+  }
+
+  private async changeOf(
+    { manifest, configuration, state }: PreparedFrontend,
+    contract: string,
+  ): Promise<Change> {
     const { bucket } = this.stores
     const live = liveRevision(state)
     const [before, missing, config] = await Promise.all([
@@ -243,6 +316,8 @@ export class DeployedFrontend {
       kind: live ? "changed" : "created",
       fields: [
         `release: ${live?.release ?? "none"} → ${releaseId(manifest)}`,
+        `calls: ${contract}`,
+        ...this.auditPlan(),
         `files: ${added.length} new (${size(sizeOf(added))}), ${changed.length} changed (${size(sizeOf(changed))}), ${removed.length} removed`,
         ...files.slice(0, longestList).map((line) => `  ${line}`),
         ...(more > 0 ? [`  and ${more} more`] : []),
@@ -254,9 +329,6 @@ export class DeployedFrontend {
 }
 
 const sizeOf = (files: { size: number }[]) => files.reduce((sum, one) => sum + one.size, 0)
-
-export const size = (bytes: number): string =>
-  bytes < 1e6 ? `${(bytes / 1e3).toFixed(1)} kB` : `${(bytes / 1e6).toFixed(1)} MB`
 
 /** The lines of a configuration that change. */
 function configurationDifference(before: string | undefined, after: string): string[] {

@@ -17,6 +17,7 @@ import {
  * - `assets/`: shared by all releases; a name has a hash of its contents, so that an open page finds its files after a deploy
  * - `releases/ID/`: all other files of a release, and its manifest, which is written last
  * - `config/ID.json`: configurations of the environment
+ * - `audits/ID/`: what the audit of a release found, with its report and screenshots
  * - `live/`: copies of what all users get; the edge serves them where it cannot ask which release is live
  */
 export interface Layout {
@@ -27,6 +28,8 @@ export interface Layout {
   manifest: (id: string) => string
   configs: string
   config: (id: string) => string
+  audits: string
+  audit: (id: string) => string
   live: string
   /** Says what is live, where there is no key-value store. */
   pointer: string
@@ -45,6 +48,8 @@ export function layoutOf({ prefix, app }: { prefix: string | undefined; app: str
     manifest: (id) => `${release(id)}${listFile}`,
     configs: `${root}config/`,
     config: (id) => `${root}config/${id}.json`,
+    audits: `${root}audits/`,
+    audit: (id) => `${root}audits/${id}/`,
     live: `${root}live/`,
     pointer: `${root}pointer.json`,
     probe: `${root}probe.json`,

@@ -13,6 +13,8 @@ import { Lease } from "../delivery/lease.js"
 import { digestOf, type Release } from "../delivery/release.js"
 import { day } from "../lib/clock.js"
 import { count, duration, oneLine } from "../lib/text.js"
+import { auditFaults, auditOf, auditReport, auditRuns, auditSummary, readAudit } from "./audit.js"
+import { auditFiles, auditObjects } from "./audit-objects.js"
 import { cookieOf } from "./cookie.js"
 import {
   isLive,
@@ -30,7 +32,7 @@ import type { ReleaseManifest } from "./manifest.js"
 import { look, observe } from "./observe.js"
 import { type Pointer, PointerSuperseded, type Writer } from "./pointer.js"
 import { type Configuration, manifestIn, uploadRelease, publishedText, verify } from "./publish.js"
-import { addressOf } from "./settings.js"
+import { addressOf, previewHeaders } from "./settings.js"
 import {
   begun,
   ended,
@@ -208,23 +210,72 @@ export class LockedFrontend implements LockedComponent {
     const { app, lease } = this
     const { bundle, manifest, configuration, pointer } = prepared
     if (running.end) return this.ending(state, running, running.end)
+    let audited: string | undefined
     try {
       const published = await uploadRelease(app.stores.bucket, app.layout, bundle, manifest, configuration)
       app.say(publishedText(published))
       lease.check()
-      if (pointer && !isLive(pointer, running.revision)) {
-        const reason = await this.canary(running, manifest, configuration)
+      if (!isLive(pointer, running.revision)) {
+        // Backends of the same command have been deployed by now.
+        const contract = await app.contractOf(bundle)
+        if (!contract.served) return await this.refuse(state, running, pointer, contract.reason)
+        const audit = await this.audit(state, running)
+        lease.check()
+        if (audit?.refusal !== undefined) return await this.refuse(state, running, pointer, audit.refusal)
+        audited = audit?.summary
+        const reason = pointer && (await this.canary(running, manifest, configuration))
         if (reason !== undefined) return await this.abort(state, running, reason)
       }
-      return await this.promote(state, running, manifest, configuration)
+      return await this.promote(state, running, manifest, configuration, audited)
     } catch (error) {
       if (error instanceof PointerSuperseded) {
         // Over, so that the next deploy of this release is a newer one.
-        const { live } = await this.finish(state, running, "aborted", error.message)
-        return { result: "aborted", message: error.message, ...(live !== undefined && { revision: live }) }
+        return this.giveUp(state, running, error.message)
       }
       await this.event("failed", running, { message: oneLine((error as Error).message, 500) })
       throw error
+    }
+  }
+
+  /**
+   * Looks at the release at its preview address, which no visitor knows, and keeps the report in the bucket. An audit that was not made as a whole refuses like one that failed.
+   *
+   * @returns nothing where the settings ask for none
+   */
+  private async audit(
+    state: FrontendState,
+    { revision: { release, config } }: RunningSwitch,
+  ): Promise<{ summary: string; refusal?: string } | undefined> {
+    const { app } = this
+    const { settings, layout, context } = app
+    const { bucket } = app.stores
+    if (!settings.audit) return undefined
+    const { paths } = settings.audit
+    const request = {
+      address: addressOf(settings),
+      headers: previewHeaders(release, config),
+      paths,
+      runs: auditRuns,
+    }
+    app.say(`release ${release} is audited before visitors get it: ${paths.join(", ")}`)
+    try {
+      const files = await context.audit(request)
+      const audit = auditOf(files, { release, paths, runs: auditRuns })
+      const live = liveRevision(state)
+      const before = live && (await bucket.text(layout.audit(live.release) + auditFiles.data))
+      const faults = auditFaults(audit, settings.audit)
+      const report = auditReport(release, audit, before && readAudit(before.text), faults)
+      for (const { object, body } of auditObjects(layout.audit(release), { audit, report, files }))
+        await bucket.put(object, body)
+      const summary = auditSummary(audit)
+      app.say(`the audit found ${summary}; its report: ${layout.audit(release)}${auditFiles.report}`)
+      if (faults.length === 0) return { summary }
+      return { summary, refusal: `the audit refuses release ${release}: ${faults.join("; ")}` }
+    } catch (error) {
+      return {
+        summary: "",
+        refusal: `the audit could not be made: ${oneLine((error as Error).message, 300)}`,
+      }
     }
   }
 
@@ -269,6 +320,7 @@ export class LockedFrontend implements LockedComponent {
     running: RunningSwitch,
     manifest: ReleaseManifest,
     configuration: Configuration,
+    audited?: string,
   ): Promise<OperationOutcome> {
     const { app, lease } = this
     const { clock, fetch } = app.context
@@ -291,6 +343,7 @@ export class LockedFrontend implements LockedComponent {
     for (const warning of warnings) app.say(warning)
     const message = [
       `revision ${revision.number}, version ${revision.version}, ${seen.result === "served" ? `is served ${duration((clock.now() - begin) / 1_000)} after the switch` : `was switched, and ${seen.reason}`}`,
+      ...(audited === undefined ? [] : [`audit: ${audited}`]),
       ...warnings,
     ].join("; ")
     const after = await this.finish(state, running, "promoted", message)
@@ -326,6 +379,26 @@ export class LockedFrontend implements LockedComponent {
     const message = `${reason}; revision ${before.number} is live`
     await this.finish(state, running, "aborted", message)
     return { result: "aborted", revision: before.number, message }
+  }
+
+  /** Ends a deploy before it is live for everybody; an interrupted one may have had a canary. */
+  private refuse(
+    state: FrontendState,
+    running: RunningSwitch,
+    pointer: Pointer | undefined,
+    reason: string,
+  ): Promise<OperationOutcome> {
+    return pointer?.canary ? this.abort(state, running, reason) : this.giveUp(state, running, reason)
+  }
+
+  /** Ends a deploy that no visitor has seen. */
+  private async giveUp(
+    state: FrontendState,
+    running: RunningSwitch,
+    message: string,
+  ): Promise<OperationOutcome> {
+    const { live } = await this.finish(state, running, "aborted", message)
+    return { result: "aborted", message, ...(live !== undefined && { revision: live }) }
   }
 
   /** Records how an interrupted operation ended that nobody goes on with. */

@@ -2,6 +2,7 @@ import { z } from "zod"
 import { bucketName, regionName } from "../lib/cloud-names.js"
 import { section } from "../lib/document.js"
 import { configuredDuration } from "../lib/duration.js"
+import { auditSection } from "./audit.js"
 import { idOf } from "./manifest.js"
 import type { Configuration } from "./publish.js"
 
@@ -36,6 +37,14 @@ const canaryStep = section({
   for: configuredDuration.refine((seconds) => seconds >= 5, "5s or longer"),
 })
 
+/** Flags of an environment by name. */
+export const flagsSection = z
+  .record(
+    z.string().regex(/^[a-z][A-Za-z0-9]{0,63}$/, "the name of a flag, such as newSearch"),
+    z.boolean({ error: "true or false" }),
+  )
+  .default({})
+
 /** A web app of an environment; see `dagger/config/deploy.yaml`. */
 export const frontendSection = section({
   hostnames: z
@@ -62,19 +71,23 @@ export const frontendSection = section({
       z.string().regex(/^[A-Za-z0-9.:/*-]+$/, "a source as in a content security policy, such as https:"),
     )
     .default([]),
-  flags: z
-    .record(
-      z.string().regex(/^[a-z][A-Za-z0-9]{0,63}$/, "the name of a flag, such as newSearch"),
-      z.boolean({ error: "true or false" }),
-    )
-    .default({}),
+  flags: flagsSection,
   keep: section({
     releases: z.int().min(2).max(50).default(5),
     days: z.int().min(1).max(3650).default(7),
   }).prefault({}),
   canary: z.array(canaryStep).max(10).default([]),
   preview: z.boolean().default(false),
-}).superRefine(({ canary, edge: { kind } }, context) => {
+  audit: auditSection.optional(),
+}).superRefine(({ audit, canary, edge: { kind }, preview }, context) => {
+  if (audit && (kind === "invalidate" || !preview)) {
+    context.addIssue({
+      code: "custom",
+      path: ["audit"],
+      message:
+        "only with edge.kind key-value-store and preview: true: it looks at a release that is not live",
+    })
+  }
   if (kind === "invalidate" && canary.length > 0) {
     context.addIssue({
       code: "custom",
@@ -103,6 +116,11 @@ export type FrontendSettings = z.output<typeof frontendSection> & {
 /** Where visitors find the app. */
 export const addressOf = ({ address: given, hostnames }: FrontendSettings): string =>
   given ?? `https://${hostnames[0] ?? ""}`
+
+/** Makes the edge answer with a release and a configuration that need not be live, where previews are on. */
+export const previewHeaders = (release: string, config: string): Record<string, string> => ({
+  "x-preview-release": `${release}.${config}`,
+})
 
 /** What browsers get as `/config.json`. It holds no secret. */
 export function configurationOf(

@@ -1,8 +1,8 @@
 import { oneLine } from "../lib/text.js"
 import { isLive } from "./decisions.js"
-import { size } from "./deployed-frontend.js"
 import type { Pointer } from "./pointer.js"
 import { addressOf, type FrontendSettings } from "./settings.js"
+import { size } from "./size.js"
 import { type FrontendState, liveRevision } from "./state.js"
 
 /** The state of a web app in its environment. */

@@ -244,6 +244,7 @@ export class Rehearsals {
       [service]: {
         ...configured,
         hostnames: [this.host],
+        flags: configured?.flags ?? {},
         variables: { ...configured?.variables, ...variables },
       },
     }

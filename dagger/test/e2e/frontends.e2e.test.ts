@@ -1,5 +1,5 @@
 // A web app deployed by the commands of a user to a throw-away cluster's environment: its image built from source, its files in an S3 store, and the functions of the edge
-// in front of it. Killed half-way and gone on with, another flag, a rollback, and the build of another app. A deployer's rights and no more.
+// in front of it. After the backend that it calls. Killed half-way and gone on with, another flag, a rollback, and the build of another app. A deployer's rights and no more.
 import { readFile, rm, writeFile } from "node:fs/promises"
 import { join } from "node:path"
 import { connection, type Container, type Service } from "@dagger.io/dagger"
@@ -30,8 +30,8 @@ let values: KeyValueServer
 let edge: EdgeServer
 /** A copy of the repository with a .env, as a user has one. */
 let checkout: string
-/** Writes the settings anew, with a flag. */
-let flagged: (printView: boolean) => Promise<void>
+/** Writes the settings anew, with a flag and whatever else. */
+let flagged: (printView: boolean, more?: object) => Promise<void>
 const tunnels = new Tunnels()
 
 /** As it is shipped, where this cluster's router is, with a web app. */
@@ -74,12 +74,15 @@ beforeAll(async () => {
       }),
       "staging",
     )
-  const [web] = frontendSettings(configured({}))
+  const [web] = frontendSettings(configured({ preview: true }))
   if (!web) throw new Error("the settings have no web app")
   edge = await EdgeServer.start(`${s3Address}/${bucket}`, values.values, web, machine)
-  const settings = (printView: boolean) =>
+  const settings = (printView: boolean, more: object = {}) =>
     settingsOf(
-      webOf(s3Address, values.server.address, { address: edge.server.address, flags: { printView } }),
+      webOf(s3Address, values.server.address, {
+        ...{ address: edge.server.address, flags: { printView }, preview: true },
+        ...more,
+      }),
     )
   const environment = configured({ address: edge.server.address })
   // With what an administrator applies, for the web app too.
@@ -89,7 +92,7 @@ beforeAll(async () => {
     id: "frontends-test",
     resolveEndpoint: (service, port) => tunnels.open(service, port),
   })
-  flagged = (printView) => writeFile(join(checkout, "settings.yaml"), settings(printView))
+  flagged = (printView, more) => writeFile(join(checkout, "settings.yaml"), settings(printView, more))
   await configure(checkout, rehearsal, tunnels, {
     settings: settings(false),
     secrets: {
@@ -109,13 +112,18 @@ afterAll(async () => {
   await rm(checkout, { recursive: true, force: true })
 })
 
-/** Writes a release of an image with a changed page, published for the cluster, and returns the arguments that name it. */
-async function releaseOf(name: string, change: (image: Container) => Container): Promise<string[]> {
+/** Writes a release of a changed image, published for the cluster, and returns the arguments that name it. */
+async function releaseOf(
+  name: string,
+  change: (image: Container) => Container,
+  service = "web",
+): Promise<string[]> {
   const platform = await readPlatform(rehearsalSource())
-  const published = await rehearsal.publish(change(platform.image(platform.service("web"))), "web")
+  const published = await rehearsal.publish(change(platform.image(platform.service(service))), service)
   const reference = published.replace("registry.local", `localhost:${registryPort}`)
   const file = `release-${name}.json`
-  await writeFile(join(checkout, file), JSON.stringify({ schemaVersion: 1, images: { web: { reference } } }))
+  const release = { schemaVersion: 1, images: { [service]: { reference } } }
+  await writeFile(join(checkout, file), JSON.stringify(release))
   return ["--release", file]
 }
 
@@ -147,6 +155,20 @@ const scriptOf = (html: string) => /src="(\/assets\/[^"]+\.js)"/.exec(html)?.[1]
 describe("a web app", { timeout: 20 * 60_000 }, () => {
   let first: string
   let second: string[]
+
+  it("waits for the backend that it calls", async () => {
+    const own = await releaseOf("first", (image) => image)
+    const reason =
+      /web needs the contract [0-9a-f]{12} of api, and api is not live in staging: deploy it first/
+    expect(await done("plan", "--env", "staging", "--only", "web", ...own, "text")).toMatch(reason)
+    expect(await refused(...deploy(own))).toMatch(reason)
+    expect((await page()).status).not.toBe(200)
+    const backend = await releaseOf("api", (image) => image, "api")
+    const told = await done("deploy", "--env", "staging", "--only", "api", ...backend, "--override", "a test")
+    expect(told).toMatch(/^api +promoted +1 /m)
+    const plan = await done("plan", "--env", "staging", "--only", "web", ...own, "text")
+    expect(plan).toMatch(/calls: contract [0-9a-f]{12} of api, served by localhost:.*\/api@sha256:/)
+  })
 
   it("is built from source, uploaded and served", async () => {
     const { code, stdout, stderr } = await call(["deploy", "--env", "staging", "--only", "web"]).ended
@@ -198,6 +220,52 @@ describe("a web app", { timeout: 20 * 60_000 }, () => {
   it("is not replaced by the build of another app", async () => {
     const wrong = await releaseOf("wrong", (image) => image.withEnvVariable("SERVICE_NAME", "f1-frontend"))
     expect(await refused(...deploy(wrong))).toMatch(/the image is a build of f1-frontend; allowed: web/)
+    expect((await page()).status).toBe(200)
+  })
+
+  // Twice ten runs of Lighthouse, on a machine that does other work.
+  const long = { timeout: 45 * 60_000 }
+  it(
+    "is audited at its preview in a browser before visitors get it, and refused for what axe finds",
+    long,
+    async () => {
+      // Scores depend on how busy the machine is; what axe finds does not.
+      const least = { performance: 0, accessibility: 80, bestPractices: 0 }
+      await flagged(false, { audit: { paths: ["/"], mobile: least, desktop: least } })
+      const worse = await releaseOf("inaccessible", (image) =>
+        image
+          .withUser("root")
+          .withExec(["sed", "-i", 's/<html lang="[^"]*"/<html/', "/srv/www/index.html"])
+          .withExec(["rm", "/srv/www/index.html.br", "/srv/www/index.html.gz"]),
+      )
+      const before = (await page()).headers.get("x-release")
+      expect(await refused(...deploy(worse))).toMatch(
+        /the audit refuses release [0-9a-f]{40}: .*<html> element must have a lang attribute \(html-has-lang, serious\)/,
+      )
+      expect((await page()).headers.get("x-release")).toBe(before)
+      const better = await releaseOf("accessible", (image) =>
+        image.withNewFile("/srv/www/robots.txt", "User-agent: third\n", { permissions: 0o644 }),
+      )
+      expect(await done(...deploy(better))).toMatch(
+        /^web +promoted .*audit: mobile \d+ \/ \d+ \/ \d+, desktop/m,
+      )
+    },
+  )
+
+  it("is not replaced while the backend describes less than it calls", async () => {
+    const text = await readFile(join(repository, "services/api/openapi.json"), "utf8")
+    const { paths, ...rest } = JSON.parse(text) as { paths: Record<string, unknown> }
+    const fewer = Object.fromEntries(Object.entries(paths).filter(([path]) => path !== "/api/recipes"))
+    const description = JSON.stringify({ ...rest, paths: fewer })
+    const older = await releaseOf(
+      "older",
+      (image) => image.withNewFile("/app/openapi.json", description, { permissions: 0o644 }),
+      "api",
+    )
+    await done("deploy", "--env", "staging", "--only", "api", ...older, "--override", "a test")
+    expect(await refused(...deploy(second))).toMatch(
+      /which localhost:.*\/api@sha256:.* does not serve: GET \/api\/recipes is not there; POST \/api\/recipes is not there/,
+    )
     expect((await page()).status).toBe(200)
   })
 

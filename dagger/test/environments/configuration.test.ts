@@ -65,6 +65,20 @@ describe("the deploy.yaml that is shipped", () => {
     }
   })
 
+  it("turns on the flags of a backend by a variable, those that are off by none", () => {
+    const flags = (text: string) => {
+      const found = over(`environments: { staging: { services: { api: { flags: ${text} } } } }`)
+      return backendSettings(found, environmentOf(found, "staging"), ["api"])[0]?.variables.FLAGS
+    }
+    expect(flags("{}")).toBeUndefined()
+    expect(flags("{ cachedLists: false }")).toBeUndefined()
+    expect(flags("{ printing: true, cachedLists: true, sharing: false }")).toBe("cachedLists,printing")
+    expect(() => flags("{ cachedLists: yes }")).toThrow(/api\.flags\.cachedLists: true or false/)
+    expect(() => flags("{ cachedLists: true }, variables: { FLAGS: sharing }")).toThrow(
+      /api\.flags: only without the variable FLAGS/,
+    )
+  })
+
   it("gives every service in every environment its own tokens, and the proxies that it may trust", () => {
     const variables = ["staging", "production"].flatMap((name) =>
       backendSettings(configuration, environmentOf(configuration, name), []).map(

@@ -203,6 +203,16 @@ describe("a preview", () => {
     expect((await asked("/", byHost, options)).uri).toBe(`/staging/web/releases/${other}/index.html`)
     expect((await asked("/", byHeader)).uri).toBe(`/staging/web/releases/${live}/index.html`)
   })
+
+  it("of a release with its configuration needs nothing that is live", async () => {
+    const header = { ...html, headers: { "x-preview-release": `${other}.${live}` } }
+    const nothing = { more: { preview: true } }
+    expect((await asked("/", header, nothing)).uri).toBe(`/staging/web/releases/${other}/index.html`)
+    expect((await asked("/config.json", header, nothing)).uri).toBe(`/staging/web/config/${live}.json`)
+    expect((await asked("/", header, { value: pointer })).uri).toBe(
+      `/staging/web/releases/${live}/index.html`,
+    )
+  })
 })
 
 describe("a response", () => {

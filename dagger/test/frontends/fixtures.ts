@@ -5,7 +5,60 @@ import { createHash } from "node:crypto"
 import { brotliCompressSync, gzipSync } from "node:zlib"
 import type { Bucket, WriteCondition, ListedObject, ObjectHead } from "../../src/frontends/bucket.js"
 import { sha256Of, type Bundle } from "../../src/frontends/bundle.js"
+import type { AuditFiles } from "../../src/frontends/audit.js"
+import type { NeededContract } from "../../src/frontends/contract.js"
 import type { StoredObject } from "../../src/frontends/layout.js"
+
+/** The description of an API with operations, by path. */
+export const apiOf = (...paths: string[]): string =>
+  JSON.stringify({
+    openapi: "3.1.0",
+    info: { title: "Recipes", version: "1" },
+    paths: Object.fromEntries(paths.map((path) => [path, { get: { responses: { "200": {} } } }])),
+  })
+/** The API that builds call unless told. */
+export const recipesApi = apiOf("/api/recipes")
+
+export const contractOf = (text: string, backend = "api"): NeededContract => ({
+  backend,
+  sha256: sha256Of(Buffer.from(text)),
+  text,
+})
+
+const goodRun = {
+  ...{ performance: 0.97, accessibility: 1, "best-practices": 1 },
+  ...{ lcp: 1_200, cls: 0, tbt: 40, bytes: 120_000 },
+}
+/** A run of Lighthouse. */
+export type AuditRun = typeof goodRun
+export interface AuditViolation {
+  id: string
+  impact: "minor" | "moderate" | "serious" | "critical"
+  help: string
+  places: string[]
+}
+
+/**
+ * What an audit of good pages writes.
+ *
+ * @param change of single runs, and what axe finds
+ */
+export function auditFiles(
+  { paths, runs, release }: { paths: string[]; runs: number; release: string },
+  {
+    run = () => ({}),
+    violations = [],
+  }: { run?: (at: number, device: string) => Partial<AuditRun>; violations?: AuditViolation[] } = {},
+): AuditFiles {
+  const pages = paths.flatMap((path, at) =>
+    ["mobile", "desktop"].map((device) => ({
+      ...{ path, device, release, violations, screenshot: `${at + 1}-${device}.png` },
+      runs: Array.from({ length: runs }, (_, number) => ({ ...goodRun, ...run(number, device) })),
+    })),
+  )
+  const screenshots = pages.map(({ screenshot }): [string, Uint8Array] => [screenshot, Buffer.from("png")])
+  return { result: JSON.stringify({ pages }), screenshots: new Map(screenshots) }
+}
 
 const folders: string[] = []
 
@@ -54,7 +107,7 @@ export async function build(
     await mkdir(dirname(join(folder, path)), { recursive: true })
     await writeFile(join(folder, path), contents)
   }
-  return { app, version, flags: ["newSearch"], folder }
+  return { app, version, flags: ["newSearch"], contract: contractOf(recipesApi), folder }
 }
 
 interface Held {

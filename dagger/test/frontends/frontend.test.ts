@@ -4,7 +4,7 @@ import { afterEach, describe, expect, it } from "vitest"
 import { plan } from "../../src/delivery/executor.js"
 import { planText } from "../../src/delivery/plan.js"
 import { image } from "../delivery/fake-platform.js"
-import { build, removeBuilds, scriptOf, styleName, styleText } from "./fixtures.js"
+import { apiOf, build, removeBuilds, scriptOf, styleName, styleText } from "./fixtures.js"
 import { WebPlatform } from "./platform.js"
 
 afterEach(removeBuilds)
@@ -224,6 +224,100 @@ describe("a deploy", () => {
     expect(await platform.status(platform.web())).toMatch(/the edge serves revision 1, .* instead/)
     expect(await platform.deployWeb("b")).toMatch(/^web +promoted +3 /m)
     expect(await platform.live()).toBe("b")
+  })
+})
+
+describe("the contract with the backend", () => {
+  const older = apiOf("/api/pasta")
+
+  it("keeps a web app from being deployed before the backend that serves it, and the plan says so", async () => {
+    const platform = new WebPlatform()
+    platform.apis.set("a", older)
+    const refusal = new RegExp(
+      `web needs the contract [0-9a-f]{12} of api, which ${image("a")} does not serve: GET /api/recipes is not there`,
+    )
+    const command = platform.web()
+    const planned = await plan(command, command.components, { release: releaseOf("b"), authors: [] })
+    expect(planned.components).toMatchObject([{ action: "blocked", changes: [] }])
+    expect(planText(planned)).toMatch(refusal)
+    await expect(platform.deployWeb("b")).rejects.toThrow(refusal)
+    expect(platform.bucket.written).toEqual([])
+    expect(platform.pointers.text).toBeUndefined()
+  })
+
+  it("is named by the plan with the image that serves it", async () => {
+    const platform = new WebPlatform()
+    const command = platform.web()
+    const text = planText(await plan(command, command.components, { release: releaseOf("b"), authors: [] }))
+    expect(text).toMatch(new RegExp(`calls: contract [0-9a-f]{12} of api, served by ${image("a")}$`, "m"))
+  })
+
+  it("is kept by a backend that is deployed by the same command, and by no image that is not", async () => {
+    const platform = new WebPlatform()
+    platform.apis.set("a", older)
+    const release = {
+      schemaVersion: 1 as const,
+      images: { api: { reference: image("b") }, web: { reference: image("b", "web") } },
+    }
+    await expect(platform.deploy(release, { only: ["web"] })).rejects.toThrow(/does not serve/)
+    const table = await platform.deploy(release, { only: ["api", "web"] })
+    expect(table).toMatch(/^api +promoted +2 /m)
+    expect(table).toMatch(/^web +promoted +1 /m)
+  })
+
+  it("that the backend of the same command does not keep refuses both", async () => {
+    const platform = new WebPlatform()
+    platform.apis.set("b", older)
+    const release = {
+      schemaVersion: 1 as const,
+      images: { api: { reference: image("b") }, web: { reference: image("b", "web") } },
+    }
+    await expect(platform.deploy(release, { only: ["api", "web"] })).rejects.toThrow(/does not serve/)
+    expect(platform.traffic()).toEqual({ "api-1": 100 })
+  })
+
+  it.each([
+    [
+      "cannot be read",
+      new Error("401 Unauthorized"),
+      /not known what api in staging serves: 401 Unauthorized/,
+    ],
+    ["is no description", "<html>", /the description of what is served is no JSON/],
+  ])("is not kept where what is served %s", async (_, served, reason) => {
+    const platform = new WebPlatform()
+    platform.apis.set("a", served)
+    await expect(platform.deployWeb("b")).rejects.toThrow(reason)
+    expect(platform.bucket.written).toEqual([])
+  })
+
+  it("is looked at again before the switch: the backend may have been rolled back meanwhile", async () => {
+    const platform = new WebPlatform("canary: [{ percent: 10, for: 30s }]")
+    await platform.deployWeb("a")
+    platform.bucket.before = () => platform.apis.set("a", older)
+    await expect(platform.deployWeb("b")).rejects.toThrow(
+      /web was not deployed to staging; traffic stays on the previous revision: web needs the contract/,
+    )
+    expect(platform.pointers.pointer?.live.revision).toBe(1)
+    expect(platform.pointers.pointer?.canary).toBeUndefined()
+    expect(platform.state.running).toBeUndefined()
+    platform.apis.delete("a")
+    platform.bucket.before = () => undefined
+    expect(await platform.deployWeb("b")).toMatch(/^web +promoted +3 /m)
+  })
+
+  it("that is lost while a canary was interrupted takes the canary back", async () => {
+    const platform = new WebPlatform("canary: [{ percent: 10, for: 30s }]")
+    await platform.deployWeb("a")
+    const command = platform.web()
+    void platform.deployWeb("b", command).catch(() => undefined)
+    while (!platform.pointers.pointer?.canary) await platform.clock.pass(100)
+    command.kill()
+    platform.pointers.frozen = true
+    await platform.clock.pass(120_000)
+    platform.pointers.frozen = false
+    platform.apis.set("a", older)
+    await expect(platform.deployWeb("b")).rejects.toThrow(/does not serve.*revision 1 is live/)
+    expect(platform.pointers.pointer.canary).toBeUndefined()
   })
 })
 

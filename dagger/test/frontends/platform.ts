@@ -1,3 +1,4 @@
+import type { AuditFiles, AuditRequest } from "../../src/frontends/audit.js"
 import type { Bundle } from "../../src/frontends/bundle.js"
 import type { Invalidations } from "../../src/frontends/invalidation.js"
 import { InvalidationEdge, KeyValueEdge } from "../../src/frontends/edge.js"
@@ -5,7 +6,7 @@ import { type Layout, layoutOf } from "../../src/frontends/layout.js"
 import { ObjectPointer } from "../../src/frontends/object-pointer.js"
 import type { Pointer, PointerStore } from "../../src/frontends/pointer.js"
 import { type Command, FakePlatform, image } from "../delivery/fake-platform.js"
-import { build, MemoryBucket } from "./fixtures.js"
+import { auditFiles, build, MemoryBucket, recipesApi } from "./fixtures.js"
 
 export const store = "arn:aws:cloudfront::123456789012:key-value-store/7c5a2a52-0c26-4d0f-a1b6-1d5f4a9cf001"
 
@@ -41,7 +42,18 @@ export class MemoryPointers implements PointerStore {
   }
 }
 
-/** A platform with the web app `web`, whose bucket and edge are in memory. */
+/** The release that an audit asks for. */
+export const releaseIn = ({ headers }: AuditRequest): string =>
+  (headers["x-preview-release"] ?? "").split(".")[0] ?? ""
+
+/** The objects of a backend `api` that was deployed with the image a. */
+const liveApi = await (async () => {
+  const platform = new FakePlatform()
+  await platform.deploy("a")
+  return ["Deployment", "HTTPRoute"].flatMap((kind) => platform.cluster.all(kind))
+})()
+
+/** A platform with a backend that is live, and the web app `web`, whose bucket and edge are in memory. */
 export class WebPlatform extends FakePlatform {
   readonly bucket = new MemoryBucket(() => this.cluster.now())
   readonly pointers = new MemoryPointers()
@@ -50,6 +62,13 @@ export class WebPlatform extends FakePlatform {
   warning?: string
   /** Builds by the letter of their image. */
   readonly builds = new Map<string, Bundle | Promise<Bundle>>()
+  /** Descriptions of what images of backends serve, by the letter of the image; an error, where it cannot be read. */
+  readonly apis = new Map<string, string | Error>()
+  /** Audits that were asked for. */
+  readonly audits: AuditRequest[] = []
+  /** What an audit finds. */
+  audited: (request: AuditRequest) => Promise<AuditFiles> = (request) =>
+    Promise.resolve(auditFiles({ ...request, release: releaseIn(request) }))
   /** Answers of the edge for releases that are wrong there, by letter of the image. */
   readonly broken = new Map<string, number>()
   /** The edge goes on with what it served. */
@@ -59,6 +78,7 @@ export class WebPlatform extends FakePlatform {
 
   constructor(more = "", edge = `{ kind: key-value-store, store: "${store}" }`) {
     super()
+    for (const one of liveApi) this.cluster.put(structuredClone(one))
     this.configure(more, edge)
     // Files are read in real time, in which the clock of the test has nothing to wait for.
     void this.tick()
@@ -68,6 +88,14 @@ export class WebPlatform extends FakePlatform {
         const made = this.builds.get(letter) ?? build(letter)
         this.builds.set(letter, made)
         return made
+      },
+      contract: (reference) => {
+        const found = this.apis.get(reference.at(-1) ?? "") ?? recipesApi
+        return typeof found === "string" ? Promise.resolve(found) : Promise.reject(found)
+      },
+      audit: (request) => {
+        this.audits.push(request)
+        return this.audited(request)
       },
       stores: (settings, layout) => {
         const parts = { bucket: this.bucket, layout, clock: this.clock }

@@ -6,6 +6,7 @@ import { AuditLog } from "../../src/delivery/audit.js"
 import type { Operation } from "../../src/delivery/component.js"
 import { Notifier } from "../../src/delivery/events/notifier.js"
 import { Journal } from "../../src/delivery/journal.js"
+import { type AuditFiles, type AuditRequest, auditSection } from "../../src/frontends/audit.js"
 import { Frontend } from "../../src/frontends/frontend.js"
 import { frontendSection, type FrontendSettings } from "../../src/frontends/settings.js"
 import { storesOf } from "../../src/frontends/stores.js"
@@ -13,7 +14,7 @@ import { monotonic } from "../../src/lib/clock.js"
 import { FakeCluster } from "../clients/kubernetes/fake.js"
 import { image } from "../delivery/fake-platform.js"
 import { FakeClock } from "../lib/fake-clock.js"
-import { build, removeBuilds, scriptOf } from "./fixtures.js"
+import { auditFiles, build, recipesApi, removeBuilds, scriptOf } from "./fixtures.js"
 import { store } from "./platform.js"
 import { EdgeServer, KeyValueServer, Moto, withoutMoto } from "./servers.js"
 
@@ -38,6 +39,7 @@ describe.skipIf(withoutMoto !== undefined)("a web app behind its edge", () => {
       region: "us-east-1",
       endpoint: moto.endpoint,
       edge: { kind: "key-value-store", store, endpoint: values.server.address },
+      preview: true,
     }
     const of = { app: "web", environment: "staging", namespace: "f1-staging" }
     edge = await EdgeServer.start(`${moto.endpoint}/apps`, values.values, {
@@ -67,6 +69,11 @@ describe.skipIf(withoutMoto !== undefined)("a web app behind its edge", () => {
         journal: new Journal({ environment: "staging", by: "dora", operation: id, audit, notifier, now }),
         say: () => undefined,
         clock: monotonic,
+        backends: {
+          api: { current: () => Promise.resolve({ reference: image("a") }), deployed: false },
+        },
+        contract: () => Promise.resolve(recipesApi),
+        audit: previewed,
         bundle: (reference) => build(reference.at(-1) ?? ""),
         stores: (of, layout) => storesOf(of, layout, { credentials, clock: monotonic }),
         fetch,
@@ -106,8 +113,33 @@ describe.skipIf(withoutMoto !== undefined)("a web app behind its edge", () => {
       },
     )
 
+  /** Looks at what the edge answers as a release that is not live, instead of in a browser. */
+  async function previewed(request: AuditRequest): Promise<AuditFiles> {
+    const answers = await Promise.all(
+      ["/", "/config.json"].map((path) => ask(path, { ...request.headers, accept: "text/html" })),
+    )
+    for (const { status, body } of answers) seen.push(`${status} ${body.toString().slice(0, 15)}`)
+    return auditFiles({ ...request, release: String(answers[0]?.headers["x-release"]) })
+  }
+  const seen: string[] = []
+
+  it("shows a release with its configuration to an audit before anything is live", async () => {
+    expect((await ask("/", { accept: "text/html" })).status).not.toBe(200)
+    const strict = auditSection.parse({ mobile: { performance: 99 } })
+    expect(await deploy("a", { audit: strict })).toMatchObject({
+      result: "aborted",
+      message: expect.stringContaining("/ on mobile has performance 97; at least 99 is allowed") as string,
+    })
+    expect(seen).toEqual(["200 <!doctype html>", '200 {\n  "apiBaseUrl'])
+    expect((await ask("/", { accept: "text/html" })).status).not.toBe(200)
+    const report = await fetch(`${moto.endpoint}/apps?list-type=2&prefix=staging/web/audits/`, {
+      headers: { authorization: "AWS4-HMAC-SHA256 Credential=a/20260101/us-east-1/s3/aws4_request" },
+    })
+    expect(await report.text()).toMatch(/audits\/[0-9a-f]{40}\/report\.md/)
+  })
+
   it("serves pages, files and the configuration with their headers", async () => {
-    expect(await deploy("a")).toMatchObject({ result: "promoted", revision: 1 })
+    expect(await deploy("a")).toMatchObject({ result: "promoted", revision: 2 })
     const page = await ask("/recipes/12", { accept: "text/html", "accept-encoding": "gzip, br" })
     expect(page.status).toBe(200)
     expect(page.headers).toMatchObject({
@@ -137,7 +169,7 @@ describe.skipIf(withoutMoto !== undefined)("a web app behind its edge", () => {
   })
 
   it("serves the next release to all, and to open pages what they ask for", async () => {
-    expect(await deploy("b")).toMatchObject({ result: "promoted", revision: 2 })
+    expect(await deploy("b")).toMatchObject({ result: "promoted", revision: 3 })
     expect((await ask("/", { accept: "text/html" })).body.toString()).toContain(scriptOf("b"))
     expect((await ask(`/${scriptOf("a")}`)).status).toBe(200)
   })
@@ -150,7 +182,7 @@ describe.skipIf(withoutMoto !== undefined)("a web app behind its edge", () => {
   })
 
   it("goes back within seconds", async () => {
-    expect(await app().revert({ reason: "it is wrong" })).toMatchObject({ result: "promoted", revision: 1 })
+    expect(await app().revert({ reason: "it is wrong" })).toMatchObject({ result: "promoted", revision: 2 })
     expect((await ask("/", { accept: "text/html" })).body.toString()).toContain(scriptOf("a"))
   })
 
@@ -169,6 +201,6 @@ describe.skipIf(withoutMoto !== undefined)("a web app behind its edge", () => {
         )
     }
     expect(seen.size).toBe(2)
-    expect(await done).toMatchObject({ result: "promoted", revision: 3 })
+    expect(await done).toMatchObject({ result: "promoted", revision: 4 })
   })
 })

@@ -3,6 +3,8 @@ from typing import Any
 import pytest
 from fastapi.testclient import TestClient
 
+from tests.conftest import MakeClient
+
 pytestmark = pytest.mark.integration
 
 
@@ -27,6 +29,16 @@ def test_an_empty_list(client: TestClient) -> None:
     expected = {"items": [], "page": 1, "page_size": 12, "total": 0, "pages": 0}
     assert client.get("/api/recipes").json() == expected
     assert client.get("/api/tags").json() == []
+
+
+def test_lists_may_be_kept_where_the_flag_is_on(make_client: MakeClient, seeded: TestClient) -> None:
+    lists = ["/api/recipes?page_size=5", "/api/tags"]
+    assert {seeded.get(path).headers["cache-control"] for path in lists} == {"no-cache"}
+    flagged = make_client(flags=("cachedLists",))
+    assert {flagged.get(path).headers["cache-control"] for path in lists} == {"public, max-age=30"}
+    assert flagged.get("/api/recipes?page=0").headers.get("cache-control") is None
+    slug = flagged.get(lists[0]).json()["items"][0]["slug"]
+    assert flagged.get(f"/api/recipes/{slug}").headers["cache-control"] == "no-cache"
 
 
 def test_sorting(seeded: TestClient) -> None:

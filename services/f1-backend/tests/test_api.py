@@ -34,6 +34,16 @@ def test_health(client: TestClient, models: Models) -> None:
 
 
 @integration
+def test_answers_may_be_kept_where_the_flag_is_on(client: TestClient, make_client: MakeClient) -> None:
+    paths = ["/api/f1/races", "/api/f1/races/2023/1", "/api/f1/drivers"]
+    assert {client.get(path).headers.get("cache-control") for path in paths} == {None}
+    flagged = make_client(flags=("cachedAnswers",))
+    assert {flagged.get(path).headers["cache-control"] for path in paths} == {"public, max-age=30"}
+    for path in ("/api/f1/races/1951/40", "/api/f1/model", "/health/ready"):
+        assert flagged.get(path).headers.get("cache-control") != "public, max-age=30"
+
+
+@integration
 def test_the_next_race_is_predicted(client: TestClient, models: Models) -> None:
     body = client.get("/api/f1/races/next").json()
     assert body["race"]["status"] == "upcoming"

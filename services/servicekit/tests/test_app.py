@@ -5,7 +5,7 @@ from collections.abc import Callable, Iterator
 from typing import Any
 
 import pytest
-from fastapi import APIRouter, Depends
+from fastapi import APIRouter, Depends, FastAPI
 from fastapi.responses import StreamingResponse
 from fastapi.testclient import TestClient
 from prometheus_client import REGISTRY
@@ -16,7 +16,7 @@ from starlette.types import Message, Scope
 
 from servicekit import health
 from servicekit.auth import require_role
-from servicekit.middleware import ObservabilityMiddleware, route_label
+from servicekit.middleware import KeptAnswersMiddleware, ObservabilityMiddleware, route_label
 from servicekit.problems import MEDIA_TYPE, Problem, problem_responses
 from tests.conftest import DEPLOYED, STRONG
 
@@ -335,3 +335,15 @@ def test_every_answer_has_security_headers(make_client: MakeClient, router: APIR
         assert "strict-transport-security" not in response.headers
     over_tls = client.get("/nowhere", headers={"X-Forwarded-Proto": "https"})
     assert over_tls.headers["strict-transport-security"].startswith("max-age=31536000")
+
+
+def test_answers_may_be_kept_at_some_addresses_and_errors_never(router: APIRouter) -> None:
+    app = FastAPI()
+    app.add_middleware(KeptAnswersMiddleware, paths="/things/[^/]+", seconds=30)
+    app.include_router(router)
+    client = TestClient(app)
+    assert client.get("/things/1").headers["cache-control"] == "public, max-age=30"
+    for path in ("/things/x", "/things/1/2", "/nowhere"):
+        response = client.get(path)
+        assert response.status_code != 200
+        assert "cache-control" not in response.headers

@@ -26,6 +26,24 @@ def test_reads_the_environment(environment: pytest.MonkeyPatch) -> None:
     assert settings.sqlalchemy_url == "postgresql+psycopg://user:hunter2@db/recipes"
 
 
+def test_flags_are_off_until_named_and_known(
+    environment: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    class Flagged(ServiceSettings):
+        known_flags = {"sharing": "Things can be shared.", "printing": "Things can be printed."}
+
+    assert load_settings(Flagged).flags == ()
+    environment.setenv("FLAGS", "sharing")
+    assert load_settings(Flagged).flags == ("sharing",)
+    environment.setenv("FLAGS", "sharing,flying")
+    with pytest.raises(SystemExit):
+        load_settings(Flagged)
+    assert "FLAGS: no such flag: flying; allowed: printing, sharing" in capsys.readouterr().err
+    with pytest.raises(SystemExit):
+        load_settings(ServiceSettings)
+    assert "FLAGS: no such flag: sharing, flying; allowed: none" in capsys.readouterr().err
+
+
 def test_reads_secrets_from_files(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     for name in ("DATABASE_URL", "REDIS_URL"):
         monkeypatch.delenv(name, raising=False)

@@ -10,6 +10,7 @@ from recipes.settings import Settings
 from servicekit.app import create_app
 from servicekit.cache import Cache
 from servicekit.database import Database
+from servicekit.middleware import KeptAnswersMiddleware
 
 SERVICE = "recipes-api"
 CACHE_PREFIX = "recipes"
@@ -35,6 +36,8 @@ def build_app(settings: Settings) -> FastAPI:
         checks={"database": database.check, "redis": cache.check},
         lifespan=lifespan,
     )
+    if "cachedLists" in settings.flags:
+        app.add_middleware(KeptAnswersMiddleware, paths="/api/(recipes|tags)", seconds=30)
     app.state.database = database
     app.state.cache = cache
     return app

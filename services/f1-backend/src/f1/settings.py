@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
+from typing import ClassVar
 
 from pydantic import Field, HttpUrl, SecretStr, ValidationInfo, field_validator
 
@@ -55,6 +57,10 @@ class RegistrySettings(SourceSettings):
 
 class Settings(RegistrySettings):
     """All settings of the F1 backend."""
+
+    known_flags: ClassVar[Mapping[str, str]] = {
+        "cachedAnswers": "Browsers and caches may keep answers about races and people for half a minute.",
+    }
 
     model_dir: Path = Path("/models")
     model_worse_margin: float = Field(0.05, ge=0, le=10)

@@ -1,6 +1,7 @@
 """What happens around every request: its id, its log line, its metrics, its size limit."""
 
 import logging
+import re
 import time
 from dataclasses import dataclass
 
@@ -88,6 +89,28 @@ class ObservabilityMiddleware:
         level = logging.DEBUG if route in QUIET_ROUTES and status < 500 else logging.INFO
         fields = {"method": method, "route": route, "status": status, "duration_ms": round(seconds * 1000, 1)}
         access_log.log(level, "%s %s %s", method, route, status, extra=fields)
+
+
+class KeptAnswersMiddleware:
+    """Lets browsers and caches keep what was found at some addresses for a while. Errors are not kept."""
+
+    def __init__(self, app: ASGIApp, paths: str, seconds: int) -> None:
+        """`paths` is a regular expression of whole paths."""
+        self.app = app
+        self.paths = re.compile(paths)
+        self.cache_control = f"public, max-age={seconds}"
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        kept = scope["type"] == "http" and scope["method"] in ("GET", "HEAD")
+        if not kept or not self.paths.fullmatch(scope["path"]):
+            return await self.app(scope, receive, send)
+
+        async def kept_send(message: Message) -> None:
+            if message["type"] == "http.response.start" and message["status"] == 200:
+                MutableHeaders(scope=message)["Cache-Control"] = self.cache_control
+            await send(message)
+
+        await self.app(scope, receive, kept_send)
 
 
 class BodyLimitMiddleware:

@@ -3,9 +3,9 @@
 import ipaddress
 import re
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import Annotated, Any, Literal, TypeVar
+from typing import Annotated, Any, ClassVar, Literal, TypeVar
 from urllib.parse import unquote
 
 from limits import parse_many
@@ -112,6 +112,10 @@ class DatabaseSettings(BaseSettings):
 class ServiceSettings(DatabaseSettings):
     """Settings that all services have."""
 
+    # What each flag of the service turns on. All are off unless FLAGS names them.
+    known_flags: ClassVar[Mapping[str, str]] = {}
+    flags: CommaSeparated = ()
+
     service_version: str = "0.0.0"
     service_revision: str = "unknown"
 
@@ -141,6 +145,16 @@ class ServiceSettings(DatabaseSettings):
     drain_seconds: float = Field(5.0, ge=0, le=300)
     keep_alive_linger_seconds: float = Field(5.0, ge=0, le=300)
     shutdown_grace_seconds: int = Field(20, ge=1, le=600)
+
+    @field_validator("flags")
+    @classmethod
+    def _known(cls, value: tuple[str, ...]) -> tuple[str, ...]:
+        # One that is on and does nothing would go unnoticed.
+        unknown = [name for name in value if name not in cls.known_flags]
+        if unknown:
+            allowed = ", ".join(sorted(cls.known_flags)) or "none"
+            raise ValueError(f"no such flag: {', '.join(unknown)}; allowed: {allowed}")
+        return value
 
     @field_validator("jwt_secret_key")
     @classmethod

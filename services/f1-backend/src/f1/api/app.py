@@ -16,6 +16,7 @@ from f1.settings import Settings
 from servicekit.app import create_app
 from servicekit.cache import Cache
 from servicekit.database import Database
+from servicekit.middleware import KeptAnswersMiddleware
 
 SERVICE = "f1-backend"
 DESCRIPTION = (
@@ -50,7 +51,7 @@ def make_app(settings: Settings) -> FastAPI:
             cache.close()
             database.close()
 
-    return create_app(
+    app = create_app(
         settings,
         service=SERVICE,
         title="F1 predictions",
@@ -67,3 +68,7 @@ def make_app(settings: Settings) -> FastAPI:
         lifespan=lifespan,
         api_prefix="/api/f1",
     )
+    if "cachedAnswers" in settings.flags:
+        people = "/api/f1/(seasons|races|drivers|constructors|standings)(/.*)?"
+        app.add_middleware(KeptAnswersMiddleware, paths=people, seconds=30)
+    return app
