@@ -40,7 +40,7 @@ var engineConfig = []byte(`{
     "quay.io": {"mirrors": ["` + registryAddress + `"]},
     "` + registryAddress + `": {"http": true}
   },
-  "gc": {"reservedSpace": "10GB", "maxUsedSpace": "60GB", "minFreeSpace": "20GB"}
+  "gc": {"reservedSpace": "15GB", "maxUsedSpace": "60GB", "minFreeSpace": "5GB"}
 }
 `)
 
