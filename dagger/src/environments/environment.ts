@@ -22,7 +22,7 @@ import type { Sink } from "../delivery/events/event.js"
 import { EventFile } from "../delivery/events/file.js"
 import { Notifier } from "../delivery/events/notifier.js"
 import type { DeliveryContext, EffectiveGuards } from "../delivery/executor.js"
-import type { Component } from "../delivery/component.js"
+import type { Component, ImageInUse } from "../delivery/component.js"
 import { Journal, newId } from "../delivery/journal.js"
 import type { Strategy } from "../delivery/strategy.js"
 import { type Clock, monotonic } from "../lib/clock.js"
@@ -40,6 +40,7 @@ import {
   readDeploy,
 } from "./configuration.js"
 import { readGuarded } from "./guards.js"
+import { imagesOf } from "./images.js"
 import type { Trust } from "../attestations/trust.js"
 import {
   backupEntry,
@@ -97,6 +98,8 @@ export interface OpenEnvironment {
    * @throws Error where no service has one
    */
   models: () => Model[]
+  /** See {@link imagesOf}. */
+  imagesInUse: () => Promise<ImageInUse[]>
 }
 
 interface ComponentOptions {
@@ -316,36 +319,39 @@ export function openEnvironment(options: EnvironmentOptions): OpenEnvironment {
   }
   const backends: OpenEnvironment["backends"] = (only, options) =>
     openBackends(backendSettings(configuration, environment, only), options)
+  const delivery: DeliveryContext = {
+    environment: environment.name,
+    guards,
+    who,
+    groups,
+    id,
+    journal,
+    now,
+    say,
+    verify: options.verify ?? (() => Promise.resolve({})),
+    approvals: new Approvals(cluster, environment.namespace),
+    verdicts: new Verdicts(cluster, environment.namespace),
+    audit,
+  }
+  const components: OpenEnvironment["components"] = (only, options) => {
+    const names = [...databases.map(({ name }) => name), ...Object.keys(environment.frontends)]
+    const services = only.filter((one) => !names.includes(one))
+    refuseUnknown(environment, services, names)
+    const hasNoBackend = only.length > 0 && services.length === 0
+    return [
+      ...openDatabases(databasesNamed(only)),
+      ...(hasNoBackend ? [] : backends(services, options)),
+      ...openFrontends(frontends.filter(({ app }) => only.length === 0 || only.includes(app))),
+    ]
+  }
   return {
     environment,
     notifier,
     secrets,
-    delivery: {
-      environment: environment.name,
-      guards,
-      who,
-      groups,
-      id,
-      journal,
-      now,
-      say,
-      verify: options.verify ?? (() => Promise.resolve({})),
-      approvals: new Approvals(cluster, environment.namespace),
-      verdicts: new Verdicts(cluster, environment.namespace),
-      audit,
-    },
-    components: (only, options) => {
-      const names = [...databases.map(({ name }) => name), ...Object.keys(environment.frontends)]
-      const services = only.filter((one) => !names.includes(one))
-      refuseUnknown(environment, services, names)
-      const hasNoBackend = only.length > 0 && services.length === 0
-      return [
-        ...openDatabases(databasesNamed(only)),
-        ...(hasNoBackend ? [] : backends(services, options)),
-        ...openFrontends(frontends.filter(({ app }) => only.length === 0 || only.includes(app))),
-      ]
-    },
+    delivery,
+    components,
     backends,
+    imagesInUse: () => imagesOf([...components([]), ...openModels()], delivery),
     databases: (only) => {
       if (databases.length === 0) {
         throw new Error(
