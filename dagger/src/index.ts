@@ -352,6 +352,18 @@ export class Pitwall {
   }
 
   /**
+   * Writes a changelog in Markdown: the release notes of every tag in the history, the newest first, and before them what no tag has yet.
+   *
+   * Example: `./daggerw call changelog export --path CHANGELOG.md`
+   *
+   * @param to Tag, branch or commit where it ends.
+   */
+  @func({ cache: "never" })
+  async changelog(workspace: Workspace, to = "HEAD"): Promise<File> {
+    return this.delivery.changelog(workspace, to)
+  }
+
+  /**
    * Publishes a release on GitHub: release notes since the tag before, and release.json, which deploys take.
    *
    * It is a draft until its files are there; run the same command again to resume. A version such as v1.2.0-rc.1 becomes a prerelease. Throws when the tag names another

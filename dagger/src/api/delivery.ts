@@ -1,7 +1,7 @@
 import { dag, type Directory, type File, type Secret, type Workspace } from "@dagger.io/dagger"
 import { stringify } from "yaml"
 import { pipelineOf } from "./gates.js"
-import { releaseNotes } from "../ci/release-notes.js"
+import { changelog, releaseNotes } from "../ci/release-notes.js"
 import { readSummary } from "../ci/report/summary.js"
 import { GitHubReleases } from "../clients/github/releases.js"
 import { ApiError } from "../clients/kubernetes/client.js"
@@ -245,6 +245,13 @@ export class Delivery {
   /** @throws Error when git cannot tell what changed */
   async releaseNotes(workspace: Workspace, from: string, to: string): Promise<string> {
     return releaseNotes(await new Worktree(workspace).commits(from, to))
+  }
+
+  /** @throws Error when git cannot tell what changed */
+  async changelog(workspace: Workspace, to: string): Promise<File> {
+    const worktree = new Worktree(workspace)
+    const text = await changelog((end) => worktree.commits("", end), to)
+    return dag.directory().withNewFile("CHANGELOG.md", text).file("CHANGELOG.md")
   }
 
   /**
