@@ -42,7 +42,7 @@ import {
   givenSecrets,
   watchdogFile,
 } from "../environments/environment.js"
-import { NothingDeployed } from "../environments/images.js"
+import { knownImages } from "../environments/images.js"
 import { type EnvironmentName, environmentNames } from "../environments/secrets.js"
 import { readStrategy, type Strategy } from "../delivery/strategy.js"
 import { build } from "../images/build.js"
@@ -211,26 +211,16 @@ export class Delivery {
       readEnvironment(this.source, "staging", this.connection),
       givenSecrets(this.connection),
     ])
-    const inUse = async (name: EnvironmentName): Promise<ImageInUse[]> => {
+    const inUse = (name: EnvironmentName): Promise<ImageInUse[]> => {
       // A token for the one cluster is none for the other.
       const { kubeToken, ...anywhere } = this.connection
       const connection =
         name === "production" && production
           ? { ...anywhere, kubeconfig: production }
           : { ...anywhere, ...(kubeToken && { kubeToken }) }
-      try {
-        return await inEnvironment(this.source, name, connection, (opened) => opened.imagesInUse())
-      } catch (error) {
-        if (error instanceof NothingDeployed && undeployed.includes(name)) return []
-        const hint =
-          error instanceof NothingDeployed
-            ? `; if nothing ever was, say so with --undeployed ${name}, and if it is another cluster, give its kubeconfig`
-            : ""
-        throw new Error(
-          `it is not known which images ${name} uses, so nothing is removed: ${(error as Error).message}${hint}`,
-          { cause: error },
-        )
-      }
+      return knownImages(name, undeployed, () =>
+        inEnvironment(this.source, name, connection, (opened) => opened.imagesInUse()),
+      )
     }
     const { pruneRegistry } = await import("../images/prune.js")
     return pruneRegistry(deployableServices(configuration), this.registry(secrets), {

@@ -35,8 +35,35 @@ export async function imagesOf(
   ]
 }
 
+/**
+ * The images that an environment uses, for a command that removes others.
+ *
+ * @param undeployed environments to which nothing was ever deployed
+ * @param read see {@link imagesOf}
+ * @throws Error when it is not known what they are
+ */
+export async function knownImages(
+  environment: string,
+  undeployed: string[],
+  read: () => Promise<ImageInUse[]>,
+): Promise<ImageInUse[]> {
+  try {
+    return await read()
+  } catch (error) {
+    const isEmpty = error instanceof NothingDeployed
+    if (isEmpty && undeployed.includes(environment)) return []
+    const hint = isEmpty
+      ? `; if nothing ever was, say so with --undeployed ${environment}, and if it is another cluster, give its kubeconfig`
+      : ""
+    throw new Error(
+      `it is not known which images ${environment} uses, so nothing is removed: ${(error as Error).message}${hint}`,
+      { cause: error },
+    )
+  }
+}
+
 /** Nothing was found in an environment, which may mean that it is somewhere else. */
-export class NothingDeployed extends Error {
+class NothingDeployed extends Error {
   override name = "NothingDeployed"
   constructor(environment: string) {
     super(`nothing is deployed to ${environment} in this cluster`)

@@ -1,6 +1,7 @@
 // The images that must stay in their registry because of an environment.
 import { afterEach, describe, expect, it } from "vitest"
 import { auditLabels } from "../../src/delivery/audit.js"
+import { knownImages } from "../../src/environments/images.js"
 import { FakePlatform } from "../delivery/fake-platform.js"
 import { removeBuilds } from "../frontends/fixtures.js"
 import { WebPlatform } from "../frontends/platform.js"
@@ -56,6 +57,23 @@ describe("the images that an environment uses", () => {
     })
     await expect(platform.command().opened.imagesInUse()).rejects.toThrow(
       /history of staging has entries that this version cannot read: audit-of-tomorrow/,
+    )
+  })
+
+  it("are known to be none only where somebody says that nothing was ever deployed", async () => {
+    const platform = new FakePlatform()
+    const known = (undeployed: string[]) =>
+      knownImages("staging", undeployed, () => platform.command().opened.imagesInUse())
+    await expect(known(["production"])).rejects.toThrow(
+      /it is not known which images staging uses, so nothing is removed: .*--undeployed staging/,
+    )
+    expect(await known(["staging"])).toEqual([])
+    // It makes nothing else harmless.
+    await platform.deploy("a")
+    expect(await known(["staging"])).not.toEqual([])
+    const forbidden = () => Promise.reject(new Error("forbidden"))
+    await expect(knownImages("staging", ["staging"], forbidden)).rejects.toThrow(
+      "it is not known which images staging uses, so nothing is removed: forbidden",
     )
   })
 })

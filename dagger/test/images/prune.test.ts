@@ -228,6 +228,21 @@ describe("pruning", { timeout: 5 * 60_000 }, () => {
     expect(await place.isWhole(digest)).toBe(true)
   })
 
+  it("removes what is said of an image that somebody else has deleted, and no more", async () => {
+    const place = new Place(registry)
+    const used = await place.image("used", "sha-used")
+    const digest = await place.image("a", "sha-a")
+    const all = await place.closure(digest)
+    // The index and its platforms, without what is beside them.
+    for (const one of all.slice(0, 3)) await place.api.remove(one, ["sha-a"])
+    expect(await place.left(all)).toHaveLength(3)
+    expect(await place.prune([used])).toMatch(/^api@sha256:\w+ .* removed +incomplete, 2 manifests$/m)
+    expect(await place.left(all)).toEqual([])
+    const beside = digest.replace(":", "-")
+    expect(await place.api.tags()).not.toContain(beside)
+    expect(await place.isWhole(used)).toBe(true)
+  })
+
   it("twice at once removes the same", async () => {
     const place = new Place(registry)
     const used = await place.image("used", "sha-used")
