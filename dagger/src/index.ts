@@ -308,6 +308,35 @@ export class Pitwall {
   }
 
   /**
+   * Removes images and releases from the registry that nobody uses, with everything that is said of them, and lists what stays and why.
+   *
+   * What stays: every revision that an environment keeps, what its approvals and its history name, releases with such images and all their images, and what is younger
+   * than --older-than; all of it with signatures and attestations. An environment or a registry that cannot be read removes nothing. It may be interrupted and run twice
+   * at once. The registry must allow deletion, and frees the space itself.
+   *
+   * Example: `./daggerw call --registry registry.example.com/owner prune --older-than 720h --dry-run`
+   *
+   * @param olderThan Age until which everything stays, such as 720h (30 days).
+   * @param dryRun Only list what would go.
+   * @param undeployed staging or production: nothing was ever deployed there, so that it is no mistake to find nothing.
+   * @param productionKubeconfig Kubeconfig of production, with its token, where that is another cluster than that of --kubeconfig.
+   */
+  @func({ cache: "never" })
+  async prune(
+    olderThan = "720h",
+    dryRun = false,
+    undeployed: string[] = [],
+    productionKubeconfig?: Secret,
+  ): Promise<string> {
+    return this.delivery.prune({
+      olderThan,
+      dryRun,
+      undeployed,
+      ...(productionKubeconfig && { production: productionKubeconfig }),
+    })
+  }
+
+  /**
    * Writes release notes in Markdown from the commits between two releases: breaking changes first, then features, fixes and the rest by the types of Conventional Commits.
    *
    * Each change is named once: no merges, no cherry-picks that the first release has already, and no change whose revert came with it. Throws in a shallow clone.
@@ -320,6 +349,18 @@ export class Pitwall {
   @func({ cache: "never" })
   async releaseNotes(workspace: Workspace, from = "", to = "HEAD"): Promise<string> {
     return this.delivery.releaseNotes(workspace, from, to)
+  }
+
+  /**
+   * Writes a changelog in Markdown: the release notes of every tag in the history, the newest first, and before them what no tag has yet.
+   *
+   * Example: `./daggerw call changelog export --path CHANGELOG.md`
+   *
+   * @param to Tag, branch or commit where it ends.
+   */
+  @func({ cache: "never" })
+  async changelog(workspace: Workspace, to = "HEAD"): Promise<File> {
+    return this.delivery.changelog(workspace, to)
   }
 
   /**

@@ -515,7 +515,7 @@ export class ModuleChecks {
   }
 
   /**
-   * Checks GitHub's workflow with actionlint and zizmor.
+   * Checks GitHub's workflow with actionlint and zizmor, and what update bots are told with their schemas.
    *
    * Throws with the findings. Example: `./daggerw check module:workflow`
    */

@@ -1,13 +1,13 @@
-import { dag, type Directory, type File, type Workspace } from "@dagger.io/dagger"
+import { dag, type Directory, type File, type Secret, type Workspace } from "@dagger.io/dagger"
 import { stringify } from "yaml"
 import { pipelineOf } from "./gates.js"
-import { releaseNotes } from "../ci/release-notes.js"
+import { changelog, releaseNotes } from "../ci/release-notes.js"
 import { readSummary } from "../ci/report/summary.js"
 import { GitHubReleases } from "../clients/github/releases.js"
 import { ApiError } from "../clients/kubernetes/client.js"
 import { readSubject } from "../delivery/access.js"
 import { approve } from "../delivery/approve.js"
-import type { Component, ComponentId, RevertRequest, WouldRun } from "../delivery/component.js"
+import type { Component, ComponentId, ImageInUse, RevertRequest, WouldRun } from "../delivery/component.js"
 import { EventFile } from "../delivery/events/file.js"
 import { deploy, type ChecksResult, plan, type ReadAuthors, restore, rollback } from "../delivery/executor.js"
 import { strictestApproval } from "../delivery/guards/weakening.js"
@@ -29,6 +29,7 @@ import {
 } from "../delivery/release.js"
 import {
   databaseSettings,
+  type DeployConfiguration,
   deployFile,
   frontendSettings,
   modelSettings,
@@ -41,6 +42,8 @@ import {
   givenSecrets,
   watchdogFile,
 } from "../environments/environment.js"
+import { knownImages } from "../environments/images.js"
+import { type EnvironmentName, environmentNames } from "../environments/secrets.js"
 import { readStrategy, type Strategy } from "../delivery/strategy.js"
 import { build } from "../images/build.js"
 import { readTargets } from "../platform/targets.js"
@@ -81,6 +84,15 @@ export interface ApprovalSelection extends Pick<Selection, "release" | "images" 
   note: string
 }
 
+/** What to remove from the registry, as the command line says it. */
+export interface PruneRequest {
+  /** Such as `720h`. */
+  olderThan: string
+  dryRun: boolean
+  undeployed: string[]
+  production?: Secret
+}
+
 /** The verbs of delivery, behind the functions of the module. */
 export class Delivery {
   constructor(
@@ -114,9 +126,7 @@ export class Delivery {
       summary && pipelineOf(this.source, this.caches).resultOf(summary),
     ])
     const registry = this.registry(secrets)
-    const { environments, services: backends } = configuration
-    const apps = Object.values(environments).flatMap(({ frontends }) => Object.keys(frontends))
-    const deployable = [...new Set([...Object.keys(backends), ...apps])]
+    const deployable = deployableServices(configuration)
     const unknown = only.filter((service) => !deployable.includes(service))
     if (unknown.length > 0) {
       throw new Error(`no environment deploys ${unknown.join(", ")}; allowed: ${deployable.join(", ")}`)
@@ -178,9 +188,58 @@ export class Delivery {
     return text
   }
 
+  /**
+   * Removes images and releases from the registry that no environment uses.
+   *
+   * @param request.undeployed environments to which nothing was ever deployed
+   * @param request.production kubeconfig of production, where that is another cluster
+   * @throws Error when an environment or the registry cannot be read; nothing is removed then
+   */
+  async prune({ olderThan, dryRun, undeployed, production }: PruneRequest): Promise<string> {
+    const age = secondsOf(olderThan)
+    for (const name of undeployed) {
+      if (!environmentNames.some((one) => one === name))
+        throw new Error(`--undeployed ${name} is no environment; allowed: ${environmentNames.join(", ")}`)
+    }
+    if (this.connection.registry === "")
+      throw new Error(
+        "no registry is named: put REGISTRY=ghcr.io/owner/repository into .env, or give --registry before the function's name",
+      )
+    const [{ configuration }, secrets] = await Promise.all([
+      readEnvironment(this.source, "staging", this.connection),
+      givenSecrets(this.connection),
+    ])
+    const inUse = (name: EnvironmentName): Promise<ImageInUse[]> => {
+      // A token for the one cluster is none for the other.
+      const { kubeToken, ...anywhere } = this.connection
+      const connection =
+        name === "production" && production
+          ? { ...anywhere, kubeconfig: production }
+          : { ...anywhere, ...(kubeToken && { kubeToken }) }
+      return knownImages(name, undeployed, () =>
+        inEnvironment(this.source, name, connection, (opened) => opened.imagesInUse()),
+      )
+    }
+    const { pruneRegistry } = await import("../images/prune.js")
+    return pruneRegistry(deployableServices(configuration), this.registry(secrets), {
+      inUse: async () => (await Promise.all(environmentNames.map(inUse))).flat(),
+      age,
+      now: Date.now(),
+      dryRun,
+      say: reportProgress,
+    })
+  }
+
   /** @throws Error when git cannot tell what changed */
   async releaseNotes(workspace: Workspace, from: string, to: string): Promise<string> {
     return releaseNotes(await new Worktree(workspace).commits(from, to))
+  }
+
+  /** @throws Error when git cannot tell what changed */
+  async changelog(workspace: Workspace, to: string): Promise<File> {
+    const worktree = new Worktree(workspace)
+    const text = await changelog((end) => worktree.commits("", end), to)
+    return dag.directory().withNewFile("CHANGELOG.md", text).file("CHANGELOG.md")
   }
 
   /**
@@ -673,6 +732,12 @@ export class Delivery {
       return { passed: false, summary: (error as Error).message }
     }
   }
+}
+
+/** The services that some environment deploys. */
+function deployableServices({ environments, services }: DeployConfiguration): string[] {
+  const apps = Object.values(environments).flatMap(({ frontends }) => Object.keys(frontends))
+  return [...new Set([...Object.keys(services), ...apps])]
 }
 
 /** The services whose images components take. */

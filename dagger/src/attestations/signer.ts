@@ -108,11 +108,13 @@ async function bundle(
   witnesses: ConstructorParameters<Sigstore["DSSEBundleBuilder"]>[0]["witnesses"],
   signer: ConstructorParameters<Sigstore["DSSEBundleBuilder"]>[0]["signer"],
 ): Promise<string> {
-  const [{ DSSEBundleBuilder }, { bundleToJSON }] = await Promise.all([
+  const [{ DSSEBundleBuilder }, { bundleToJSON, isBundleWithDsseEnvelope }] = await Promise.all([
     sigstore(),
     import("@sigstore/bundle"),
   ])
   const builder = new DSSEBundleBuilder({ signer, witnesses, certificateChain: false })
   const made = await builder.create({ data: Buffer.from(JSON.stringify(statement)), type: payloadType })
+  // Verifiers such as cosign pass over a signature whose key is named in another way than theirs. The bundle names it beside.
+  if (isBundleWithDsseEnvelope(made)) for (const one of made.content.dsseEnvelope.signatures) one.keyid = ""
   return JSON.stringify(bundleToJSON(made))
 }

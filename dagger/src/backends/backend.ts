@@ -3,11 +3,13 @@ import type {
   ComponentId,
   ComponentPlan,
   ComponentStatus,
+  ImageInUse,
   OperationOutcome,
   RevertRequest,
   WouldRun,
 } from "../delivery/component.js"
-import type { Release, ReleasedImage } from "../delivery/release.js"
+import { componentText } from "../delivery/component.js"
+import { digestOf, type Release, type ReleasedImage } from "../delivery/release.js"
 import { stableRevision } from "./decisions.js"
 import { type BackendContext, DeployedService } from "./deployed-service.js"
 import { LockedBackend } from "./locked-backend.js"
@@ -44,6 +46,13 @@ export class Backend implements Component {
   /** Every revision in the cluster, newest first. */
   revisions(): Promise<Revision[]> {
     return this.deployed.revisions.all()
+  }
+
+  async imagesInUse(): Promise<ImageInUse[]> {
+    return (await this.revisions()).map(({ image, number }) => ({
+      digest: digestOf(image),
+      use: `revision ${number} of ${componentText(this.id)}`,
+    }))
   }
 
   /** The number of the revision with all traffic. */

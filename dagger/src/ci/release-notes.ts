@@ -38,7 +38,31 @@ interface NotedChange {
  * Release notes in Markdown, by https://www.conventionalcommits.org/en/v1.0.0/: breaking changes first, then a section for each type. A change and its revert in the same
  * range are left out.
  */
-export function releaseNotes({ from, to, commits }: CommitRange): string {
+export function releaseNotes(range: CommitRange): string {
+  const { from, to } = range
+  const title = from === "" ? `up to ${escaped(to)}` : `from ${escaped(from)} to ${escaped(to)}`
+  return `${[`# Changes ${title}`, ...changeSections(range, 2)].join("\n\n")}\n`
+}
+
+/**
+ * A changelog in Markdown: the changes of every release, the newest first, and before them those of none yet.
+ *
+ * @param read the commits from the newest tag before a tag, branch or commit
+ * @param to where it ends
+ */
+export async function changelog(read: (to: string) => Promise<CommitRange>, to: string): Promise<string> {
+  const parts = ["# Changelog"]
+  for (let end: string | undefined = to; end !== undefined;) {
+    const range: CommitRange = await read(end)
+    parts.push(range.to === "HEAD" ? "## Unreleased" : `## ${escaped(range.to)}`, ...changeSections(range, 3))
+    end = range.from === "" ? undefined : range.from
+  }
+  return `${parts.join("\n\n")}\n`
+}
+
+/** @param level of their headings */
+function changeSections({ commits }: CommitRange, level: number): string[] {
+  const section = (title: string, lines: string[]) => `${"#".repeat(level)} ${title}\n\n${lines.join("\n")}`
   const changes = standing(commits).map(changeOf)
   const known = sections.flatMap(({ types: all }) => all ?? []) as string[]
   const breaking = changes.filter((change) => change.breaking.length > 0)
@@ -51,8 +75,7 @@ export function releaseNotes({ from, to, commits }: CommitRange): string {
       return own.length > 0 ? [section(title, own.map(changeLine))] : []
     }),
   ]
-  const range = from === "" ? `up to ${escaped(to)}` : `from ${escaped(from)} to ${escaped(to)}`
-  return `${[`# Changes ${range}`, ...(parts.length > 0 ? parts : ["Nothing has changed."])].join("\n\n")}\n`
+  return parts.length > 0 ? parts : ["Nothing has changed."]
 }
 
 /** Without reverts and what they take back; a revert that is reverted itself takes nothing back. */
@@ -82,8 +105,6 @@ function changeOf({ id, message }: Commit): NotedChange {
     breaking: notes.map(({ text }) => text),
   }
 }
-
-const section = (title: string, lines: string[]) => `## ${title}\n\n${lines.join("\n")}`
 
 const changeLine = ({ id, scope, text }: NotedChange) =>
   `- ${scope === "" ? "" : `**${escaped(scope)}:** `}${escaped(text)} (${id.slice(0, 12)})`

@@ -3,11 +3,13 @@ import type {
   ComponentId,
   ComponentPlan,
   ComponentStatus,
+  ImageInUse,
   OperationOutcome,
   RestorePoint,
   RevertRequest,
   WouldRun,
 } from "../delivery/component.js"
+import { componentText } from "../delivery/component.js"
 import type { EventKind } from "../delivery/events/event.js"
 import { LeaseHeld } from "../delivery/lease.js"
 import { digestOf, type Release, type ReleasedImage } from "../delivery/release.js"
@@ -100,6 +102,13 @@ export class Database implements Component {
       component: this.id,
       ...statusText(settings, state, stillWaiting(state, revisions, context.window()), isActive),
     }
+  }
+
+  async imagesInUse(): Promise<ImageInUse[]> {
+    const { running } = await this.migrated.stateRecord().read()
+    return running
+      ? [{ digest: digestOf(running.image), use: `a migration of ${componentText(this.id)}` }]
+      : []
   }
 
   /**

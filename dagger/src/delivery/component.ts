@@ -122,6 +122,14 @@ export interface ComponentStatus {
   details: object
 }
 
+/** An image that must stay in its registry, and why. */
+export interface ImageInUse {
+  /** Digest of the image. */
+  digest: string
+  /** For people, such as `revision 7 of backend api`. */
+  use: string
+}
+
 /** One thing that a deploy changes. */
 export interface Component {
   readonly id: ComponentId
@@ -148,6 +156,8 @@ export interface Component {
   /** Takes back the operation in progress, or returns to an earlier revision. Takes the lock itself. */
   revert(request: RevertRequest): Promise<OperationOutcome>
   status(): Promise<ComponentStatus>
+  /** Every image that it runs, may go back to, or works with now. */
+  imagesInUse(): Promise<ImageInUse[]>
 }
 
 /** As much of a component as the executor needs to change it. */

@@ -23,7 +23,7 @@ import type { Sink } from "../delivery/events/event.js"
 import { EventFile } from "../delivery/events/file.js"
 import { Notifier } from "../delivery/events/notifier.js"
 import type { DeliveryContext, EffectiveGuards } from "../delivery/executor.js"
-import type { Component } from "../delivery/component.js"
+import type { Component, ImageInUse } from "../delivery/component.js"
 import { Journal, newId } from "../delivery/journal.js"
 import type { Strategy } from "../delivery/strategy.js"
 import { type Clock, monotonic } from "../lib/clock.js"
@@ -41,6 +41,7 @@ import {
   readDeploy,
 } from "./configuration.js"
 import { readGuarded } from "./guards.js"
+import { imagesOf } from "./images.js"
 import type { Trust } from "../attestations/trust.js"
 import {
   backupEntry,
@@ -98,6 +99,8 @@ export interface OpenEnvironment {
    * @throws Error where no service has one
    */
   models: () => Model[]
+  /** See {@link imagesOf}. */
+  imagesInUse: () => Promise<ImageInUse[]>
 }
 
 interface ComponentOptions {
@@ -329,34 +332,37 @@ export function openEnvironment(options: EnvironmentOptions): OpenEnvironment {
   }
   const backends: OpenEnvironment["backends"] = (only, options) =>
     openBackends(backendSettings(configuration, environment, only), options)
+  const delivery: DeliveryContext = {
+    environment: environment.name,
+    guards,
+    who,
+    groups,
+    id,
+    journal,
+    now,
+    say,
+    verify: options.verify ?? (() => Promise.resolve({})),
+    approvals: new Approvals(cluster, environment.namespace),
+    verdicts: new Verdicts(cluster, environment.namespace),
+    audit,
+  }
+  const components: OpenEnvironment["components"] = (only, options) => {
+    const names = [...databases.map(({ name }) => name), ...Object.keys(environment.frontends)]
+    const services = only.filter((one) => !names.includes(one))
+    refuseUnknown(environment, services, names)
+    const hasNoBackend = only.length > 0 && services.length === 0
+    const deployed = hasNoBackend ? [] : backends(services, options)
+    const apps = frontends.filter(({ app }) => only.length === 0 || only.includes(app))
+    return [...openDatabases(databasesNamed(only)), ...deployed, ...openFrontends(apps, deployed)]
+  }
   return {
     environment,
     notifier,
     secrets,
-    delivery: {
-      environment: environment.name,
-      guards,
-      who,
-      groups,
-      id,
-      journal,
-      now,
-      say,
-      verify: options.verify ?? (() => Promise.resolve({})),
-      approvals: new Approvals(cluster, environment.namespace),
-      verdicts: new Verdicts(cluster, environment.namespace),
-      audit,
-    },
-    components: (only, options) => {
-      const names = [...databases.map(({ name }) => name), ...Object.keys(environment.frontends)]
-      const services = only.filter((one) => !names.includes(one))
-      refuseUnknown(environment, services, names)
-      const hasNoBackend = only.length > 0 && services.length === 0
-      const deployed = hasNoBackend ? [] : backends(services, options)
-      const apps = frontends.filter(({ app }) => only.length === 0 || only.includes(app))
-      return [...openDatabases(databasesNamed(only)), ...deployed, ...openFrontends(apps, deployed)]
-    },
+    delivery,
+    components,
     backends,
+    imagesInUse: () => imagesOf([...components([]), ...openModels()], delivery),
     databases: (only) => {
       if (databases.length === 0) {
         throw new Error(

@@ -3,11 +3,13 @@ import type {
   ComponentId,
   ComponentPlan,
   ComponentStatus,
+  ImageInUse,
   OperationOutcome,
   RevertRequest,
   WouldRun,
 } from "../delivery/component.js"
-import type { Release, ReleasedImage } from "../delivery/release.js"
+import { componentText } from "../delivery/component.js"
+import { digestOf, type Release, type ReleasedImage } from "../delivery/release.js"
 import { DeployedFrontend, type FrontendContext } from "./deployed-frontend.js"
 import { LockedFrontend } from "./locked-frontend.js"
 import type { FrontendSettings } from "./settings.js"
@@ -75,5 +77,13 @@ export class Frontend implements Component {
         .catch((error: unknown) => error as Error),
     ])
     return { component: this.id, ...statusText(deployed.settings, state, pointer) }
+  }
+
+  async imagesInUse(): Promise<ImageInUse[]> {
+    const { revisions, running } = await this.deployed.stateRecord().read()
+    return [...revisions, ...(running ? [running.revision] : [])].map(({ image, number }) => ({
+      digest: digestOf(image),
+      use: `revision ${number} of ${componentText(this.id)}`,
+    }))
   }
 }

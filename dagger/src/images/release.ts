@@ -4,11 +4,13 @@ import type { Signer } from "../attestations/signer.js"
 import { predicateTypes } from "../attestations/statement.js"
 import { type Trust, trustText, verifierFor } from "../attestations/trust.js"
 import { reachRegistry, type RegistryKeys } from "../clients/registry/reach.js"
-import { mediaTypes, Repository } from "../clients/registry/repository.js"
+import { mediaTypes, Repository, type StoredManifest } from "../clients/registry/repository.js"
 import { parseImageReference, parseRegistryAddress } from "../lib/image-reference.js"
 import { readRelease, type Release, releaseText } from "../delivery/release.js"
 import type { RegistryAccess } from "./access.js"
 
+/** Name of the releases' repository, beside those of the images. */
+export const releaseRepository = "release"
 const releaseType = "application/vnd.pitwall.release.v1+json"
 
 /**
@@ -23,7 +25,7 @@ export async function storeRelease(
   signer: Signer,
 ): Promise<string> {
   const { registry: host, path } = parseRegistryAddress(registry.address)
-  const name = path === "" ? "release" : `${path}/release`
+  const name = path === "" ? releaseRepository : `${path}/${releaseRepository}`
   const repository = new Repository(await reachRegistry(host, registry), name)
   const [config, layer] = await Promise.all([
     repository.putBlob(Buffer.from("{}"), mediaTypes.empty),
@@ -41,7 +43,7 @@ export async function storeRelease(
   await attach(repository, descriptor, [signature(subject)], signer)
   // A tag comes last, and only so that a registry that deletes what has none keeps it.
   await repository.putManifest(manifest, tag)
-  return `${registry.address.replace(/\/$/, "")}/release@${descriptor.digest}`
+  return `${registry.address.replace(/\/$/, "")}/${releaseRepository}@${descriptor.digest}`
 }
 
 /**
@@ -63,8 +65,7 @@ export async function fetchRelease(
     )
   const repository = new Repository(await reachRegistry(registry, keys), path)
   const manifest = await repository.manifest(digest)
-  const [layer] = manifest?.json.layers ?? []
-  if (!layer || manifest?.json.artifactType !== releaseType)
+  if (!manifest || !isRelease(manifest))
     throw new Error(`${reference} is no release${manifest ? "" : ": there is nothing in the registry"}`)
   if (trust) {
     const { statements, rejected } = await attachedTo(repository, digest, await verifierFor(trust))
@@ -73,5 +74,14 @@ export async function fetchRelease(
       throw new Error(`the release ${reference} is not signed by ${trustText(trust)}${why}`)
     }
   }
+  return releaseOf(repository, manifest)
+}
+
+export const isRelease = ({ json }: StoredManifest): boolean => json.artifactType === releaseType
+
+/** @throws Error for a release that cannot be read */
+export async function releaseOf(repository: Repository, { json }: StoredManifest): Promise<Release> {
+  const [layer] = json.layers ?? []
+  if (!layer) throw new Error(`a release of ${repository.address} has no content`)
   return readRelease((await repository.blob(layer.digest)).toString())
 }

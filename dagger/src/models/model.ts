@@ -1,6 +1,6 @@
 import type { KubernetesApi } from "../clients/kubernetes/client.js"
 import { modelObject } from "../delivery/access.js"
-import type { ComponentId } from "../delivery/component.js"
+import { type ComponentId, componentText, type ImageInUse } from "../delivery/component.js"
 import { type JobEnd, JobRunner } from "../delivery/job-runner.js"
 import { iso, type Journal } from "../delivery/journal.js"
 import { Lease } from "../delivery/lease.js"
@@ -90,6 +90,15 @@ export class Model {
     } finally {
       await lease.end()
     }
+  }
+
+  /** The image of a training that was begun. */
+  async imagesInUse(): Promise<ImageInUse[]> {
+    const { name, namespace } = this.settings
+    const { running } = await modelState(this.context.cluster, namespace, name).read()
+    return running
+      ? [{ digest: digestOf(running.image), use: `a training of ${componentText(this.id)}` }]
+      : []
   }
 
   private readonly say = (line: string): void => {

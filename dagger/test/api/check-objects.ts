@@ -86,7 +86,10 @@ const help: Record<string, Record<string, Help>> = {
     },
     unit: { does: "Runs the module's unit tests with Vitest.", throws: "the failing tests" },
     shell: { does: "Checks the shell scripts with ShellCheck.", throws: "the findings" },
-    workflow: { does: "Checks GitHub's workflow with actionlint and zizmor.", throws: "the findings" },
+    workflow: {
+      does: "Checks GitHub's workflow with actionlint and zizmor, and what update bots are told with their schemas.",
+      throws: "the findings",
+    },
     manifests: { does: "Checks the manifests that deploys apply with kubeconform.", throws: "the findings" },
   },
   security: {

@@ -18,11 +18,19 @@ export async function pushImage(
   repository: Repository,
   architectures = ["amd64", "arm64"],
   text = "layer",
+  name = "latest",
 ): Promise<ImagePart[]> {
   const manifests = []
   for (const architecture of architectures) {
     const config = await repository.putBlob(
-      Buffer.from(JSON.stringify({ os: "linux", architecture, rootfs: { type: "layers", diff_ids: [] } })),
+      Buffer.from(
+        JSON.stringify({
+          created: moment,
+          os: "linux",
+          architecture,
+          rootfs: { type: "layers", diff_ids: [] },
+        }),
+      ),
       "application/vnd.oci.image.config.v1+json",
     )
     const layer = await repository.putBlob(
@@ -30,17 +38,14 @@ export async function pushImage(
       "application/vnd.oci.image.layer.v1.tar",
     )
     const manifest = { schemaVersion: 2, mediaType: mediaTypes.manifest, config, layers: [layer] }
-    const tag = architectures.length === 1 ? "latest" : undefined
+    const tag = architectures.length === 1 ? name : undefined
     const { descriptor } = await repository.putManifest(manifest, tag)
     if (tag === undefined) await repository.putManifest(manifest)
     manifests.push({ ...descriptor, platform: { os: "linux", architecture } })
   }
   if (architectures.length > 1)
-    await repository.putManifest(
-      { schemaVersion: 2, mediaType: mediaTypes.index, manifests } as never,
-      "latest",
-    )
-  return partsOf(repository, "latest")
+    await repository.putManifest({ schemaVersion: 2, mediaType: mediaTypes.index, manifests } as never, name)
+  return partsOf(repository, name)
 }
 
 export const packages = (architecture: string) => [

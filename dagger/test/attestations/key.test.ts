@@ -3,7 +3,8 @@ import { xsalsa20poly1305 } from "@noble/ciphers/salsa.js"
 import { describe, expect, it } from "vitest"
 import { readPrivateKey } from "../../src/attestations/key.js"
 import { publicKeyOf, readPublicKey } from "../../src/attestations/public-key.js"
-import { signerOf } from "../../src/attestations/signer.js"
+import { keySigner, signerOf } from "../../src/attestations/signer.js"
+import { signature } from "../../src/attestations/statement.js"
 import { readSecrets } from "../../src/environments/secrets.js"
 
 const key = createPrivateKey(
@@ -71,6 +72,14 @@ describe("a key that signs", () => {
     await expect(signerOf({ SIGNING_PASSWORD: "x" })).rejects.toThrow("SIGNING_PASSWORD without SIGNING_KEY")
     await expect(signerOf({ ACTIONS_ID_TOKEN_REQUEST_URL: "x" })).rejects.toThrow(/allowed: both, or none/)
   })
+})
+
+it("a signature does not name its key, which verifiers name in ways of their own", async () => {
+  const statement = signature({ name: "ghcr.io/owner/api", digest: `sha256:${"a".repeat(64)}` })
+  const bundle = JSON.parse(await keySigner(key).sign(statement)) as {
+    dsseEnvelope: { signatures: { keyid?: string }[] }
+  }
+  expect(bundle.dsseEnvelope.signatures.map(({ keyid = "" }) => keyid)).toEqual([""])
 })
 
 describe("a key that signatures are checked with", () => {

@@ -48,19 +48,30 @@ afterEach(() => {
 })
 
 describe("module:workflow", () => {
-  it.each([
-    [0, 0, 0],
-    [11, 0, 11],
-    [0, 1, 1],
-    [14, 1, 1],
-  ])("ends with zizmor %i and actionlint %i as %i, and both have run", (zizmor, actionlint, code) => {
-    write("src/.github/workflows/a.yml")
-    linter("zizmor", zizmor)
-    linter("actionlint", actionlint)
-    const { status, asked } = run(lintWorkflows)
-    expect(status).toBe(code)
-    expect(asked).toMatch(/^zizmor --offline .*\.github\nactionlint .*\.github\/workflows\/a\.yml\n$/)
+  beforeEach(() => {
+    linter("check-jsonschema", 0)
   })
+
+  it.each([
+    [0, 0, 0, 0],
+    [11, 0, 0, 11],
+    [0, 1, 0, 1],
+    [14, 1, 0, 1],
+    [0, 0, 2, 2],
+  ])(
+    "ends with zizmor %i, actionlint %i and check-jsonschema %i as %i, and all have run",
+    (zizmor, actionlint, schemas, code) => {
+      write("src/.github/workflows/a.yml")
+      linter("zizmor", zizmor)
+      linter("actionlint", actionlint)
+      linter("check-jsonschema", schemas)
+      const { status, asked } = run(lintWorkflows)
+      expect(status).toBe(code)
+      expect(asked).toMatch(
+        /^zizmor --offline .*\.github\nactionlint .*\.github\/workflows\/a\.yml\ncheck-jsonschema .* vendor\.dependabot \.github\/dependabot\.yml\ncheck-jsonschema .* vendor\.renovate \.github\/renovate\.json\n$/,
+      )
+    },
+  )
 
   it("gives actionlint every workflow, by both of the endings that GitHub reads", () => {
     for (const name of ["a.yml", "b.yaml", "c d.yml"]) write(`src/.github/workflows/${name}`)
@@ -69,7 +80,7 @@ describe("module:workflow", () => {
     const { status, stdout, asked } = run(lintWorkflows)
     expect(status).toBe(0)
     expect(stdout).toBe("3 workflows, no findings\n")
-    expect(asked).toMatch(/a\.yml .*c d\.yml .*b\.yaml\n$/)
+    expect(asked).toMatch(/a\.yml .*c d\.yml .*b\.yaml\ncheck-jsonschema /)
   })
 
   it("fails without a workflow", () => {
@@ -118,7 +129,7 @@ describe("security:dockerfiles", () => {
 describe("linters from outside", () => {
   it("have pinned versions", () => {
     for (const image of [images.actionlint, images.kubeconform]) expect(image).toMatch(/:v?\d+\.\d+\.\d+@/)
-    for (const tool of ["zizmor", "hadolint", "kubeconform"])
+    for (const tool of ["zizmor", "check-jsonschema", "hadolint", "kubeconform"])
       expect(read(`dagger/config/${tool}/requirements.txt`)).toMatch(
         /^[a-z][a-z-]*==[\d.]+ \\\n +--hash=sha256:/m,
       )

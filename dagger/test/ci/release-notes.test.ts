@@ -3,7 +3,7 @@ import { mkdtempSync, rmSync, writeFileSync } from "node:fs"
 import { tmpdir } from "node:os"
 import { join } from "node:path"
 import { afterEach, beforeEach, describe, expect, it } from "vitest"
-import { releaseNotes } from "../../src/ci/release-notes.js"
+import { changelog, releaseNotes } from "../../src/ci/release-notes.js"
 import { listCommits, readCommits } from "../../src/ci/worktree/commits.js"
 
 // The very script that runs in the container, on a real repository.
@@ -159,5 +159,45 @@ describe("release notes", () => {
     const shallow = join(folder, "shallow")
     git("clone", "--quiet", "--depth", "1", `file://${folder}`, shallow)
     expect(() => notes("", "HEAD", shallow)).toThrow(/this is a shallow clone/)
+  })
+})
+
+describe("a changelog", () => {
+  const read = (to: string) =>
+    Promise.resolve(readCommits(run("sh", ["-ec", listCommits, "commits", "", to])))
+
+  it("has every release, the newest first, and before them what is in none", async () => {
+    const first = git("rev-parse", "--short=12", "HEAD")
+    const second = commit("fix: no crash without a name").slice(0, 12)
+    git("tag", "v1.1.0")
+    const third = commit("feat!: prices are in cents").slice(0, 12)
+    const released = `## v1.1.0
+
+### Fixes
+
+- no crash without a name (${second})
+
+## v1.0.0
+
+### Features
+
+- the beginning (${first})
+`
+    expect(await changelog(read, "HEAD")).toBe(`# Changelog
+
+## Unreleased
+
+### Breaking changes
+
+- prices are in cents (${third})
+
+### Features
+
+- prices are in cents (${third})
+
+${released}`)
+    expect(await changelog(read, "v1.1.0")).toBe(`# Changelog\n\n${released}`)
+    git("checkout", "--quiet", "v1.1.0")
+    expect(await changelog(read, "HEAD")).toBe(`# Changelog\n\n${released}`)
   })
 })

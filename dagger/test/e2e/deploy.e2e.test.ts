@@ -411,6 +411,14 @@ describe("a deploy by its command", { timeout: 20 * 60_000 }, () => {
     expect(await done("history", "--env", "production", "text")).toContain(`revoked by ${approverUser}`)
   })
 
+  it("leaves in the registry what environments use, when others are removed", async () => {
+    const dry = await done("prune", "--older-than", "1s", "--dry-run")
+    expect(dry).toMatch(/stays +revision \d+ of backend api in staging$/m)
+    const rows = (table: string) => table.split("\n").filter((line) => line.includes(" stays "))
+    expect(rows(await done("prune", "--older-than", "1s"))).toEqual(rows(dry))
+    expect(rows(await done("prune", "--older-than", "1s", "--dry-run"))).toEqual(rows(dry))
+  })
+
   it("keeps secrets out of what it says", async () => {
     const { stdout, stderr }: Ended = await call([
       "plan",

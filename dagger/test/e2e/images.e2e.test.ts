@@ -170,6 +170,14 @@ describe("an image", { timeout: 45 * 60_000 }, () => {
     expect(platform.stderr).toContain("no image for linux/arm64; it has linux/amd64")
   })
 
+  it("is not pruned while it is not known what environments use", async () => {
+    const { code, stderr } = await call("prune", "--older-than", "1s")
+    expect(code).not.toBe(0)
+    expect(stderr).toMatch(
+      /it is not known which images \w+ uses, so nothing is removed: no cluster is named/,
+    )
+  })
+
   it("gets nothing twice when it is published again", async () => {
     const { code, stderr } = await publish()
     expect(code, stderr.slice(-4_000)).toBe(0)

@@ -8,7 +8,10 @@ import { commandGate } from "../runner/command.js"
 import { type Gate, GateFailure } from "../runner/gate.js"
 import { isNetworkError } from "../runner/verdict.js"
 
-/** The gates of an image: it builds, and its service starts and reports that it is ready. */
+/** Whether the user of an image, as its configuration names it, is root: nobody, a name or a number, with or without a group. */
+export const isRoot = (user: string): boolean => /^(|root|0+)(:.*)?$/.test(user.trim())
+
+/** The gates of an image: it builds, it does not run as root, and its service starts and reports that it is ready. */
 export function imageGates(platform: Platform, service: Service): Gate[] {
   const { name, backend, limits } = service
   return [
@@ -23,7 +26,12 @@ export function imageGates(platform: Platform, service: Service): Gate[] {
             ? new GateFailure(error.message)
             : error
         })
-        return { detail: `runs as user ${(await image.user()) || "root"}` }
+        const user = await image.user()
+        if (isRoot(user))
+          throw new GateFailure(
+            `services/${name}/Dockerfile: the image runs as root; end it with a USER of its own`,
+          )
+        return { detail: `runs as user ${user}` }
       },
     },
     {

@@ -70,8 +70,11 @@ export function moduleGates({ source, manifests: rendered }: Pick<Subjects, "sou
     }),
     commandGate({
       name: "module:workflow",
-      subject: "GitHub's workflow and settings, zizmor, actionlint",
-      container: withActionlint(pypiTool(source, "zizmor")).withDirectory(".", only(workflows)),
+      subject: "GitHub's workflow and settings, zizmor, actionlint, check-jsonschema",
+      container: withActionlint(pypiTool(source, "zizmor", "check-jsonschema")).withDirectory(
+        ".",
+        only(workflows),
+      ),
       command: ["sh", "-ec", lintWorkflows],
       limit,
     }),
@@ -111,7 +114,7 @@ export const validateManifests = `
 [ "$(ls manifests | wc -l)" -gt 0 ] || { echo "there are no manifests"; exit 1; }
 kubeconform -strict -summary -schema-location '${schemasFolder}/{{.ResourceKind}}{{.KindSuffix}}.json' manifests`
 
-// --offline: the pinned version alone decides, and no token is needed.
+// --offline: the pinned version alone decides, and no token is needed. Schemas come with the program that checks them.
 export const lintWorkflows = `
 status=0
 zizmor --offline --no-progress --quiet --color never --persona pedantic .github || status=$?
@@ -119,6 +122,9 @@ set --
 for file in .github/workflows/*.yml .github/workflows/*.yaml; do [ ! -e "$file" ] || set -- "$@" "$file"; done
 [ $# -gt 0 ] || { echo "there is no workflow"; exit 1; }
 actionlint -no-color "$@" || status=$?
+for bot in dependabot.yml renovate.json; do
+  check-jsonschema --color never --builtin-schema "vendor.\${bot%.*}" ".github/$bot" || status=$?
+done
 [ "$status" -eq 0 ] || exit "$status"
 echo "$# workflows, no findings"`
 

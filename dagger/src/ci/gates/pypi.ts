@@ -18,12 +18,15 @@ export const installLocked = (lock: string): string[] => [
   lock,
 ]
 
-/** A tool from PyPI, installed from its lock file in dagger/config. */
-export function pypiTool(source: Directory, tool: string): Container {
-  const lock = `dagger/config/${tool}/requirements.txt`
-  return pip()
-    .withDirectory("/tool", source.filter({ include: [lock] }))
-    .withExec(installLocked(`/tool/${lock}`))
+/** Tools from PyPI, installed from their lock files in dagger/config. */
+export function pypiTool(source: Directory, ...tools: string[]): Container {
+  return tools
+    .reduce((container, tool) => {
+      const lock = `dagger/config/${tool}/requirements.txt`
+      return container
+        .withDirectory("/tool", source.filter({ include: [lock] }))
+        .withExec(installLocked(`/tool/${lock}`))
+    }, pip())
     .withEnvVariable("NO_COLOR", "1")
     .withWorkdir("/src")
 }

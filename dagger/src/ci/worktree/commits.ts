@@ -6,7 +6,8 @@ export interface Commit {
 
 /**
  * Prints the commits in the history of `$2` that the history of `$1` lacks, newest first, without merges and without those whose change `$1` has by another commit, such
- * as a cherry-pick. An empty `$1`: since the newest tag before `$2`, and without one, all. The first two lines name both ends; each commit has two fields that end with a
+ * as a cherry-pick. An empty `$1`: since the newest tag before `$2`, and without one, all. The first two lines name both ends, HEAD by its
+ * tag if it has one; each commit has two fields that end with a
  * NUL: its id and its message.
  */
 export const listCommits = `
@@ -26,7 +27,7 @@ from=$1
 if [ -z "$from" ]; then from=$(git describe --tags --abbrev=0 $(git tag --points-at "$to" | sed s/^/--exclude=/) "$to" 2>/dev/null || true); fi
 if [ -n "$from" ]; then start=$(found "$from"); fi
 echo "$from"
-echo "$2"
+if [ "$2" = HEAD ]; then git describe --tags --exact-match "$to" 2>/dev/null || echo HEAD; else echo "$2"; fi
 if [ -n "$from" ]; then set -- --cherry-pick --right-only "$start...$to"; else set -- "$to"; fi
 git log -z --no-merges --no-mailmap --no-show-signature --no-color --format=tformat:%H%x00%B "$@" --`
 

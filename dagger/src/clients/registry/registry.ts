@@ -38,7 +38,7 @@ const dockerHub = { name: "docker.io", origin: "https://registry-1.docker.io" }
 export const isThisMachine = (registry: string) => /^(localhost|127(\.\d+){3}|\[::1\])(:\d+)?$/.test(registry)
 
 export interface Request {
-  method: "GET" | "HEAD" | "POST" | "PUT"
+  method: "GET" | "HEAD" | "POST" | "PUT" | "DELETE"
   /** An address, or a path of the registry. */
   url: string
   headers?: Record<string, string>

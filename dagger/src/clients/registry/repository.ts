@@ -31,6 +31,8 @@ const manifestSchema = z.looseObject({
   annotations: z.record(z.string(), z.string()).nullish(),
 })
 
+const tagsSchema = z.looseObject({ tags: z.array(z.string()).nullish() })
+
 /** A manifest, or an index of manifests, as it is stored. */
 export interface StoredManifest {
   descriptor: Descriptor
@@ -153,6 +155,59 @@ export class Repository {
       },
     )
     return { descriptor, listed }
+  }
+
+  /** All tags, in no order; none for a repository that does not exist. */
+  async tags(): Promise<string[]> {
+    const all: string[] = []
+    let url: string | undefined = this.path("tags/list?n=1000")
+    while (url !== undefined) {
+      const page: { tags: string[]; next: string | undefined } = await this.client.send(
+        this.pull,
+        { method: "GET", url, allowed: [404] },
+        async (answer) => {
+          const bytes = await contentOf(answer, `the tags of ${this.address}`)
+          if (answer.status === 404) return { tags: [], next: undefined }
+          const parsed = tagsSchema.safeParse(jsonIn(bytes))
+          if (!parsed.success) throw new RegistryError(`the tags of ${this.address} cannot be read`)
+          return { tags: parsed.data.tags ?? [], next: nextPage(answer) }
+        },
+      )
+      all.push(...page.tags)
+      url = page.next
+    }
+    return all
+  }
+
+  /**
+   * Deletes a manifest, and then those of its tags that the registry has left.
+   *
+   * @param tags that led to it
+   * @throws RegistryError for a registry that does not delete
+   */
+  async remove(digest: string, tags: string[] = []): Promise<void> {
+    await this.removeReference(digest)
+    for (const tag of tags) {
+      // Some registries keep the tag, and another command may have moved it to something else.
+      if ((await this.manifest(tag))?.descriptor.digest === digest) await this.removeReference(tag)
+    }
+  }
+
+  private async removeReference(reference: string): Promise<void> {
+    try {
+      await this.client.send(
+        this.delete,
+        { method: "DELETE", url: this.path(`manifests/${reference}`), allowed: [404] },
+        drain,
+      )
+    } catch (error) {
+      if (!(error instanceof RegistryError && error.status === 405)) throw error
+      throw new RegistryError(
+        `${this.client.name} does not let anybody delete: ${error.message}`,
+        error.status,
+        { cause: error },
+      )
+    }
   }
 
   /** @throws RegistryError for a blob that is missing, too large or has another digest */
@@ -323,11 +378,10 @@ export class Repository {
             await drain(answer)
             return undefined
           }
-          const [, link] = /<([^>]+)>\s*;\s*rel="?next"?/.exec(answer.headers.get("link") ?? "") ?? []
           const bytes = await contentOf(answer, `${this.address}@${digest}`)
           return {
             manifests: manifestIn(bytes, `the list beside ${this.address}@${digest}`).manifests ?? [],
-            next: link === undefined ? undefined : new URL(link, answer.url).href,
+            next: nextPage(answer),
           }
         },
       )
@@ -350,9 +404,19 @@ export class Repository {
     return `repository:${this.name}:pull,push`
   }
 
+  private get delete(): string {
+    return `repository:${this.name}:pull,push,delete`
+  }
+
   private path(rest: string): string {
     return `/v2/${this.name}/${rest}`
   }
+}
+
+/** The address of what a list goes on with. */
+function nextPage(answer: Response): string | undefined {
+  const [, link] = /<([^>]+)>\s*;\s*rel="?next"?/.exec(answer.headers.get("link") ?? "") ?? []
+  return link === undefined ? undefined : new URL(link, answer.url).href
 }
 
 /** Reads what is left of an answer, so that its connection can be used again. */

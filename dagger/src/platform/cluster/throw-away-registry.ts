@@ -21,6 +21,7 @@ export class ThrowAwayRegistry {
       .container()
       .from(images.registry)
       .withEnvVariable("OWNER", owner)
+      .withEnvVariable("REGISTRY_STORAGE_DELETE_ENABLED", "true")
       .withExposedPort(registryPort)
       .asService({ useEntrypoint: true })
     return new ThrowAwayRegistry(await service.start())

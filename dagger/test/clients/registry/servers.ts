@@ -101,7 +101,7 @@ export class MemoryRegistry implements TestRegistry {
       return
     }
     const [, name = "", kind = "", reference = ""] =
-      /^\/v2\/(.+)\/(manifests|blobs|referrers)\/(.*)$/.exec(pathname) ?? []
+      /^\/v2\/(.+)\/(manifests|blobs|referrers|tags)\/(.*)$/.exec(pathname) ?? []
     if (this.account) {
       const scope = `repository:${name}:${["GET", "HEAD"].includes(method) ? "pull" : "pull,push"}`
       const given = request.headers.authorization ?? ""
@@ -118,10 +118,30 @@ export class MemoryRegistry implements TestRegistry {
       this.manifests.set(key, manifest)
       const { subject } = JSON.parse(body.toString()) as { subject?: { digest: string } }
       send(201, this.referrers && subject ? { "oci-subject": subject.digest } : {})
+    } else if (kind === "manifests" && method === "DELETE") {
+      const there = this.manifests.delete(key)
+      // What a tag leads to is gone with it, as in most registries.
+      for (const [other, { bytes }] of this.manifests)
+        if (other.startsWith(`${name}/`) && digestOf(bytes) === reference) this.manifests.delete(other)
+      send(there ? 202 : 404)
+    } else if (kind === "tags") {
+      // Pages of two.
+      const own = [...this.manifests.keys()].filter((one) => one.startsWith(`${name}/`))
+      const all = own.map((one) => one.slice(name.length + 1)).filter((one) => !one.startsWith("sha256:"))
+      const from = Number(searchParams.get("from") ?? 0)
+      const next = from + 2 < all.length && { link: `</v2/${name}/tags/list?from=${from + 2}>; rel="next"` }
+      send(200, { ...next }, JSON.stringify({ name, tags: all.slice(from, from + 2) }))
     } else if (kind === "manifests") {
       const found = this.manifests.get(key)
-      if (found) send(200, { "content-type": found.type }, found.bytes)
-      else send(404)
+      if (found) {
+        const { bytes, type } = found
+        const length = String(bytes.length)
+        send(
+          200,
+          { "content-type": type, "content-length": length, "docker-content-digest": digestOf(bytes) },
+          bytes,
+        )
+      } else send(404)
     } else if (kind === "blobs" && method === "POST") {
       send(202, { location: `/v2/${name}/blobs/uploads/${randomUUID()}?state=1` })
     } else if (kind === "blobs" && method === "PUT") {
@@ -134,7 +154,7 @@ export class MemoryRegistry implements TestRegistry {
       else send(404)
     } else if (kind === "referrers" && this.referrers) {
       send(200, { "content-type": mediaTypes.index }, JSON.stringify(this.listOf(name, reference)))
-    } else send(404)
+    } else send(pathname === "/v2/" ? 200 : 404)
   }
 
   private listOf(name: string, subject: string): object {
@@ -211,7 +231,7 @@ async function distribution(): Promise<TestRegistry> {
   const configuration = {
     version: 0.1,
     log: { level: "error" },
-    storage: { filesystem: { rootdirectory: storage } },
+    storage: { filesystem: { rootdirectory: storage }, delete: { enabled: true } },
     http: { addr: address },
   }
   writeFileSync(file, JSON.stringify(configuration))
