@@ -14,8 +14,8 @@ export const moduleGroup = "module"
 export const securityGroup = "security"
 
 /**
- * Files of services that the module's unit tests read: names and buckets of metrics must be those that the analysis knows, and the check objects are generated from
- * what services are made of.
+ * Files of services that the module's unit tests read: names and buckets of metrics must be those that the analysis knows, the check objects are generated from
+ * what services are made of, and the shipped descriptions of the backends are compared with each other.
  */
 export const unitTestInputs = [
   "services/servicekit/src/servicekit/middleware.py",
@@ -23,6 +23,7 @@ export const unitTestInputs = [
   "services/*/Dockerfile",
   "services/compose*.yaml",
   "services/*/package.json",
+  "services/*/openapi.json",
 ]
 const isUnitTestInput = picomatch(unitTestInputs)
 
