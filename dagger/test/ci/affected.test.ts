@@ -23,7 +23,7 @@ describe("affected", () => {
   it.each([
     // The browser tests of web run on the image of its backend.
     ["services/api/src/recipes/app.py", ["api", "web"]],
-    ["services/api/openapi.json", ["api", "web"]],
+    ["services/api/openapi.json", ["api", "module", "web"]],
     ["services/servicekit/src/servicekit/app.py", ["api", "servicekit", "web"]],
     ["services/servicekit/src/servicekit/middleware.py", ["api", "module", "servicekit", "web"]],
     ["services/pyproject.toml", ["api", "servicekit", "web"]],
