@@ -1,14 +1,14 @@
-import type {
-  Component,
-  ComponentId,
-  ComponentPlan,
-  ComponentStatus,
-  ImageInUse,
-  OperationOutcome,
-  RevertRequest,
-  WouldRun,
+import {
+  type Component,
+  type ComponentId,
+  type ComponentPlan,
+  type ComponentStatus,
+  type ImageInUse,
+  type OperationOutcome,
+  type RevertRequest,
+  type WouldRun,
+  componentText,
 } from "../delivery/component.js"
-import { componentText } from "../delivery/component.js"
 import { digestOf, type Release, type ReleasedImage } from "../delivery/release.js"
 import { stableRevision } from "./decisions.js"
 import { type BackendContext, DeployedService } from "./deployed-service.js"

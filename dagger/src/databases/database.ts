@@ -1,15 +1,15 @@
-import type {
-  Component,
-  ComponentId,
-  ComponentPlan,
-  ComponentStatus,
-  ImageInUse,
-  OperationOutcome,
-  RestorePoint,
-  RevertRequest,
-  WouldRun,
+import {
+  type Component,
+  type ComponentId,
+  type ComponentPlan,
+  type ComponentStatus,
+  type ImageInUse,
+  type OperationOutcome,
+  type RestorePoint,
+  type RevertRequest,
+  type WouldRun,
+  componentText,
 } from "../delivery/component.js"
-import { componentText } from "../delivery/component.js"
 import type { EventKind } from "../delivery/events/event.js"
 import { LeaseHeld } from "../delivery/lease.js"
 import { digestOf, type Release, type ReleasedImage } from "../delivery/release.js"

@@ -262,18 +262,15 @@ export function openEnvironment(options: EnvironmentOptions): OpenEnvironment {
     databases.filter(
       ({ name, service }) => only.length === 0 || only.includes(name) || only.includes(service),
     )
+  /** What every kind of component works with. */
+  const common = { cluster, who, id, journal, say, clock }
   const openBackends = (settings: BackendSettings[], { strategy }: ComponentOptions = {}): Backend[] => {
     const context: BackendContext = {
+      ...common,
       environment,
       analysis: configuration.analysis,
-      cluster,
-      who,
-      id,
-      journal,
       watchdog,
       secrets,
-      say,
-      clock,
       metrics: metrics(),
       waitingMigrations: async (service) => {
         const own = openDatabases(databases.filter((one) => one.service === service))
@@ -285,12 +282,7 @@ export function openEnvironment(options: EnvironmentOptions): OpenEnvironment {
   }
   const openDatabases = (settings: DatabaseSettings[], { always = false } = {}): Database[] => {
     const context: DatabaseContext = {
-      cluster,
-      who,
-      id,
-      journal,
-      say,
-      clock,
+      ...common,
       always,
       window: () => migrationWindow(guards.effective, now()),
       backupKeys: () => keysOf(secrets, environment.name),
@@ -305,7 +297,7 @@ export function openEnvironment(options: EnvironmentOptions): OpenEnvironment {
   const models = modelSettings(configuration, environment)
   const openModels = (): Model[] => {
     const context: ModelContext = {
-      ...{ cluster, who, id, journal, say, clock },
+      ...common,
       signingKey: () => signingKeyOf(secrets, environment.name),
     }
     const owners = openBackends(backendSettings(configuration, environment, []))
@@ -325,7 +317,8 @@ export function openEnvironment(options: EnvironmentOptions): OpenEnvironment {
       },
     ])
     const context: FrontendContext = {
-      ...{ cluster, who, id, journal, say, clock, ...options.frontends },
+      ...common,
+      ...options.frontends,
       backends: Object.fromEntries(serving),
     }
     return settings.map((one) => new Frontend(context, one))

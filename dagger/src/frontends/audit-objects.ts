@@ -22,8 +22,11 @@ export function auditObjects(
   ])
   return [...pictures, ...texts].map(([name, type, body]) => ({
     object: {
-      ...{ key: `${folder}${name}`, type, cache: cacheControl["no-store"] },
-      ...{ sha256: sha256Of(body), size: body.length },
+      key: `${folder}${name}`,
+      type,
+      cache: cacheControl["no-store"],
+      sha256: sha256Of(body),
+      size: body.length,
     },
     body,
   }))

@@ -1,6 +1,7 @@
 import { z } from "zod"
 import { oneLine } from "../lib/text.js"
 import { section } from "../lib/document.js"
+import { median } from "../lib/median.js"
 import { size } from "./size.js"
 
 /** Runs of Lighthouse for each page and device: the median of five is twice as stable as one run. */
@@ -120,8 +121,8 @@ export function auditOf(
       if (one.runs.length < runs)
         throw new Error(`${what} was looked at ${one.runs.length} times instead of ${runs}`)
       if (!screenshots.has(one.screenshot)) throw new Error(`${what} has no screenshot`)
-      const median = (of: keyof (typeof one.runs)[number]) => medianOf(one.runs.map((run) => run[of]))
-      const percent = (of: keyof (typeof one.runs)[number]) => Math.round(median(of) * 100)
+      const typical = (of: keyof (typeof one.runs)[number]) => median(one.runs.map((run) => run[of]))
+      const percent = (of: keyof (typeof one.runs)[number]) => Math.round(typical(of) * 100)
       return {
         path,
         device,
@@ -129,22 +130,15 @@ export function auditOf(
         performance: percent("performance"),
         accessibility: percent("accessibility"),
         bestPractices: percent("best-practices"),
-        lcp: median("lcp"),
-        tbt: median("tbt"),
-        cls: median("cls"),
-        bytes: median("bytes"),
+        lcp: typical("lcp"),
+        tbt: typical("tbt"),
+        cls: typical("cls"),
+        bytes: typical("bytes"),
         violations: one.violations,
       }
     }),
   )
   return { pages: found }
-}
-
-function medianOf(values: number[]): number {
-  const sorted = [...values].sort((one, other) => one - other)
-  const at = (index: number) => sorted[index] ?? NaN
-  const middle = (sorted.length - 1) / 2
-  return (at(Math.floor(middle)) + at(Math.ceil(middle))) / 2
 }
 
 const scores = { performance: "performance", accessibility: "accessibility", bestPractices: "best practices" }

@@ -1,3 +1,5 @@
+import { median } from "../../lib/median.js"
+
 export interface Comparison {
   verdict: "same" | "worse" | "too little data"
   /** Two-sided probability of such a difference between two equal versions. */
@@ -148,12 +150,6 @@ function ranks(sample: number[], other: number[]): { sum: number; ties: number }
     passed += size
   }
   return { sum, ties }
-}
-
-function median(values: number[]): number {
-  const sorted = Float64Array.from(values).sort()
-  const half = sorted.length / 2
-  return ((sorted[Math.ceil(half) - 1] ?? 0) + (sorted[Math.floor(half)] ?? 0)) / 2
 }
 
 /** For {@link beyond}, the lowest power first. */
