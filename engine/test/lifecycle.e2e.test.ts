@@ -100,23 +100,56 @@ describe.runIf(isRoot)("a local engine", () => {
     expect(h.echo("on").stdout).toBe("on\n")
   })
 
+  /** A command whose output is another one each time that it runs. */
+  const made = (h: Home, word: string) =>
+    h.daggerw(inContainer(`sh,-c,echo ${word} $(cat /proc/sys/kernel/random/uuid)`)).stdout
+  /** What a statement returns or changes in the database of a home's cache. */
+  function inCache(state: string, statement: string): string {
+    const script = `import sqlite3, sys
+with sqlite3.connect(sys.argv[1], timeout=60) as database:
+    done = database.execute(sys.argv[2])
+    print(done.rowcount if done.description is None else done.fetchall())`
+    return output("python3", "-c", script, join(state, "dagql-cache.db"), statement)
+  }
+
   test("a snapshot that is gone costs what was made from it, and the rest of the cache stays", () => {
     const h = home()
-    const made = (word: string) =>
-      h.daggerw(inContainer(`sh,-c,echo ${word} $(cat /proc/sys/kernel/random/uuid)`))
-    const [kept, lost] = [made("kept").stdout, made("lost").stdout]
+    const [kept, lost] = [made(h, "kept"), made(h, "lost")]
     const { state } = h.instance()
     expect(h.daggerw(["engine", "stop"]).status).toBe(0)
-    const change = `UPDATE result_snapshot_links SET ref_key = 'gone'
-      WHERE result_id IN (SELECT id FROM results WHERE call_frame_json LIKE '%echo lost%')`
-    const script = `import sqlite3, sys
-with sqlite3.connect(sys.argv[1]) as database:
-    print(database.execute(sys.argv[2]).rowcount)`
-    const changes = output("python3", "-c", script, join(state, "dagql-cache.db"), change)
+    const changes = inCache(
+      state,
+      `UPDATE result_snapshot_links SET ref_key = 'gone'
+      WHERE result_id IN (SELECT id FROM results WHERE call_frame_json LIKE '%echo lost%')`,
+    )
     expect(Number(changes), "snapshots of the command that is to run again").toBeGreaterThan(0)
-    expect(made("kept").stdout).toBe(kept)
-    expect(made("lost").stdout).toMatch(/^lost [-0-9a-f]+\n$/)
-    expect(made("lost").stdout).not.toBe(lost)
+    expect(made(h, "kept")).toBe(kept)
+    expect(made(h, "lost")).toMatch(/^lost [-0-9a-f]+\n$/)
+    expect(made(h, "lost")).not.toBe(lost)
+  })
+
+  test("a killed engine has its cache again, as it was when it was last idle", async () => {
+    const h = home()
+    const written = () =>
+      readFileSync(join(h.dir, "log/engine.log"), "utf8").match(/msg="the cache was written"/g)?.length ?? 0
+    const kept = made(h, "kept")
+    await until("the cache is written", () => written() > 0)
+    const { state, pid } = h.instance()
+    process.kill(pid, "SIGKILL")
+    expect(h.daggerw(["engine", "start"]).status).toBe(0)
+    const boot = "SELECT value FROM meta WHERE key = 'checkpoint_boot'"
+    expect(inCache(state, boot), "a cache that nobody could use yet is not tried again").toContain("('',)")
+    expect(made(h, "kept")).toBe(kept)
+
+    await until("the cache is written", () => written() > 0)
+    expect(made(h, "kept"), "what is written is the whole cache").toBe(kept)
+    await until("the cache is written again", () => written() > 1)
+    process.kill(h.instance().pid, "SIGKILL")
+    const restarted = "UPDATE meta SET value = 'another' WHERE key = 'checkpoint_boot'"
+    expect(inCache(state, restarted)).toBe("1")
+    expect(made(h, "kept"), "the machine was restarted: what was written may not be on the disk").not.toBe(
+      kept,
+    )
   })
 
   test("an engine of other recipes is replaced once its last call has ended", async () => {

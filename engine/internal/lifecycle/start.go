@@ -23,7 +23,7 @@ import (
 )
 
 const (
-	// After a kill the engine removes its whole cache before it answers.
+	// When the machine went down under it, the engine removes its whole cache before it answers.
 	startTimeout = 15 * time.Minute
 	slowStart    = 15 * time.Second
 	stopTimeout  = 30 * time.Second
@@ -170,7 +170,7 @@ func (m Manager) launch(ctx context.Context, programs string) (*Instance, error)
 		case err := <-ended:
 			return nil, fmt.Errorf("the engine did not start (%v):\n%s", err, m.logTail())
 		case <-slow:
-			m.Report("the engine is not up yet: after a kill it first removes its cache")
+			m.Report("the engine is not up yet: if the machine went down without `./daggerw engine stop`, it first removes its cache")
 		case <-deadline:
 			supervisor.Process.Signal(syscall.SIGTERM)
 			return nil, fmt.Errorf("the engine did not answer within %v:\n%s", startTimeout, m.logTail())
