@@ -3,7 +3,7 @@
 //   node scripts/bench/endurance.mjs [runs] [two] [network] [killed]     all, if none is named
 //
 // runs: ten runs in a row, each after a change · two: two runs at once, of different sources · network: the engine is cut off for a minute while
-// packages are installed · killed: the engine is killed half-way, and the command is given again, with nothing left in its cache.
+// packages are installed · killed: the engine is killed half-way, and the command is given again.
 // Each run is of one service, with its image, its stores and its scans: what counts is what becomes of processes, services and the cache.
 // Needs root and util-linux's nsenter, as it reaches into the engine's network.
 import { spawn, spawnSync } from "node:child_process"
