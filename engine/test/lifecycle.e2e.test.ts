@@ -135,7 +135,11 @@ with sqlite3.connect(sys.argv[1], timeout=60) as database:
     const kept = made(h, "kept")
     await until("the cache is written", () => written() > 0)
     const { state, pid } = h.instance()
+    const script = `echo ${h.dir} >/written; while :; do sleep 1; done`
+    const cut = h.launch(inContainer(`sh,-c,${script}`))
+    await until("the container runs", () => processes(script).some((line) => /^ *\d+ sh -c /.test(line)))
     process.kill(pid, "SIGKILL")
+    expect((await cut.ended).code).not.toBe(0)
     expect(h.daggerw(["engine", "start"]).status).toBe(0)
     const boot = "SELECT value FROM meta WHERE key = 'checkpoint_boot'"
     expect(inCache(state, boot), "a cache that nobody could use yet is not tried again").toContain("('',)")
@@ -146,7 +150,7 @@ with sqlite3.connect(sys.argv[1], timeout=60) as database:
     await until("the cache is written again", () => written() > 1)
     process.kill(h.instance().pid, "SIGKILL")
     const restarted = "UPDATE meta SET value = 'another' WHERE key = 'checkpoint_boot'"
-    expect(inCache(state, restarted)).toBe("1")
+    expect(Number(inCache(state, restarted))).toBe(1)
     expect(made(h, "kept"), "the machine was restarted: what was written may not be on the disk").not.toBe(
       kept,
     )
