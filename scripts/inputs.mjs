@@ -27,17 +27,27 @@ export function repositoryFiles(root) {
   return walk("").sort()
 }
 
+const covers = (/** @type {string} */ input) => (/** @type {string} */ file) =>
+  input === "." || file === input || file.startsWith(`${input}/`)
+
 /**
  * The files among `files` that a list of inputs names.
  * @param {string[]} inputs files and folders; "." is the root, one with "!" in front is left out
  * @param {string[]} files
  */
 export function selected(inputs, files) {
-  const covers = (/** @type {string} */ input) => (/** @type {string} */ file) =>
-    input === "." || file === input || file.startsWith(`${input}/`)
   const wanted = inputs.filter((input) => !input.startsWith("!")).map(covers)
+  return leftIn(inputs, files).filter((file) => wanted.some((is) => is(file)))
+}
+
+/**
+ * The files among `files` that a list of inputs does not leave out.
+ * @param {string[]} inputs as for {@link selected}
+ * @param {string[]} files
+ */
+export function leftIn(inputs, files) {
   const unwanted = inputs.filter((input) => input.startsWith("!")).map((input) => covers(input.slice(1)))
-  return files.filter((file) => wanted.some((is) => is(file)) && !unwanted.some((is) => is(file)))
+  return files.filter((file) => !unwanted.some((is) => is(file)))
 }
 
 /**

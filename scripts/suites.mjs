@@ -5,7 +5,7 @@
  *   `vitest` names a project of vitest.config.ts, `go` the folder of a Go module.
  * @typedef {{ file: string, project: "session" | "command", inputs: string[], alone?: boolean, after?: string[], when?: string }} EndToEndSuite
  *   One test file. `project` is its project in vitest.config.ts. `inputs` are files and folders, without those that start
- *   with "!"; its own file, what that imports, and `shared` always belong to them. An `alone` suite measures or compares
+ *   with "!"; its own file, what that imports but for those, and `shared` belong to them. An `alone` suite measures or compares
  *   the machine, so nothing runs beside it. `after` names suites that have to end first. `when` names a variable of the
  *   environment without which a long suite does not run.
  */
@@ -28,6 +28,24 @@ const fixtures = "engine/test/fixtures"
 const module = [...engine, "dagger/src", "dagger/config", "dagger/tsconfig.json", ".env"]
 // Gates look at every file: format, lint, secrets.
 const everything = ["."]
+// What is found in documents and in tests, the gates of `ci` find.
+const delivered = [...everything, "!README.md", "!docs", "!dagger/test", "!engine/test"]
+
+/**
+ * Parts of the module that do not import each other (.dependency-cruiser.mjs). A suite leaves out those that its commands
+ * do not use; `ci`, `mistakes` and `deploy`, which depend on all of them, find what keeps the module from being loaded or
+ * an environment from being read.
+ */
+export const parts = {
+  databases: ["!dagger/src/databases"],
+  frontends: ["!dagger/src/frontends", "!dagger/config/frontends"],
+  gates: ["!dagger/src/ci"],
+  images: ["!dagger/src/images"],
+  models: ["!dagger/src/models"],
+  rehearsals: ["!dagger/src/rehearsal", "!dagger/config/rehearsal", "!dagger/config/rehearsal.yaml"],
+  webApps: ["!services/web", "!services/f1-frontend", "!services/frontend-kit"],
+}
+const { databases, frontends, gates, images, models, rehearsals, webApps } = parts
 
 /** @type {UnitSuite[]} */
 export const unit = [
@@ -36,10 +54,10 @@ export const unit = [
   { kind: "unit", name: "daggerw and the local engine's runtime", vitest: "engine" },
 ]
 
-const ci = "dagger/test/e2e/ci.e2e.test.ts"
-const images = "dagger/test/e2e/images.e2e.test.ts"
-const migrate = "dagger/test/e2e/migrate.e2e.test.ts"
-const frontends = "dagger/test/e2e/frontends.e2e.test.ts"
+const ofCi = "dagger/test/e2e/ci.e2e.test.ts"
+const ofImages = "dagger/test/e2e/images.e2e.test.ts"
+const ofMigrate = "dagger/test/e2e/migrate.e2e.test.ts"
+const ofFrontends = "dagger/test/e2e/frontends.e2e.test.ts"
 
 /**
  * In the order in which they start; suites that run alone come last. The first `ci` on a new machine makes every image,
@@ -48,19 +66,41 @@ const frontends = "dagger/test/e2e/frontends.e2e.test.ts"
  * @type {EndToEndSuite[]}
  */
 export const endToEnd = [
-  { file: ci, project: "command", inputs: everything },
+  { file: ofCi, project: "command", inputs: everything },
   { file: "engine/test/engine.e2e.test.ts", project: "session", inputs: engine },
   { file: "engine/test/images.e2e.test.ts", project: "session", inputs: engine },
-  { file: "engine/test/cli.e2e.test.ts", project: "command", inputs: module },
+  {
+    file: "engine/test/cli.e2e.test.ts",
+    project: "command",
+    inputs: [...module, ...databases, ...frontends, ...images, ...models, ...rehearsals],
+  },
   { file: "dagger/test/e2e/workflow.e2e.test.ts", project: "command", inputs: [...module, ".github"] },
   { file: "dagger/test/e2e/events.e2e.test.ts", project: "session", inputs: engine },
-  { file: "dagger/test/e2e/faults.e2e.test.ts", project: "command", inputs: everything, after: [ci] },
-  { file: "dagger/test/e2e/mistakes.e2e.test.ts", project: "command", inputs: everything, after: [ci] },
+  {
+    file: "dagger/test/e2e/faults.e2e.test.ts",
+    project: "command",
+    inputs: [...delivered, ...databases, ...frontends, ...images, ...models, ...rehearsals],
+    after: [ofCi],
+  },
+  {
+    file: "dagger/test/e2e/mistakes.e2e.test.ts",
+    project: "command",
+    inputs: delivered,
+    after: [ofCi],
+  },
   { file: "engine/test/runtime.e2e.test.ts", project: "command", inputs: [...engine, fixtures] },
   { file: "engine/test/lifecycle.e2e.test.ts", project: "command", inputs: engine },
   { file: "engine/test/cluster.e2e.test.ts", project: "session", inputs: [...engine, "dagger/config"] },
-  { file: "dagger/test/e2e/access.e2e.test.ts", project: "session", inputs: module },
-  { file: "engine/test/security.e2e.test.ts", project: "session", inputs: [...module, fixtures] },
+  {
+    file: "dagger/test/e2e/access.e2e.test.ts",
+    project: "session",
+    inputs: [...module, ...gates, ...images, ...rehearsals],
+  },
+  {
+    file: "engine/test/security.e2e.test.ts",
+    project: "session",
+    inputs: [...module, fixtures, ...databases, ...frontends, ...images, ...models, ...rehearsals],
+  },
   // It shows how daggerw and the engine work on a container runtime; what gates do there is the same anywhere. Every run
   // starts the engine without its cache, which takes a quarter of an hour on two cores.
   {
@@ -71,22 +111,40 @@ export const endToEnd = [
     when: "PITWALL_TEST_DOCKER",
   },
   { file: "engine/test/machine.e2e.test.ts", project: "command", inputs: engine, alone: true },
-  { file: migrate, project: "session", inputs: [...module, "services"] },
-  { file: "dagger/test/e2e/build.e2e.test.ts", project: "command", inputs: [...module, "services"] },
+  {
+    file: ofMigrate,
+    project: "session",
+    inputs: [...module, "services", ...frontends, ...gates, ...images, ...models, ...webApps],
+  },
+  {
+    file: "dagger/test/e2e/build.e2e.test.ts",
+    project: "command",
+    inputs: [...module, "services", ...databases, ...frontends, ...models, ...rehearsals],
+  },
   // These need the same port of this machine, for their registries.
-  { file: frontends, project: "session", inputs: [...module, "services"], after: [migrate] },
-  { file: images, project: "session", inputs: [...module, "services"], after: [migrate, frontends] },
+  {
+    file: ofFrontends,
+    project: "session",
+    inputs: [...module, "services", ...databases, ...models],
+    after: [ofMigrate],
+  },
+  {
+    file: ofImages,
+    project: "session",
+    inputs: [...module, "services", ...databases, ...frontends, ...models],
+    after: [ofMigrate, ofFrontends],
+  },
   {
     file: "dagger/test/e2e/train.e2e.test.ts",
     project: "session",
-    inputs: [...module, "services"],
-    after: [migrate, frontends, images],
+    inputs: [...module, "services", ...frontends, ...gates, ...images, ...webApps],
+    after: [ofMigrate, ofFrontends, ofImages],
   },
-  { file: "dagger/test/e2e/deploy.e2e.test.ts", project: "session", inputs: everything, alone: true },
+  { file: "dagger/test/e2e/deploy.e2e.test.ts", project: "session", inputs: delivered, alone: true },
   {
     file: "dagger/test/e2e/rehearse.e2e.test.ts",
     project: "command",
-    inputs: [...module, "services"],
+    inputs: [...module, "services", ...frontends, ...gates, ...images, ...models, ...webApps],
     alone: true,
   },
 ]

@@ -14,7 +14,7 @@ import { existsSync, mkdirSync, mkdtempSync, rmSync, symlinkSync } from "node:fs
 import { tmpdir } from "node:os"
 import { join } from "node:path"
 import { dailyHome, execute, go, root, testHome, vitest } from "./commands.mjs"
-import { digest, machine, repositoryFiles, selected, withImports } from "./inputs.mjs"
+import { digest, leftIn, machine, repositoryFiles, selected, withImports } from "./inputs.mjs"
 import { complete, recall, remember } from "./passes.mjs"
 import { runJobs, span } from "./schedule.mjs"
 import { completed, endToEnd, shared, unit } from "./suites.mjs"
@@ -174,5 +174,6 @@ function isWanted({ file, when }) {
 /** @param {EndToEndSuite} suite */
 function digestOf(suite) {
   const files = selected([...shared, ...suite.inputs], repositoryFiles(root))
-  return digest(root, [...files, ...withImports(root, suite.file)], `${JSON.stringify(suite)}${machine()}`)
+  const imported = leftIn(suite.inputs, withImports(root, suite.file))
+  return digest(root, [...files, suite.file, ...imported], `${JSON.stringify(suite)}${machine()}`)
 }
