@@ -2,7 +2,7 @@
 import { generateKeyPairSync } from "node:crypto"
 import { readFileSync, writeFileSync } from "node:fs"
 import { join } from "node:path"
-import { afterAll, beforeAll, describe, expect, it } from "vitest"
+import { beforeAll, describe, expect, it } from "vitest"
 import { readPrivateKey } from "../../src/attestations/key.js"
 import { publicKeyOf } from "../../src/attestations/public-key.js"
 import { keySigner } from "../../src/attestations/signer.js"
@@ -11,7 +11,8 @@ import { attachedTo } from "../../src/attestations/store.js"
 import { verifierFor } from "../../src/attestations/trust.js"
 import type { ImagePart } from "../../src/attestations/verify.js"
 import { Repository } from "../../src/clients/registry/repository.js"
-import { clientOf, listsOtherTypes, registries, type TestRegistry } from "../clients/registry/servers.js"
+import { describeRegistries, real } from "../clients/registry/describe.js"
+import { clientOf, type TestRegistry } from "../clients/registry/servers.js"
 import { attest, pushImage, said } from "./images.js"
 import { issuer, startSigstore, workflowOf } from "./sigstore.js"
 import { folder, program } from "../lib/programs.js"
@@ -22,10 +23,6 @@ const cosign = program(
   "go install github.com/sigstore/cosign/v3/cmd/cosign@v3.1.3",
   // It asks for the password of a key otherwise.
   { COSIGN_PASSWORD: "a password" },
-)
-/** One of this project's own is there for its API for referrers. */
-const real = registries.filter(
-  ({ name }) => name !== listsOtherTypes && name !== "without referrers, in memory",
 )
 const file = (name: string) => join(folder, name)
 /** What a signature with a key has: no entry in a public log. */
@@ -40,11 +37,7 @@ if (cosign.missing !== undefined) {
     it.skip(`is not tested: ${cosign.missing ?? ""}`)
   })
 } else
-  describe.each(real)("cosign, with a registry $name", { timeout: 10 * 60_000 }, ({ start, missing }) => {
-    if (missing !== undefined) {
-      it.skip(`is not tested: ${missing}`)
-      return
-    }
+  describeRegistries("cosign, with a registry", { among: real, timeout: 10 * 60_000 }, (running) => {
     let registry: TestRegistry
     let repository: Repository
     let parts: ImagePart[]
@@ -53,7 +46,7 @@ if (cosign.missing !== undefined) {
       `${of.address}@${descriptor.digest}`
 
     beforeAll(async () => {
-      registry = await start()
+      registry = running()
       writeFileSync(file("signing.pub"), publicKeyOf(keys.privateKey))
       const other = generateKeyPairSync("ec", { namedCurve: "prime256v1" })
       writeFileSync(file("other.pub"), publicKeyOf(other.privateKey))
@@ -61,7 +54,6 @@ if (cosign.missing !== undefined) {
       parts = await pushImage(repository)
       await attest(repository, parts, signer)
     }, 300_000)
-    afterAll(() => registry.stop())
 
     it("verifies the index and each platform, by the key that signed them and by no other", async () => {
       expect(parts).toHaveLength(3)

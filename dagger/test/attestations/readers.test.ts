@@ -1,9 +1,10 @@
 // What crane and oras see of images that this project described and signed, in registries of others.
-import { afterAll, beforeAll, describe, expect, it } from "vitest"
+import { beforeAll, expect, it } from "vitest"
 import { bundleType } from "../../src/attestations/store.js"
 import type { ImagePart } from "../../src/attestations/verify.js"
 import { Repository } from "../../src/clients/registry/repository.js"
-import { clientOf, listsOtherTypes, registries, type TestRegistry } from "../clients/registry/servers.js"
+import { describeRegistries, real } from "../clients/registry/describe.js"
+import { clientOf, type TestRegistry } from "../clients/registry/servers.js"
 import { program } from "../lib/programs.js"
 import { attest, newSigner, pushImage, said } from "./images.js"
 
@@ -11,25 +12,17 @@ const programs = {
   crane: program("crane", ["version"], "go install github.com/google/go-containerregistry/cmd/crane@v0.22.1"),
   oras: program("oras", ["version"], "go install oras.land/oras/cmd/oras@v1.3.2"),
 }
-const real = registries.filter(
-  ({ name }) => name !== listsOtherTypes && name !== "without referrers, in memory",
-)
 
-describe.each(real)("an image in a registry $name", { timeout: 10 * 60_000 }, ({ start, missing }) => {
-  if (missing !== undefined) {
-    it.skip(`is not tested: ${missing}`)
-    return
-  }
+describeRegistries("an image in a registry", { among: real, timeout: 10 * 60_000 }, (running) => {
   let registry: TestRegistry
   let repository: Repository
   let parts: ImagePart[]
   beforeAll(async () => {
-    registry = await start()
+    registry = running()
     repository = new Repository(clientOf(registry), "owner/api")
     parts = await pushImage(repository)
     await attest(repository, parts, newSigner())
   }, 300_000)
-  afterAll(() => registry.stop())
   const { crane, oras } = programs
 
   it.skipIf(crane.missing)("is one index of both platforms to crane", async () => {

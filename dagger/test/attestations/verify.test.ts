@@ -5,14 +5,8 @@ import type { Signer } from "../../src/attestations/signer.js"
 import { attach, bundleType } from "../../src/attestations/store.js"
 import { verifierFor } from "../../src/attestations/trust.js"
 import { type ImagePart, verifyImage } from "../../src/attestations/verify.js"
-import {
-  clientOf,
-  digestOf,
-  listsOtherTypes,
-  MemoryRegistry,
-  registries,
-  type TestRegistry,
-} from "../clients/registry/servers.js"
+import { describeRegistries } from "../clients/registry/describe.js"
+import { clientOf, digestOf, MemoryRegistry, type TestRegistry } from "../clients/registry/servers.js"
 import {
   attest,
   commit,
@@ -42,18 +36,11 @@ const findings = async (
     { layers },
   )
 
-const whole = registries.filter(({ name }) => name !== listsOtherTypes)
-
-describe.each(whole)("an image in a registry $name", ({ start, missing }) => {
-  if (missing !== undefined) {
-    it.skip(`is not tested: ${missing}`)
-    return
-  }
+describeRegistries("an image in a registry", {}, (running) => {
   let registry: TestRegistry
-  beforeAll(async () => {
-    registry = await start()
-  }, 300_000)
-  afterAll(() => registry.stop())
+  beforeAll(() => {
+    registry = running()
+  })
 
   it("is verified when everything is said of each platform, by whom it must be", async () => {
     const repository = new Repository(clientOf(registry), `owner/api-${++count}`)

@@ -8,13 +8,8 @@ import type { ImageInUse } from "../../src/delivery/component.js"
 import { pruneRegistry } from "../../src/images/prune.js"
 import { fetchRelease, storeRelease } from "../../src/images/release.js"
 import { attest, newSigner, pushImage, said } from "../attestations/images.js"
-import {
-  clientOf,
-  listsOtherTypes,
-  MemoryRegistry,
-  registries,
-  type TestRegistry,
-} from "../clients/registry/servers.js"
+import { describeRegistries } from "../clients/registry/describe.js"
+import { clientOf, MemoryRegistry, type TestRegistry } from "../clients/registry/servers.js"
 
 const day = 86_400_000
 const signer: Signer = newSigner()
@@ -103,18 +98,11 @@ class Place {
   }
 }
 
-const whole = registries.filter(({ name }) => name !== listsOtherTypes)
-
-describe.each(whole)("pruning a registry $name", { timeout: 5 * 60_000 }, ({ start, missing }) => {
-  if (missing !== undefined) {
-    it.skip(`is not tested: ${missing}`)
-    return
-  }
+describeRegistries("pruning a registry", { timeout: 5 * 60_000 }, (running) => {
   let registry: TestRegistry
-  beforeAll(async () => {
-    registry = await start()
-  }, 300_000)
-  afterAll(() => registry.stop())
+  beforeAll(() => {
+    registry = running()
+  })
 
   it("leaves what is in use with all that is said of it, and nothing of what is not", async () => {
     const place = new Place(registry)

@@ -1,6 +1,7 @@
 import { afterAll, afterEach, beforeAll, describe, expect, it } from "vitest"
 import { Registry } from "../../../src/clients/registry/registry.js"
 import { type Descriptor, mediaTypes, Repository, sha256 } from "../../../src/clients/registry/repository.js"
+import { describeRegistries } from "./describe.js"
 import {
   clientOf,
   digestOf,
@@ -31,81 +32,72 @@ async function image(repository: Repository, text = "a layer"): Promise<Descript
   return (await repository.putManifest(manifest, "latest")).descriptor
 }
 
-describe.each(registries.filter(({ name }) => name !== listsOtherTypes))(
-  "a registry $name",
-  ({ start, missing }) => {
-    if (missing !== undefined) {
-      it.skip(`is not tested: ${missing}`)
-      return
-    }
+describeRegistries("a registry", {}, (running) => {
+  let registry: TestRegistry
+  let count = 0
+  let repository: Repository
+  beforeAll(() => {
+    registry = running()
+  })
+  const fresh = () => (repository = new Repository(clientOf(registry), `owner/image-${++count}`))
 
-    let registry: TestRegistry
-    let count = 0
-    let repository: Repository
-    beforeAll(async () => {
-      registry = await start()
-    }, 300_000)
-    afterAll(() => registry.stop())
-    const fresh = () => (repository = new Repository(clientOf(registry), `owner/image-${++count}`))
+  it("keeps manifests and blobs, and finds them by tag and digest", async () => {
+    const pushed = await image(fresh())
+    const found = await repository.manifest("latest")
+    expect(found?.descriptor).toEqual(pushed)
+    expect(await repository.manifest(pushed.digest)).toEqual(found)
+    const [layer] = found?.json.layers ?? []
+    if (!layer) throw new Error("no layer")
+    expect((await repository.blob(layer.digest)).toString()).toBe("a layer")
+    expect(await repository.faultOfBlob(layer)).toBeUndefined()
+    expect(await repository.faultOfBlob({ ...layer, size: 3 })).toBe(
+      `${layer.digest} has 7 bytes, its manifest says 3`,
+    )
+    expect(await repository.manifest("other")).toBeUndefined()
+    const absent = sha256("absent")
+    expect(await repository.faultOfBlob({ ...layer, digest: absent })).toBe(
+      `${absent} is missing in the registry`,
+    )
+  })
 
-    it("keeps manifests and blobs, and finds them by tag and digest", async () => {
-      const pushed = await image(fresh())
-      const found = await repository.manifest("latest")
-      expect(found?.descriptor).toEqual(pushed)
-      expect(await repository.manifest(pushed.digest)).toEqual(found)
-      const [layer] = found?.json.layers ?? []
-      if (!layer) throw new Error("no layer")
-      expect((await repository.blob(layer.digest)).toString()).toBe("a layer")
-      expect(await repository.faultOfBlob(layer)).toBeUndefined()
-      expect(await repository.faultOfBlob({ ...layer, size: 3 })).toBe(
-        `${layer.digest} has 7 bytes, its manifest says 3`,
-      )
-      expect(await repository.manifest("other")).toBeUndefined()
-      const absent = sha256("absent")
-      expect(await repository.faultOfBlob({ ...layer, digest: absent })).toBe(
-        `${absent} is missing in the registry`,
-      )
+  it("lists what is attached to an image, in order of nothing, with type and annotations", async () => {
+    const subject = await image(fresh())
+    expect(await repository.referrers(subject.digest)).toEqual([])
+    const one = await repository.attach(subject, artifact("one"))
+    const two = await repository.attach(subject, artifact("two"))
+    const listed = await repository.referrers(subject.digest)
+    expect(listed.map(({ digest }) => digest).sort()).toEqual([one.digest, two.digest].sort())
+    expect(listed.map(({ artifactType }) => artifactType)).toEqual([type, type])
+    expect(listed.map(({ annotations }) => annotations?.said).sort()).toEqual(["one", "two"])
+    const manifest = await repository.manifest(one.digest)
+    expect(manifest?.json).toMatchObject({
+      artifactType: type,
+      config: { mediaType: mediaTypes.empty, size: 2 },
+      subject: { digest: subject.digest, size: subject.size },
     })
+  })
 
-    it("lists what is attached to an image, in order of nothing, with type and annotations", async () => {
-      const subject = await image(fresh())
-      expect(await repository.referrers(subject.digest)).toEqual([])
-      const one = await repository.attach(subject, artifact("one"))
-      const two = await repository.attach(subject, artifact("two"))
-      const listed = await repository.referrers(subject.digest)
-      expect(listed.map(({ digest }) => digest).sort()).toEqual([one.digest, two.digest].sort())
-      expect(listed.map(({ artifactType }) => artifactType)).toEqual([type, type])
-      expect(listed.map(({ annotations }) => annotations?.said).sort()).toEqual(["one", "two"])
-      const manifest = await repository.manifest(one.digest)
-      expect(manifest?.json).toMatchObject({
-        artifactType: type,
-        config: { mediaType: mediaTypes.empty, size: 2 },
-        subject: { digest: subject.digest, size: subject.size },
-      })
-    })
+  it("loses none of many that are attached at once", async () => {
+    const subject = await image(fresh())
+    const texts = ["a", "b", "c", "d", "e", "f"]
+    await Promise.all(texts.map((text) => repository.attach(subject, artifact(text))))
+    const listed = await repository.referrers(subject.digest)
+    expect(listed.map(({ annotations }) => annotations?.said).sort()).toEqual(texts)
+  })
 
-    it("loses none of many that are attached at once", async () => {
-      const subject = await image(fresh())
-      const texts = ["a", "b", "c", "d", "e", "f"]
-      await Promise.all(texts.map((text) => repository.attach(subject, artifact(text))))
-      const listed = await repository.referrers(subject.digest)
-      expect(listed.map(({ annotations }) => annotations?.said).sort()).toEqual(texts)
-    })
-
-    it("has all of two commands' after both looked at their own", async () => {
-      const subject = await image(fresh())
-      const other = new Repository(clientOf(registry), repository.name)
-      const added = await Promise.all([
-        repository.attach(subject, artifact("mine")),
-        other.attach(subject, artifact("theirs")),
-      ])
-      await repository.keepListed(subject.digest, added.slice(0, 1))
-      await other.keepListed(subject.digest, added.slice(1))
-      const listed = await repository.referrers(subject.digest)
-      expect(listed.map(({ annotations }) => annotations?.said).sort()).toEqual(["mine", "theirs"])
-    })
-  },
-)
+  it("has all of two commands' after both looked at their own", async () => {
+    const subject = await image(fresh())
+    const other = new Repository(clientOf(registry), repository.name)
+    const added = await Promise.all([
+      repository.attach(subject, artifact("mine")),
+      other.attach(subject, artifact("theirs")),
+    ])
+    await repository.keepListed(subject.digest, added.slice(0, 1))
+    await other.keepListed(subject.digest, added.slice(1))
+    const listed = await repository.referrers(subject.digest)
+    expect(listed.map(({ annotations }) => annotations?.said).sort()).toEqual(["mine", "theirs"])
+  })
+})
 
 describe("a registry that lists attestations as something else", () => {
   const real = registries.find(({ name }) => name === listsOtherTypes)
