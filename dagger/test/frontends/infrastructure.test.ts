@@ -140,6 +140,27 @@ describe("the infrastructure", () => {
     ).toEqual(["cloudfront:CreateInvalidation", "cloudfront:GetInvalidation"])
   })
 
+  it("gives previews their host names, and deploys the rights to list and to end them, where there are any", () => {
+    const shown = parse(
+      text(
+        { kind: "key-value-store", store },
+        { preview: true, previews: { domain: "preview.example.com" } },
+      ),
+    ) as Template
+    const aliases = ({ Resources }: Template) =>
+      (Resources.Distribution?.Properties as { DistributionConfig: { Aliases: string[] } }).DistributionConfig
+        .Aliases
+    expect(aliases(withStore)).toEqual(["app.example.com"])
+    expect(aliases(shown)).toEqual(["app.example.com", "*.preview.example.com"])
+    const more = rightsOf(shown)
+      .flatMap(({ Action }) => Action)
+      .slice(7)
+    expect(more).toEqual(["cloudfront-keyvaluestore:ListKeys", "cloudfront-keyvaluestore:DeleteKey"])
+    expect(String(shown.Resources.RequestFunction?.Properties.FunctionCode)).toContain(
+      '"previews":"preview.example.com"',
+    )
+  })
+
   it("has no alias, which CloudFormation does not read", () => {
     expect(texts.store).not.toMatch(/: [&*]a\d/)
   })
