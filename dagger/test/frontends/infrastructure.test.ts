@@ -38,6 +38,10 @@ const text = (edge: object, more: object = {}): string => {
 }
 const texts = {
   store: text({ kind: "key-value-store", store }),
+  previews: text(
+    { kind: "key-value-store", store },
+    { preview: true, previews: { domain: "preview.example.com" } },
+  ),
   distribution: text(
     { kind: "invalidate", distribution: "E2QWRUHAPOMQZL" },
     { api: "https://api.example.com" },
@@ -141,12 +145,7 @@ describe("the infrastructure", () => {
   })
 
   it("gives previews their host names, and deploys the rights to list and to end them, where there are any", () => {
-    const shown = parse(
-      text(
-        { kind: "key-value-store", store },
-        { preview: true, previews: { domain: "preview.example.com" } },
-      ),
-    ) as Template
+    const shown = parse(texts.previews) as Template
     const aliases = ({ Resources }: Template) =>
       (Resources.Distribution?.Properties as { DistributionConfig: { Aliases: string[] } }).DistributionConfig
         .Aliases
