@@ -632,9 +632,29 @@ export class Pitwall {
   }
 
   /**
+   * Shows the web apps of the working tree at an address of their own, beside what visitors get.
+   *
+   * Builds them, uploads what the bucket lacks, and prints the address: a host name below previews.domain where dagger/config/deploy.yaml has one, and the header that
+   * shows the preview at the app's own address. Pages get the configuration of the environment and nothing else; a build with one of the given secrets in it is refused.
+   * What is live, a canary and the history stay as they are. The edge refuses a preview that has expired (previews.expires, a week), and the next deploy removes its files. The same
+   * name again replaces the preview, and begins its time anew.
+   *
+   * Example: `./daggerw call preview --name pr-12`
+   *
+   * @param name Name of the preview: up to 63 lower-case letters, digits and hyphens.
+   * @param env staging or production.
+   * @param only Web apps; all with preview: true, if none is named.
+   * @param remove End the preview of that name now. Nothing is built.
+   */
+  @func({ cache: "never" })
+  async preview(name: string, env = "staging", only: string[] = [], remove = false): Promise<string> {
+    return this.delivery.preview(env, name, { only, remove })
+  }
+
+  /**
    * Shows the components of an environment: phase, traffic, revisions with their images and pods, who works on them, and what happened last.
    *
-   * Of databases it shows their revision, the last verified backup, and which migrations wait for which revisions.
+   * Of web apps it shows their previews, each with its end. Of databases it shows their revision, the last verified backup, and which migrations wait for which revisions.
    *
    * Example: `./daggerw call status --env staging`
    *

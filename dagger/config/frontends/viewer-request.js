@@ -58,17 +58,37 @@ function chosen(pointer, request) {
   return drawn < canary.percent ? canary : pointer.live
 }
 
+// The preview that a request names: a release by its id, alone or with a configuration, or the name of one that was published.
 function previewed(request) {
-  if (!settings.preview) return undefined
-  const named = header(request, "x-preview-release") || (header(request, "host") || "").split(".")[0]
+  if (!settings.store || !settings.preview) return undefined
+  const host = (header(request, "host") || "").split(":")[0].toLowerCase()
+  const suffix = "." + settings.previews
+  const isOwn = settings.previews !== undefined && host.slice(-suffix.length) === suffix
+  const given = header(request, "x-preview-release")
+  const named = given || (isOwn ? host.slice(0, -suffix.length) : host.split(".")[0])
   const parts = named.split(".")
-  return kept.test(parts[0]) ? { release: parts[0], config: parts[1] } : undefined
+  if (kept.test(parts[0])) return { release: parts[0], config: parts[1] }
+  return given || isOwn ? { name: named.toLowerCase() } : undefined
+}
+
+// A preview by its name; nothing for one that has expired, was removed or never was.
+async function published(name) {
+  try {
+    const text = await cf.kvs().get(settings.app + "." + name)
+    const found = JSON.parse(text)
+    const lasts = typeof found.until === "number" && Date.now() < found.until
+    return lasts && kept.test(found.release) && kept.test(found.config)
+      ? { release: found.release, config: found.config }
+      : undefined
+  } catch (error) {
+    console.log("the key-value store has no preview " + name + ": " + error)
+    return undefined
+  }
 }
 
 // What the request gets; nothing when the store fails: then the copies of what was live last are served.
-async function variantOf(request) {
+async function variantOf(request, preview) {
   if (!settings.store) return undefined
-  const preview = previewed(request)
   // It names all that it needs: nothing has to be live.
   if (preview !== undefined && kept.test(preview.config)) return preview
   try {
@@ -88,6 +108,11 @@ async function variantOf(request) {
 async function handler(event) {
   const request = event.request
   if (request.method !== "GET" && request.method !== "HEAD") return answer(405, "Method Not Allowed")
+  let preview = previewed(request)
+  if (preview !== undefined && preview.name !== undefined) {
+    preview = await published(preview.name)
+    if (preview === undefined) return answer(404, "No Such Preview, Or It Has Expired")
+  }
   const file = fileOf(request)
   if (file === undefined) return answer(404, "Not Found")
   const extension = file.split(".").pop().toLowerCase()
@@ -97,7 +122,7 @@ async function handler(event) {
     request.uri = settings.root + file + suffix
     return request
   }
-  const variant = await variantOf(request)
+  const variant = await variantOf(request, preview)
   if (variant === undefined) request.uri = settings.root + "live/" + file + suffix
   else if (file === "config.json") request.uri = settings.root + "config/" + variant.config + ".json"
   else request.uri = settings.root + "releases/" + variant.release + "/" + file + suffix

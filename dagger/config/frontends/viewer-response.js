@@ -33,6 +33,10 @@ async function handler(event) {
   const own = Object.keys(settings.headers)
   for (let at = 0; at < own.length; at++) headers[own[at]] = { value: settings.headers[own[at]] }
   headers.vary = { value: "Accept-Encoding" }
+  const host = event.request.headers.host ? event.request.headers.host.value.split(":")[0].toLowerCase() : ""
+  const suffix = "." + settings.previews
+  if (settings.previews !== undefined && host.slice(-suffix.length) === suffix)
+    headers["x-robots-tag"] = { value: "noindex" }
   if (release === undefined) return response
   headers["x-release"] = { value: release }
   const type = headers["content-type"] ? headers["content-type"].value : ""

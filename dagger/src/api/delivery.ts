@@ -18,7 +18,9 @@ import { confirmationOf, refuseOtherSettings, requestOf, requestText } from "../
 import { verdictFor } from "../delivery/verdicts.js"
 import { environmentAccess } from "../environments/access.js"
 import { functionFiles } from "../frontends/edge-functions.js"
+import { bundleIn } from "../frontends/image.js"
 import { infrastructureText } from "../frontends/infrastructure.js"
+import { checkPreviewName } from "../frontends/preview.js"
 import {
   digestOf,
   readImages,
@@ -432,6 +434,41 @@ export class Delivery {
     return this.within(env, (opened) => {
       const components = names.length > 0 ? opened.components(names) : opened.backends([])
       return rollback(opened.delivery, components.filter(isNamed(names)), request)
+    })
+  }
+
+  /**
+   * Shows the web apps of the working tree at an address of their own, or with `remove` ends that.
+   *
+   * @param only names of web apps; all that have previews, if empty
+   * @throws Error for a name that is none, and with what is known of every app when one of them is not shown
+   */
+  async preview(
+    env: string,
+    name: string,
+    { only, remove }: { only: string[]; remove: boolean },
+  ): Promise<string> {
+    checkPreviewName(name)
+    return this.within(env, async ({ delivery, frontends, secrets }) => {
+      const all = frontends(only)
+      const apps = only.length > 0 ? all : all.filter(({ hasPreviews }) => hasPreviews)
+      const without = apps.filter(({ hasPreviews }) => !hasPreviews)
+      if (apps.length === 0 || without.length > 0) {
+        const names = (apps.length === 0 ? all : without).map(({ service }) => service).join(", ")
+        throw new Error(
+          `${env} shows no previews of ${names}: environments.${env}.frontends.APP in ${deployFile} needs preview: true and an edge of the kind key-value-store`,
+        )
+      }
+      if (remove) return allOf(apps, (app) => app.previews().remove(name))
+      const platform = await readPlatform(this.source)
+      // All are built before the first is shown.
+      const shown = await Promise.all(
+        apps.map(async (app) => {
+          delivery.say(`${app.service}: is built from the working tree`)
+          return { app, bundle: await bundleIn(await platform.build(platform.service(app.service))) }
+        }),
+      )
+      return allOf(shown, ({ app, bundle }) => app.previews().publish({ name, bundle, secrets }))
     })
   }
 

@@ -160,6 +160,9 @@ const schema = section({
   }
   for (const [path, message] of sharedEntrances(environments))
     context.addIssue({ code: "custom", path, message })
+  for (const [at, found] of Object.entries(environments))
+    for (const [path, message] of ambiguousPreviews(found))
+      context.addIssue({ code: "custom", path: ["environments", at, ...path], message })
   for (const [at, { rollout }] of Object.entries(environments)) {
     const { strategy, steps } = rollout
     const { comparison, interval } = analysis
@@ -208,9 +211,15 @@ function sharedEntrances(environments: Record<string, Entrance>): [(string | num
       for (const [app, { hostnames: own }] of Object.entries(second.frontends))
         for (const [index, hostname] of own.entries())
           hostnames.push({ hostname, path: [...path, "frontends", app, "hostnames", index] })
-      const taken = [...Object.values(first.services), ...Object.values(first.frontends)].flatMap(
-        ({ hostnames: theirs }) => theirs,
-      )
+      for (const [app, { previews }] of Object.entries(second.frontends))
+        for (const hostname of previewHosts(previews))
+          hostnames.push({ hostname, path: [...path, "frontends", app, "previews", "domain"] })
+      const taken = [
+        ...[...Object.values(first.services), ...Object.values(first.frontends)].flatMap(
+          ({ hostnames: theirs }) => theirs,
+        ),
+        ...Object.values(first.frontends).flatMap(({ previews }) => previewHosts(previews)),
+      ]
       return [
         ...(namespacesOf(first).some((namespace) => namespacesOf(second).includes(namespace))
           ? [[[...path, "namespace"], `another one than that of ${one}`] as [string[], string]]
@@ -244,6 +253,29 @@ function sharedEntrances(environments: Record<string, Entrance>): [(string | num
       ]
     }),
   )
+}
+
+/** The host names of previews. */
+const previewHosts = ({ domain }: Entrance["frontends"][string]["previews"]) =>
+  domain === undefined ? [] : [`*.${domain}`]
+
+/** Domains of previews that lead to something else of the same environment too. */
+function ambiguousPreviews({ services, frontends }: Entrance): [(string | number)[], string][] {
+  const all = Object.entries(frontends)
+  return all.flatMap(([app, { previews }]) => {
+    const others = [
+      ...Object.entries(services).map(([name, { hostnames }]) => ({ name, hosts: hostnames })),
+      ...all
+        .filter(([name]) => name !== app)
+        .map(([name, other]) => ({ name, hosts: [...other.hostnames, ...previewHosts(other.previews)] })),
+    ]
+    const other = others.find(({ hosts }) =>
+      previewHosts(previews).some((own) => hosts.some((host) => overlap(own, host))),
+    )
+    return other
+      ? [[["frontends", app, "previews", "domain"], `another domain than host names of ${other.name} have`]]
+      : []
+  })
 }
 
 /** What one deploy changes for the visitors of an edge. */

@@ -94,6 +94,13 @@ export interface OpenEnvironment {
    */
   databases: (only: string[]) => Database[]
   /**
+   * Its web apps alone.
+   *
+   * @param only names of web apps; all, if empty
+   * @throws Error for a name that the environment does not have, and where it has no web app
+   */
+  frontends: (only: string[]) => Frontend[]
+  /**
    * Its models.
    *
    * @throws Error where no service has one
@@ -370,6 +377,19 @@ export function openEnvironment(options: EnvironmentOptions): OpenEnvironment {
         )
       }
       return openDatabases(databasesNamed(only), { always: true })
+    },
+    frontends: (only) => {
+      const known = frontends.map(({ app }) => app)
+      const unknown = only.filter((one) => !known.includes(one))
+      if (known.length === 0 || unknown.length > 0) {
+        throw new Error(
+          `${environment.name} has no web app${unknown.length > 0 ? ` ${unknown.join(", ")}` : ""}; allowed: ${known.join(", ") || `none, until ${deployFile} has environments.${environment.name}.frontends`}`,
+        )
+      }
+      return openFrontends(
+        frontends.filter(({ app }) => only.length === 0 || only.includes(app)),
+        [],
+      )
     },
     models: () => {
       if (models.length > 0) return openModels()

@@ -1,7 +1,9 @@
 import type { KubernetesApi } from "../clients/kubernetes/client.js"
 import type { Change, ComponentId, ComponentPlan, WouldRun } from "../delivery/component.js"
+import { frontendObject } from "../delivery/access.js"
 import { digestOfData, secretsDigest } from "../delivery/guards/digest.js"
 import type { Journal } from "../delivery/journal.js"
+import { Lease, LeaseHeld } from "../delivery/lease.js"
 import { digestOf, type Release, type ReleasedImage } from "../delivery/release.js"
 import type { Clock } from "../lib/clock.js"
 import { count, duration, oneLine } from "../lib/text.js"
@@ -15,6 +17,7 @@ import { type Layout, layoutOf } from "./layout.js"
 import { differenceOf, type ReleaseManifest, manifestOf, releaseId } from "./manifest.js"
 import type { Fetch } from "./observe.js"
 import type { Pointer } from "./pointer.js"
+import { type NamedPreview, type PreviewStore, readPreviews } from "./preview.js"
 import { type Configuration, manifestIn, missingObjects } from "./publish.js"
 import { configurationOf, type FrontendSettings, refuseUnknownFlags } from "./settings.js"
 import { size } from "./size.js"
@@ -30,6 +33,8 @@ import {
 export interface Stores {
   bucket: Bucket
   edge: Edge
+  /** Where the settings have previews. */
+  previews?: PreviewStore
 }
 
 /** What all web apps of an environment work with. */
@@ -82,6 +87,10 @@ export interface PreparedFrontend {
   action: FrontendAction
 }
 
+/** Milliseconds: for another command to be done with the files, and between two looks. */
+const filesWait = 5 * 60_000
+const filesPause = 2_000
+
 /** Files that a plan names one by one. */
 const longestList = 10
 
@@ -111,6 +120,40 @@ export class DeployedFrontend {
   stateRecord(): FrontendRecord {
     const { namespace, app } = this.settings
     return new FrontendRecord(this.context.cluster, namespace, app)
+  }
+
+  /** What the edge shows by names, expired ones included. */
+  async previews(): Promise<NamedPreview[]> {
+    const { previews } = this.stores
+    return previews ? readPreviews((await previews.readAll()).values) : []
+  }
+
+  /**
+   * The right to remove old files of the app, or to rely on them without the lease of a deploy: who removes files has both.
+   *
+   * @throws LeaseHeld when others have had it for minutes
+   */
+  async withFiles<Value>(task: (lease: Lease) => Promise<Value>): Promise<Value> {
+    const lease = await this.filesLease()
+    try {
+      return await task(lease)
+    } finally {
+      await lease.end()
+    }
+  }
+
+  private async filesLease(): Promise<Lease> {
+    const { clock, cluster, who } = this.context
+    const { app, namespace } = this.settings
+    const options = { name: `${frontendObject(app)}-files`, activity: "having its files changed", clock }
+    for (const until = clock.now() + filesWait; ;) {
+      try {
+        return await Lease.take(cluster, namespace, app, who, { ...options, report: this.say })
+      } catch (error) {
+        if (!(error instanceof LeaseHeld) || clock.now() >= until) throw error
+        await clock.pause(filesPause)
+      }
+    }
   }
 
   /** @throws Error when the release has no image of the app */

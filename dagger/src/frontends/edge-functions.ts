@@ -15,7 +15,7 @@ export const longestFunction = 10_240
 const placeholder = "const settings = {}"
 
 /** What the function for requests is told. */
-export function requestSettings({ app, prefix, edge, preview }: FrontendSettings): object {
+export function requestSettings({ app, prefix, edge, preview, previews }: FrontendSettings): object {
   const types = Object.entries(fileTypes).map(([extension, { compressed }]) => [
     extension,
     compressed ? 1 : 0,
@@ -26,12 +26,13 @@ export function requestSettings({ app, prefix, edge, preview }: FrontendSettings
     store: edge.kind === "key-value-store",
     cookie: cookieOf(app),
     preview,
+    ...domainOf(previews),
     types: Object.fromEntries(types) as Record<string, number>,
   }
 }
 
 /** What the function for responses is told. */
-export function responseSettings({ app, api, images, edge }: FrontendSettings): object {
+export function responseSettings({ app, api, images, edge, previews }: FrontendSettings): object {
   const backend = api === "" ? [] : [new URL(api).origin]
   const policy = {
     "default-src": "'none'",
@@ -50,6 +51,7 @@ export function responseSettings({ app, api, images, edge }: FrontendSettings): 
     app,
     store: edge.kind === "key-value-store",
     cookie: cookieOf(app),
+    ...domainOf(previews),
     headers: {
       "content-security-policy": Object.entries(policy)
         .map(([directive, sources]) => `${directive} ${sources}`)
@@ -64,6 +66,9 @@ export function responseSettings({ app, api, images, edge }: FrontendSettings): 
     },
   }
 }
+
+const domainOf = ({ domain }: FrontendSettings["previews"]) =>
+  domain === undefined ? {} : { previews: domain }
 
 /**
  * The program of a function with its settings.

@@ -12,6 +12,7 @@ import { componentText } from "../delivery/component.js"
 import { digestOf, type Release, type ReleasedImage } from "../delivery/release.js"
 import { DeployedFrontend, type FrontendContext } from "./deployed-frontend.js"
 import { LockedFrontend } from "./locked-frontend.js"
+import { PreviewedFrontend } from "./previewed-frontend.js"
 import type { FrontendSettings } from "./settings.js"
 import { liveRevision } from "./state.js"
 import { statusText } from "./status.js"
@@ -68,15 +69,29 @@ export class Frontend implements Component {
     }
   }
 
+  /** Whether the settings let releases be shown that are not live. */
+  get hasPreviews(): boolean {
+    const { edge, preview } = this.deployed.settings
+    return preview && edge.kind === "key-value-store"
+  }
+
+  previews(): PreviewedFrontend {
+    return new PreviewedFrontend(this.deployed)
+  }
+
   async status(): Promise<ComponentStatus> {
     const { deployed } = this
-    const [state, pointer] = await Promise.all([
-      deployed.stateRecord().read(),
+    const orError = <Value>(read: () => Promise<Value>): Promise<Value | Error> =>
       Promise.resolve()
-        .then(() => deployed.stores.edge.read())
-        .catch((error: unknown) => error as Error),
+        .then(read)
+        .catch((error: unknown) => error as Error)
+    const [state, pointer, previews] = await Promise.all([
+      deployed.stateRecord().read(),
+      orError(() => deployed.stores.edge.read()),
+      orError(() => deployed.previews()),
     ])
-    return { component: this.id, ...statusText(deployed.settings, state, pointer) }
+    const now = deployed.context.cluster.now()
+    return { component: this.id, ...statusText(deployed.settings, state, pointer, { previews, now }) }
   }
 
   async imagesInUse(): Promise<ImageInUse[]> {

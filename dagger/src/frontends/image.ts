@@ -23,8 +23,11 @@ interface RegistryKeys {
  *
  * @throws Error when the image cannot be pulled
  */
-export async function bundleOf(reference: string, keys: RegistryKeys): Promise<Bundle> {
-  const image = pulled(reference, keys)
+export const bundleOf = (reference: string, keys: RegistryKeys): Promise<Bundle> =>
+  bundleIn(pulled(reference, keys))
+
+/** Takes the files of a web app out of its image, which may be one that was built and never published. */
+export async function bundleIn(image: Container): Promise<Bundle> {
   const folder = await mkdtemp(join(tmpdir(), "web-app-"))
   const [app, version, described] = await Promise.all([
     image.envVariable("SERVICE_NAME"),

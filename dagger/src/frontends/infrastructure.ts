@@ -25,7 +25,7 @@ export interface FunctionSources {
  * distribution with its functions, and a role for deploys. CloudFront wants it in us-east-1, with the certificate.
  */
 export function infrastructure(settings: FrontendSettings, sources: FunctionSources): object {
-  const { app, bucket, prefix, edge, hostnames, environment, api } = settings
+  const { app, bucket, prefix, edge, hostnames, environment, api, preview, previews } = settings
   const { root } = layoutOf({ prefix, app })
   const name = `pitwall-${environment}-${app}`
   const hasStore = edge.kind === "key-value-store"
@@ -172,7 +172,7 @@ export function infrastructure(settings: FrontendSettings, sources: FunctionSour
             Enabled: true,
             HttpVersion: "http2and3",
             IPV6Enabled: true,
-            Aliases: hostnames,
+            Aliases: [...hostnames, ...(previews.domain === undefined ? [] : [`*.${previews.domain}`])],
             ViewerCertificate: {
               AcmCertificateArn: ref("Certificate"),
               MinimumProtocolVersion: "TLSv1.2_2021",
@@ -230,7 +230,7 @@ export function infrastructure(settings: FrontendSettings, sources: FunctionSour
           Policies: [
             {
               PolicyName: "deploy",
-              PolicyDocument: { Version: "2012-10-17", Statement: deployerRights(root, hasStore) },
+              PolicyDocument: { Version: "2012-10-17", Statement: deployerRights(root, hasStore, preview) },
             },
           ],
         },
@@ -288,7 +288,7 @@ const trust = JSON.stringify({
 })
 
 /** What a deploy does, and no more: it changes neither the distribution nor its functions, nor who may read the bucket. */
-function deployerRights(root: string, hasStore: boolean): object[] {
+function deployerRights(root: string, hasStore: boolean, preview: boolean): object[] {
   return [
     // Limited to a prefix, it would not tell what is missing (404) from what is forbidden (403).
     { Effect: "Allow", Action: "s3:ListBucket", Resource: attribute("Bucket", "Arn") },
@@ -304,6 +304,7 @@ function deployerRights(root: string, hasStore: boolean): object[] {
             "cloudfront-keyvaluestore:DescribeKeyValueStore",
             "cloudfront-keyvaluestore:GetKey",
             "cloudfront-keyvaluestore:PutKey",
+            ...(preview ? ["cloudfront-keyvaluestore:ListKeys", "cloudfront-keyvaluestore:DeleteKey"] : []),
           ],
           Resource: attribute("Store", "Arn"),
         }

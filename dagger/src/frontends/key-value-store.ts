@@ -2,8 +2,10 @@ import {
   CloudFrontKeyValueStoreClient,
   type CloudFrontKeyValueStoreClientConfig,
   ConflictException,
+  DeleteKeyCommand,
   DescribeKeyValueStoreCommand,
   GetKeyCommand,
+  ListKeysCommand,
   PutKeyCommand,
   ResourceNotFoundException,
 } from "@aws-sdk/client-cloudfront-keyvaluestore"
@@ -11,10 +13,13 @@ import {
 import "@aws-sdk/signature-v4a"
 import type { Credentials } from "./bucket.js"
 import type { PointerStore } from "./pointer.js"
+import type { PreviewStore } from "./preview.js"
 
 const attempts = 5
+/** Most keys that the store lists by one request. */
+const page = 50
 
-/** CloudFront's KeyValueStore: a change reaches the edge within seconds, and nothing has to be invalidated. */
+/** CloudFront's KeyValueStore: a change reaches the edge within seconds, and nothing has to be invalidated. Its version is that of all values together. */
 export class KeyValueStore implements PointerStore {
   private readonly client: CloudFrontKeyValueStoreClient
 
@@ -36,12 +41,9 @@ export class KeyValueStore implements PointerStore {
     })
   }
 
-  async read(): Promise<{ text?: string; version: string }> {
-    try {
-      // The version first: a value that is read after it is never older.
-      const { ETag: version = "" } = await this.client.send(
-        new DescribeKeyValueStoreCommand({ KvsARN: this.arn }),
-      )
+  read(): Promise<{ text?: string; version: string }> {
+    return this.explained(`read ${this.key}`, async () => {
+      const version = await this.version()
       try {
         const { Value: text } = await this.client.send(new GetKeyCommand({ KvsARN: this.arn, Key: this.key }))
         return { version, ...(text !== undefined && { text }) }
@@ -49,28 +51,84 @@ export class KeyValueStore implements PointerStore {
         if (error instanceof ResourceNotFoundException) return { version }
         throw error
       }
-    } catch (error) {
-      throw this.failure("read", error)
-    }
-  }
-
-  async write(text: string, version: string): Promise<boolean> {
-    try {
-      await this.client.send(
-        new PutKeyCommand({ KvsARN: this.arn, Key: this.key, Value: text, IfMatch: version }),
-      )
-      return true
-    } catch (error) {
-      if (error instanceof ConflictException) return false
-      throw this.failure("write", error)
-    }
-  }
-
-  private failure(what: string, error: unknown): Error {
-    const { name = "", message = String(error) } = error instanceof Error ? error : {}
-    return new Error(`cannot ${what} ${this.key} in the key-value store ${this.arn}: ${name} ${message}`, {
-      cause: error,
     })
+  }
+
+  write(text: string, version: string): Promise<boolean> {
+    return this.put(this.key, text, version)
+  }
+
+  /** The previews of the app: keys of its name and theirs, with a dot in between, which no app has in its name. */
+  previews(): PreviewStore {
+    const prefix = `${this.key}.`
+    return {
+      readAll: () =>
+        this.explained(`list the previews of ${this.key}`, async () => {
+          const version = await this.version()
+          const all = await this.list()
+          const own = all.filter(([key]) => key.startsWith(prefix))
+          return { version, values: new Map(own.map(([key, value]) => [key.slice(prefix.length), value])) }
+        }),
+      write: (name, text, version) => this.put(prefix + name, text, version),
+      remove: (name, version) => {
+        const request = { KvsARN: this.arn, Key: prefix + name, IfMatch: version }
+        return this.changed(`remove ${prefix}${name}`, () => this.client.send(new DeleteKeyCommand(request)))
+      },
+    }
+  }
+
+  /** Read before any value: one that is read after it is never older. */
+  private async version(): Promise<string> {
+    const { ETag: version = "" } = await this.client.send(
+      new DescribeKeyValueStoreCommand({ KvsARN: this.arn }),
+    )
+    return version
+  }
+
+  private async list(): Promise<[key: string, value: string][]> {
+    const found: [string, string][] = []
+    let token: string | undefined
+    do {
+      const { Items = [], NextToken } = await this.client.send(
+        new ListKeysCommand({
+          KvsARN: this.arn,
+          MaxResults: page,
+          ...(token !== undefined && { NextToken: token }),
+        }),
+      )
+      for (const { Key: key = "", Value: value = "" } of Items) found.push([key, value])
+      token = NextToken
+    } while (token !== undefined)
+    return found
+  }
+
+  private put(key: string, text: string, version: string): Promise<boolean> {
+    const request = { KvsARN: this.arn, Key: key, Value: text, IfMatch: version }
+    return this.changed(`write ${key}`, () => this.client.send(new PutKeyCommand(request)))
+  }
+
+  /** @returns false when the store has changed since the version was read that the change names */
+  private changed(what: string, change: () => Promise<unknown>): Promise<boolean> {
+    return this.explained(what, async () => {
+      try {
+        await change()
+        return true
+      } catch (error) {
+        if (error instanceof ConflictException) return false
+        throw error
+      }
+    })
+  }
+
+  private async explained<Value>(what: string, task: () => Promise<Value>): Promise<Value> {
+    try {
+      return await task()
+    } catch (error) {
+      const { name = "", message = String(error) } = error instanceof Error ? error : {}
+      throw new Error(`cannot ${what} in the key-value store ${this.arn}: ${name} ${message}`, {
+        cause: error,
+      })
+    }
   }
 }
 

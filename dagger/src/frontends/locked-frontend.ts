@@ -32,6 +32,7 @@ import type { ReleaseManifest } from "./manifest.js"
 import { look, observe } from "./observe.js"
 import { type Pointer, PointerSuperseded, type Writer } from "./pointer.js"
 import { type Configuration, manifestIn, uploadRelease, publishedText, verify } from "./publish.js"
+import { overPreviews, removePreview } from "./preview.js"
 import { addressOf, previewHeaders } from "./settings.js"
 import {
   begun,
@@ -347,9 +348,11 @@ export class LockedFrontend implements LockedComponent {
       ...warnings,
     ].join("; ")
     const after = await this.finish(state, running, "promoted", message)
-    await this.prune(after).catch((error: unknown) => {
-      app.say(`old releases were not deleted: ${oneLine((error as Error).message)}`)
-    })
+    await app
+      .withFiles((files) => this.prune(after, files))
+      .catch((error: unknown) => {
+        app.say(`old releases were not deleted: ${oneLine((error as Error).message)}`)
+      })
     return { result: "promoted", revision: revision.number, message }
   }
 
@@ -477,15 +480,17 @@ export class LockedFrontend implements LockedComponent {
     return after
   }
 
-  /** Deletes what no kept revision needs. Reads every manifest that is kept first: what cannot be read deletes nothing. */
-  private async prune(state: FrontendState): Promise<void> {
+  /** Deletes what neither a kept revision nor a preview needs. Reads every manifest that is kept first: what cannot be read deletes nothing. */
+  private async prune(state: FrontendState, files: Lease): Promise<void> {
     const { app } = this
-    const { bucket, edge } = app.stores
+    const { bucket, edge, previews } = app.stores
     const { keep } = app.settings
     const now = app.context.cluster.now()
-    const pointer = await edge.read()
+    const [pointer, named] = await Promise.all([edge.read(), app.previews()])
     const revisions = keptRevisions(state, pointer, keep, now)
-    const variants: { release: string; config: string }[] = [...revisions, ...variantsOf(pointer)]
+    const over = overPreviews(named, now)
+    const shown = named.filter((one) => !over.includes(one))
+    const variants: { release: string; config: string }[] = [...revisions, ...variantsOf(pointer), ...shown]
     const releases = new Set(variants.map(({ release }) => release))
     const assets = new Set<string>()
     for (const id of releases) {
@@ -501,8 +506,11 @@ export class LockedFrontend implements LockedComponent {
       now - keep.days * day,
     )
     if (revisions.length < state.revisions.length) await this.record.write({ ...state, revisions })
-    if (old.length === 0) return
     this.lease.check()
+    files.check()
+    for (const { name } of over) if (previews) await removePreview(previews, name, app.context.clock)
+    if (over.length > 0) app.say(`${count(over.length, "preview")} that expired removed`)
+    if (old.length === 0) return
     await bucket.delete(old)
     app.say(`${count(old.length, "object")} of old releases deleted`)
   }

@@ -34,6 +34,7 @@ export interface Expected {
  *
  * @param options.patient does not take faulty answers for those of the release: before the first one is live, the edge has nothing
  * @param options.cookies such as `pitwall-web=0`, to be among those who get the canary
+ * @param options.headers such as those that ask for a preview
  */
 export async function observe(
   address: string,
@@ -42,13 +43,20 @@ export async function observe(
     fetch,
     clock,
     cookies = "",
+    headers = {},
     patient = false,
-  }: { fetch: Fetch; clock: Clock; cookies?: string; patient?: boolean },
+  }: {
+    fetch: Fetch
+    clock: Clock
+    cookies?: string
+    headers?: Record<string, string>
+    patient?: boolean
+  },
 ): Promise<Observation> {
   let reason = "it gave no answer"
   let faults = 0
   for (const until = clock.now() + waits.spread; clock.now() < until;) {
-    const found = await look(address, expected, { fetch, cookies })
+    const found = await look(address, expected, { fetch, cookies, headers })
     if (found.result === "served") return found
     faults = found.result === "broken" && !patient ? faults + 1 : 0
     reason = found.reason
@@ -62,11 +70,11 @@ export async function observe(
 export async function look(
   address: string,
   { release, manifest, configuration }: Expected,
-  { fetch, cookies }: { fetch: Fetch; cookies: string },
+  { fetch, cookies, headers = {} }: { fetch: Fetch; cookies: string; headers?: Record<string, string> },
 ): Promise<Observation> {
   const ask = (path: string, accept: string) =>
     fetch(`${address}${path}`, {
-      headers: { accept, ...(cookies !== "" && { cookie: cookies }) },
+      headers: { ...headers, accept, ...(cookies !== "" && { cookie: cookies }) },
       signal: AbortSignal.timeout(waits.answer),
     })
   try {

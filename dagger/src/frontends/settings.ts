@@ -37,6 +37,11 @@ const canaryStep = section({
   for: configuredDuration.refine((seconds) => seconds >= 5, "5s or longer"),
 })
 
+const hostname = z.string().regex(/^[a-z0-9-]+(\.[a-z0-9-]+)+$/, "a host name, such as app.example.com")
+
+/** Seconds. */
+const previewTimes = { least: 3_600, most: 90 * 86_400 }
+
 /** Flags of an environment by name. */
 export const flagsSection = z
   .record(
@@ -47,9 +52,7 @@ export const flagsSection = z
 
 /** A web app of an environment; see `dagger/config/deploy.yaml`. */
 export const frontendSection = section({
-  hostnames: z
-    .array(z.string().regex(/^[a-z0-9-]+(\.[a-z0-9-]+)+$/, "a host name, such as app.example.com"))
-    .min(1),
+  hostnames: z.array(hostname).min(1),
   address: address.optional(),
   bucket: bucketName,
   prefix: z
@@ -78,8 +81,32 @@ export const frontendSection = section({
   }).prefault({}),
   canary: z.array(canaryStep).max(10).default([]),
   preview: z.boolean().default(false),
+  previews: section({
+    domain: hostname.optional(),
+    expires: configuredDuration
+      .refine(
+        (seconds) => seconds >= previewTimes.least && seconds <= previewTimes.most,
+        "from 1h to 2160h, which are 90 days",
+      )
+      .prefault("168h"),
+  }).prefault({}),
   audit: auditSection.optional(),
-}).superRefine(({ audit, canary, edge: { kind }, preview }, context) => {
+}).superRefine(({ audit, canary, edge: { kind }, hostnames, preview, previews: { domain } }, context) => {
+  if (domain !== undefined && (kind === "invalidate" || !preview)) {
+    context.addIssue({
+      code: "custom",
+      path: ["previews", "domain"],
+      message: "only with edge.kind key-value-store and preview: true: without them, there are no previews",
+    })
+  }
+  const within = hostnames.find((one) => one === domain || one.endsWith(`.${domain ?? ""}`))
+  if (domain !== undefined && within !== undefined) {
+    context.addIssue({
+      code: "custom",
+      path: ["previews", "domain"],
+      message: `a domain of previews alone, such as preview.example.com: visitors of ${within} would ask for a preview`,
+    })
+  }
   if (audit && (kind === "invalidate" || !preview)) {
     context.addIssue({
       code: "custom",
@@ -117,10 +144,24 @@ export type FrontendSettings = z.output<typeof frontendSection> & {
 export const addressOf = ({ address: given, hostnames }: FrontendSettings): string =>
   given ?? `https://${hostnames[0] ?? ""}`
 
+const previewHeader = "x-preview-release"
+
 /** Makes the edge answer with a release and a configuration that need not be live, where previews are on. */
 export const previewHeaders = (release: string, config: string): Record<string, string> => ({
-  "x-preview-release": `${release}.${config}`,
+  [previewHeader]: `${release}.${config}`,
 })
+
+/** Makes the edge answer with the preview of a name. */
+export const namedPreviewHeaders = (name: string): Record<string, string> => ({ [previewHeader]: name })
+
+/** Where the preview of a name is: for a browser, where previews have a domain, and for who can send a header. */
+export function previewAddress(settings: FrontendSettings, name: string): { url?: string; curl: string } {
+  const { domain } = settings.previews
+  return {
+    ...(domain !== undefined && { url: `https://${name}.${domain}` }),
+    curl: `curl --header '${previewHeader}: ${name}' --header 'accept: text/html' ${addressOf(settings)}/`,
+  }
+}
 
 /** What browsers get as `/config.json`. It holds no secret. */
 export function configurationOf(

@@ -1,7 +1,8 @@
-import { oneLine } from "../lib/text.js"
+import { moment, oneLine } from "../lib/text.js"
 import { isLive } from "./decisions.js"
 import type { Pointer } from "./pointer.js"
-import { addressOf, type FrontendSettings } from "./settings.js"
+import { hasExpired, type NamedPreview } from "./preview.js"
+import { addressOf, type FrontendSettings, previewAddress } from "./settings.js"
 import { size } from "./size.js"
 import { type FrontendState, liveRevision } from "./state.js"
 
@@ -14,17 +15,34 @@ export interface FrontendStatus extends Pick<FrontendState, "live" | "revisions"
   unreadable?: string
   /** Whether the edge serves what the last deploy or rollback made live; unknown where it could not be read. */
   agrees: boolean | "unknown"
+  /** What the edge shows by names; absent where it could not be read. */
+  previews?: PreviewStatus[]
+  /** Why they could not be read. */
+  previewsUnreadable?: string
+}
+
+/** A preview for programs. */
+export interface PreviewStatus extends Omit<NamedPreview, "until"> {
+  /** ISO 8601. */
+  until: string
+  /** The edge shows it no longer; the next deploy removes it. */
+  expired: boolean
+  /** For a browser; absent where previews have no domain. */
+  address?: string
 }
 
 /**
  * What is known of a web app, for people and for programs.
  *
  * @param pointer what the edge serves, or why that is not known
+ * @param named.previews what the edge shows by names, or why that is not known
+ * @param named.now in ms since the epoch
  */
 export function statusText(
   settings: FrontendSettings,
   state: FrontendState,
   pointer: Pointer | undefined | Error,
+  { previews, now }: { previews: NamedPreview[] | Error; now: number },
 ): { text: string; details: FrontendStatus } {
   const { app } = settings
   const { live, revisions, running } = state
@@ -54,6 +72,9 @@ export function statusText(
         ]
       : []),
     `  kept: ${revisions.map(({ number }) => number).join(", ") || "none"}`,
+    ...(previews instanceof Error
+      ? [`  its previews are not known: ${oneLine(previews.message)}`]
+      : previews.map((one) => `  ${previewLine(settings, one, now)}`)),
   ]
   return {
     text: lines.join("\n"),
@@ -65,6 +86,26 @@ export function statusText(
       ...(running && { running }),
       ...(known && { pointer: known }),
       ...(pointer instanceof Error && { unreadable: pointer.message }),
+      ...(previews instanceof Error
+        ? { previewsUnreadable: previews.message }
+        : { previews: previews.map((one) => previewStatus(settings, one, now)) }),
     },
+  }
+}
+
+function previewLine(settings: FrontendSettings, preview: NamedPreview, now: number): string {
+  const { name, until, version, by } = preview
+  const { url } = previewAddress(settings, name)
+  const end = hasExpired(preview, now) ? "expired at" : "until"
+  return `preview ${oneLine(name, 63)}${url === undefined ? "" : ` at ${url}`}: version ${oneLine(version, 60)}, ${end} ${moment(new Date(until))}, by ${oneLine(by, 60)}`
+}
+
+function previewStatus(settings: FrontendSettings, preview: NamedPreview, now: number): PreviewStatus {
+  const { url: address } = previewAddress(settings, preview.name)
+  return {
+    ...preview,
+    until: new Date(preview.until).toISOString(),
+    expired: hasExpired(preview, now),
+    ...(address !== undefined && { address }),
   }
 }

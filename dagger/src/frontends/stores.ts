@@ -10,7 +10,7 @@ import type { FrontendSettings } from "./settings.js"
 
 /** The bucket and the edge of a web app, as they are reached at AWS or at the endpoints of the settings. */
 export function storesOf(
-  { app, bucket: name, region, endpoint, edge }: FrontendSettings,
+  { app, bucket: name, region, endpoint, edge, preview }: FrontendSettings,
   layout: Layout,
   { credentials, clock }: { credentials: Credentials; clock: Clock },
 ): Stores {
@@ -18,7 +18,11 @@ export function storesOf(
   const parts = { bucket, layout, clock }
   if (edge.kind === "key-value-store") {
     const pointers = new KeyValueStore(edge.store, app, { credentials, endpoint: edge.endpoint })
-    return { bucket, edge: new KeyValueEdge({ ...parts, pointers }) }
+    return {
+      bucket,
+      edge: new KeyValueEdge({ ...parts, pointers }),
+      ...(preview && { previews: pointers.previews() }),
+    }
   }
   const invalidations = new CloudFrontInvalidations(edge.distribution, clock, {
     credentials,

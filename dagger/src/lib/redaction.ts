@@ -25,6 +25,24 @@ export function redacted(text: string, secrets: readonly string[]): string {
     .replace(bearer, mask)
 }
 
+/** Values that are shorter, or of letters alone, may be words of any text. */
+const shortestFound = 8
+
+/**
+ * Secrets that a text contains, in the forms in which programs print them.
+ *
+ * @param secrets values by name; those that are shorter than eight characters, or of letters alone, are not looked for
+ * @returns their names
+ */
+export const secretsIn = (text: string, secrets: Readonly<Record<string, string>>): string[] =>
+  Object.entries(secrets)
+    .filter(([, value]) =>
+      formsOf(value).some(
+        (form) => form.length >= shortestFound && !/^[A-Za-z]+$/.test(form) && text.includes(form),
+      ),
+    )
+    .map(([name]) => name)
+
 function formsOf(value: string): string[] {
   const lines = value.split(/\r?\n/)
   const parts = [value, value.trim(), ...(lines.length > 1 ? lines.map((line) => line.trim()) : [])]

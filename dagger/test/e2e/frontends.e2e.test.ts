@@ -23,6 +23,7 @@ import { configure, rehearsalSource } from "./user-checkout.js"
 aroundAll((suite) => connection(suite))
 
 const bucket = "apps"
+const previews = { domain: "preview.example.com", expires: "2h" }
 
 let rehearsal: RehearsalEnvironment
 let moto: Service
@@ -74,13 +75,13 @@ beforeAll(async () => {
       }),
       "staging",
     )
-  const [web] = frontendSettings(configured({ preview: true }))
+  const [web] = frontendSettings(configured({ preview: true, previews }))
   if (!web) throw new Error("the settings have no web app")
   edge = await EdgeServer.start(`${s3Address}/${bucket}`, values.values, web, machine)
   const settings = (printView: boolean, more: object = {}) =>
     settingsOf(
       webOf(s3Address, values.server.address, {
-        ...{ address: edge.server.address, flags: { printView }, preview: true },
+        ...{ address: edge.server.address, flags: { printView }, preview: true, previews },
         ...more,
       }),
     )
@@ -215,6 +216,48 @@ describe("a web app", { timeout: 20 * 60_000 }, () => {
     const status = await done("status", "--env", "staging", "--only", "web", "text")
     expect(status).toMatch(/web, the web app at .*: revision 1, /)
     expect(status).toMatch(/kept: 3, 2, 1/)
+  })
+
+  it("is previewed from the working tree under a name, killed half-way, replaced and ended, and visitors see nothing of it", async () => {
+    const file = join(checkout, "services/web/public/robots.txt")
+    const robots = async (name?: string) => {
+      const headers: Record<string, string> = name === undefined ? {} : { "x-preview-release": name }
+      const answer = await fetch(`${edge.server.address}/robots.txt`, { headers })
+      return `${answer.status} ${await answer.text()}`
+    }
+    const preview = ["preview", "--name", "pr-12"]
+    const before = [values.values.get("web"), await robots()]
+    const own = await readFile(file, "utf8")
+    expect(await refused("preview", "--name", "PR-12")).toMatch(
+      /--name: "PR-12" is no name of a preview; allowed: a label of a host name/,
+    )
+    expect(await robots("pr-12")).toMatch(/^404 /)
+    await writeFile(file, "User-agent: previewed\n")
+    const killed = call(preview, true)
+    await killed.until("web: ")
+    killed.kill()
+    expect((await killed.ended).signal).toBe("SIGKILL")
+    const told = await done(...preview)
+    expect(told).toMatch(/web: the preview pr-12 is shown until 20..-..-.. ..:.. UTC: release [0-9a-f]{40}/)
+    expect(told).toContain("in a browser: https://pr-12.preview.example.com")
+    expect(await robots("pr-12")).toBe("200 User-agent: previewed\n")
+    await writeFile(file, "User-agent: again\n")
+    await done(...preview, "--env", "staging", "--only", "web")
+    expect(await robots("pr-12")).toBe("200 User-agent: again\n")
+    // A build with a secret in it.
+    await writeFile(file, "User-agent: secret-key-of-the-test\n")
+    const leak = await refused(...preview)
+    expect(leak).toMatch(/AWS_SECRET_ACCESS_KEY in robots\.txt; nothing was uploaded/)
+    await writeFile(file, own)
+    expect(await robots("pr-12")).toBe("200 User-agent: again\n")
+    expect(await done("status", "--env", "staging", "--only", "web", "text")).toMatch(
+      /preview pr-12 at https:\/\/pr-12\.preview\.example\.com: version .*, until .* UTC, by /,
+    )
+    expect(await done(...preview, "--remove")).toMatch(/web: the preview pr-12 is removed/)
+    expect(await robots("pr-12")).toMatch(/^404 /)
+    expect(await done(...preview, "--remove")).toMatch(/web: there is no preview pr-12/)
+    expect([values.values.get("web"), await robots()]).toEqual(before)
+    expect(await done("history", "--env", "staging", "--only", "web", "text")).not.toContain("pr-12")
   })
 
   it("is not replaced by the build of another app", async () => {

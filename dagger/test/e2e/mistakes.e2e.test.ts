@@ -127,6 +127,11 @@ const names: Mistake[] = [
     last: /^Error: staging has no web app web; allowed: none, until dagger\/config\/deploy\.yaml has /,
   },
   {
+    mistake: "the name of a preview",
+    command: "call preview --name PR-12",
+    last: /^Error: --name: "PR-12" is no name of a preview; allowed: a label of a host name, .* such as pr-12, /,
+  },
+  {
     mistake: "an age",
     command: "call prune-history --env staging --older-than 1y",
     last: /^Error: "1y" is not a duration; allowed: /,

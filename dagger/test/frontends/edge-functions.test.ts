@@ -35,6 +35,8 @@ const [live, canary, config, other] = ["a", "b", "c", "d"].map((letter) => lette
 const pointer = { live: { release: live, config, revision: 1 }, operation: "1" }
 const withCanary = { ...pointer, canary: { release: canary, config: other, revision: 2, percent: 10 } }
 
+const now = Date.parse("2026-03-02T10:00:00Z")
+
 type Values = Record<string, { value: string; attributes?: string }>
 interface Answer {
   uri?: string
@@ -46,17 +48,36 @@ interface Answer {
 /** Runs a function as the edge does. */
 function edge(
   which: keyof typeof functionFiles,
-  { value, more = {}, random = 0.5 }: { value?: object | string; more?: object; random?: number } = {},
+  {
+    value,
+    more = {},
+    random = 0.5,
+    shown = {},
+  }: {
+    value?: object | string
+    more?: object
+    random?: number
+    /** Previews by name. */
+    shown?: Record<string, object | string>
+  } = {},
 ): (event: object) => Promise<Answer> {
   const of = which === "request" ? requestSettings(settings(more)) : responseSettings(settings(more))
   const text = functionText(sourceOf(which), of).replace(/^import .*$/m, "")
-  const get = (key: string) =>
-    key === "web" && value !== undefined
-      ? Promise.resolve(typeof value === "string" ? value : JSON.stringify(value))
-      : Promise.reject(new Error("KeyNotFound"))
-  const globals = { cf: { kvs: () => ({ get }) }, console: { log: () => undefined }, draw: random }
+  const values: Record<string, object | string | undefined> = {
+    web: value,
+    ...Object.fromEntries(Object.entries(shown).map(([name, one]) => [`web.${name}`, one])),
+  }
+  const get = (key: string) => {
+    const found = values[key]
+    return found === undefined
+      ? Promise.reject(new Error("KeyNotFound"))
+      : Promise.resolve(typeof found === "string" ? found : JSON.stringify(found))
+  }
+  const globals = { cf: { kvs: () => ({ get }) }, console: { log: () => undefined }, draw: random, at: now }
   const context = createContext(globals)
-  new Script(`Math.random = () => draw\n${text}\nglobalThis.handler = handler`).runInContext(context)
+  new Script(
+    `Math.random = () => draw\nDate.now = () => at\n${text}\nglobalThis.handler = handler`,
+  ).runInContext(context)
   return (context as unknown as { handler: (event: object) => Promise<Answer> }).handler
 }
 
@@ -215,6 +236,76 @@ describe("a preview", () => {
   })
 })
 
+describe("a preview with a name", () => {
+  const more = { preview: true, previews: { domain: "preview.example.com" } }
+  const shown = {
+    "pr-12": { release: other, config: canary, until: now + 1 },
+    old: { release: other, config: canary, until: now },
+    odd: { release: "../../x", config: canary, until: now + 1 },
+    endless: { release: other, config: canary },
+    broken: "{",
+  }
+  const options = { value: pointer, more, shown }
+  const at = (host: string) => ({ ...html, headers: { host } })
+  const by = (name: string) => ({ ...html, headers: { "x-preview-release": name } })
+
+  it("is shown at its host name and by its header, with its configuration, also before anything is live", async () => {
+    for (const request of [
+      at("pr-12.preview.example.com"),
+      at("PR-12.Preview.Example.com:443"),
+      by("pr-12"),
+      by("PR-12"),
+    ]) {
+      for (const given of [options, { more, shown }]) {
+        expect((await asked("/users/12", request, given)).uri).toBe(
+          `/staging/web/releases/${other}/index.html`,
+        )
+        expect((await asked("/config.json", request, given)).uri).toBe(`/staging/web/config/${canary}.json`)
+        expect((await asked("/assets/index-1a2b3c4d.js", request, given)).uri).toBe(
+          "/staging/web/assets/index-1a2b3c4d.js",
+        )
+      }
+    }
+  })
+
+  it.each(["old", "odd", "endless", "broken", "none", "a.b", ""])(
+    'that has expired, that cannot be read or that is none is refused and never becomes what is live: "%s"',
+    async (name) => {
+      for (const path of ["/", "/config.json", "/assets/index-1a2b3c4d.js", "/robots.txt"]) {
+        const answer = await asked(path, at(`${name}.preview.example.com`), options)
+        expect([path, answer.statusCode]).toEqual([path, 404])
+        expect(answer.headers["cache-control"]?.value).toBe("no-store")
+      }
+      if (name !== "") expect((await asked("/", by(name), options)).statusCode).toBe(404)
+    },
+  )
+
+  it("is asked for by no other host name", async () => {
+    for (const host of ["pr-12.example.com", "pr-12.preview.example.com.evil.com", "preview.example.com"])
+      expect((await asked("/", at(host), options)).uri).toBe(`/staging/web/releases/${live}/index.html`)
+  })
+
+  it("does not exist where previews are off, and has no host name without a domain", async () => {
+    const off = { value: pointer, shown }
+    expect((await asked("/", by("pr-12"), off)).uri).toBe(`/staging/web/releases/${live}/index.html`)
+    const noDomain = { ...off, more: { preview: true } }
+    expect((await asked("/", at("pr-12.undefined"), noDomain)).uri).toBe(
+      `/staging/web/releases/${live}/index.html`,
+    )
+    expect((await asked("/", by("pr-12"), noDomain)).uri).toBe(`/staging/web/releases/${other}/index.html`)
+  })
+
+  it("is kept out of search engines, and what is live is not", async () => {
+    const robots = async (host: string) => {
+      const request = requestOf("/", at(host))
+      const response = { statusCode: 200, headers: {} }
+      return (await edge("response", options)({ request, response })).headers["x-robots-tag"]?.value
+    }
+    expect(await robots("pr-12.preview.example.com")).toBe("noindex")
+    expect(await robots("app.example.com")).toBeUndefined()
+  })
+})
+
 describe("a response", () => {
   const answered = (
     headers: Record<string, string>,
@@ -322,7 +413,12 @@ function refusedIn(text: string): string[] {
 
 describe("the functions", () => {
   it.each(["request", "response"] as const)("keep to the syntax of the edge and to its size: %s", (which) => {
-    const of = which === "request" ? requestSettings(settings()) : responseSettings(settings())
+    const longest = settings({
+      preview: true,
+      previews: { domain: `${"preview-".repeat(7)}.${"a".repeat(60)}.example.com` },
+      api: `https://${"a".repeat(60)}.example.com`,
+    })
+    const of = which === "request" ? requestSettings(longest) : responseSettings(longest)
     const text = functionText(sourceOf(which), of)
     expect(refusedIn(text)).toEqual([])
     expect(text.length).toBeLessThan(10_240)

@@ -38,6 +38,10 @@ const text = (edge: object, more: object = {}): string => {
 }
 const texts = {
   store: text({ kind: "key-value-store", store }),
+  previews: text(
+    { kind: "key-value-store", store },
+    { preview: true, previews: { domain: "preview.example.com" } },
+  ),
   distribution: text(
     { kind: "invalidate", distribution: "E2QWRUHAPOMQZL" },
     { api: "https://api.example.com" },
@@ -138,6 +142,22 @@ describe("the infrastructure", () => {
         .flatMap(({ Action }) => Action)
         .slice(4),
     ).toEqual(["cloudfront:CreateInvalidation", "cloudfront:GetInvalidation"])
+  })
+
+  it("gives previews their host names, and deploys the rights to list and to end them, where there are any", () => {
+    const shown = parse(texts.previews) as Template
+    const aliases = ({ Resources }: Template) =>
+      (Resources.Distribution?.Properties as { DistributionConfig: { Aliases: string[] } }).DistributionConfig
+        .Aliases
+    expect(aliases(withStore)).toEqual(["app.example.com"])
+    expect(aliases(shown)).toEqual(["app.example.com", "*.preview.example.com"])
+    const more = rightsOf(shown)
+      .flatMap(({ Action }) => Action)
+      .slice(7)
+    expect(more).toEqual(["cloudfront-keyvaluestore:ListKeys", "cloudfront-keyvaluestore:DeleteKey"])
+    expect(String(shown.Resources.RequestFunction?.Properties.FunctionCode)).toContain(
+      '"previews":"preview.example.com"',
+    )
   })
 
   it("has no alias, which CloudFormation does not read", () => {

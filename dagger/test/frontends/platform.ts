@@ -5,6 +5,7 @@ import { InvalidationEdge, KeyValueEdge } from "../../src/frontends/edge.js"
 import { type Layout, layoutOf } from "../../src/frontends/layout.js"
 import { ObjectPointer } from "../../src/frontends/object-pointer.js"
 import type { Pointer, PointerStore } from "../../src/frontends/pointer.js"
+import type { Preview, PreviewStore } from "../../src/frontends/preview.js"
 import { type Command, FakePlatform, image } from "../delivery/fake-platform.js"
 import { auditFiles, build, MemoryBucket, recipesApi } from "./fixtures.js"
 
@@ -35,6 +36,25 @@ export class MemoryPointers implements PointerStore {
     this.version++
     if (!this.forgetful) this.text = text
     return Promise.resolve(true)
+  }
+
+  /** Values of previews by name. */
+  readonly shown = new Map<string, string>()
+
+  previews(): PreviewStore {
+    const changed = (version: string, change: () => void): Promise<boolean> => {
+      if (this.frozen) return new Promise(() => undefined)
+      this.before()
+      if (version !== String(this.version)) return Promise.resolve(false)
+      this.version++
+      if (!this.forgetful) change()
+      return Promise.resolve(true)
+    }
+    return {
+      readAll: () => Promise.resolve({ values: new Map(this.shown), version: String(this.version) }),
+      write: (name, text, version) => changed(version, () => this.shown.set(name, text)),
+      remove: (name, version) => changed(version, () => this.shown.delete(name)),
+    }
   }
 
   get pointer(): Pointer | undefined {
@@ -115,9 +135,10 @@ export class WebPlatform extends FakePlatform {
                   pointers: new ObjectPointer(this.bucket, layout),
                 })
               : new KeyValueEdge({ ...parts, pointers: this.pointers }),
+          ...(settings.preview && { previews: this.pointers.previews() }),
         }
       },
-      fetch: (url, { headers }) => this.answered(new URL(url).pathname, headers.cookie),
+      fetch: (url, { headers }) => this.answered(new URL(url).pathname, headers),
     }
   }
 
@@ -167,7 +188,7 @@ ${more
 
   /** The letter of the image whose files visitors get. */
   async live(): Promise<string> {
-    return (await (await this.answered("/", undefined)).text()).includes("<p>")
+    return (await (await this.answered("/", {})).text()).includes("<p>")
       ? this.letterOf(this.now()?.live.release)
       : "?"
   }
@@ -187,13 +208,27 @@ ${more
     )
   }
 
-  private async answered(path: string, cookie: string | undefined): Promise<Response> {
+  private async answered(path: string, headers: Record<string, string>): Promise<Response> {
     await Promise.resolve()
+    const name = headers["x-preview-release"]
+    if (name !== undefined) return this.fileOf(path, this.preview(name))
     const pointer = this.now()
     if (!pointer) return new Response("", { status: 503 })
-    const variant = cookie === "pitwall-web=0" ? (pointer.canary ?? pointer.live) : pointer.live
+    const variant = headers.cookie === "pitwall-web=0" ? (pointer.canary ?? pointer.live) : pointer.live
     if (!this.stale) this.served = variant
-    const { release, config } = this.served ?? variant
+    return this.fileOf(path, this.served ?? variant)
+  }
+
+  /** The preview of a name, as the edge finds it. */
+  preview(name: string): Preview | undefined {
+    const text = this.pointers.shown.get(name)
+    const found = text === undefined ? undefined : (JSON.parse(text) as Preview)
+    return found && this.cluster.now() < found.until ? found : undefined
+  }
+
+  private fileOf(path: string, variant: { release: string; config: string } | undefined): Response {
+    if (!variant) return new Response("", { status: 404 })
+    const { release, config } = variant
     const key = path.startsWith("/assets/")
       ? `${this.layout.root}${path.slice(1)}`
       : path === "/config.json"

@@ -10,13 +10,13 @@ import { type AuditFiles, type AuditRequest, auditSection } from "../../src/fron
 import { Frontend } from "../../src/frontends/frontend.js"
 import { frontendSection, type FrontendSettings } from "../../src/frontends/settings.js"
 import { storesOf } from "../../src/frontends/stores.js"
-import { monotonic } from "../../src/lib/clock.js"
+import { day, monotonic } from "../../src/lib/clock.js"
 import { FakeCluster } from "../clients/kubernetes/fake.js"
 import { image } from "../delivery/fake-platform.js"
 import { FakeClock } from "../lib/fake-clock.js"
 import { auditFiles, build, recipesApi, removeBuilds, scriptOf } from "./fixtures.js"
 import { store } from "./platform.js"
-import { EdgeServer, KeyValueServer, Moto, withoutMoto } from "./servers.js"
+import { EdgeServer, forward, KeyValueServer, Moto, TestServer, withoutMoto } from "./servers.js"
 
 const credentials = { accessKeyId: "key", secretAccessKey: "secret-key" }
 
@@ -25,7 +25,8 @@ describe.skipIf(withoutMoto !== undefined)("a web app behind its edge", () => {
   let values: KeyValueServer
   let edge: EdgeServer
   let settings: FrontendSettings
-  const cluster = new FakeCluster(new FakeClock())
+  const clock = new FakeClock()
+  const cluster = new FakeCluster(clock)
   let operations = 0
 
   beforeAll(async () => {
@@ -40,6 +41,7 @@ describe.skipIf(withoutMoto !== undefined)("a web app behind its edge", () => {
       endpoint: moto.endpoint,
       edge: { kind: "key-value-store", store, endpoint: values.server.address },
       preview: true,
+      previews: { domain: "preview.example.com", expires: "2h" },
     }
     const of = { app: "web", environment: "staging", namespace: "f1-staging" }
     edge = await EdgeServer.start(`${moto.endpoint}/apps`, values.values, {
@@ -202,5 +204,125 @@ describe.skipIf(withoutMoto !== undefined)("a web app behind its edge", () => {
     }
     expect(seen.size).toBe(2)
     expect(await done).toMatchObject({ result: "promoted", revision: 4 })
+  })
+
+  describe("a preview", () => {
+    let dashboard: EdgeServer
+    const dashboardSettings = () => ({ ...settings, app: "dashboard", address: dashboard.server.address })
+
+    beforeAll(async () => {
+      dashboard = await EdgeServer.start(`${moto.endpoint}/apps`, values.values, {
+        ...settings,
+        app: "dashboard",
+      })
+      setClock()
+    })
+    afterAll(() => {
+      dashboard.server.stop()
+    })
+
+    /** The edge's clock, in ms ahead of that of the cluster. */
+    const setClock = (ahead = 0) => {
+      for (const one of [edge, dashboard]) one.ahead = cluster.now() - Date.now() + ahead
+    }
+    const publish = async (
+      name: string,
+      letter: string,
+      of: Partial<FrontendSettings> = {},
+      s3 = moto.endpoint,
+    ) => {
+      const bundle = await build(letter, {}, of.app)
+      return app({ endpoint: s3, ...of })
+        .previews()
+        .publish({ name, bundle, secrets: {} })
+    }
+    const at = (host: string) => ({ host, accept: "text/html" })
+    const page = async (host: string) => {
+      const { status, body } = await ask("/", at(host))
+      return `${status} ${/index-[\w-]+\.js/.exec(body.toString())?.[0] ?? ""}`.trim()
+    }
+    const shows = (letter: string) => `200 ${scriptOf(letter).replace("assets/", "")}`
+
+    it("has an address of its own, with its configuration, and visitors get what they got", async () => {
+      const before = [values.values.get("web"), await page("app.example.com")]
+      expect(await publish("pr-12", "c")).toContain("in a browser: https://pr-12.preview.example.com")
+      for (const host of ["pr-12.preview.example.com", "PR-12.preview.example.com"])
+        expect(await page(host)).toBe(shows("c"))
+      const { headers } = await ask("/recipes/12", at("pr-12.preview.example.com"))
+      expect([headers["x-robots-tag"], headers["x-content-type-options"]]).toEqual(["noindex", "nosniff"])
+      const config = await ask("/config.json", { host: "pr-12.preview.example.com" })
+      expect(JSON.parse(config.body.toString())).toEqual({
+        ...{ apiBaseUrl: "", environment: "staging", version: "c", flags: {} },
+      })
+      const byHeader = await ask("/", { accept: "text/html", "x-preview-release": "pr-12" })
+      expect(byHeader.body.toString()).toContain(scriptOf("c"))
+      expect([values.values.get("web"), await page("app.example.com")]).toEqual(before)
+    })
+
+    it("of the same name of another app, in the same bucket and store, is another one", async () => {
+      await publish("pr-12", "d", dashboardSettings())
+      const theirs = await fetch(dashboard.server.address, {
+        headers: { accept: "text/html", "x-preview-release": "pr-12" },
+      })
+      expect(await theirs.text()).toContain(scriptOf("d"))
+      expect(await page("pr-12.preview.example.com")).toBe(shows("c"))
+      expect(await app(dashboardSettings()).previews().remove("pr-12")).toMatch(/is removed/)
+      expect(await page("pr-12.preview.example.com")).toBe(shows("c"))
+    })
+
+    it("whose upload ends half-way leaves the one before; the next command uploads the rest", async () => {
+      let puts = 0
+      const weak = await TestServer.start((request, response) => {
+        if (request.method !== "PUT" || ++puts <= 4) {
+          forward(moto.endpoint, request, response)
+          return
+        }
+        request.resume()
+        response.writeHead(403).end("<Error><Code>ExpiredToken</Code><Message>expired</Message></Error>")
+      })
+      await expect(publish("pr-12", "e", {}, weak.address)).rejects.toThrow(/cannot write .*ExpiredToken/)
+      weak.stop()
+      expect(await page("pr-12.preview.example.com")).toBe(shows("c"))
+      await publish("pr-12", "e")
+      expect(await page("pr-12.preview.example.com")).toBe(shows("e"))
+    })
+
+    it("of two at once is whole, whichever is last; two names do not disturb each other", async () => {
+      await Promise.all([publish("pr-1", "c"), publish("pr-2", "d"), publish("pr-2", "e")])
+      expect(await page("pr-1.preview.example.com")).toBe(shows("c"))
+      expect([shows("d"), shows("e")]).toContain(await page("pr-2.preview.example.com"))
+    })
+
+    it("ends by itself at the edge, by its clock", async () => {
+      setClock(110 * 60_000)
+      expect(await page("pr-12.preview.example.com")).toBe(shows("e"))
+      setClock(125 * 60_000)
+      for (const path of ["/", "/config.json", `/${scriptOf("e")}`])
+        expect((await ask(path, at("pr-12.preview.example.com"))).status).toBe(404)
+      expect((await ask("/", { accept: "text/html" })).status).toBe(200)
+      setClock()
+    })
+
+    it("is removed by its name before that", async () => {
+      expect(await app().previews().remove("pr-1")).toMatch(/^web: the preview pr-1 is removed/)
+      expect(await page("pr-1.preview.example.com")).toBe("404")
+      expect(await page("never.preview.example.com")).toBe("404")
+      const { text } = await app().status()
+      expect(text).toMatch(/preview pr-12 at https:\/\/pr-12\.preview\.example\.com: version e, until/)
+      expect(text).not.toContain("pr-1 ")
+    })
+
+    it("loses its files to the next deploy once it is over, and others lose none", async () => {
+      clock.skip(Date.now() - cluster.now() + 30 * day)
+      setClock()
+      await publish("kept", "c")
+      expect(await deploy("a")).toMatchObject({ result: "promoted" })
+      expect([...values.values.keys()].filter((key) => key.startsWith("web"))).toEqual(["web", "web.kept"])
+      const asset = async (letter: string) => (await ask(`/${scriptOf(letter)}`)).status
+      expect([await asset("a"), await asset("b"), await asset("c"), await asset("e")]).toEqual([
+        200, 200, 200, 404,
+      ])
+      expect(await page("kept.preview.example.com")).toBe(shows("c"))
+    })
   })
 })

@@ -112,6 +112,8 @@ export class EdgeServer {
   server!: TestServer
   /** Whether the functions can ask the key-value store. */
   hasStore = true
+  /** Milliseconds that the clock of the functions is ahead. */
+  ahead = 0
 
   private constructor(
     private readonly bucket: string,
@@ -150,7 +152,8 @@ export class EdgeServer {
       return value === undefined ? Promise.reject(new Error("KeyNotFound")) : Promise.resolve(value)
     }
     const context = createContext({ cf: { kvs: () => ({ get }) }, console: { log: () => undefined } })
-    new Script(`${program}\nglobalThis.handler = handler`).runInContext(context)
+    const clock = `Date.now = () => ${Date.now() + this.ahead}`
+    new Script(`${clock}\n${program}\nglobalThis.handler = handler`).runInContext(context)
     return (context as unknown as { handler: EdgeFunction }).handler
   }
 
@@ -213,6 +216,8 @@ export class KeyValueServer {
   private version = 1
   /** Takes values and does not hold them. */
   forgetful = false
+  /** Keys that it lists at once. */
+  readonly page = 2
   server!: TestServer
 
   static async start(host?: string): Promise<KeyValueServer> {
@@ -224,7 +229,9 @@ export class KeyValueServer {
   }
 
   private async answer(request: IncomingMessage, response: ServerResponse): Promise<void> {
-    const [, , , , key] = (request.url ?? "").split("/")
+    const { pathname, searchParams } = new URL(request.url ?? "", "http://store")
+    const [, , , keys, name] = pathname.split("/")
+    const key = name === undefined ? undefined : decodeURIComponent(name)
     const chunks: Buffer[] = []
     for await (const chunk of request) chunks.push(chunk as Buffer)
     const say = (status: number, body: object, headers: Record<string, string> = {}) =>
@@ -233,13 +240,23 @@ export class KeyValueServer {
         .end(JSON.stringify(body))
     if (!(request.headers.authorization ?? "").startsWith("AWS4-ECDSA-P256-SHA256 "))
       return void say(403, { Message: "not signed" }, { "x-amzn-errortype": "AccessDeniedException" })
-    if (request.method === "PUT" && key !== undefined) {
+    if ((request.method === "PUT" || request.method === "DELETE") && key !== undefined) {
       if (request.headers["if-match"] !== String(this.version))
         return void say(409, { Message: "another version" }, { "x-amzn-errortype": "ConflictException" })
       this.version++
+      if (request.method === "DELETE") {
+        this.values.delete(key)
+        return void say(200, { ItemCount: this.values.size, TotalSizeInBytes: 0 })
+      }
       const { Value: value } = JSON.parse(Buffer.concat(chunks).toString()) as { Value: string }
       if (!this.forgetful) this.values.set(key, value)
       return void say(200, { ItemCount: this.values.size, TotalSizeInBytes: 0 })
+    }
+    if (keys !== undefined && key === undefined) {
+      const begin = Number(searchParams.get("NextToken") ?? 0)
+      const end = begin + this.page
+      const items = [...this.values].slice(begin, end).map(([Key, Value]) => ({ Key, Value }))
+      return void say(200, { Items: items, ...(end < this.values.size && { NextToken: String(end) }) })
     }
     if (key === undefined)
       return void say(200, { ItemCount: this.values.size, TotalSizeInBytes: 0, KvsARN: "", Created: 0 })

@@ -17,6 +17,7 @@ import { layoutOf } from "../../src/frontends/layout.js"
 import { type ReleaseManifest, manifestOf, releaseId } from "../../src/frontends/manifest.js"
 import { ObjectPointer } from "../../src/frontends/object-pointer.js"
 import { readPointer, switchPointer } from "../../src/frontends/pointer.js"
+import { readPreviews, removePreview, writePreview } from "../../src/frontends/preview.js"
 import { type Configuration, uploadRelease, verify } from "../../src/frontends/publish.js"
 import { monotonic } from "../../src/lib/clock.js"
 import { build, removeBuilds, scriptOf } from "./fixtures.js"
@@ -319,6 +320,37 @@ describe("a key-value store", () => {
     )
     expect(ends[1]?.status).toBe("fulfilled")
     expect(await readPointer(pointers())).toMatchObject({ live: { revision: 3 } })
+  })
+
+  it("has previews beside what is live: all of an app, on whatever page, and none of another", async () => {
+    const dashboard = new KeyValueStore(store, "dashboard", {
+      credentials,
+      endpoint: server.server.address,
+    })
+    await switchPointer(pointers(), writer(1), (now) => promoted(now, variant(1)), monotonic)
+    const preview = { release: "a".repeat(40), config: "b".repeat(40), until: 1, version: "1", by: "dora" }
+    const names = ["pr-1", "pr-2", "pr-3", "pr-4", "pr-5"]
+    await Promise.all(names.map((name) => writePreview(pointers().previews(), name, preview, monotonic)))
+    await writePreview(dashboard.previews(), "pr-1", { ...preview, until: 2 }, monotonic)
+    const found = readPreviews((await pointers().previews().readAll()).values)
+    expect(found).toEqual(names.map((name) => ({ name, ...preview })))
+    expect(await removePreview(pointers().previews(), "pr-1", monotonic)).toBe(true)
+    expect(await removePreview(pointers().previews(), "pr-1", monotonic)).toBe(false)
+    expect([...(await dashboard.previews().readAll()).values.keys()]).toEqual(["pr-1"])
+    expect([...(await pointers().previews().readAll()).values.keys()].sort()).toEqual(names.slice(1))
+    expect(await readPointer(pointers())).toMatchObject({ live: variant(1) })
+    const { version } = await pointers().previews().readAll()
+    await writePreview(pointers().previews(), "pr-6", preview, monotonic)
+    expect(await pointers().previews().write("pr-2", "{}", version)).toBe(false)
+    expect(await pointers().previews().remove("pr-2", version)).toBe(false)
+  })
+
+  it("that says it holds a preview and does not is found out", async () => {
+    server.forgetful = true
+    const preview = { release: "a".repeat(40), config: "b".repeat(40), until: 1, version: "1", by: "dora" }
+    await expect(writePreview(pointers().previews(), "pr-1", preview, monotonic)).rejects.toThrow(
+      /took the preview pr-1 and does not hold it/,
+    )
   })
 
   it("that says it holds a value and does not is found out", async () => {

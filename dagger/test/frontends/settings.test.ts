@@ -42,6 +42,7 @@ describe("the settings of a web app", () => {
       flags: {},
       api: "",
       preview: false,
+      previews: { expires: 7 * 86_400 },
     })
     expect(web && addressOf(web)).toBe("https://app.example.com")
   })
@@ -88,6 +89,31 @@ describe("the settings of a web app", () => {
       `${app}, ${edge}, address: "https://app.example.com/x"`,
       /address: an address without a path/,
     ],
+    [
+      "previews that never end",
+      `${app}, ${edge}, preview: true, previews: { expires: 0s }`,
+      /previews\.expires: from 1h to 2160h/,
+    ],
+    [
+      "previews that last a year",
+      `${app}, ${edge}, preview: true, previews: { expires: 8760h }`,
+      /previews\.expires: from 1h to 2160h, which are 90 days/,
+    ],
+    [
+      "a domain without previews",
+      `${app}, ${edge}, previews: { domain: preview.example.com }`,
+      /previews\.domain: only with edge\.kind key-value-store and preview: true/,
+    ],
+    [
+      "a domain of previews that visitors' host names are in",
+      `${app}, ${edge}, preview: true, previews: { domain: example.com }`,
+      /previews\.domain: a domain of previews alone, such as preview\.example\.com: visitors of app\.example\.com/,
+    ],
+    [
+      "a domain of previews that a backend has host names in",
+      `${app}, ${edge}, preview: true, previews: { domain: staging.example.com }`,
+      /web\.previews\.domain: another domain than host names of api have/,
+    ],
     ["another key", `${app}, ${edge}, buckets: x`, /no such key: buckets; allowed: hostnames, /],
   ])("are refused with %s", (_, settings, message) => {
     expect(() => staging(settings)).toThrow(message)
@@ -103,6 +129,21 @@ describe("the settings of a web app", () => {
     const one = `frontends: { web: { ${app}, ${edge} } }`
     expect(() => read(`  staging: { ${one} }\n  production: { ${one} }\n`)).toThrow(
       /environments\.production\.frontends\.web\.bucket: another bucket or prefix than that of web of staging/,
+    )
+  })
+
+  it("are refused where two web apps would share a domain of previews", () => {
+    const one = `${app}, ${edge}, preview: true, previews: { domain: preview.example.com }`
+    const other = one.replace("app.example.com", "dashboard.example.com")
+    expect(() =>
+      read(`  staging:\n    frontends:\n      web: { ${one} }\n      dashboard: { ${other} }\n`),
+    ).toThrow(/dashboard\.previews\.domain: another domain than host names of web have/)
+    expect(() =>
+      read(
+        `  staging: { frontends: { web: { ${one} } } }\n  production: { frontends: { web: { ${other} } } }\n`,
+      ),
+    ).toThrow(
+      /production\.frontends\.web\.previews\.domain: \*\.preview\.example\.com overlaps with \*\.preview\.example\.com of staging/,
     )
   })
 

@@ -1,5 +1,5 @@
 import { describe, expect, it } from "vitest"
-import { redacted } from "../../src/lib/redaction.js"
+import { redacted, secretsIn } from "../../src/lib/redaction.js"
 
 // In parts: a scanner would take them for real ones.
 const address = ["postgresql:/", "f1:hunter2%2Fhunter2@db:5432", "f1"].join("/")
@@ -60,5 +60,26 @@ describe("redacted", () => {
   it("takes a time linear in the length of a log", () => {
     const log = ["a://", "b:", "eyJ ", "bearer ", "-----BEGIN "].map((part) => part.repeat(50_000)).join("\n")
     expect(redacted(log, ["a-long-secret"])).toBe(log)
+  })
+})
+
+describe("secrets in a text", () => {
+  const secrets = {
+    DATABASE_URL: ["postgresql:/", "recipes:p%40ss-w0rd@db", "recipes"].join("/"),
+    TOKEN: 'a"quoted"-token',
+    SHORT: "abc-123",
+    WORD: "password",
+    OTHER: "not-in-there-1",
+  }
+
+  it.each([
+    [`x ${secrets.DATABASE_URL} y`, ["DATABASE_URL"]],
+    ["the password is p@ss-w0rd", ["DATABASE_URL"]],
+    [`{"token":"a\\"quoted\\"-token"}`, ["TOKEN"]],
+    [`${Buffer.from(secrets.TOKEN).toString("base64")} ${secrets.OTHER}`, ["TOKEN", "OTHER"]],
+    ["abc-123, a password", []],
+    ["", []],
+  ])("are found by name in %j", (text, names) => {
+    expect(secretsIn(text, secrets)).toEqual(names)
   })
 })
