@@ -36,6 +36,8 @@ export class MemoryRegistry implements TestRegistry {
   /** By repository and digest or tag. */
   readonly manifests = new Map<string, { bytes: Buffer; type: string }>()
   readonly blobs = new Map<string, Buffer>()
+  /** Of uploads in parts, what has been sent so far. */
+  private readonly uploads = new Map<string, Buffer>()
   /** Every request, as `GET /v2/…`. */
   readonly requests: string[] = []
   /** Called for each request. */
@@ -144,9 +146,15 @@ export class MemoryRegistry implements TestRegistry {
       } else send(404)
     } else if (kind === "blobs" && method === "POST") {
       send(202, { location: `/v2/${name}/blobs/uploads/${randomUUID()}?state=1` })
+    } else if (kind === "blobs" && method === "PATCH") {
+      const sent = Buffer.concat([this.uploads.get(key) ?? Buffer.of(), body])
+      this.uploads.set(key, sent)
+      send(202, { location: `${pathname}?state=2`, range: `0-${sent.length - 1}` })
     } else if (kind === "blobs" && method === "PUT") {
       const digest = searchParams.get("digest") ?? ""
-      if (digestOf(body) === digest) this.blobs.set(`${name}/${digest}`, body)
+      const whole = Buffer.concat([this.uploads.get(key) ?? Buffer.of(), body])
+      this.uploads.delete(key)
+      if (digestOf(whole) === digest) this.blobs.set(`${name}/${digest}`, whole)
       send(this.blobs.has(`${name}/${digest}`) ? 201 : 400)
     } else if (kind === "blobs") {
       const found = this.blobs.get(key)
