@@ -45,6 +45,8 @@ export interface Request {
   body?: string | Uint8Array
   /** Statuses beside 2xx that are an answer. */
   allowed?: number[]
+  /** A refusal that passes, as that of a busy registry does. */
+  passing?: RegExp
   timeout?: number
 }
 
@@ -107,7 +109,8 @@ export class Registry {
       }
       const refusal = new RegistryError(await this.refusalOf(request, answer), answer.status)
       const delay = delays[tried++]
-      if (!busy.includes(answer.status) || delay === undefined) throw refusal
+      const passes = busy.includes(answer.status) || request.passing?.test(refusal.message)
+      if (!passes || delay === undefined) throw refusal
       const asked = retryAfter(answer.headers.get("retry-after") ?? "", Date.now()) ?? 0
       if (asked > wait.most) {
         throw new RegistryError(

@@ -83,6 +83,8 @@ export const sha256 = (bytes: string | Uint8Array): string =>
 export class Repository {
   /** By digest of the subject: writes of its list of referrers, one after another. */
   private readonly writes = new Map<string, Promise<unknown>>()
+  /** By digest: blobs that are being brought here, and those that are here. */
+  private readonly blobs = new Map<string, Promise<void>>()
 
   constructor(
     private readonly client: Registry,
@@ -148,6 +150,8 @@ export class Repository {
         url: this.path(`manifests/${tag ?? descriptor.digest}`),
         headers: { "content-type": manifest.mediaType },
         body: text,
+        // Docker's registry does not find a blob for a moment while others upload the same one.
+        passing: /\bMANIFEST_BLOB_UNKNOWN\b/,
       },
       async (answer) => {
         await drain(answer)
@@ -258,13 +262,25 @@ export class Repository {
   /** Stores a blob unless it is there. */
   async putBlob(bytes: Buffer, mediaType: string): Promise<Descriptor> {
     const descriptor = { mediaType, digest: sha256(bytes), size: bytes.length }
+    const { digest } = descriptor
+    const put = this.blobs.get(digest) ?? this.bring(bytes, digest)
+    this.blobs.set(digest, put)
+    try {
+      await put
+    } catch (error) {
+      this.blobs.delete(digest)
+      throw error
+    }
+    return descriptor
+  }
+
+  private async bring(bytes: Buffer, digest: string): Promise<void> {
     const there = await this.client.send(
       this.push,
-      { method: "HEAD", url: this.path(`blobs/${descriptor.digest}`), allowed: [404] },
+      { method: "HEAD", url: this.path(`blobs/${digest}`), allowed: [404] },
       (answer) => Promise.resolve(answer.ok),
     )
-    if (!there) await this.upload(bytes, descriptor.digest)
-    return descriptor
+    if (!there) await this.upload(bytes, digest)
   }
 
   private async upload(bytes: Buffer, digest: string): Promise<void> {

@@ -205,6 +205,26 @@ describe("a client", () => {
     expect(waited).toEqual([1_000, 2_000, 4_000, 8_000, 16_000])
   })
 
+  it("goes on when a blob is not found for a moment, because others upload it too", async () => {
+    registry.fault = (request) => {
+      if (!request.startsWith("PUT") || !request.includes("/manifests/")) return undefined
+      registry.fault = () => undefined
+      return { status: 400, body: JSON.stringify({ errors: [{ code: "MANIFEST_BLOB_UNKNOWN" }] }) }
+    }
+    const { digest } = await image(patient())
+    expect((await patient().manifest(digest))?.descriptor.digest).toBe(digest)
+    expect(waited).toEqual([1_000])
+  })
+
+  it("brings a blob once that many need at the same time", async () => {
+    const repository = patient()
+    const descriptors = await Promise.all(
+      ["{}", "{}", "other", "{}"].map((text) => repository.putBlob(Buffer.from(text), mediaTypes.empty)),
+    )
+    expect(new Set(descriptors.map(({ digest }) => digest)).size).toBe(2)
+    expect(registry.requests.filter((request) => request.startsWith("POST"))).toHaveLength(2)
+  })
+
   it("does not repeat what another try would not change", async () => {
     failing(1, { status: 403, body: "denied" })
     await expect(patient().manifest("latest")).rejects.toThrow(/without an account.*403 denied/)
