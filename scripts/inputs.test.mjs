@@ -1,10 +1,8 @@
 import { chmodSync, mkdirSync, mkdtempSync, rmSync, symlinkSync, unlinkSync, writeFileSync } from "node:fs"
 import { tmpdir } from "node:os"
 import { dirname, join } from "node:path"
-import { fileURLToPath } from "node:url"
 import { afterEach, beforeEach, describe, expect, it } from "vitest"
 import { digest, leftIn, machine, repositoryFiles, selected, withImports } from "./inputs.mjs"
-import { endToEnd, shared } from "./suites.mjs"
 
 /** @type {string} */
 let root
@@ -63,15 +61,6 @@ it("selects files and folders, without those behind an exclamation mark", () => 
     "engine/go.mod",
     "README.md",
   ])
-})
-
-it("has the inputs of every suite in this repository, and what they leave out", () => {
-  const files = repositoryFiles(fileURLToPath(new URL("..", import.meta.url)))
-  const named = new Set([...shared, ...endToEnd.flatMap(({ inputs }) => inputs)])
-  // Everybody has an own one, which is not committed.
-  named.delete(".env")
-  const missing = [...named].filter((input) => selected([input.replace("!", "")], files).length === 0)
-  expect(missing).toEqual([])
 })
 
 it("follows relative imports, and no others", () => {

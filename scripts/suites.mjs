@@ -1,4 +1,5 @@
 // The test suites of the repository, and the files that each end-to-end suite depends on.
+import { selected } from "./inputs.mjs"
 
 /**
  * @typedef {{ kind: "unit", name: string, vitest?: string, go?: string }} UnitSuite
@@ -36,7 +37,7 @@ const delivered = [...everything, "!README.md", "!docs", "!dagger/test", "!engin
  * do not use; `ci`, `mistakes` and `deploy`, which depend on all of them, find what keeps the module from being loaded or
  * an environment from being read.
  */
-export const parts = {
+const parts = {
   databases: ["!dagger/src/databases"],
   frontends: ["!dagger/src/frontends", "!dagger/config/frontends"],
   gates: ["!dagger/src/ci"],
@@ -153,13 +154,19 @@ export const endToEnd = [
  * A suite for each test file: a file that the table does not have runs alone and depends on everything.
  *
  * @param {EndToEndSuite[]} table
- * @param {string[]} files every end-to-end test file of the repository
- * @throws Error if the table names a file that does not exist
+ * @param {string[]} files every file of the repository
+ * @throws Error if the table names a file or folder that does not exist
  */
 export function completed(table, files) {
-  const missing = table.flatMap(({ file }) => (files.includes(file) ? [] : [file]))
+  const tests = files.filter((file) => file.endsWith(".e2e.test.ts") && !file.startsWith("services/"))
+  const named = table.flatMap(({ file, inputs }) => [file, ...inputs.map((input) => input.replace("!", ""))])
+  // Not everybody has one.
+  const optional = [".env"]
+  const missing = [...new Set(named)].filter(
+    (name) => selected([name], files).length === 0 && !optional.includes(name),
+  )
   if (missing.length > 0) throw new Error(`scripts/suites.mjs names ${missing.join(", ")}: no such file`)
-  const unlisted = files.filter((file) => !table.some((suite) => suite.file === file))
+  const unlisted = tests.filter((file) => !table.some((suite) => suite.file === file))
   return [
     ...table,
     ...unlisted.map((file) => ({

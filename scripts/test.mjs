@@ -30,12 +30,9 @@ process.exitCode = await main(process.argv.slice(2))
 
 /** @param {string[]} args */
 async function main(args) {
-  const files = repositoryFiles(root).filter(
-    (file) => file.endsWith(".e2e.test.ts") && !file.startsWith("services/"),
-  )
   const suites = [
     ...unit,
-    ...completed(endToEnd, files)
+    ...completed(endToEnd, repositoryFiles(root))
       .filter(isWanted)
       .map((suite) => ({
         ...suite,

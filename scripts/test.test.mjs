@@ -77,7 +77,8 @@ export const endToEnd = [
   { file: "e2e/measures.e2e.test.ts", project: "command", inputs: ["a", "b"], alone: true },
 ]
 `
-  write("scripts/suites.mjs", suites + table.slice(table.indexOf("/**\n * A suite for each test file")))
+  const own = table.slice(table.indexOf("/**\n * A suite for each test file"))
+  write("scripts/suites.mjs", `import { selected } from "./inputs.mjs"\n${suites}${own}`)
   write(
     "daggerw",
     '#!/bin/sh\necho "$*" >>daggerw.log\n[ "$1" != --silent ] || { shift 3; SESSION=yes exec "$@"; }\n',
@@ -195,6 +196,15 @@ it("never remembers a failure, nor a suite with a skipped test", async () => {
   appendFileSync(join(root(), b), "skip\n")
   for (let time = 1; time <= 2; time++)
     expect((await run(["b.e2e"])).last).toBe("2 passed, 0 failed, 1 skipped")
+})
+
+it("runs nothing while the table names what is not there", async () => {
+  const table = readFileSync(join(root(), "scripts/suites.mjs"), "utf8")
+  write("scripts/suites.mjs", table.replace('inputs: ["b"]', 'inputs: ["b", "!b/renamed", "c"]'))
+  const { code, text } = await run([])
+  write("scripts/suites.mjs", table)
+  expect(code).not.toBe(0)
+  expect(text).toContain("scripts/suites.mjs names b/renamed, c: no such file")
 })
 
 it("does not remember a suite whose inputs changed while it ran", async () => {
