@@ -50,8 +50,8 @@ def run_races(season: SeasonData, database: Database) -> list[RaceRecord]:
     return history([season])
 
 
-def look(database: Database, serving: str | None = "m-1", now: dt.datetime = NOW) -> Look:
-    return watch.look(database, serving, ALPHA, now)
+def look(database: Database, version: str = "m-1", now: dt.datetime = NOW) -> Look:
+    return watch.look(database, watch.Serving(version, dt.date(2023, 12, 31)), ALPHA, now)
 
 
 def after(seen: Look) -> StageReport:
@@ -272,6 +272,7 @@ def test_the_api_tells_what_was_found_and_when_it_is_outdated(
             "alpha": None,
             "model_version": None,
             "stages": [],
+            "drift": None,
             "findings": [],
         }
         keep(database, [said(record, BAD, GOOD) for record in run_races])
@@ -279,6 +280,7 @@ def test_the_api_tells_what_was_found_and_when_it_is_outdated(
         look(database)
         body = answer()
         assert (body["outdated"], body["alpha"], body["model_version"]) == (False, ALPHA, "m-1")
+        assert body["drift"]["verdict"] == "too-little-data"  # type: ignore[index]
         stage = body["stages"][0]  # type: ignore[index]
         assert stage["verdict"] == "worse"
         assert stage["races"][0]["winner"]["id"] == run_races[0].winner

@@ -271,13 +271,14 @@ def monitor() -> None:
     """Judge all forecasts that were stored before their races, and keep what is found."""
     settings = _start()
     with _errors(), _database(settings) as database:
-        seen = watch.look(database, _serving(settings).version, settings.monitoring_alpha, _now())
+        seen = watch.look(database, watch.Serving.of(_serving(settings)), settings.monitoring_alpha, _now())
         _invalidate(settings)
     for stage in seen.stages:
         print(
             f"{stage.stage}: {stage.verdict}, {len(stage.races)} races, "
             f"evidence {stage.evidence:.2f} of {stage.alarm_at:.0f}"
         )
+    print(f"inputs: {seen.drift.verdict}" + (f", {seen.drift.because}" if seen.drift.because else ""))
     for finding in seen.findings:
         if finding.stands:
             print(f"{finding.state}: {finding.message}")

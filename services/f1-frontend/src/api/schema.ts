@@ -537,6 +537,125 @@ export interface components {
             contribution: number;
         };
         /**
+         * DataCorrection
+         * @description A later version of what a source said of a race.
+         */
+        DataCorrection: {
+            /** Season */
+            season: number;
+            /** Round */
+            round: number;
+            /** Race */
+            race: string;
+            /**
+             * Date
+             * Format: date
+             */
+            date: string;
+            /**
+             * Kind
+             * @enum {string}
+             */
+            kind: "results" | "qualifying";
+            /** Version */
+            version: number;
+            /** Source */
+            source: string;
+            /**
+             * Withdrawn
+             * @description True when the source took all rows back.
+             */
+            withdrawn: boolean;
+            /**
+             * Recorded At
+             * Format: date-time
+             */
+            recorded_at: string;
+        };
+        /**
+         * Drift
+         * @description Whether the inputs of the races that the model has not seen differ from those before beyond what is
+         *     usual.
+         */
+        Drift: {
+            /**
+             * Verdict
+             * @description too-little-data: fewer than 4 such races, or fewer than 8 earlier windows of as many races to compare with; that is not the absence of drift.
+             * @enum {string}
+             */
+            verdict: "no-model" | "too-little-data" | "no-drift" | "drift";
+            /**
+             * Because
+             * @description Why nothing can be said; null otherwise.
+             */
+            because: string | null;
+            /**
+             * Cutoff
+             * @description Date of the last race that the model has seen.
+             */
+            cutoff: string | null;
+            /**
+             * Races
+             * @description Races compared that the model has not seen, the newest 10 at most.
+             */
+            races: number;
+            /**
+             * Rows
+             * @description Drivers' rows in them.
+             */
+            rows: number;
+            /**
+             * Reference
+             * @description Races before them that they are compared with.
+             */
+            reference: number;
+            /**
+             * Windows
+             * @description Earlier windows that say what is usual.
+             */
+            windows: number;
+            /**
+             * Features
+             * @description The least usual first.
+             */
+            features: components["schemas"]["DriftedFeature"][];
+            /**
+             * Corrections
+             * @description Corrections of the races compared.
+             */
+            corrections: components["schemas"]["DataCorrection"][];
+        };
+        /**
+         * DriftedFeature
+         * @description How far a feature of the races that the model has not seen is from the races before them.
+         */
+        DriftedFeature: {
+            /** Name */
+            name: string;
+            /**
+             * Label
+             * @description The feature in plain words.
+             */
+            label: string;
+            /**
+             * Distance
+             * @description Kolmogorov–Smirnov statistic: 0 the same, 1 nothing in common.
+             */
+            distance: number;
+            /**
+             * Usual
+             * @description The median of earlier windows of as many races.
+             */
+            usual: number;
+            /**
+             * Chance
+             * @description Of a distance as large in a usual window, adjusted for the number of features (Holm).
+             */
+            chance: number;
+            /** Drifted */
+            drifted: boolean;
+        };
+        /**
          * DriverDetail
          * @description A driver over all ingested seasons; the season figures are of the latest one.
          */
@@ -947,6 +1066,8 @@ export interface components {
             model_version: string | null;
             /** Stages */
             stages: components["schemas"]["WatchedStage"][];
+            /** @description null when nobody has looked yet. */
+            drift: components["schemas"]["Drift"] | null;
             /**
              * Findings
              * @description The newest first.

@@ -329,6 +329,7 @@ class Platform:
                 alpha=None,
                 model_version=None,
                 stages=[],
+                drift=None,
                 findings=findings,
             )
         report = newest.report
@@ -342,6 +343,7 @@ class Platform:
             alpha=report["alpha"],
             model_version=report["model_version"],
             stages=[schemas.WatchedStage.model_validate(stage) for stage in stages],
+            drift=schemas.Drift.model_validate(report["drift"]),
             findings=findings,
         )
 

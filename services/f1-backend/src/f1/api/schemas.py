@@ -453,6 +453,53 @@ class WatchedStage(Shape):
     left_out: list[UnjudgedRace]
 
 
+class DriftedFeature(Shape):
+    """How far a feature of the races that the model has not seen is from the races before them."""
+
+    name: str
+    label: str = Field(description="The feature in plain words.")
+    distance: Probability = Field(
+        description="Kolmogorov–Smirnov statistic: 0 the same, 1 nothing in common."
+    )
+    usual: Probability = Field(description="The median of earlier windows of as many races.")
+    chance: Probability = Field(
+        description="Of a distance as large in a usual window, adjusted for the number of features (Holm)."
+    )
+    drifted: bool
+
+
+class DataCorrection(Shape):
+    """A later version of what a source said of a race."""
+
+    season: int
+    round: int
+    race: str
+    date: dt.date
+    kind: Literal["results", "qualifying"]
+    version: int = Field(ge=2)
+    source: str
+    withdrawn: bool = Field(description="True when the source took all rows back.")
+    recorded_at: dt.datetime
+
+
+class Drift(Shape):
+    """Whether the inputs of the races that the model has not seen differ from those before beyond what is
+    usual."""
+
+    verdict: Literal["no-model", "too-little-data", "no-drift", "drift"] = Field(
+        description="too-little-data: fewer than 4 such races, or fewer than 8 earlier windows of as many "
+        "races to compare with; that is not the absence of drift."
+    )
+    because: str | None = Field(description="Why nothing can be said; null otherwise.")
+    cutoff: dt.date | None = Field(description="Date of the last race that the model has seen.")
+    races: int = Field(description="Races compared that the model has not seen, the newest 10 at most.")
+    rows: int = Field(description="Drivers' rows in them.")
+    reference: int = Field(description="Races before them that they are compared with.")
+    windows: int = Field(description="Earlier windows that say what is usual.")
+    features: list[DriftedFeature] = Field(description="The least usual first.")
+    corrections: list[DataCorrection] = Field(description="Corrections of the races compared.")
+
+
 class Finding(Shape):
     """Something that monitoring found, and what became of it."""
 
@@ -482,6 +529,7 @@ class Monitoring(Shape):
     alpha: float | None = Field(description="The largest chance of a false finding of performance.")
     model_version: str | None = Field(description="The model that served then.")
     stages: list[WatchedStage]
+    drift: Drift | None = Field(description="null when nobody has looked yet.")
     findings: list[Finding] = Field(description="The newest first.")
 
 

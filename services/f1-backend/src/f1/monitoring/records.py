@@ -11,6 +11,7 @@ from sqlalchemy import exists, func, select
 from sqlalchemy.orm import Session
 
 from f1 import store
+from f1.monitoring.drift import Correction
 from f1.monitoring.findings import Finding
 from f1.monitoring.judging import Made
 from f1.tables import LabelVersion, MonitoringFinding, MonitoringReport, Prediction, Race, Result
@@ -63,6 +64,30 @@ def load_made(session: Session) -> list[Made]:
             )
         )
     return made
+
+
+def load_corrections(session: Session) -> list[Correction]:
+    """All later versions of results and qualifyings, in the order in which they were recorded."""
+    rows = session.execute(
+        select(Race, LabelVersion)
+        .join(LabelVersion, LabelVersion.race_id == Race.id)
+        .where(LabelVersion.version > 1)
+        .order_by(LabelVersion.recorded_at, Race.id, LabelVersion.kind, LabelVersion.version)
+    )
+    return [
+        Correction(
+            race.season,
+            race.round,
+            race.name,
+            race.date,
+            version.kind,
+            version.version,
+            version.source,
+            not version.labels,
+            version.recorded_at,
+        )
+        for race, version in rows
+    ]
 
 
 def load_findings(session: Session) -> list[Finding]:

@@ -20,6 +20,7 @@ from f1.forecast import Forecast, next_race, to_be_judged
 from f1.history import RaceRecord
 from f1.model.artifact import Loaded
 from f1.monitoring import records
+from f1.monitoring.drift import DriftReport, drift
 from f1.monitoring.findings import Finding, Raised, answered, followed, retired, since
 from f1.monitoring.judging import STAGES, Made, StageReport, judge
 from servicekit.database import Database
@@ -29,10 +30,24 @@ _LOCK = "SELECT pg_advisory_xact_lock(hashtext('f1 monitoring'))"
 
 
 @dataclass(frozen=True)
+class Serving:
+    """The model that serves: its version, and the date of the last race that it has seen."""
+
+    version: str
+    cutoff: dt.date
+
+    @classmethod
+    def of(cls, model: Loaded) -> Serving:
+        """As the model says of itself."""
+        return cls(model.version, dt.date.fromisoformat(model.metadata["data_cutoff"]))
+
+
+@dataclass(frozen=True)
 class Look:
     """What a look came to. `changed`: something else than the look before."""
 
     stages: list[StageReport]
+    drift: DriftReport
     findings: list[Finding]
     changed: bool
 
@@ -59,28 +74,38 @@ def keep_forecast(
     return forecast
 
 
-def look(database: Database, serving: str | None, alpha: float, now: dt.datetime) -> Look:
-    """Judge all stored forecasts and keep the report and the findings.
+def look(database: Database, serving: Serving | None, alpha: float, now: dt.datetime) -> Look:
+    """Judge all stored forecasts, compare inputs, and keep the report and the findings.
 
-    `serving` is the version of the model that serves, None when there is none; `alpha` the largest chance of
-    a false finding, see `judging.judge`.
+    `serving` is None when there is no model; `alpha` the largest chance of a false finding about forecasts,
+    see `judging.judge`.
     """
+    version = serving.version if serving else None
     with database.session() as session:
         session.execute(text(_LOCK))
         made = records.load_made(session)
-        known = retired(records.load_findings(session), serving, now)
+        known = retired(records.load_findings(session), version, now)
         stages = [judge(made, stage, since(known, stage), alpha) for stage in STAGES]
+        inputs_of = drift(
+            store.load_history(session),
+            serving.cutoff if serving else None,
+            records.load_corrections(session),
+        )
         raised = [_worse(each) for each in stages if each.verdict == "worse"]
-        findings = followed(known, raised, serving or _newest(made), now)
+        about = version or _newest(made)
+        if inputs_of.verdict == "drift":
+            raised.append(Raised(f"drift:{about}", "drift", None, inputs_of.finding()))
+        findings = followed(known, raised, about, now)
         records.save_findings(session, findings)
         report = {
             "inputs": inputs(made),
             "alpha": alpha,
-            "model_version": serving,
+            "model_version": version,
             "stages": [_plain(each) for each in stages],
+            "drift": _plain(inputs_of),
         }
         changed = records.save_report(session, _hash(report), report)
-    return Look(stages, findings, changed)
+    return Look(stages, inputs_of, findings, changed)
 
 
 def answer(database: Database, said: str, now: dt.datetime) -> None:
@@ -106,7 +131,7 @@ def _newest(made: Sequence[Made]) -> str:
     return max(made, key=lambda each: each.generated_at).model_version if made else "none"
 
 
-def _plain(item: Made | StageReport) -> Any:
+def _plain(item: Made | StageReport | DriftReport) -> Any:
     return json.loads(json.dumps(asdict(item), default=str))
 
 

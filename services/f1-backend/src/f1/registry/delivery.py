@@ -120,7 +120,8 @@ def _monitored(
             run.say(
                 f"kept the forecast of {kept.race.season}/{kept.race.round} {kept.race.name}, {kept.stage}"
             )
-    seen = watch.look(run.database, champion[1].version if champion else None, run.alpha, now)
+    serving = watch.Serving(champion[1].version, champion[0].cutoff) if champion else None
+    seen = watch.look(run.database, serving, run.alpha, now)
     for finding in seen.open:
         run.say(f"monitoring found: {finding}")
     return seen.open
