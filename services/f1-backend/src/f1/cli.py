@@ -271,7 +271,7 @@ def monitor() -> None:
     """Judge all forecasts that were stored before their races, and keep what is found."""
     settings = _start()
     with _errors(), _database(settings) as database:
-        seen = watch.look(database, watch.Serving.of(_serving(settings)), settings.monitoring_alpha, _now())
+        seen = watch.look(database, watch.Serving.of(_serving(settings)), settings.monitoring_alpha)
         _invalidate(settings)
     for stage in seen.stages:
         print(

@@ -12,7 +12,7 @@ from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
 
-from sqlalchemy import text
+from sqlalchemy import func, select, text
 from sqlalchemy.orm import Session
 
 from f1 import store
@@ -24,9 +24,6 @@ from f1.monitoring.drift import DriftReport, drift
 from f1.monitoring.findings import Finding, Raised, answered, followed, retired, since
 from f1.monitoring.judging import STAGES, Made, StageReport, judge
 from servicekit.database import Database
-
-# Looks wait for each other, so that none overwrites what another has found.
-_LOCK = "SELECT pg_advisory_xact_lock(hashtext('f1 monitoring'))"
 
 
 @dataclass(frozen=True)
@@ -74,28 +71,26 @@ def keep_forecast(
     return forecast
 
 
-def look(database: Database, serving: Serving | None, alpha: float, now: dt.datetime) -> Look:
+def look(database: Database, serving: Serving | None, alpha: float, now: dt.datetime | None = None) -> Look:
     """Judge all stored forecasts, compare inputs, and keep the report and the findings.
 
     `serving` is None when there is no model; `alpha` the largest chance of a false finding about forecasts,
-    see `judging.judge`.
+    see `judging.judge`. `now` is the database's time unless given, by which forecasts are dated too.
     """
     version = serving.version if serving else None
     with database.session() as session:
-        session.execute(text(_LOCK))
+        history, corrections = store.load_history(session), records.load_corrections(session)
+    inputs_of = drift(history, serving.cutoff if serving else None, corrections)
+    with database.session() as session:
+        time = _locked(session, now)
         made = records.load_made(session)
-        known = retired(records.load_findings(session), version, now)
+        known = retired(records.load_findings(session), version, time)
         stages = [judge(made, stage, since(known, stage), alpha) for stage in STAGES]
-        inputs_of = drift(
-            store.load_history(session),
-            serving.cutoff if serving else None,
-            records.load_corrections(session),
-        )
         raised = [_worse(each) for each in stages if each.verdict == "worse"]
         about = version or _newest(made)
         if inputs_of.verdict == "drift":
             raised.append(Raised(f"drift:{about}", "drift", None, inputs_of.finding()))
-        findings = followed(known, raised, about, now)
+        findings = followed(known, raised, about, time)
         records.save_findings(session, findings)
         report = {
             "inputs": inputs(made),
@@ -108,11 +103,17 @@ def look(database: Database, serving: Serving | None, alpha: float, now: dt.date
     return Look(stages, inputs_of, findings, changed)
 
 
-def answer(database: Database, said: str, now: dt.datetime) -> None:
+def answer(database: Database, said: str, now: dt.datetime | None = None) -> None:
     """Note that a training which knew of all open findings has ended, and what it came to."""
     with database.session() as session:
-        session.execute(text(_LOCK))
-        records.save_findings(session, answered(records.load_findings(session), said, now))
+        time = _locked(session, now)
+        records.save_findings(session, answered(records.load_findings(session), said, time))
+
+
+def _locked(session: Session, now: dt.datetime | None) -> dt.datetime:
+    """The time, once no other look or answer is under way: none overwrites what another has found."""
+    session.execute(text("SELECT pg_advisory_xact_lock(hashtext('f1 monitoring'))"))
+    return now or session.execute(select(func.clock_timestamp())).scalar_one()
 
 
 def inputs(made: Sequence[Made]) -> str:

@@ -102,28 +102,28 @@ def deliver(run: Training, force: bool = False) -> Result:
     if result is None:
         result = _train(run, races, demo, champion[0] if champion else None)
     if findings and result.outcome != "deferred":
-        watch.answer(run.database, f"{result.outcome}: {result.message}", run.now())
+        watch.answer(run.database, f"{result.outcome}: {result.message}")
     return replace(result, because=fresh.reason)
 
 
 def _monitored(
     run: Training, champion: tuple[Champion, Record] | None, history: Sequence[RaceRecord]
 ) -> list[str]:
-    """Keep the champion's forecast of the next race, and judge the past ones; returns the findings that no
+    """Judge the past forecasts, and keep the champion's of the next race; returns the findings that no
     training has answered."""
-    now = run.now()
+    serving = watch.Serving(champion[1].version, champion[0].cutoff) if champion else None
+    seen = watch.look(run.database, serving, run.alpha)
+    for finding in seen.open:
+        run.say(f"monitoring found: {finding}")
     loaded = champion[0].loaded if champion else None
+    # After the look: a champion that has just taken a worse one's place is judged from this forecast on.
     if loaded is not None:
         with run.database.session() as session:
-            kept = watch.keep_forecast(session, loaded, history, now.date())
+            kept = watch.keep_forecast(session, loaded, history, run.now().date())
         if kept is not None:
             run.say(
                 f"kept the forecast of {kept.race.season}/{kept.race.round} {kept.race.name}, {kept.stage}"
             )
-    serving = watch.Serving(champion[1].version, champion[0].cutoff) if champion else None
-    seen = watch.look(run.database, serving, run.alpha, now)
-    for finding in seen.open:
-        run.say(f"monitoring found: {finding}")
     return seen.open
 
 
