@@ -123,7 +123,7 @@ def test_the_threshold_holds_for_both_stages_together() -> None:
 probability = st.floats(0.0, 1.0, allow_nan=False)
 
 
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=200)
 @given(st.lists(st.tuples(probability, probability, st.booleans()), min_size=1, max_size=400))
 def test_evidence_is_never_negative_and_always_finite(races: list[tuple[float, float, bool]]) -> None:
     found = evidence(
