@@ -459,7 +459,8 @@ def save_predictions(session: Session, version: str, forecasts: Iterable[tuple[F
     replaced = [(ids[forecast.race.key], forecast.stage, version) for forecast, _ in forecasts]
     for start in range(0, len(replaced), _CHUNK):
         names = tuple_(Prediction.race_id, Prediction.stage, Prediction.model_version)
-        session.execute(delete(Prediction).where(names.in_(replaced[start : start + _CHUNK])))
+        part = replaced[start : start + _CHUNK]
+        session.execute(delete(Prediction).where(names.in_(part)))
     upsert(session, Prediction, rows)
     return len(rows)
 
