@@ -1,8 +1,10 @@
 """The model on real seasons. F1_DATA names a folder with races.csv, results.csv and qualifying.csv."""
 
 import os
+from dataclasses import replace
 from pathlib import Path
 
+import numpy as np
 import pandas as pd
 import pytest
 
@@ -11,6 +13,12 @@ from f1.features import training_table
 from f1.history import POST_QUALIFYING, PRE_WEEKEND
 from f1.ingest import csvfiles
 from f1.model import training
+from f1.model.baseline import names
+from f1.model.evaluation import Predicted
+from f1.model.scoring import MODEL
+from f1.monitoring.drift import LEAST_WINDOWS, REFERENCE, drift
+from f1.monitoring.judging import threshold
+from f1.monitoring.sequential import difference, worse_than_any
 
 FOLDER = os.environ.get("F1_DATA")
 pytestmark = pytest.mark.skipif(not FOLDER, reason="needs real seasons: F1_DATA names their folder")
@@ -40,6 +48,64 @@ def test_features_of_real_seasons_are_the_same_when_the_future_is_cut_off(real: 
             pd.testing.assert_frame_equal(
                 part.features[stage], whole.features[stage][whole.group <= cut], check_exact=True
             )
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("races", [4, 10])
+def test_drift_is_rare_and_broken_inputs_are_found(real: list[SeasonData], races: int) -> None:
+    records = [record for record in history(real) if record.race.season <= 2022]
+    ends = range(REFERENCE + LEAST_WINDOWS * races + races, len(records), 20)
+    verdicts = [drift(records[:end], records[end - races - 1].race.date, []).verdict for end in ends]
+    assert set(verdicts) <= {"drift", "no-drift"}
+    print(f"{verdicts.count('drift')} of {len(verdicts)} looks at {races} races")
+    assert verdicts.count("drift") <= 0.3 * len(verdicts)
+    for end in ends[::4]:
+        broken = [
+            replace(
+                record,
+                entries=tuple(
+                    replace(each, session_gap=(each.session_gap or 0) * 900) for each in record.entries
+                ),
+            )
+            for record in records[end - races : end]
+        ]
+        history_ = [*records[: end - races], *broken]
+        report = drift(history_, records[end - races - 1].race.date, [])
+        assert "session_gap" in {each.name for each in report.features if each.drifted}, end
+
+
+@pytest.mark.slow
+def test_monitoring_finds_a_model_that_knows_nothing_and_nothing_wrong_with_this_one(
+    real: list[SeasonData],
+) -> None:
+    records = [record for record in history(real) if record.race.season <= 2022]
+    predicted = [
+        item for item in training.train(records, since=2010).out_of_sample if item.stage == POST_QUALIFYING
+    ]
+
+    def alarm(first: int, even: bool) -> int | None:
+        """How many races from season `first` on it takes until a finding."""
+        own = [item for item in predicted if item.race.race.season >= first]
+
+        def said(item: Predicted, name: str) -> dict[str, float]:
+            knows_nothing = even and name == MODEL
+            win = np.full(len(item.drivers), 1 / len(item.drivers)) if knows_nothing else item.by[name].win
+            return {driver: float(p) for driver, p in zip(item.drivers, win, strict=True)}
+
+        evidence = worse_than_any(
+            [
+                [difference(said(item, MODEL), said(item, name), item.race.winner) for item in own]
+                for name in names(POST_QUALIFYING)
+            ]
+        )
+        found = np.flatnonzero(evidence >= threshold(0.05))
+        return int(found[0]) + 1 if len(found) else None
+
+    seasons = sorted({item.race.race.season for item in predicted})
+    assert alarm(seasons[0], even=False) is None
+    races = [alarm(season, even=True) or 0 for season in seasons]
+    print(f"a model that knows nothing is found after {min(races)} to {max(races)} races")
+    assert 5 <= min(races) and max(races) <= 25
 
 
 @pytest.mark.slow
