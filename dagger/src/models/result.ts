@@ -23,6 +23,8 @@ const result = z
     digest,
     version: z.string().nullish(),
     champion: digest,
+    /** Why it trained: what is new, and what monitoring has found. Images that do not monitor leave it out. */
+    because: z.string().nullish(),
   })
   .refine(({ outcome, digest: of }) => outcome !== "challenger" || of !== undefined, {
     error: "it names no model that is the challenger",
@@ -36,6 +38,11 @@ export type TrainingOutcome = TrainingResult["outcome"]
 /** Reads the log of a run. */
 export const readTrainingLog = (text: string): JobLog<TrainingResult> => readJobLog(text, result)
 
-/** What a training came to, in one sentence. */
-export const trainingText = ({ outcome, message }: TrainingResult): string =>
-  oneLine(outcome === "failed" ? `failed: ${message}` : message, 900)
+const trained: TrainingOutcome[] = ["challenger", "unproven", "refused"]
+
+/** What a training came to, in one sentence, with its reason. */
+export function trainingText({ outcome, message, because }: TrainingResult): string {
+  if (outcome === "failed") return oneLine(`failed: ${message}`, 900)
+  const reason = trained.includes(outcome) && because ? `; trained because ${because}` : ""
+  return oneLine(`${message}${reason}`, 900)
+}

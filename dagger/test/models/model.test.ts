@@ -111,6 +111,17 @@ describe("train", () => {
     expect(platform.state.runs).toMatchObject([{ outcome, message }])
   })
 
+  it("tells why it trained, and records it", async () => {
+    const because = "monitoring found: the model is worse than a logit on log grid"
+    const platform = await serving({ log: line("unproven", "x: too little evidence", { digest, because }) })
+    const text = `x: too little evidence; trained because ${because}`
+    expect(await platform.train(keyed)).toBe(`f1-winners: ${text}`)
+    expect(await platform.audited()).toEqual([`trained: ${text}`])
+    // What did not train has no reason to do so.
+    platform.run({ log: line("nothing-new", "nothing new", { because }) })
+    expect(await platform.train(keyed)).toBe("f1-winners: nothing new")
+  })
+
   it.each(["unproven", "refused"])("%s is recorded with its reason", async (outcome) => {
     const platform = await serving({ log: line(outcome, "x: because", { digest }) })
     expect(await platform.train(keyed)).toBe("f1-winners: x: because")

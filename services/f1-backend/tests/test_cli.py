@@ -15,6 +15,8 @@ from typer.testing import CliRunner
 from f1 import store
 from f1.api.app import make_app
 from f1.cli import cli
+from f1.dataset import SeasonData, history
+from f1.ingest import run as ingest
 from f1.model import artifact
 from f1.settings import Settings
 from f1.tables import Driver, Prediction, Race, Rating, Season
@@ -23,6 +25,7 @@ from servicekit.database import Database
 from servicekit.settings import schema_settings
 from servicekit.testing import temporary_database
 from tests.conftest import SECRET, Models, settings_for
+from tests.forecasts import BAD, GOOD, keep, said
 from tests.replay import replaying
 from tests.test_csvfiles import RESULTS, write
 
@@ -172,7 +175,9 @@ def test_jolpica_and_csv_are_the_same_people(
 
 
 @integration
-def test_from_nothing_to_stored_predictions(environment: Database, tmp_path: Path) -> None:
+def test_from_nothing_to_stored_predictions(
+    environment: Database, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     assert "error:" in run("train", code=1)
     assert "error: there is no model to use: current cannot be read" in run("predict", code=1)
     assert "seasons written: 5" in run("ingest", "demo", "--seasons", "5", "--as-of", "2024-08-15")
@@ -181,8 +186,13 @@ def test_from_nothing_to_stored_predictions(environment: Database, tmp_path: Pat
     assert name in " ".join(version)
     backtest = count(environment, Prediction)
     assert backtest == 2 * 20 * (16 + _run_in_2024(environment))
+    # The day of the next race has passed: what is said of it now is no prediction.
+    assert "or the results of the race that was due" in run("predict", code=1)
+    assert count(environment, Prediction) == backtest
+    monkeypatch.setattr("f1.cli._now", lambda: dt.datetime(2024, 8, 16, tzinfo=dt.UTC))
     assert "stored 20 chances" in run("predict")
     assert count(environment, Prediction) == backtest + 20
+    assert "post-qualifying: no-data, 0 races, evidence 1.00 of 40" in run("monitor")
     # Race dates are in the past by now, so what `predict` stored is replaced as well.
     assert "walk-forward chances" in run("predict", "--backfill")
     assert count(environment, Prediction) == backtest
@@ -196,6 +206,32 @@ def _run_in_2024(database: Database) -> int:
     with database.session() as session:
         done = [record for record in store.load_history(session) if record.completed]
     return sum(record.race.date >= dt.date(2024, 1, 1) for record in done)
+
+
+@integration
+def test_monitoring_says_what_it_lacks_in_a_sentence(
+    environment: Database, tmp_path: Path, saved: Models, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    assert "error: there is no model to use" in run("monitor", code=1)
+    shutil.copytree(saved.folder, tmp_path / "models")
+    with temporary_database(os.environ["DATABASE_URL"]) as url:
+        monkeypatch.setenv("DATABASE_URL", url)
+        assert "error: the database has no schema" in run("monitor", code=1)
+        monkeypatch.setenv("MONITORING_ALPHA", "0")
+        assert "MONITORING_ALPHA" in run("monitor", code=2)
+
+
+@integration
+def test_a_finding_is_printed(
+    environment: Database, tmp_path: Path, saved: Models, seasons: list[SeasonData]
+) -> None:
+    shutil.copytree(saved.folder, tmp_path / "models")
+    ingest.ingest(environment, "demo", [seasons[-2]])
+    keep(environment, [said(record, BAD, GOOD) for record in history([seasons[-2]])])
+    output = run("monitor")
+    assert "post-qualifying: worse, 16 races" in output
+    assert "open: after qualifying, the model's log-loss over 16 races is 2.639 a race above" in output
+    assert run("monitor") == output
 
 
 @integration

@@ -11,10 +11,11 @@ from pathlib import Path
 
 import pytest
 
-from f1.dataset import SeasonData
+from f1.dataset import SeasonData, history
 from f1.ingest import run as ingest
 from f1.ingest.http import JsonClient
 from f1.ingest.jolpica import Jolpica
+from f1.monitoring import records
 from f1.registry import package
 from f1.registry.delivery import Training, deliver
 from f1.registry.registry import Registry
@@ -22,6 +23,7 @@ from servicekit.database import Database
 from servicekit.objects import StorageError
 from servicekit.testing_storage import Bucket, Refusal
 from tests.conftest import settings_for
+from tests.forecasts import BAD, GOOD, keep, said
 from tests.models import KEY
 from tests.replay import replaying
 from tests.test_cli import run
@@ -50,10 +52,10 @@ def until(season: SeasonData, last: int) -> SeasonData:
 def test_a_new_race_brings_a_model_and_nothing_new_brings_none(
     database: Database, registry: Registry, bucket: Bucket, seasons: list[SeasonData]
 ) -> None:
-    said: list[str] = []
+    said_lines: list[str] = []
 
     def say(text: str) -> None:
-        said.append(text)
+        said_lines.append(text)
         print(text, flush=True)
 
     training = Training(database, registry, KEY, lambda: None, "abc", say, lambda: NOW)
@@ -69,20 +71,37 @@ def test_a_new_race_brings_a_model_and_nothing_new_brings_none(
     with pytest.raises(StorageError, match="pointers/staging.json"):
         deliver(training)
     bucket.refuse = lambda method, path: None
-    said.clear()
+    said_lines.clear()
     first = deliver(training)
     assert first.outcome == "challenger", first.message
     assert "there is no champion yet" in first.message
-    assert any("goes on with" in line for line in said) and not any("predicted" in line for line in said)
+    assert any("goes on with" in line for line in said_lines)
+    assert not any("predicted" in line for line in said_lines)
     assert registry.pointed().pointer.challenger == first.digest
     # Nobody has promoted it yet; all the same there is nothing to do.
     again = deliver(training)
     assert (again.outcome, again.digest) == ("nothing-new", first.digest)
 
     registry.promote(None, "checked", NOW)
-    seen = deliver(training)
+    on_the_day = dt.datetime.combine(current.races[last - 1].date, dt.time(), dt.UTC)
+    seen = deliver(replace(training, now=lambda: on_the_day))
+    assert f"kept the forecast of 2024/{last} {current.races[last - 1].name}, pre-weekend" in said_lines
     assert seen.outcome == "nothing-new"
     assert seen.message.startswith("nothing new: the champion has seen ")
+
+    # The champion's forecasts turn out bad: a reason to train once, although it has seen all.
+    races = history([*past, until(current, last - 1)])
+    keep(database, [said(record, BAD, GOOD) for record in races if record.completed][-8:], "earlier")
+    said_before = len(said_lines)
+    found = deliver(training)
+    assert found.outcome == "unproven", found.message
+    assert (found.because or "").startswith("monitoring found: after qualifying, the model's log-loss")
+    assert any("monitoring found: " in line for line in said_lines[said_before:])
+    with database.session() as session:
+        (finding,) = records.load_findings(session)
+    assert (finding.state, finding.model_version) == ("answered", first.version)
+    assert finding.answer == f"unproven: {found.message}"
+    assert deliver(training).message == seen.message
 
     # One driver's result is still missing.
     newest = [row for row in current.results if row.round == last]
@@ -102,7 +121,7 @@ def test_a_new_race_brings_a_model_and_nothing_new_brings_none(
     third = deliver(training)
     assert (third.outcome, third.digest) == ("nothing-new", second.digest)
     # With other code the same data is worth another look.
-    assert len(registry.entries()) == 2
+    assert len(registry.entries()) == 3
 
 
 @pytest.mark.parametrize("behaviour", ["401", "403", "429 1800", "502", "truncated", "hang up"])

@@ -60,3 +60,15 @@ def test_the_first_model_is_trained_on_whatever_there_is() -> None:
     )
     assert freshness([COMING], "none", None).state == "nothing"
     assert freshness([LATE], "none", None).state == "incomplete"
+
+
+def test_a_finding_is_a_reason_to_train_on_what_the_champion_has_seen() -> None:
+    found = freshness([FIRST, COMING], "one", CHAMPION, ["it is worse", "inputs drift"])
+    assert found.state == "new"
+    assert found.reason == "monitoring found: it is worse; monitoring found: inputs drift"
+    # Beside what is new it is one reason more.
+    found = freshness([FIRST, SECOND], "two", CHAMPION, ["it is worse"])
+    assert found.reason == "the champion has not seen 2026/2 China; monitoring found: it is worse"
+    # What is still coming in is waited for, and without results there is nothing to train on.
+    assert freshness([FIRST, LATE], "one", CHAMPION, ["it is worse"]).state == "incomplete"
+    assert freshness([COMING], "none", None, ["it is worse"]).state == "nothing"

@@ -62,6 +62,7 @@ test("@phone the season chosen goes along to other sections", async ({ page, req
 test("@phone how past forecasts fared", async ({ page, request }) => {
   const { totals, predictions } = await new Platform(request).performance()
   await page.goto("/performance")
+  await expect(page.getByRole("region", { name: "Is it still good enough?" })).toBeVisible()
   await expect(page.getByRole("heading", { level: 1 })).toHaveText(
     `The favourite won ${totals.hits} of ${totals.races} races`,
   )

@@ -22,9 +22,8 @@ from sqlalchemy.exc import OperationalError, ProgrammingError
 import f1
 from f1 import store
 from f1.api.app import make_app, make_cache
-from f1.api.platform import CACHE_TAG, predict_upcoming
+from f1.api.platform import CACHE_TAG
 from f1.dataset import SeasonData, SourceError, history
-from f1.features import replay
 from f1.forecast import of_predicted
 from f1.history import RaceRecord
 from f1.ingest import csvfiles, demo, run
@@ -32,6 +31,8 @@ from f1.ingest.http import LONGEST_PAUSE, JsonClient, Pace
 from f1.ingest.jolpica import RULES, Jolpica
 from f1.ingest.weather import WeatherClient
 from f1.model import artifact, training
+from f1.model.artifact import Loaded
+from f1.monitoring import watch
 from f1.registry import delivery
 from f1.registry.opening import open_registry
 from f1.registry.package import RECORD
@@ -236,13 +237,14 @@ def predict(
     ] = None,
     jobs: JobsOption = 2,
 ) -> None:
-    """Predict the next race with the current model and store it, so that it can be judged after the race."""
+    """Predict the next race with the model that serves and store it, so that it can be judged after the
+    race."""
     settings = _start()
     with _errors(), _database(settings) as database:
         with database.session() as session:
             records = store.load_history(session)
-        version = artifact.current(settings.model_dir)
         if backfill:
+            version = artifact.current(settings.model_dir)
             _store_backtest(
                 settings,
                 database,
@@ -250,21 +252,36 @@ def predict(
                 training.train(records, since=since, progress=_progress, jobs=jobs),
             )
             return
-        model = artifact.load(settings.model_dir, version)
-        run_already = [record for record in records if record.run]
-        cutoff = run_already[-1].race.date if run_already else dt.date.min
-        coming = next((record for record in records if not record.run and record.race.date > cutoff), None)
-        if coming is None:
+        model = _serving(settings)
+        with database.session() as session:
+            result = watch.keep_forecast(session, model, records, _today())
+        if result is None:
             raise SourceError(
-                "there is no race to come: ingest a calendar that goes on after the last result"
+                "there is no race to come: ingest a calendar that goes on after the last result, or the "
+                "results of the race that was due"
             )
-        result = predict_upcoming(model, coming, records, replay(run_already))
         if result.note:
             log.warning(result.note)
-        with database.session() as session:
-            rows = store.save_predictions(session, version, [(result, cutoff)])
         _invalidate(settings)
-        log.info("stored %d chances for %s %d", rows, coming.race.name, coming.race.season)
+        log.info("stored %d chances for %s %d", len(result.chances), result.race.name, result.race.season)
+
+
+@cli.command()
+def monitor() -> None:
+    """Judge all forecasts that were stored before their races, and keep what is found."""
+    settings = _start()
+    with _errors(), _database(settings) as database:
+        seen = watch.look(database, watch.Serving.of(_serving(settings)), settings.monitoring_alpha, _now())
+        _invalidate(settings)
+    for stage in seen.stages:
+        print(
+            f"{stage.stage}: {stage.verdict}, {len(stage.races)} races, "
+            f"evidence {stage.evidence:.2f} of {stage.alarm_at:.0f}"
+        )
+    print(f"inputs: {seen.drift.verdict}" + (f", {seen.drift.because}" if seen.drift.because else ""))
+    for finding in seen.findings:
+        if finding.stands:
+            print(f"{finding.state}: {finding.message}")
 
 
 DigestArgument = Annotated[
@@ -361,6 +378,9 @@ def registry_train(
             message = f"{type(error).__name__}: {error}"
         report({"event": "result", "outcome": "failed", "message": message})
         raise typer.Exit(1) from None
+    finally:
+        # What monitoring found shows at once, whatever came after it.
+        _invalidate(settings)
     report({"event": "result", **asdict(result)})
 
 
@@ -388,11 +408,23 @@ def _deliver(
                 fetch_seasons,
                 _revision(),
                 lambda text: report({"event": text}),
-                lambda: dt.datetime.now(dt.UTC),
+                _now,
                 jobs=jobs,
+                alpha=settings.monitoring_alpha,
             ),
             force,
         )
+
+
+def _serving(settings: Settings) -> Loaded:
+    """The model that serves: the registry's champion, or without a registry the current one of MODEL_DIR."""
+    registry = open_registry(settings)
+    if registry is None:
+        return artifact.load(settings.model_dir, artifact.current(settings.model_dir))
+    digest = registry.pointed().pointer.champion
+    if digest is None:
+        raise ValueError("the registry has no champion yet: promote a model with `f1 registry promote`")
+    return registry.load(digest)
 
 
 def _registry(settings: Settings) -> Registry:
@@ -417,8 +449,12 @@ def _start() -> Settings:
     return settings
 
 
+def _now() -> dt.datetime:
+    return dt.datetime.now(dt.UTC)
+
+
 def _today() -> dt.date:
-    return dt.datetime.now(dt.UTC).date()
+    return _now().date()
 
 
 def _progress(text: str) -> None:

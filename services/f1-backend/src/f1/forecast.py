@@ -2,18 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+import datetime as dt
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
 import pandas as pd
 
-from f1.features import FIELD, LABELS, FeatureState, slots
+from f1.features import FIELD, LABELS, FeatureState, replay, slots
 from f1.history import POST_QUALIFYING, PRE_WEEKEND, Entry, Race, RaceRecord, Stage
-from f1.model.baseline import GridBaseline
+from f1.model.baseline import GridBaseline, names
+from f1.model.artifact import Loaded
 from f1.model.ensemble import StageModel
-from f1.model.evaluation import Predicted
+from f1.model.evaluation import Predicted, baselines_of
 from f1.model.races import Floats
 
 TOP_CONTRIBUTIONS = 5
@@ -41,6 +43,8 @@ class Forecast:
     race: Race
     stage: Stage
     chances: list[Chance]
+    # What baselines said: win probabilities by driver, by the name of the baseline.
+    baselines: Mapping[str, Mapping[str, float]] = field(default_factory=dict)
     # Why it is not what one would expect, in a sentence; None when it is.
     note: str | None = None
 
@@ -73,7 +77,7 @@ def forecast(
 
 def of_predicted(item: Predicted) -> Forecast:
     """The forecast of a walk-forward prediction."""
-    return _assembled(
+    result = _assembled(
         item.race.race,
         item.stage,
         item.race.entries,
@@ -83,6 +87,11 @@ def of_predicted(item: Predicted) -> Forecast:
         item.baseline,
         item.contributions,
     )
+    baselines = {
+        name: {driver: float(p) for driver, p in zip(item.drivers, item.by[name].win, strict=True)}
+        for name in names(item.stage)
+    }
+    return replace(result, baselines=baselines)
 
 
 def _assembled(
@@ -181,3 +190,36 @@ def grid_baseline(history: Sequence[RaceRecord], season: int) -> GridBaseline:
             grid += slots(record.entries)
             won += [entry.driver == record.winner for entry in record.entries]
     return GridBaseline.fit(np.array(grid, dtype=np.float64), np.array(won, dtype=np.bool_))
+
+
+def predict_upcoming(
+    model: Loaded, record: RaceRecord, history: Sequence[RaceRecord], state: FeatureState
+) -> Forecast:
+    """Predict a race to come from the state after the last completed one; no chances when nobody can be
+    expected."""
+    found = line_up(record, history)
+    if len(found.entries) < 2:
+        return Forecast(record.race, found.stage, [], note=found.note)
+    result = forecast(
+        state,
+        record.race,
+        found.entries,
+        model.stages[found.stage],
+        grid_baseline(history, record.race.season),
+    )
+    return replace(result, note=found.note)
+
+
+def next_race(history: Sequence[RaceRecord]) -> RaceRecord | None:
+    """The first race after the last one that was run; None when the calendar has none."""
+    cutoff = max((record.race.date for record in history if record.run), default=dt.date.min)
+    return next((record for record in history if not record.run and record.race.date > cutoff), None)
+
+
+def to_be_judged(model: Loaded, coming: RaceRecord, history: Sequence[RaceRecord]) -> Forecast:
+    """The forecast of a race to come together with what every baseline says of it."""
+    result = predict_upcoming(model, coming, history, replay(record for record in history if record.run))
+    if not result.chances:
+        return result
+    expected = replace(coming, entries=line_up(coming, history).entries)
+    return replace(result, baselines=baselines_of(history, expected, result.stage))

@@ -63,6 +63,8 @@ class Settings(RegistrySettings):
     }
 
     model_dir: Path = Path("/models")
+    # How often monitoring may find a model worse than a baseline although it is not: once in 1/alpha streams.
+    monitoring_alpha: float = Field(0.05, gt=0, le=0.5)
     model_worse_margin: float = Field(0.05, ge=0, le=10)
     # Imports write a whole season at once.
     db_statement_timeout_ms: int = Field(10_000, ge=1, le=600_000)

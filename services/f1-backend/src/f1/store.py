@@ -10,7 +10,7 @@ from collections.abc import Iterable, Sequence
 from itertools import chain
 from typing import Any
 
-from sqlalchemy import String, cast, delete, exists, func, select
+from sqlalchemy import String, cast, delete, exists, func, select, tuple_
 from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.orm import Session
 
@@ -425,14 +425,17 @@ def race_ids(session: Session) -> dict[tuple[int, int], int]:
 def save_predictions(session: Session, version: str, forecasts: Iterable[tuple[Forecast, dt.date]]) -> int:
     """Store forecasts, each with the date of the last race that its model had seen; returns how many rows.
 
+    A forecast takes the place of an earlier one of the same race, stage and version as a whole.
     Raises ValueError for a race that is not after that date: it would not be a prediction.
     """
     ids = race_ids(session)
     rows = []
+    forecasts = list(forecasts)
     for forecast, data_cutoff in forecasts:
         if forecast.race.date <= data_cutoff:
             raise ValueError(f"race {forecast.race.season}/{forecast.race.round} is not after {data_cutoff}")
         for rank, chance in enumerate(forecast.chances, start=1):
+            baselines = {name: win[chance.driver] for name, win in forecast.baselines.items()}
             rows.append(
                 {
                     "race_id": ids[forecast.race.key],
@@ -445,11 +448,16 @@ def save_predictions(session: Session, version: str, forecasts: Iterable[tuple[F
                     "podium": chance.podium,
                     "rank": rank,
                     "baseline_win": chance.baseline_win,
+                    "baselines": baselines or None,
                     "contributions": chance.contributions,
                     "data_cutoff": data_cutoff,
                     "generated_at": func.now(),
                 }
             )
+    replaced = [(ids[forecast.race.key], forecast.stage, version) for forecast, _ in forecasts]
+    for start in range(0, len(replaced), _CHUNK):
+        names = tuple_(Prediction.race_id, Prediction.stage, Prediction.model_version)
+        session.execute(delete(Prediction).where(names.in_(replaced[start : start + _CHUNK])))
     upsert(session, Prediction, rows)
     return len(rows)
 

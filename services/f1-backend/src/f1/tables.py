@@ -5,11 +5,23 @@ from __future__ import annotations
 import datetime as dt
 from typing import Any, get_args
 
-from sqlalchemy import CheckConstraint, ForeignKey, Index, MetaData, String, UniqueConstraint, func
+from sqlalchemy import (
+    BigInteger,
+    CheckConstraint,
+    ForeignKey,
+    Identity,
+    Index,
+    MetaData,
+    String,
+    Text,
+    UniqueConstraint,
+    func,
+)
 from sqlalchemy.dialects.postgresql import JSONB, TIMESTAMP
 from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column
 
 from f1.history import Stage, Status
+from f1.monitoring.findings import Kind, State
 
 CONVENTION = {
     "ix": "ix_%(column_0_label)s",
@@ -189,9 +201,43 @@ class Prediction(Base):
     podium: Mapped[float]
     rank: Mapped[int]
     baseline_win: Mapped[float]
+    # Win probability by each baseline; NULL in rows that were stored before these were kept.
+    baselines: Mapped[dict[str, Any] | None]
     contributions: Mapped[list[Any]]
     data_cutoff: Mapped[dt.date]
     generated_at: Mapped[dt.datetime] = mapped_column(server_default=func.now())
+
+
+class MonitoringReport(Base):
+    """What monitoring came to, each time that it came to something else; the newest row holds."""
+
+    __tablename__ = "monitoring_reports"
+
+    id: Mapped[int] = mapped_column(BigInteger, Identity(always=True), primary_key=True)
+    fingerprint: Mapped[str] = mapped_column(String(64))
+    report: Mapped[dict[str, Any]]
+    made_at: Mapped[dt.datetime] = mapped_column(server_default=func.now())
+
+
+class MonitoringFinding(Base):
+    """Something that monitoring found; see `f1.monitoring.findings`."""
+
+    __tablename__ = "monitoring_findings"
+    __table_args__ = (
+        _one_of("kind", get_args(Kind), "kind"),
+        _one_of("state", get_args(State), "state"),
+    )
+
+    key: Mapped[str] = mapped_column(String(160), primary_key=True)
+    kind: Mapped[Kind] = mapped_column(String(12))
+    stage: Mapped[Stage | None] = mapped_column(String(16))
+    model_version: Mapped[str] = mapped_column(String(64))
+    message: Mapped[str] = mapped_column(Text)
+    state: Mapped[State] = mapped_column(String(10))
+    raised_at: Mapped[dt.datetime]
+    answered_at: Mapped[dt.datetime | None]
+    answer: Mapped[str | None] = mapped_column(Text)
+    ended_at: Mapped[dt.datetime | None]
 
 
 class IngestUnit(Base):

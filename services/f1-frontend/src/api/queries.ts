@@ -64,6 +64,11 @@ export function createQueries(apiBaseUrl: string) {
             api.GET("/api/f1/performance", { params: { query: season === null ? {} : { season } }, signal }),
           ),
       }),
+    monitoring: () =>
+      queryOptions({
+        queryKey: ["monitoring"],
+        queryFn: ({ signal }) => body(api.GET("/api/f1/monitoring", { signal })),
+      }),
     model: () =>
       queryOptions({
         queryKey: ["model"],

@@ -302,6 +302,27 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/api/f1/monitoring": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * Monitoring
+         * @description Whether the forecasts hold: those that were stored before their races against the results and every
+         *     baseline, and what was found.
+         */
+        get: operations["monitoring"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/admin/model/reload": {
         parameters: {
             query?: never;
@@ -514,6 +535,125 @@ export interface components {
              * @description Signed. All of a driver's contributions sum to ln(win × number of drivers), the logarithm of how many times an even share the chance is; exact for the mixture of experts.
              */
             contribution: number;
+        };
+        /**
+         * DataCorrection
+         * @description A later version of what a source said of a race.
+         */
+        DataCorrection: {
+            /** Season */
+            season: number;
+            /** Round */
+            round: number;
+            /** Race */
+            race: string;
+            /**
+             * Date
+             * Format: date
+             */
+            date: string;
+            /**
+             * Kind
+             * @enum {string}
+             */
+            kind: "results" | "qualifying";
+            /** Version */
+            version: number;
+            /** Source */
+            source: string;
+            /**
+             * Withdrawn
+             * @description True when the source took all rows back.
+             */
+            withdrawn: boolean;
+            /**
+             * Recorded At
+             * Format: date-time
+             */
+            recorded_at: string;
+        };
+        /**
+         * Drift
+         * @description Whether the inputs of the races that the model has not seen differ from those before beyond what is
+         *     usual.
+         */
+        Drift: {
+            /**
+             * Verdict
+             * @description too-little-data: fewer than 4 such races, or fewer than 8 earlier windows of as many races to compare with; that is not the absence of drift.
+             * @enum {string}
+             */
+            verdict: "no-model" | "too-little-data" | "no-drift" | "drift";
+            /**
+             * Because
+             * @description Why nothing can be said; null otherwise.
+             */
+            because: string | null;
+            /**
+             * Cutoff
+             * @description Date of the last race that the model has seen.
+             */
+            cutoff: string | null;
+            /**
+             * Races
+             * @description Races compared that the model has not seen, the newest 10 at most.
+             */
+            races: number;
+            /**
+             * Rows
+             * @description Drivers' rows in them.
+             */
+            rows: number;
+            /**
+             * Reference
+             * @description Races before them that they are compared with.
+             */
+            reference: number;
+            /**
+             * Windows
+             * @description Earlier windows that say what is usual.
+             */
+            windows: number;
+            /**
+             * Features
+             * @description The least usual first.
+             */
+            features: components["schemas"]["DriftedFeature"][];
+            /**
+             * Corrections
+             * @description Corrections of the races compared.
+             */
+            corrections: components["schemas"]["DataCorrection"][];
+        };
+        /**
+         * DriftedFeature
+         * @description How far a feature of the races that the model has not seen is from the races before them.
+         */
+        DriftedFeature: {
+            /** Name */
+            name: string;
+            /**
+             * Label
+             * @description The feature in plain words.
+             */
+            label: string;
+            /**
+             * Distance
+             * @description Kolmogorov–Smirnov statistic: 0 the same, 1 nothing in common.
+             */
+            distance: number;
+            /**
+             * Usual
+             * @description The median of earlier windows of as many races.
+             */
+            usual: number;
+            /**
+             * Chance
+             * @description Of a distance as large in a usual window, adjusted for the number of features (Holm).
+             */
+            chance: number;
+            /** Drifted */
+            drifted: boolean;
         };
         /**
          * DriverDetail
@@ -739,6 +879,46 @@ export interface components {
             importance: number;
         };
         /**
+         * Finding
+         * @description Something that monitoring found, and what became of it.
+         */
+        Finding: {
+            /**
+             * Kind
+             * @enum {string}
+             */
+            kind: "performance" | "drift";
+            /** Stage */
+            stage: ("pre-weekend" | "post-qualifying") | null;
+            /**
+             * Model Version
+             * @description The model that it is about.
+             */
+            model_version: string;
+            /** Message */
+            message: string;
+            /**
+             * State
+             * @description open: the next training knows of it. answered: a training has ended that knew of it. replaced: another model serves. withdrawn: its evidence is gone, as after a correction.
+             * @enum {string}
+             */
+            state: "open" | "answered" | "replaced" | "withdrawn";
+            /**
+             * Raised At
+             * Format: date-time
+             */
+            raised_at: string;
+            /** Answered At */
+            answered_at: string | null;
+            /**
+             * Answer
+             * @description What the training came to.
+             */
+            answer: string | null;
+            /** Ended At */
+            ended_at: string | null;
+        };
+        /**
          * Interval
          * @description Percentile interval of a bootstrap (2.5 %, 50 %, 97.5 %), and the mean itself.
          */
@@ -858,6 +1038,41 @@ export interface components {
             baselines: components["schemas"]["BaselineMetrics"][];
             /** By Season */
             by_season: components["schemas"]["SeasonMetrics"][];
+        };
+        /**
+         * Monitoring
+         * @description What was found when the stored forecasts were judged last.
+         */
+        Monitoring: {
+            /**
+             * Judged At
+             * @description When something else was found than before; null when nobody has looked yet.
+             */
+            judged_at: string | null;
+            /**
+             * Outdated
+             * @description True when results or forecasts have changed since, and nobody has looked again.
+             */
+            outdated: boolean;
+            /**
+             * Alpha
+             * @description The largest chance of a false finding of performance.
+             */
+            alpha: number | null;
+            /**
+             * Model Version
+             * @description The model that served then.
+             */
+            model_version: string | null;
+            /** Stages */
+            stages: components["schemas"]["WatchedStage"][];
+            /** @description null when nobody has looked yet. */
+            drift: components["schemas"]["Drift"] | null;
+            /**
+             * Findings
+             * @description The newest first.
+             */
+            findings: components["schemas"]["Finding"][];
         };
         /**
          * NamedMetrics
@@ -1148,6 +1363,20 @@ export interface components {
             /** Constructors */
             constructors: components["schemas"]["ConstructorRow"][];
         };
+        /**
+         * UnjudgedRace
+         * @description A race with a forecast that cannot be judged.
+         */
+        UnjudgedRace: {
+            /** Season */
+            season: number;
+            /** Round */
+            round: number;
+            /** Race */
+            race: string;
+            /** Because */
+            because: string;
+        };
         /** Version */
         Version: {
             /** Service */
@@ -1158,6 +1387,128 @@ export interface components {
             revision: string;
             /** Environment */
             environment: string;
+        };
+        /**
+         * WatchedBaseline
+         * @description A baseline over the races of which its forecast was stored, and the model over the same races.
+         */
+        WatchedBaseline: {
+            /** Name */
+            name: string;
+            /**
+             * Label
+             * @description The way of predicting in plain words.
+             */
+            label: string;
+            /** Races */
+            races: number;
+            /** Log Loss */
+            log_loss: number;
+            /** Model Log Loss */
+            model_log_loss: number;
+        };
+        /**
+         * WatchedRace
+         * @description A forecast that was stored before its race, beside the winner as the results name him now.
+         */
+        WatchedRace: {
+            /** Season */
+            season: number;
+            /** Round */
+            round: number;
+            /** Race */
+            race: string;
+            /**
+             * Date
+             * Format: date
+             */
+            date: string;
+            /** Model Version */
+            model_version: string;
+            /**
+             * Results Version
+             * @description Higher than 1 when the results were corrected.
+             */
+            results_version: number;
+            winner: components["schemas"]["DriverName"];
+            /**
+             * Winner Probability
+             * @description Probability from 0 to 1.
+             */
+            winner_probability: number;
+            /**
+             * Log Loss
+             * @description −ln(probability given to the winner).
+             */
+            log_loss: number;
+            /**
+             * Baselines
+             * @description The same of each baseline, by its name.
+             */
+            baselines: {
+                [key: string]: number;
+            };
+            /**
+             * Evidence
+             * @description Evidence of all races so far that the model is worse.
+             */
+            evidence: number;
+        };
+        /**
+         * WatchedStage
+         * @description The forecasts of a stage, judged one after the other by a sequential test.
+         *
+         *     Evidence is an e-value: it starts at 1, and while the model is as good as every baseline it ever reaches
+         *     `alarm_at` with a chance of at most alpha, over both stages together, however often one looks.
+         */
+        WatchedStage: {
+            /**
+             * Stage
+             * @enum {string}
+             */
+            stage: "pre-weekend" | "post-qualifying";
+            /**
+             * Verdict
+             * @description no-data: no forecast was stored before a race that is judged. undecided: neither is proven. worse: than at least one baseline. better: than every baseline.
+             * @enum {string}
+             */
+            verdict: "no-data" | "undecided" | "worse" | "better";
+            /**
+             * Since
+             * @description Forecasts made after this are tested: since another model took the place of one that was found to be worse; null for all.
+             */
+            since: string | null;
+            /**
+             * Alarm At
+             * @description The evidence that makes a finding.
+             */
+            alarm_at: number;
+            /**
+             * Evidence
+             * @description The largest evidence so far that the model is worse.
+             */
+            evidence: number;
+            /**
+             * Evidence Better
+             * @description Evidence that it is better than every baseline.
+             */
+            evidence_better: number;
+            /**
+             * Log Loss
+             * @description The model's mean over all races; null without any.
+             */
+            log_loss: number | null;
+            /**
+             * Best
+             * @description The baseline with the lowest log-loss over these races.
+             */
+            best: string | null;
+            /** Baselines */
+            baselines: components["schemas"]["WatchedBaseline"][];
+            /** Races */
+            races: components["schemas"]["WatchedRace"][];
+            /** Left Out */
+            left_out: components["schemas"]["UnjudgedRace"][];
         };
         /**
          * Weather
@@ -1872,6 +2223,35 @@ export interface operations {
                 };
                 content: {
                     "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Any other error */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    monitoring: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Monitoring"];
                 };
             };
             /** @description Any other error */

@@ -13,6 +13,7 @@ import { Calibration } from "../components/Calibration.tsx"
 import { DataTable } from "../components/DataTable.tsx"
 import { Figures } from "../components/Figures.tsx"
 import { HitMark } from "../components/marks.tsx"
+import { MonitoringPanel } from "../components/MonitoringPanel.tsx"
 import { MoreButton } from "../components/MoreButton.tsx"
 import { PageHead } from "../components/PageHead.tsx"
 import { SeasonPicker } from "../components/season.tsx"
@@ -39,6 +40,7 @@ function Record({ years, season }: { years: number[]; season: number | null }) {
   const queries = useQueries()
   const performance = useQuery({ ...queries.performance(season), placeholderData: keepPreviousData })
   const model = useQuery(queries.model())
+  const monitoring = useQuery(queries.monitoring())
   const picker = <SeasonPicker seasons={years} season={season} withAll />
   return (
     <Answer query={performance} label="past predictions">
@@ -64,6 +66,9 @@ function Record({ years, season }: { years: number[]; season: number | null }) {
               <Advantage predictions={predictions} />
             </>
           )}
+          <Answer query={monitoring} label="the monitoring" part>
+            {(report) => <MonitoringPanel report={report} />}
+          </Answer>
           <Answer query={model} label="the calibration" part>
             {(card) => <Calibration calibration={card.calibration} seasons={card.metrics.seasons} />}
           </Answer>

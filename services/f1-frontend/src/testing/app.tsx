@@ -17,6 +17,7 @@ const answers: Record<string, JsonBodyType> = {
   "/api/f1/elo": data.elo,
   "/api/f1/performance": data.performance,
   "/api/f1/model": data.model,
+  "/api/f1/monitoring": data.monitoring,
 }
 
 const server = setupServer()

@@ -5,11 +5,13 @@ import type {
   DriverRow,
   EloSeries,
   ModelCard,
+  Monitoring,
   PastPrediction,
   Performance,
   Prediction,
   RaceDetail,
   RaceSummary,
+  WatchedStage,
 } from "../api/types.ts"
 
 type DriverName = Prediction["driver"]
@@ -350,4 +352,73 @@ export const model: ModelCard = {
   demo: false,
   intended_use: "Chances before a race.",
   limits: ["It knows nothing of strategy."],
+}
+
+export function watched(changes: Partial<WatchedStage> = {}): WatchedStage {
+  const race = (round: number, evidence: number): WatchedStage["races"][number] => ({
+    season: 2031,
+    round,
+    race: raceSummary(round).name,
+    date: `2031-03-0${round}`,
+    model_version: "m-7",
+    results_version: round,
+    winner: ada,
+    winner_probability: 0.55,
+    log_loss: 0.6,
+    baselines: { grid: 0.5, "log-grid": 0.9 },
+    evidence,
+  })
+  return {
+    stage: "post-qualifying",
+    verdict: "undecided",
+    since: null,
+    alarm_at: 40,
+    evidence: 1.25,
+    evidence_better: 0.8,
+    log_loss: 0.6,
+    best: "grid",
+    baselines: [
+      {
+        name: "grid",
+        label: "how often the starting place won",
+        races: 2,
+        log_loss: 0.5,
+        model_log_loss: 0.6,
+      },
+      { name: "log-grid", label: "logit on log grid", races: 2, log_loss: 0.9, model_log_loss: 0.6 },
+    ],
+    races: [race(1, 1.1), race(2, 1.25)],
+    left_out: [],
+    ...changes,
+  }
+}
+
+export const monitoring: Monitoring = {
+  judged_at: "2031-03-04T05:23:00Z",
+  outdated: false,
+  alpha: 0.05,
+  model_version: "m-7",
+  stages: [
+    watched(),
+    watched({
+      stage: "pre-weekend",
+      verdict: "no-data",
+      log_loss: null,
+      best: null,
+      baselines: [],
+      races: [],
+    }),
+  ],
+  drift: {
+    verdict: "too-little-data",
+    because: "4 races that the model has not seen are needed, there are 2",
+    cutoff: "2031-02-20",
+    races: 2,
+    rows: 0,
+    reference: 0,
+    windows: 0,
+    features: [],
+    corrections: [],
+  },
+  findings: [],
 }

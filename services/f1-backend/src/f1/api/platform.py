@@ -8,7 +8,7 @@ import math
 import threading
 from collections import defaultdict
 from collections.abc import Callable, Sequence
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, dataclass
 from typing import Any, cast
 
 from pydantic import TypeAdapter
@@ -20,12 +20,13 @@ from f1 import elo
 from f1.api import schemas
 from f1.api.serving import ServedModel, required
 from f1.features import LABELS, FeatureState, replay
-from f1.forecast import Chance, Forecast, forecast, grid_baseline, line_up
+from f1.forecast import Chance, Forecast, predict_upcoming
 from f1.history import PRE_WEEKEND, RaceRecord, Stage
 from f1.model.artifact import Loaded
 from f1.model.baseline import LABELS as BASELINE_LABELS
 from f1.model.experts import LABELS as EXPERT_LABELS
 from f1.model.scoring import MODEL
+from f1.monitoring import records, watch
 from f1.store import data_version, load_history
 from f1.tables import Circuit, Constructor, Driver, Prediction, Race, Rating, Result, Season, Weather
 from servicekit.cache import Cache
@@ -311,6 +312,41 @@ class Platform:
         items = [item for item in (_past_prediction(group) for group in by_race.values()) if item is not None]
         return schemas.Performance(predictions=items, totals=_totals(items))
 
+    def monitoring(self) -> schemas.Monitoring:
+        """The report of the last look at the forecasts, and all findings."""
+        with self._database.session() as session:
+            newest = records.newest_report(session)
+            findings = [
+                schemas.Finding.model_validate(asdict(each))
+                for each in reversed(records.load_findings(session))
+            ]
+            made = records.load_made(session)
+            drivers = {row.id: _driver_name(row) for row in session.scalars(select(Driver))}
+        if newest is None:
+            return schemas.Monitoring(
+                judged_at=None,
+                outdated=bool(made),
+                alpha=None,
+                model_version=None,
+                stages=[],
+                drift=None,
+                findings=findings,
+            )
+        report = newest.report
+        stages = [
+            stage | {"races": [race | {"winner": drivers[race["winner"]]} for race in stage["races"]]}
+            for stage in report["stages"]
+        ]
+        return schemas.Monitoring(
+            judged_at=newest.made_at,
+            outdated=report["inputs"] != watch.inputs(made),
+            alpha=report["alpha"],
+            model_version=report["model_version"],
+            stages=[schemas.WatchedStage.model_validate(stage) for stage in stages],
+            drift=schemas.Drift.model_validate(report["drift"]),
+            findings=findings,
+        )
+
     def reload(self, request: schemas.ReloadRequest) -> schemas.ReloadResult:
         """Swap the model; see `ServedModel.reload`."""
         previous, current = self.model.reload(request.version, request.force)
@@ -581,24 +617,6 @@ class Platform:
             schemas.EloPoint(season=season, round=round_, date=date, race=name, elo=round(after, 1))
             for season, round_, date, name, after in rows
         ]
-
-
-def predict_upcoming(
-    model: Loaded, record: RaceRecord, history: Sequence[RaceRecord], state: FeatureState
-) -> Forecast:
-    """Predict a race to come from the state after the last completed one; no chances when nobody can be
-    expected."""
-    found = line_up(record, history)
-    if len(found.entries) < 2:
-        return Forecast(record.race, found.stage, [], found.note)
-    result = forecast(
-        state,
-        record.race,
-        found.entries,
-        model.stages[found.stage],
-        grid_baseline(history, record.race.season),
-    )
-    return replace(result, note=found.note)
 
 
 def _labelled(metrics: dict[str, Any]) -> dict[str, Any]:

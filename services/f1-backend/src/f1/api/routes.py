@@ -146,6 +146,13 @@ def performance(
     )
 
 
+@api.get("/monitoring", response_model=schemas.Monitoring)
+def monitoring(platform: Served) -> Response:
+    """Whether the forecasts hold: those that were stored before their races against the results and every
+    baseline, and what was found."""
+    return _json(platform.answer("monitoring", schemas.Monitoring, lambda _: platform.monitoring()))
+
+
 @admin.post(
     "/model/reload",
     dependencies=[Depends(require_role("admin"))],

@@ -392,6 +392,147 @@ class Performance(Shape):
     totals: PerformanceTotals
 
 
+class WatchedRace(Shape):
+    """A forecast that was stored before its race, beside the winner as the results name him now."""
+
+    season: int
+    round: int
+    race: str
+    date: dt.date
+    model_version: str
+    results_version: int = Field(ge=1, description="Higher than 1 when the results were corrected.")
+    winner: DriverName
+    winner_probability: Probability
+    log_loss: float = Field(ge=0, description="−ln(probability given to the winner).")
+    baselines: dict[str, float] = Field(description="The same of each baseline, by its name.")
+    evidence: float = Field(ge=0, description="Evidence of all races so far that the model is worse.")
+
+
+class WatchedBaseline(Shape):
+    """A baseline over the races of which its forecast was stored, and the model over the same races."""
+
+    name: str
+    label: str = Field(description="The way of predicting in plain words.")
+    races: int
+    log_loss: float = Field(ge=0)
+    model_log_loss: float = Field(ge=0)
+
+
+class UnjudgedRace(Shape):
+    """A race with a forecast that cannot be judged."""
+
+    season: int
+    round: int
+    race: str
+    because: str
+
+
+class WatchedStage(Shape):
+    """The forecasts of a stage, judged one after the other by a sequential test.
+
+    Evidence is an e-value: it starts at 1, and while the model is as good as every baseline it ever reaches
+    `alarm_at` with a chance of at most alpha, over both stages together, however often one looks.
+    """
+
+    stage: Stage
+    verdict: Literal["no-data", "undecided", "worse", "better"] = Field(
+        description="no-data: no forecast was stored before a race that is judged. undecided: neither is "
+        "proven. worse: than at least one baseline. better: than every baseline."
+    )
+    since: dt.datetime | None = Field(
+        description="Forecasts made after this are tested: since another model took the place of one that "
+        "was found to be worse; null for all."
+    )
+    alarm_at: float = Field(description="The evidence that makes a finding.")
+    evidence: float = Field(ge=0, description="The largest evidence so far that the model is worse.")
+    evidence_better: float = Field(ge=0, description="Evidence that it is better than every baseline.")
+    log_loss: float | None = Field(description="The model's mean over all races; null without any.")
+    best: str | None = Field(description="The baseline with the lowest log-loss over these races.")
+    baselines: list[WatchedBaseline]
+    races: list[WatchedRace]
+    left_out: list[UnjudgedRace]
+
+
+class DriftedFeature(Shape):
+    """How far a feature of the races that the model has not seen is from the races before them."""
+
+    name: str
+    label: str = Field(description="The feature in plain words.")
+    distance: Probability = Field(
+        description="Kolmogorov–Smirnov statistic: 0 the same, 1 nothing in common."
+    )
+    usual: Probability = Field(description="The median of earlier windows of as many races.")
+    chance: Probability = Field(
+        description="Of a distance as large in a usual window, adjusted for the number of features (Holm)."
+    )
+    drifted: bool
+
+
+class DataCorrection(Shape):
+    """A later version of what a source said of a race."""
+
+    season: int
+    round: int
+    race: str
+    date: dt.date
+    kind: Literal["results", "qualifying"]
+    version: int = Field(ge=2)
+    source: str
+    withdrawn: bool = Field(description="True when the source took all rows back.")
+    recorded_at: dt.datetime
+
+
+class Drift(Shape):
+    """Whether the inputs of the races that the model has not seen differ from those before beyond what is
+    usual."""
+
+    verdict: Literal["no-model", "too-little-data", "no-drift", "drift"] = Field(
+        description="too-little-data: fewer than 4 such races, or fewer than 8 earlier windows of as many "
+        "races to compare with; that is not the absence of drift."
+    )
+    because: str | None = Field(description="Why nothing can be said; null otherwise.")
+    cutoff: dt.date | None = Field(description="Date of the last race that the model has seen.")
+    races: int = Field(description="Races compared that the model has not seen, the newest 10 at most.")
+    rows: int = Field(description="Drivers' rows in them.")
+    reference: int = Field(description="Races before them that they are compared with.")
+    windows: int = Field(description="Earlier windows that say what is usual.")
+    features: list[DriftedFeature] = Field(description="The least usual first.")
+    corrections: list[DataCorrection] = Field(description="Corrections of the races compared.")
+
+
+class Finding(Shape):
+    """Something that monitoring found, and what became of it."""
+
+    kind: Literal["performance", "drift"]
+    stage: Stage | None
+    model_version: str = Field(description="The model that it is about.")
+    message: str
+    state: Literal["open", "answered", "replaced", "withdrawn"] = Field(
+        description="open: the next training knows of it. answered: a training has ended that knew of it. "
+        "replaced: another model serves. withdrawn: its evidence is gone, as after a correction."
+    )
+    raised_at: dt.datetime
+    answered_at: dt.datetime | None
+    answer: str | None = Field(description="What the training came to.")
+    ended_at: dt.datetime | None
+
+
+class Monitoring(Shape):
+    """What was found when the stored forecasts were judged last."""
+
+    judged_at: dt.datetime | None = Field(
+        description="When something else was found than before; null when nobody has looked yet."
+    )
+    outdated: bool = Field(
+        description="True when results or forecasts have changed since, and nobody has looked again."
+    )
+    alpha: float | None = Field(description="The largest chance of a false finding of performance.")
+    model_version: str | None = Field(description="The model that served then.")
+    stages: list[WatchedStage]
+    drift: Drift | None = Field(description="null when nobody has looked yet.")
+    findings: list[Finding] = Field(description="The newest first.")
+
+
 class ReloadRequest(BaseModel):
     """Which model to load."""
 

@@ -32,6 +32,8 @@ LOGITS: dict[Stage, dict[str, tuple[str, ...]]] = {
     },
     "pre-weekend": {"form": FORM},
 }
+# Those that point at one driver, known without a qualifying.
+POINTERS = ("last-winner", "leader")
 LABELS: dict[str, str] = {
     "grid": "how often the starting place won",
     "log-grid": "logit on log grid",
@@ -41,6 +43,11 @@ LABELS: dict[str, str] = {
     "leader": "who leads the championship",
     "form": "logit on form",
 }
+
+
+def names(stage: Stage) -> list[str]:
+    """The baselines that know no more than a forecast of that stage."""
+    return ["grid", *LOGITS[stage]] if stage == POST_QUALIFYING else [*LOGITS[stage], *POINTERS]
 
 
 @dataclass(frozen=True)

@@ -10,9 +10,9 @@ from dataclasses import dataclass
 import numpy as np
 import pandas as pd
 
-from f1.features import TrainingTable
+from f1.features import TrainingTable, replay, slots, training_table
 from f1.history import POST_QUALIFYING, RaceRecord, Stage
-from f1.model.baseline import Baselines, Chances
+from f1.model.baseline import Baselines, Chances, names
 from f1.model.ensemble import StageModel, recency
 from f1.model.experts import PRIOR
 from f1.model.mixture import Mixture
@@ -64,7 +64,7 @@ class Table:
 def _pointed(races: Sequence[RaceRecord]) -> dict[str, Bools]:
     """Rows of the driver who won the race before, and of who leads the championship before the race.
 
-    Before the first race of a season that is last season's champion.
+    Before the first race of a season that is last season's champion. A race to come may be the last one.
     """
     points: dict[str, float] = defaultdict(float)
     winner = leader = ""
@@ -79,7 +79,8 @@ def _pointed(races: Sequence[RaceRecord]) -> dict[str, Bools]:
         leads += [entry.driver == leader for entry in record.entries]
         for outcome in record.outcomes:
             points[outcome.driver] += outcome.points
-        winner, leader = record.winner, max(sorted(points), key=points.__getitem__)
+        if record.completed:
+            winner, leader = record.winner, max(sorted(points), key=points.__getitem__)
     return {"last-winner": np.array(last_winner), "leader": np.array(leads)}
 
 
@@ -183,16 +184,41 @@ def walk_forward(
 
 def _baselines(table: Table, stage: Stage, grid: Floats, earlier: Bools, rows: Bools) -> dict[str, Chances]:
     """Chances by the baselines, fitted on `earlier`, for `rows`."""
-    features = table.features[stage]
-    fitted = Baselines.fit(
+    fitted = _fitted(table, stage, grid, earlier)
+    marks = {name: marks[rows] for name, marks in table.pointed.items()}
+    return fitted.predict(table.features[stage][rows], grid[rows], _dense(table.group[rows]), marks)
+
+
+def _fitted(table: Table, stage: Stage, grid: Floats, earlier: Bools) -> Baselines:
+    return Baselines.fit(
         stage,
-        features[earlier],
+        table.features[stage][earlier],
         grid[earlier],
         Places.of(table.position[earlier], _dense(table.group[earlier])),
         {name: marks[earlier] for name, marks in table.pointed.items()},
     )
-    marks = {name: marks[rows] for name, marks in table.pointed.items()}
-    return fitted.predict(features[rows], grid[rows], _dense(table.group[rows]), marks)
+
+
+def baselines_of(
+    history: Sequence[RaceRecord], coming: RaceRecord, stage: Stage
+) -> dict[str, dict[str, float]]:
+    """Win probabilities by driver for a race to come, by the name of the baseline; fitted on the seasons
+    before it, as in a walk-forward run. Empty when there is no such season."""
+    known = [record for record in history if record.run and record.race.date < coming.race.date]
+    if not any(record.completed and record.race.season < coming.race.season for record in known):
+        return {}
+    table = Table.of(training_table(known))
+    grid = table.features[POST_QUALIFYING]["grid"].to_numpy(dtype=np.float64)
+    fitted = _fitted(table, stage, grid, np.asarray(table.season < coming.race.season))
+    own = replay(known).features(coming.race, coming.entries, stage)
+    start = len(table.group)
+    marks = {name: marks[start:] for name, marks in _pointed([*table.races, coming]).items()}
+    places = np.array(slots(coming.entries), dtype=np.float64)
+    chances = fitted.predict(own, places, np.zeros(len(own), dtype=np.int64), marks)
+    return {
+        name: {entry.driver: float(p) for entry, p in zip(coming.entries, chances[name].win, strict=True)}
+        for name in names(stage)
+    }
 
 
 def fit(table: Table, stage: Stage, mixture: Mixture, jobs: int = 2) -> StageModel:

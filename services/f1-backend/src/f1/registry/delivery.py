@@ -21,6 +21,7 @@ from f1.model import artifact, training
 from f1.model.artifact import ArtifactError
 from f1.model.experts import SEED
 from f1.model.scoring import evaluate
+from f1.monitoring import watch
 from f1.registry import package
 from f1.registry.evidence import SEASONS, Champion, gather, measured_apart
 from f1.registry.freshness import Seen, freshness, incomplete, without
@@ -37,13 +38,14 @@ Say = Callable[[str], None]
 
 @dataclass(frozen=True)
 class Result:
-    """What a run came to, in one sentence; the model that it is about, and the champion."""
+    """What a run came to, in one sentence; the model that it is about, the champion, and why it trained."""
 
     outcome: Outcome
     message: str
     digest: str | None = None
     version: str | None = None
     champion: str | None = None
+    because: str | None = None
 
 
 @dataclass(frozen=True)
@@ -51,7 +53,7 @@ class Training:
     """What a run works with.
 
     `fetch` takes new data in, and raises Unavailable when a source does not answer; `code` is the revision
-    that trains.
+    that trains; `alpha` is that of monitoring.
     """
 
     database: Database
@@ -63,13 +65,16 @@ class Training:
     now: Callable[[], dt.datetime]
     since: int | None = None
     jobs: int = 2
+    alpha: float = 0.05
 
 
 def deliver(run: Training, force: bool = False) -> Result:
     """Train on what the champion has not seen, and make the result the challenger if it is clearly better.
 
-    With `force` also when there is nothing new. Raises StorageError when the registry does not answer,
-    ArtifactError when the champion is not what was signed, ValueError when there is too little data.
+    Before that the champion's forecast of the next race is kept and the past ones are judged; what
+    monitoring finds is a reason to train, once. With `force` also when there is nothing new. Raises
+    StorageError when the registry does not answer, ArtifactError when the champion is not what was signed,
+    ValueError when there is too little data.
     """
     try:
         run.fetch()
@@ -85,17 +90,41 @@ def deliver(run: Training, force: bool = False) -> Result:
     data_hash = training.fingerprint(training.learned(races, run.since))
     champion = _champion(run)
     seen = Seen(champion[1].data_hash, champion[0].cutoff) if champion else None
-    fresh = freshness(rounds, data_hash, seen)
+    findings = _monitored(run, champion, history)
+    fresh = freshness(rounds, data_hash, seen, findings)
     name = champion[0].digest if champion else None
     if fresh.state == "incomplete":
         return Result("deferred", f"put off until it is complete: {fresh.reason}", champion=name)
     if fresh.state == "nothing" and not force:
         return Result("nothing-new", f"nothing new: {fresh.reason}", champion=name)
     run.say(fresh.reason)
-    judged = _judged(run, data_hash, name)
-    if judged is not None:
-        return judged
-    return _train(run, races, demo, champion[0] if champion else None)
+    result = _judged(run, data_hash, name)
+    if result is None:
+        result = _train(run, races, demo, champion[0] if champion else None)
+    if findings and result.outcome != "deferred":
+        watch.answer(run.database, f"{result.outcome}: {result.message}", run.now())
+    return replace(result, because=fresh.reason)
+
+
+def _monitored(
+    run: Training, champion: tuple[Champion, Record] | None, history: Sequence[RaceRecord]
+) -> list[str]:
+    """Keep the champion's forecast of the next race, and judge the past ones; returns the findings that no
+    training has answered."""
+    now = run.now()
+    loaded = champion[0].loaded if champion else None
+    if loaded is not None:
+        with run.database.session() as session:
+            kept = watch.keep_forecast(session, loaded, history, now.date())
+        if kept is not None:
+            run.say(
+                f"kept the forecast of {kept.race.season}/{kept.race.round} {kept.race.name}, {kept.stage}"
+            )
+    serving = watch.Serving(champion[1].version, champion[0].cutoff) if champion else None
+    seen = watch.look(run.database, serving, run.alpha, now)
+    for finding in seen.open:
+        run.say(f"monitoring found: {finding}")
+    return seen.open
 
 
 def _champion(run: Training) -> tuple[Champion, Record] | None:

@@ -75,11 +75,25 @@ class Seen:
     cutoff: dt.date
 
 
-def freshness(rounds: Sequence[Round], data_hash: str, champion: Seen | None) -> Freshness:
+def freshness(
+    rounds: Sequence[Round], data_hash: str, champion: Seen | None, findings: Sequence[str] = ()
+) -> Freshness:
     """Compare the rounds with what the champion has seen.
 
-    `data_hash` is that of the races without those that `incomplete` names.
+    `data_hash` is that of the races without those that `incomplete` names. `findings` are those of
+    monitoring that no training has answered yet, each in a sentence: a reason to train although the champion
+    has seen all.
     """
+    found = _compared(rounds, data_hash, champion)
+    if not findings or found.state == "incomplete" or not any(each.results for each in rounds):
+        return found
+    monitored = "; ".join(f"monitoring found: {each}" for each in findings)
+    if found.state == "nothing":
+        return Freshness("new", monitored, found.left_out)
+    return Freshness("new", f"{found.reason}; {monitored}", found.left_out)
+
+
+def _compared(rounds: Sequence[Round], data_hash: str, champion: Seen | None) -> Freshness:
     waiting = incomplete(rounds)
     left_out = frozenset(waiting)
     complete = [each for each in rounds if each.results and (each.season, each.round) not in left_out]
