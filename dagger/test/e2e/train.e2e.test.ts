@@ -136,6 +136,19 @@ const objects = async () =>
     ...(await (await fetch(`${storeAddress}/${bucket}?list-type=2`)).text()).matchAll(/<Key>(.*?)<\/Key>/g),
   ].map(([, key = ""]) => key)
 
+/** What each pod of the second revision answers. */
+async function answers(path: string): Promise<string[]> {
+  const selector = "app.kubernetes.io/instance=f1-backend-2"
+  const pods = (await rehearsal.admin.list("v1", "Pod", namespace, selector)) as Plain<V1Pod>[]
+  expect(pods.length).toBeGreaterThan(0)
+  return await Promise.all(
+    pods.map(async ({ metadata }) => {
+      const pod = `${metadata?.name ?? ""}:8000`
+      return (await rehearsal.admin.proxy("pods", namespace, pod, path)).text
+    }),
+  )
+}
+
 /** A command of the image beside the store, with what an operator has. */
 const registry = async (...args: string[]): Promise<string> =>
   (await rehearsal.image())
@@ -190,22 +203,21 @@ describe("the model of a service", { timeout: 40 * 60_000 }, () => {
     const [digest = ""] = /[0-9a-f]{64}/.exec(await registry("list")) ?? []
     expect(await registry("promote", "--reason", "the test says so")).toContain(`the champion is ${digest}`)
     expect(await deploy()).toMatch(/^f1-backend +promoted +2 /m)
-    const pods = (await rehearsal.admin.list(
-      "v1",
-      "Pod",
-      namespace,
-      "app.kubernetes.io/instance=f1-backend-2",
-    )) as Plain<V1Pod>[]
-    expect(pods.length).toBeGreaterThan(0)
-    for (const { metadata } of pods) {
-      const answer = await rehearsal.admin.proxy(
-        "pods",
-        namespace,
-        `${metadata?.name ?? ""}:8000`,
-        "/health/ready",
-      )
-      expect(answer.text).toContain(digest)
-    }
+    for (const answer of await answers("/health/ready")) expect(answer).toContain(digest)
+  })
+
+  it("has its forecast of the next race kept, and its inputs and past forecasts judged", async () => {
+    const { code, stdout, stderr } = await call(["train", "--env", "staging"]).ended
+    expect(code, stderr.slice(-6_000)).toBe(0)
+    expect(stdout + stderr).toContain("f1-winners: kept the forecast of ")
+    expect(stdout).toContain("f1-winners: nothing new")
+    for (const answer of await answers("/api/f1/monitoring"))
+      expect(JSON.parse(answer)).toMatchObject({
+        outdated: false,
+        stages: [{ verdict: "no-data" }, { verdict: "no-data" }],
+        drift: { verdict: "too-little-data" },
+        findings: [],
+      })
   })
 
   it("is trained by that Job alone: the account runs nothing else", async () => {

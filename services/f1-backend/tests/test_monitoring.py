@@ -175,6 +175,18 @@ def test_a_correction_is_judged_again_and_may_take_a_finding_back(
 
 
 @integration
+def test_what_was_found_of_demonstration_data_goes_with_it(
+    database: Database, run_races: list[RaceRecord]
+) -> None:
+    keep(database, [said(record, BAD, GOOD) for record in run_races])
+    assert look(database).open
+    with database.session() as session:
+        assert store.remove_demo(session) == 1
+    assert (reports(database), findings(database)) == (0, [])
+    assert after(look(database)).verdict == "no-data"
+
+
+@integration
 def test_races_that_cannot_be_judged_are_named_and_withdrawn_ones_are_gone(
     database: Database, season: SeasonData, run_races: list[RaceRecord]
 ) -> None:

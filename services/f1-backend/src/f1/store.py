@@ -27,6 +27,8 @@ from f1.tables import (
     Driver,
     IngestUnit,
     LabelVersion,
+    MonitoringFinding,
+    MonitoringReport,
     Prediction,
     Qualifying,
     Rating,
@@ -288,7 +290,7 @@ def remove_demo(session: Session) -> int:
     if years:
         session.execute(delete(RaceTable).where(RaceTable.season.in_(years)))
         session.execute(delete(Season).where(Season.year.in_(years)))
-        for table in (Driver, Constructor, Circuit, IngestUnit):
+        for table in (Driver, Constructor, Circuit, IngestUnit, MonitoringReport, MonitoringFinding):
             session.execute(delete(table))
     return len(years)
 
