@@ -9,7 +9,8 @@ import { images } from "../platform/base-images.js"
 import { cache } from "../platform/caches.js"
 import { digestPattern } from "../lib/image-reference.js"
 
-const script = "dagger/config/images/normalise.py"
+/** Makes and compares layouts. */
+export const script = "dagger/config/images/layouts.py"
 
 const descriptor = z.object({
   mediaType: z.string(),
@@ -55,10 +56,18 @@ export async function reproducible(
     .container()
     .from(images.python)
     .withMountedCache("/cache", cache("normalised-layers"))
-    .withMountedFile("/normalise.py", source.file(script))
+    .withMountedFile("/layouts.py", source.file(script))
     .withMountedFile("/image.tar", archive(image))
   const layout = (base ? prepared.withMountedFile("/base.tar", archive(base)) : prepared)
-    .withExec(["python", "/normalise.py", "/image.tar", base ? "/base.tar" : "-", "/cache", "/out"])
+    .withExec([
+      "python",
+      "/layouts.py",
+      "normalise",
+      "/image.tar",
+      base ? "/base.tar" : "-",
+      "/cache",
+      "/out",
+    ])
     .directory("/out")
   const index = indexSchema.parse(JSON.parse(await layout.file("index.json").contents()))
   const [found] = index.manifests

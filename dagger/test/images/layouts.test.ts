@@ -8,8 +8,8 @@ import { fileURLToPath } from "node:url"
 import { gunzipSync, gzipSync } from "node:zlib"
 import { afterAll, describe, expect, it } from "vitest"
 
-const script = fileURLToPath(new URL("../../config/images/normalise.py", import.meta.url))
-const folder = mkdtempSync(join(tmpdir(), "normalise-"))
+const script = fileURLToPath(new URL("../../config/images/layouts.py", import.meta.url))
+const folder = mkdtempSync(join(tmpdir(), "layouts-"))
 afterAll(() => {
   rmSync(folder, { recursive: true })
 })
@@ -112,7 +112,9 @@ function layout(layers: Layer[], build = first, more: object = {}): string {
 
 function run(image: string, from: string, cache = fresh()) {
   const out = fresh()
-  const { status, stderr } = spawnSync("python3", [script, image, from, cache, out], { encoding: "utf8" })
+  const { status, stderr } = spawnSync("python3", [script, "normalise", image, from, cache, out], {
+    encoding: "utf8",
+  })
   return { status, stderr, out, cache }
 }
 
@@ -217,5 +219,34 @@ describe("an image whose times and owners are taken out", () => {
     const { status, cache } = run(file, from)
     expect(status).not.toBe(0)
     expect(existsSync(cache) ? readdirSync(cache).filter((name) => name.endsWith(".json")) : []).toEqual([])
+  })
+})
+
+describe("what differs between two images", () => {
+  const compare = (one: string, other: string) =>
+    spawnSync("python3", [script, "compare", one, other], { encoding: "utf8" })
+  const normal = (layers: Layer[]) => run(layout([...base, ...layers]), layout(base)).out
+
+  it("is nothing between builds of the same files", () => {
+    const { status, stdout, stderr } = compare(
+      normal(app),
+      run(layout([...base, ...app], later), layout(base)).out,
+    )
+    expect([status, stdout, stderr]).toEqual([0, "", ""])
+  })
+
+  it("is named: file, layer, and what about it", () => {
+    const other = [
+      withFiles(venv, { "opt/venv/c.py": "new" }),
+      { ...withFiles(own, { "app/main.py": "print(22)" }), mode: 0o755 },
+    ]
+    expect(compare(normal(app), normal(other)).stdout.trim().split("\n")).toEqual([
+      expect.stringMatching(/^layer 2: opt\/venv\/c\.py: only in the second$/),
+      expect.stringMatching(
+        /^layer 3: app\/main\.py: content \w{12} → \w{12}, mode 0750 → 0755, size 8 → 9, time \d+ → \d+$/,
+      ),
+      expect.stringMatching(/^layer 3: app\/run: mode 0750 → 0755$/),
+    ])
+    expect(compare(normal(app), normal([venv])).stdout).toContain("layer 3: app/run: only in the first\n")
   })
 })
