@@ -10,7 +10,7 @@ import { reportProgress } from "../lib/progress.js"
 import { size } from "../lib/size.js"
 import { oneLine } from "../lib/text.js"
 import { type RegistryAccess, signedIn } from "./access.js"
-import { pushImage, type ReproducibleImage, reproducible } from "./reproducible.js"
+import { indexText, pushImage, type ReproducibleImage, reproducible } from "./reproducible.js"
 
 /**
  * Builds services from source and pushes them to a registry. Unchanged layers are neither built nor sent again, and equal files have equal digests.
@@ -73,19 +73,10 @@ async function push(
   const { text, mediaType } =
     parts.length === 1 && only
       ? { text: only.text, mediaType: only.descriptor.mediaType }
-      : { text: JSON.stringify(indexOf(parts)), mediaType: mediaTypes.index }
+      : { text: indexText(parts), mediaType: mediaTypes.index }
   const { descriptor } = await repository.putManifestText(text, mediaType, tag)
   return { digest: descriptor.digest, sent }
 }
-
-/** The list of an image's platforms, in an order of its own. */
-const indexOf = (parts: ReproducibleImage[]) => ({
-  schemaVersion: 2,
-  mediaType: mediaTypes.index,
-  manifests: parts
-    .map(({ descriptor }) => descriptor)
-    .sort((one, other) => (one.digest < other.digest ? -1 : 1)),
-})
 
 /**
  * Reads what existing images say of their migrations.

@@ -4,13 +4,13 @@ import { tmpdir } from "node:os"
 import { join } from "node:path"
 import { type Container, dag, type Directory, ImageMediaTypes } from "@dagger.io/dagger"
 import { z } from "zod"
-import type { Descriptor, Repository } from "../clients/registry/repository.js"
+import { type Descriptor, mediaTypes, type Repository } from "../clients/registry/repository.js"
 import { images } from "../platform/base-images.js"
 import { cache } from "../platform/caches.js"
 import { digestPattern } from "../lib/image-reference.js"
 
 /** Makes and compares layouts. */
-export const script = "dagger/config/images/layouts.py"
+export const layoutsScript = "dagger/config/images/layouts.py"
 
 const descriptor = z.object({
   mediaType: z.string(),
@@ -56,7 +56,7 @@ export async function reproducible(
     .container()
     .from(images.python)
     .withMountedCache("/cache", cache("normalised-layers"))
-    .withMountedFile("/layouts.py", source.file(script))
+    .withMountedFile("/layouts.py", source.file(layoutsScript))
     .withMountedFile("/image.tar", archive(image))
   const layout = (base ? prepared.withMountedFile("/base.tar", archive(base)) : prepared)
     .withExec([
@@ -101,3 +101,13 @@ export async function pushImage(repository: Repository, image: ReproducibleImage
     await rm(folder, { recursive: true })
   }
 }
+
+/** The list of an image's platforms. Its order does not depend on who names them. */
+export const indexText = (parts: ReproducibleImage[]): string =>
+  JSON.stringify({
+    schemaVersion: 2,
+    mediaType: mediaTypes.index,
+    manifests: parts
+      .map(({ descriptor }) => descriptor)
+      .sort((one, other) => (one.digest < other.digest ? -1 : 1)),
+  })

@@ -320,7 +320,7 @@ export class Repository {
         url: url.href,
         headers: { "content-type": "application/octet-stream" },
         body,
-        timeout: requestTimeout + size / slowestUpload,
+        timeout: requestTimeout + Math.ceil(size / slowestUpload),
       },
       drain,
     )
