@@ -308,6 +308,20 @@ export class Pitwall {
   }
 
   /**
+   * Builds images again from the working tree, and compares them with those that were published: equal files have equal digests, on every machine.
+   *
+   * Names what differs, file by file, and throws with it. Check out the commit that the images were built from first; `verify` names it.
+   *
+   * Example: `./daggerw call verify-build --image ghcr.io/owner/repository/api@sha256:…`
+   *
+   * @param image Images, such as ghcr.io/owner/repository/api@sha256:…; their names end with that of a service.
+   */
+  @func({ cache: "never" })
+  async verifyBuild(image: string[]): Promise<string> {
+    return this.delivery.verifyBuild(image)
+  }
+
+  /**
    * Removes images and releases from the registry that nobody uses, with everything that is said of them, and lists what stays and why.
    *
    * What stays: every revision that an environment keeps, what its approvals and its history name, releases with such images and all their images, and what is younger

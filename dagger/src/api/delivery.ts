@@ -54,6 +54,7 @@ import { attestationBy } from "./attestation.js"
 import { describeImages, publish } from "../images/publish.js"
 import { Worktree } from "../ci/worktree/worktree.js"
 import { secondsOf } from "../lib/duration.js"
+import { parseImageReference } from "../lib/image-reference.js"
 import { reportProgress } from "../lib/progress.js"
 import { oneLine } from "../lib/text.js"
 import { useCaches } from "../platform/caches.js"
@@ -188,6 +189,18 @@ export class Delivery {
     const text = findingsText(found, trust)
     if (found.some(({ faults }) => faults.length > 0)) throw new Error(text)
     return text
+  }
+
+  /**
+   * Builds images again, and compares them with those that were published.
+   *
+   * @throws Error with everything that differs
+   */
+  async verifyBuild(references: string[]): Promise<string> {
+    if (references.length === 0) throw new Error("name what to build again with --image")
+    for (const one of references) parseImageReference(one)
+    const { verifyBuild } = await import("../images/verify-build.js")
+    return verifyBuild(this.source, references, this.registry(await givenSecrets(this.connection)))
   }
 
   /**

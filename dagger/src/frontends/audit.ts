@@ -2,7 +2,7 @@ import { z } from "zod"
 import { oneLine } from "../lib/text.js"
 import { section } from "../lib/document.js"
 import { median } from "../lib/median.js"
-import { size } from "./size.js"
+import { size } from "../lib/size.js"
 
 /** Runs of Lighthouse for each page and device: the median of five is twice as stable as one run. */
 export const auditRuns = 5

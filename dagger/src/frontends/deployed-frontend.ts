@@ -20,7 +20,7 @@ import type { Pointer } from "./pointer.js"
 import { type NamedPreview, type PreviewStore, readPreviews } from "./preview.js"
 import { type Configuration, manifestIn, missingObjects } from "./publish.js"
 import { configurationOf, type FrontendSettings, refuseUnknownFlags } from "./settings.js"
-import { size } from "./size.js"
+import { size } from "../lib/size.js"
 import {
   type FrontendRevision,
   type FrontendState,

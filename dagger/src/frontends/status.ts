@@ -3,7 +3,7 @@ import { isLive } from "./decisions.js"
 import type { Pointer } from "./pointer.js"
 import { hasExpired, type NamedPreview } from "./preview.js"
 import { addressOf, type FrontendSettings, previewAddress } from "./settings.js"
-import { size } from "./size.js"
+import { size } from "../lib/size.js"
 import { type FrontendState, liveRevision } from "./state.js"
 
 /** The state of a web app in its environment. */

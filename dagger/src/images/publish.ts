@@ -1,14 +1,19 @@
 import { dag, type Directory } from "@dagger.io/dagger"
-import { digestOf, type Release, type ReleasedImage } from "../delivery/release.js"
+import { reachRegistry } from "../clients/registry/reach.js"
+import { mediaTypes, Repository } from "../clients/registry/repository.js"
+import type { Release, ReleasedImage } from "../delivery/release.js"
 import { readPlatform } from "../platform/platform.js"
 import type { TargetPlatform } from "../platform/targets.js"
 import { schemaFrom } from "../platform/schema.js"
 import { parseImageReference, parseRegistryAddress } from "../lib/image-reference.js"
+import { reportProgress } from "../lib/progress.js"
+import { size } from "../lib/size.js"
 import { oneLine } from "../lib/text.js"
 import { type RegistryAccess, signedIn } from "./access.js"
+import { indexText, pushImage, type ReproducibleImage, reproducible } from "./reproducible.js"
 
 /**
- * Builds services from source and pushes them to a registry. Unchanged layers are neither built nor sent again.
+ * Builds services from source and pushes them to a registry. Unchanged layers are neither built nor sent again, and equal files have equal digests.
  *
  * @param tag of the images, so that a registry that deletes untagged images keeps them
  * @param targets platforms of each image; that of the engine, if empty
@@ -21,35 +26,56 @@ export async function publish(
   tag: string,
   targets: TargetPlatform[] = [],
 ): Promise<Release["images"]> {
-  const { address, service: registryService } = registry
+  const { address } = registry
   if (address === "") {
     throw new Error(
       `${services.join(", ")} must be built: put REGISTRY=ghcr.io/owner/repository into .env, or give --registry before the function's name; a deploy or a plan of existing images takes --image instead`,
     )
   }
-  const { registry: host } = parseRegistryAddress(address)
+  const { registry: host, path } = parseRegistryAddress(address)
   const platform = await readPlatform(source)
+  const client = await reachRegistry(host, registry)
   const published = await Promise.all(
-    services.map(async (service): Promise<[string, ReleasedImage]> => {
-      const [image, ...others] = await Promise.all(
-        (targets.length > 0 ? targets : [undefined]).map((target) =>
-          platform.release(platform.service(service), target),
-        ),
+    services.map(async (name): Promise<[string, ReleasedImage]> => {
+      const service = platform.service(name)
+      // All are built before the first is pushed.
+      const built = await Promise.all(
+        (targets.length > 0 ? targets : [undefined]).map(async (target) => {
+          const image = await platform.release(service, target)
+          return { image, own: await reproducible(source, image, await platform.base(service, target)) }
+        }),
       )
-      if (!image) throw new Error(`${service} has no image`)
-      // One after another, each platform would be pushed before it is known that all can be built.
-      const reference = await signedIn(image, host, registry).publish(`${address}/${service}:${tag}`, {
-        ...(others.length > 0 && { platformVariants: others }),
-        ...(registryService && { registryService }),
-      })
+      const [{ image } = {}] = built
+      if (!image) throw new Error(`${name} has no image`)
+      const repository = new Repository(client, [path, name].filter(Boolean).join("/"))
+      const { digest, sent } = await push(
+        repository,
+        built.map(({ own }) => own),
+        tag,
+      )
+      reportProgress(`${name}: ${size(sent)} pushed`)
       const migrations = await schemaFrom(image)
-      return [
-        service,
-        { reference: `${address}/${service}@${digestOf(reference)}`, ...(migrations && { migrations }) },
-      ]
+      return [name, { reference: `${address}/${name}@${digest}`, ...(migrations && { migrations }) }]
     }),
   )
   return Object.fromEntries(published)
+}
+
+/** Pushes an image of one platform or of several: what a tag leads to comes last, so that it is never half there. */
+async function push(
+  repository: Repository,
+  parts: ReproducibleImage[],
+  tag: string,
+): Promise<{ digest: string; sent: number }> {
+  let sent = 0
+  for (const part of parts) sent += await pushImage(repository, part)
+  const [only] = parts
+  const { text, mediaType } =
+    parts.length === 1 && only
+      ? { text: only.text, mediaType: only.descriptor.mediaType }
+      : { text: indexText(parts), mediaType: mediaTypes.index }
+  const { descriptor } = await repository.putManifestText(text, mediaType, tag)
+  return { digest: descriptor.digest, sent }
 }
 
 /**

@@ -1,3 +1,4 @@
+import { DockerfileParser } from "dockerfile-ast"
 import { clip } from "../lib/text.js"
 
 /** An instruction of a Dockerfile, with its continued lines joined. */
@@ -47,6 +48,25 @@ export function placeOfFailure(file: string, text: string, failure: BuildFailure
     namesIn(text).some((name) => message.includes(name.replace(/^\.?\//, ""))),
   )
   return at(named, /not found|no such file/i.test(message) ? "not found" : lastLineOf(message))
+}
+
+/**
+ * The image that the last stage of a Dockerfile begins with; undefined when that is `scratch`.
+ *
+ * @throws Error when the Dockerfile has no stage, or a variable in the image's place
+ */
+export function baseImageOf(dockerfile: string): string | undefined {
+  // The last one first.
+  let stages = DockerfileParser.parse(dockerfile).getFROMs().reverse()
+  for (;;) {
+    const [stage, ...before] = stages
+    const image = stage?.getImage() ?? ""
+    if (image === "" || image.includes("$"))
+      throw new Error(`the last stage has no image to begin with that can be told (found "${image}")`)
+    const at = before.findIndex((one) => one.getBuildStage()?.toLowerCase() === image.toLowerCase())
+    if (at === -1) return image === "scratch" ? undefined : image
+    stages = before.slice(at)
+  }
 }
 
 /** The names of files and images that an instruction reads. */

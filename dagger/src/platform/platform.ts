@@ -1,5 +1,12 @@
 import { posix } from "node:path"
-import type { Container, Directory, File, Platform as Target, Service as Running } from "@dagger.io/dagger"
+import {
+  type Container,
+  dag,
+  type Directory,
+  type File,
+  type Platform as Target,
+  type Service as Running,
+} from "@dagger.io/dagger"
 import {
   type Catalog,
   catalogFile,
@@ -10,6 +17,7 @@ import {
 } from "./catalog.js"
 import { explainedBuild } from "./build-failure.js"
 import { cacheArguments } from "./caches.js"
+import { baseImageOf } from "./dockerfile.js"
 import { withPackages } from "./packages.js"
 import { labelled, schemaOf } from "./schema.js"
 import { withStores } from "./stores.js"
@@ -90,6 +98,13 @@ export class Platform {
       await this.build(service, target),
       schemaOf(Object.fromEntries(texts) as Record<string, string>),
     )
+  }
+
+  /** The image that a service's image begins with, on a platform; undefined when it begins with nothing. */
+  async base({ name }: Service, target?: TargetPlatform): Promise<Container | undefined> {
+    const image = baseImageOf(await this.services.file(`${name}/Dockerfile`).contents())
+    if (image === undefined) return undefined
+    return dag.container({ ...(target && { platform: target as Target }) }).from(image)
   }
 
   /**

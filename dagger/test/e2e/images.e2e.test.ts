@@ -170,6 +170,26 @@ describe("an image", { timeout: 45 * 60_000 }, () => {
     expect(platform.stderr).toContain("no image for linux/arm64; it has linux/amd64")
   })
 
+  it("is built again with the same digest, with caches of another name and after what it is made of was made again", async () => {
+    const { code, stdout, stderr } = await call(
+      ...["--caches", `clean-${Date.now()}`, "verify-build", "--image", image],
+    )
+    expect(code, stderr.slice(-4_000)).toBe(0)
+    expect(stdout).toBe(`${image} is what the working tree builds: linux/amd64\n`)
+  })
+
+  it("is told from what another working tree builds, file by file", async () => {
+    const file = join(checkout, "services/api/src/recipes/__main__.py")
+    const before = await readFile(file, "utf8")
+    await writeFile(file, `${before}\n# Another one.\n`)
+    const { code, stderr } = await call("verify-build", "--image", image)
+    await writeFile(file, before)
+    expect(code).not.toBe(0)
+    expect(stderr).toMatch(/api@sha256:\w+ on linux\/amd64 differs: published sha256:\w+, built sha256:\w+/)
+    expect(stderr).toMatch(/layer \d+: app\/recipes\/__main__\.py: content \w+ → \w+, size \d+ → \d+/)
+    expect(stderr).not.toMatch(/layer \d+: opt\/venv/)
+  })
+
   it("is not pruned while it is not known what environments use", async () => {
     const { code, stderr } = await call("prune", "--older-than", "1s")
     expect(code).not.toBe(0)

@@ -1,5 +1,5 @@
 import { describe, expect, it } from "vitest"
-import { type BuildFailure, placeOfFailure } from "../../src/platform/dockerfile.js"
+import { baseImageOf, type BuildFailure, placeOfFailure } from "../../src/platform/dockerfile.js"
 
 const text = `# syntax=docker/dockerfile:1
 
@@ -54,5 +54,24 @@ describe("placeOfFailure", () => {
     ["a command of another file", { message: "", command: ["sh", "-c", "make"], exitCode: 1 }, ""],
   ])("names the line and the instruction of %s", (_, failure, place) => {
     expect(placeOfFailure("services/api/Dockerfile", text, failure)).toBe(place)
+  })
+})
+
+describe("baseImageOf", () => {
+  it.each([
+    ["FROM python:3.11@sha256:1", "python:3.11@sha256:1"],
+    [
+      "FROM --platform=$BUILDPLATFORM node AS build\nRUN make\nFROM nginx:1.26\nCOPY --from=build /a /b",
+      "nginx:1.26",
+    ],
+    ["FROM debian AS base\nFROM base AS tools\nRUN make\nFROM Tools", "debian"],
+    ["FROM nginx AS nginx\nFROM nginx", "nginx"],
+    ["FROM golang AS build\nFROM scratch\nCOPY --from=build /a /a", undefined],
+  ])("%j begins with %s", (text, image) => {
+    expect(baseImageOf(text)).toBe(image)
+  })
+
+  it.each(["", "RUN make", "ARG VERSION\nFROM python:$VERSION"])("cannot tell for %j", (text) => {
+    expect(() => baseImageOf(text)).toThrow(/the last stage has no image to begin with that can be told/)
   })
 })

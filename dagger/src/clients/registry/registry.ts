@@ -31,7 +31,7 @@ export const delays = [1_000, 2_000, 4_000, 8_000, 16_000]
 /** Milliseconds: the least that a busy registry is left alone, and the most that a command waits for it at a time. */
 const wait = { least: 1_000, most: 60_000 }
 /** Milliseconds for an answer with its content. */
-const requestTimeout = 60_000
+export const requestTimeout = 60_000
 const busy = [408, 429, 500, 502, 503, 504]
 const dockerHub = { name: "docker.io", origin: "https://registry-1.docker.io" }
 /** Whether a registry's address is of the machine itself, where registries have no TLS. */
@@ -42,7 +42,7 @@ export interface Request {
   /** An address, or a path of the registry. */
   url: string
   headers?: Record<string, string>
-  body?: string | Uint8Array
+  body?: string | Uint8Array | Blob
   /** Statuses beside 2xx that are an answer. */
   allowed?: number[]
   /** A refusal that passes, as that of a busy registry does. */

@@ -1,7 +1,7 @@
 import { createHash } from "node:crypto"
 import { z } from "zod"
 import { digestPattern } from "../../lib/image-reference.js"
-import { delays, type Registry, RegistryError } from "./registry.js"
+import { delays, type Registry, RegistryError, requestTimeout } from "./registry.js"
 
 /** What a manifest or a list says of another manifest or of a blob. */
 export interface Descriptor {
@@ -79,12 +79,17 @@ const largest = 64 * 1024 * 1024
 export const sha256 = (bytes: string | Uint8Array): string =>
   `sha256:${createHash("sha256").update(bytes).digest("hex")}`
 
+type BlobKey = Pick<Descriptor, "digest" | "size">
+
+/** Bytes in a millisecond. */
+const slowestUpload = 100
+
 /** The manifests and blobs of one image's name. */
 export class Repository {
   /** By digest of the subject: writes of its list of referrers, one after another. */
   private readonly writes = new Map<string, Promise<unknown>>()
-  /** By digest: blobs that are being brought here, and those that are here. */
-  private readonly blobs = new Map<string, Promise<void>>()
+  /** By digest: blobs that are being brought here, and those that are here; how many bytes that took. */
+  private readonly blobs = new Map<string, Promise<number>>()
 
   constructor(
     private readonly client: Registry,
@@ -133,22 +138,26 @@ export class Repository {
   }
 
   /** Stores a manifest under its digest, or under a tag. */
-  async putManifest(
+  putManifest(
     manifest: object & { mediaType: string },
     tag?: string,
   ): Promise<{ descriptor: Descriptor; listed: boolean }> {
-    const text = JSON.stringify(manifest)
-    const descriptor = {
-      mediaType: manifest.mediaType,
-      digest: sha256(text),
-      size: Buffer.byteLength(text),
-    }
+    return this.putManifestText(JSON.stringify(manifest), manifest.mediaType, tag)
+  }
+
+  /** Stores a manifest, as it is written, under its digest or under a tag. */
+  async putManifestText(
+    text: string,
+    mediaType: string,
+    tag?: string,
+  ): Promise<{ descriptor: Descriptor; listed: boolean }> {
+    const descriptor = { mediaType, digest: sha256(text), size: Buffer.byteLength(text) }
     const listed = await this.client.send(
       this.push,
       {
         method: "PUT",
         url: this.path(`manifests/${tag ?? descriptor.digest}`),
-        headers: { "content-type": manifest.mediaType },
+        headers: { "content-type": mediaType },
         body: text,
         // Docker's registry does not find a blob for a moment while others upload the same one.
         passing: /\bMANIFEST_BLOB_UNKNOWN\b/,
@@ -262,28 +271,38 @@ export class Repository {
   /** Stores a blob unless it is there. */
   async putBlob(bytes: Buffer, mediaType: string): Promise<Descriptor> {
     const descriptor = { mediaType, digest: sha256(bytes), size: bytes.length }
-    const { digest } = descriptor
-    const put = this.blobs.get(digest) ?? this.bring(bytes, digest)
-    this.blobs.set(digest, put)
+    await this.bringBlob(descriptor, () => Promise.resolve(new Blob([new Uint8Array(bytes)])))
+    return descriptor
+  }
+
+  /**
+   * Stores a blob, which may be large, unless it is there. Who needs one that is being brought waits for that.
+   *
+   * @param open gives the blob; not called when it is there
+   * @returns the number of bytes that were sent for this call
+   */
+  async bringBlob({ digest, size }: BlobKey, open: () => Promise<Blob>): Promise<number> {
+    const before = this.blobs.get(digest)
+    const brought = before ?? this.upload({ digest, size }, open)
+    this.blobs.set(digest, brought)
     try {
-      await put
+      const sent = await brought
+      return before ? 0 : sent
     } catch (error) {
       this.blobs.delete(digest)
       throw error
     }
-    return descriptor
   }
 
-  private async bring(bytes: Buffer, digest: string): Promise<void> {
+  private async upload({ digest, size }: BlobKey, open: () => Promise<Blob>): Promise<number> {
     const there = await this.client.send(
       this.push,
       { method: "HEAD", url: this.path(`blobs/${digest}`), allowed: [404] },
       (answer) => Promise.resolve(answer.ok),
     )
-    if (!there) await this.upload(bytes, digest)
-  }
-
-  private async upload(bytes: Buffer, digest: string): Promise<void> {
+    if (there) return 0
+    const body = await open()
+    if (body.size !== size) throw new Error(`${digest} has ${body.size} bytes instead of ${size}`)
     const location = await this.client.send(
       this.push,
       { method: "POST", url: this.path("blobs/uploads/") },
@@ -300,10 +319,12 @@ export class Repository {
         method: "PUT",
         url: url.href,
         headers: { "content-type": "application/octet-stream" },
-        body: bytes,
+        body,
+        timeout: requestTimeout + Math.ceil(size / slowestUpload),
       },
       drain,
     )
+    return size
   }
 
   /** Everything that is stored beside a manifest and refers to it: by the registry's own list, or by the tag that stands in for it. */
