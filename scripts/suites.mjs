@@ -32,21 +32,16 @@ const everything = ["."]
 // What is found in documents and in tests, the gates of `ci` find.
 const delivered = [...everything, "!README.md", "!docs", "!dagger/test", "!engine/test"]
 
-/**
- * Parts of the module that do not import each other (.dependency-cruiser.mjs). A suite leaves out those that its commands
- * do not use; `ci`, `mistakes` and `deploy`, which depend on all of them, find what keeps the module from being loaded or
- * an environment from being read.
- */
-const parts = {
-  databases: ["!dagger/src/databases"],
-  frontends: ["!dagger/src/frontends", "!dagger/config/frontends"],
-  gates: ["!dagger/src/ci"],
-  images: ["!dagger/src/images"],
-  models: ["!dagger/src/models"],
-  rehearsals: ["!dagger/src/rehearsal", "!dagger/config/rehearsal", "!dagger/config/rehearsal.yaml"],
-  webApps: ["!services/web", "!services/f1-frontend", "!services/frontend-kit"],
-}
-const { databases, frontends, gates, images, models, rehearsals, webApps } = parts
+// Parts of the module that do not import each other (.dependency-cruiser.mjs). A suite leaves out those that its commands
+// do not use; `ci`, `mistakes` and `deploy`, which depend on all of them, find what keeps the module from being loaded or
+// an environment from being read.
+const databases = ["!dagger/src/databases"]
+const frontends = ["!dagger/src/frontends", "!dagger/config/frontends"]
+const gates = ["!dagger/src/ci"]
+const images = ["!dagger/src/images"]
+const models = ["!dagger/src/models"]
+const rehearsals = ["!dagger/src/rehearsal", "!dagger/config/rehearsal", "!dagger/config/rehearsal.yaml"]
+const webApps = ["!services/web", "!services/f1-frontend", "!services/frontend-kit"]
 
 /** @type {UnitSuite[]} */
 export const unit = [

@@ -464,24 +464,20 @@ export class Delivery {
     checkPreviewName(name)
     return this.within(env, async ({ delivery, frontends, secrets }) => {
       const all = frontends(only)
-      const apps = only.length > 0 ? all : all.filter(({ hasPreviews }) => hasPreviews)
-      const without = apps.filter(({ hasPreviews }) => !hasPreviews)
-      if (apps.length === 0 || without.length > 0) {
-        const names = (apps.length === 0 ? all : without).map(({ service }) => service).join(", ")
-        throw new Error(
-          `${env} shows no previews of ${names}: environments.${env}.frontends.APP in ${deployFile} needs preview: true and an edge of the kind key-value-store`,
-        )
-      }
-      if (remove) return allOf(apps, (app) => app.previews().remove(name))
+      const having = only.length > 0 ? all : all.filter(({ hasPreviews }) => hasPreviews)
+      // Where no app has previews, the first one says what it needs.
+      const apps = (having.length > 0 ? having : all).map((app) => ({ app, previews: app.previews() }))
+      if (remove) return allOf(apps, ({ previews }) => previews.remove(name))
       const platform = await readPlatform(this.source)
       // All are built before the first is shown.
       const shown = await Promise.all(
-        apps.map(async (app) => {
+        apps.map(async ({ app, previews }) => {
           delivery.say(`${app.service}: is built from the working tree`)
-          return { app, bundle: await bundleIn(await platform.build(platform.service(app.service))) }
+          const bundle = await bundleIn(await platform.build(platform.service(app.service)))
+          return { previews, bundle }
         }),
       )
-      return allOf(shown, ({ app, bundle }) => app.previews().publish({ name, bundle, secrets }))
+      return allOf(shown, ({ previews, bundle }) => previews.publish({ name, bundle, secrets }))
     })
   }
 

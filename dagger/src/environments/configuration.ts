@@ -202,24 +202,7 @@ function sharedEntrances(environments: Record<string, Entrance>): [(string | num
   return all.flatMap(([one, first], at) =>
     all.slice(at + 1).flatMap(([other, second]): [(string | number)[], string][] => {
       const path = ["environments", other]
-      const hostnames = Object.entries(second.services).flatMap(([service, { hostnames }]) =>
-        hostnames.map((hostname, index) => ({
-          hostname,
-          path: [...path, "services", service, "hostnames", index],
-        })),
-      )
-      for (const [app, { hostnames: own }] of Object.entries(second.frontends))
-        for (const [index, hostname] of own.entries())
-          hostnames.push({ hostname, path: [...path, "frontends", app, "hostnames", index] })
-      for (const [app, { previews }] of Object.entries(second.frontends))
-        for (const hostname of previewHosts(previews))
-          hostnames.push({ hostname, path: [...path, "frontends", app, "previews", "domain"] })
-      const taken = [
-        ...[...Object.values(first.services), ...Object.values(first.frontends)].flatMap(
-          ({ hostnames: theirs }) => theirs,
-        ),
-        ...Object.values(first.frontends).flatMap(({ previews }) => previewHosts(previews)),
-      ]
+      const taken = hostnamesOf(first)
       return [
         ...(namespacesOf(first).some((namespace) => namespacesOf(second).includes(namespace))
           ? [[[...path, "namespace"], `another one than that of ${one}`] as [string[], string]]
@@ -246,36 +229,59 @@ function sharedEntrances(environments: Record<string, Entrance>): [(string | num
               : []),
           ]
         }),
-        ...hostnames.flatMap(({ hostname, path: place }): [(string | number)[], string][] => {
-          const theirs = taken.find((name) => overlap(name, hostname))
-          return theirs === undefined ? [] : [[place, `${hostname} overlaps with ${theirs} of ${one}`]]
+        ...hostnamesOf(second).flatMap(({ hostname, place }): [(string | number)[], string][] => {
+          const theirs = taken.find((name) => overlap(name.hostname, hostname))
+          if (theirs === undefined) return []
+          return [[[...path, ...place], `${hostname} overlaps with ${theirs.hostname} of ${one}`]]
         }),
       ]
     }),
   )
 }
 
-/** The host names of previews. */
-const previewHosts = ({ domain }: Entrance["frontends"][string]["previews"]) =>
-  domain === undefined ? [] : [`*.${domain}`]
+interface PlacedHostname {
+  hostname: string
+  /** The component that it leads to. */
+  of: string
+  isPreview: boolean
+  /** In the environment's settings. */
+  place: (string | number)[]
+}
+
+/** Every host name of an environment. */
+function hostnamesOf({ services, frontends }: Pick<Entrance, "services" | "frontends">): PlacedHostname[] {
+  const listed = (kind: string, all: Record<string, { hostnames: string[] }>): PlacedHostname[] =>
+    Object.entries(all).flatMap(([of, { hostnames }]) =>
+      hostnames.map((hostname, index) => ({
+        hostname,
+        of,
+        isPreview: false,
+        place: [kind, of, "hostnames", index],
+      })),
+    )
+  const previews = Object.entries(frontends).flatMap(
+    ([
+      of,
+      {
+        previews: { domain },
+      },
+    ]) =>
+      domain === undefined
+        ? []
+        : [{ hostname: `*.${domain}`, of, isPreview: true, place: ["frontends", of, "previews", "domain"] }],
+  )
+  return [...listed("services", services), ...listed("frontends", frontends), ...previews]
+}
 
 /** Domains of previews that lead to something else of the same environment too. */
-function ambiguousPreviews({ services, frontends }: Entrance): [(string | number)[], string][] {
-  const all = Object.entries(frontends)
-  return all.flatMap(([app, { previews }]) => {
-    const others = [
-      ...Object.entries(services).map(([name, { hostnames }]) => ({ name, hosts: hostnames })),
-      ...all
-        .filter(([name]) => name !== app)
-        .map(([name, other]) => ({ name, hosts: [...other.hostnames, ...previewHosts(other.previews)] })),
-    ]
-    const other = others.find(({ hosts }) =>
-      previewHosts(previews).some((own) => hosts.some((host) => overlap(own, host))),
-    )
-    return other
-      ? [[["frontends", app, "previews", "domain"], `another domain than host names of ${other.name} have`]]
-      : []
-  })
+function ambiguousPreviews(entrance: Entrance): [(string | number)[], string][] {
+  const all = hostnamesOf(entrance)
+  return all
+    .filter(({ isPreview }) => isPreview)
+    .flatMap(({ hostname, of, place }): [(string | number)[], string][] => {
+      const other = all.find((one) => one.of !== of && overlap(one.hostname, hostname))
+      return other ? [[place, `another domain than host names of ${other.of} have`]] : []
+    })
 }
 
 /** What one deploy changes for the visitors of an edge. */

@@ -75,8 +75,14 @@ export class Frontend implements Component {
     return preview && edge.kind === "key-value-store"
   }
 
+  /** @throws Error where the settings have no previews */
   previews(): PreviewedFrontend {
-    return new PreviewedFrontend(this.deployed)
+    const store = this.hasPreviews ? this.deployed.stores.previews : undefined
+    if (store) return new PreviewedFrontend(this.deployed, store)
+    const { app, environment } = this.deployed.settings
+    throw new Error(
+      `${app} has no previews: environments.${environment}.frontends.${app} needs preview: true and an edge of the kind key-value-store`,
+    )
   }
 
   async status(): Promise<ComponentStatus> {

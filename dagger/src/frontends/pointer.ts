@@ -1,5 +1,6 @@
 import { z } from "zod"
 import { type Clock } from "../lib/clock.js"
+import { changed, longestValue, readBack } from "./edge-value.js"
 import { idPattern } from "./manifest.js"
 
 const id = z.string().regex(idPattern)
@@ -31,9 +32,6 @@ export type Writer = Pick<Pointer, "operation" | "since">
 /** Makes the new pointer of the present one. */
 export type PointerChange = (now: Pointer | undefined) => Omit<Pointer, keyof Writer>
 
-/** Characters that a value in CloudFront's store has at most. */
-export const longestValue = 1_024
-
 /** One value that is replaced only by who has read it last. */
 export interface PointerStore {
   /** @returns the value, nothing before the first one, and what a write has to name */
@@ -46,9 +44,6 @@ export interface PointerStore {
 export class PointerSuperseded extends Error {
   override name = "PointerSuperseded"
 }
-
-const tries = 6
-const pauses = { conflict: 500, readBack: 1_000 }
 
 /** @throws Error for a value that this version cannot read */
 export function parsePointer(text: string): Pointer {
@@ -87,37 +82,25 @@ export async function switchPointer(
   change: PointerChange,
   clock: Clock,
 ): Promise<Pointer> {
-  for (let tried = 0; tried < tries; tried++) {
+  const { next, text } = await changed("what is live", clock, async () => {
     const { text: before, version } = await store.read()
     const now = before === undefined ? undefined : parsePointer(before)
     refuseOlder(now, writer)
     const next: Pointer = { ...change(now), ...writer }
     const text = pointerText(next)
-    if (text === before) return next
-    if (await store.write(text, version)) {
-      await readBack(store, text, writer, clock)
-      return next
-    }
-    await clock.pause(pauses.conflict * (tried + 1))
-  }
-  throw new Error(`what is live was changed by others ${tries} times meanwhile: run this command again`)
+    return text === before || (await store.write(text, version)) ? { next, text } : undefined
+  })
+  await readBack("the new value", clock, async () => {
+    const { text: found } = await store.read()
+    if (found !== undefined && found !== text) refuseOlder(parsePointer(found), writer)
+    return found === text
+  })
+  return next
 }
 
 function refuseOlder(now: Pointer | undefined, { since }: Writer): void {
   if (now === undefined || Date.parse(now.since) <= Date.parse(since)) return
   throw new PointerSuperseded(
     `revision ${now.live.revision} was made live by the newer command ${now.operation}, so this one gives way`,
-  )
-}
-
-async function readBack(store: PointerStore, text: string, writer: Writer, clock: Clock): Promise<void> {
-  for (let tried = 0; tried < tries; tried++) {
-    const { text: found } = await store.read()
-    if (found === text) return
-    if (found !== undefined) refuseOlder(parsePointer(found), writer)
-    await clock.pause(pauses.readBack)
-  }
-  throw new Error(
-    "the store took the new value and does not hold it: nothing was switched; run this command again",
   )
 }

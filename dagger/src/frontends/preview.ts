@@ -1,8 +1,8 @@
 import { z } from "zod"
 import type { Clock } from "../lib/clock.js"
 import { clip, oneLine } from "../lib/text.js"
+import { changed, longestValue, readBack } from "./edge-value.js"
 import { idPattern } from "./manifest.js"
-import { longestValue } from "./pointer.js"
 
 /** Milliseconds after its end for which nothing of a preview is removed: clocks may be wrong by minutes, and the edge has its own. */
 export const clockTolerance = 3_600_000
@@ -72,9 +72,6 @@ export const hasExpired = ({ until }: Preview, now: number): boolean => until <=
 export const overPreviews = (previews: NamedPreview[], now: number): NamedPreview[] =>
   previews.filter(({ until }) => until + clockTolerance <= now)
 
-const tries = 6
-const pauses = { conflict: 500, readBack: 1_000 }
-
 /**
  * Makes the edge show a preview, in place of the one of that name, and reads it back.
  *
@@ -87,33 +84,18 @@ export async function writePreview(
   clock: Clock,
 ): Promise<void> {
   const text = previewText(preview)
-  await change(store, clock, ({ version }) => store.write(name, text, version))
-  for (let tried = 0; tried < tries; tried++) {
-    if ((await store.readAll()).values.get(name) === text) return
-    await clock.pause(pauses.readBack)
-  }
-  throw new Error(`the store took the preview ${name} and does not hold it: run this command again`)
+  await changed(`the preview ${name}`, clock, async () => {
+    const { version } = await store.readAll()
+    return (await store.write(name, text, version)) || undefined
+  })
+  await readBack(`the preview ${name}`, clock, async () => (await store.readAll()).values.get(name) === text)
 }
 
 /** @returns whether there was one */
-export async function removePreview(store: PreviewStore, name: string, clock: Clock): Promise<boolean> {
-  let existed = false
-  await change(store, clock, ({ values, version }) => {
-    existed = values.has(name)
-    return existed ? store.remove(name, version) : Promise.resolve(true)
+export function removePreview(store: PreviewStore, name: string, clock: Clock): Promise<boolean> {
+  return changed(`the preview ${name}`, clock, async () => {
+    const { values, version } = await store.readAll()
+    if (!values.has(name)) return false
+    return (await store.remove(name, version)) || undefined
   })
-  return existed
-}
-
-/** Others change the store at the same time: what is live, and other previews. */
-async function change(
-  store: PreviewStore,
-  clock: Clock,
-  make: (now: Awaited<ReturnType<PreviewStore["readAll"]>>) => Promise<boolean>,
-): Promise<void> {
-  for (let tried = 0; tried < tries; tried++) {
-    if (await make(await store.readAll())) return
-    await clock.pause(pauses.conflict * (tried + 1))
-  }
-  throw new Error(`the store was changed by others ${tries} times meanwhile: run this command again`)
 }

@@ -27,7 +27,10 @@ export interface PreviewRequest {
 
 /** A web app whose releases are shown by names, beside what visitors get: neither its state nor what is live changes. */
 export class PreviewedFrontend {
-  constructor(private readonly app: DeployedFrontend) {}
+  constructor(
+    private readonly app: DeployedFrontend,
+    private readonly store: PreviewStore,
+  ) {}
 
   /**
    * Uploads a release, and makes the edge show it with the configuration of the environment until it expires. An upload that was interrupted goes on where it was.
@@ -39,7 +42,6 @@ export class PreviewedFrontend {
     const { app } = this
     const { settings, layout, stores } = app
     const { clock, cluster, fetch, who } = app.context
-    const previews = this.store()
     const manifest = manifestOf(settings.app, bundle.app, await readFiles(bundle.folder))
     const paths = manifest.files.map(({ path }) => path)
     refuseUnknownFlags(settings, bundle.flags)
@@ -54,7 +56,7 @@ export class PreviewedFrontend {
       lease.check()
       const end = cluster.now() + settings.previews.expires * 1_000
       const preview = { release, config: configuration.id, until: end, version, by: oneLine(who) }
-      await writePreview(previews, name, preview, clock)
+      await writePreview(this.store, name, preview, clock)
       return end
     })
     const seen = await observe(
@@ -80,19 +82,10 @@ export class PreviewedFrontend {
   /** Ends a preview before it expires. */
   async remove(name: string): Promise<string> {
     const { app } = this
-    const existed = await removePreview(this.store(), name, app.context.clock)
+    const existed = await removePreview(this.store, name, app.context.clock)
     return existed
       ? `${app.settings.app}: the preview ${name} is removed; the edge stops showing it within seconds`
       : `${app.settings.app}: there is no preview ${name}`
-  }
-
-  private store(): PreviewStore {
-    const { previews } = this.app.stores
-    if (previews) return previews
-    const { app, environment } = this.app.settings
-    throw new Error(
-      `${app} has no previews: environments.${environment}.frontends.${app} needs preview: true and an edge of the kind key-value-store`,
-    )
   }
 }
 

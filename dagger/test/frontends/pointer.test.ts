@@ -3,13 +3,8 @@ import { describe, expect, it } from "vitest"
 import { promoted, withCanary, withoutCanary } from "../../src/frontends/decisions.js"
 import { ObjectPointer } from "../../src/frontends/object-pointer.js"
 import { layoutOf } from "../../src/frontends/layout.js"
-import {
-  longestValue,
-  parsePointer,
-  pointerText,
-  readPointer,
-  switchPointer,
-} from "../../src/frontends/pointer.js"
+import { longestValue } from "../../src/frontends/edge-value.js"
+import { parsePointer, pointerText, readPointer, switchPointer } from "../../src/frontends/pointer.js"
 import { pathsOf } from "../../src/frontends/invalidation.js"
 import { FakeClock } from "../lib/fake-clock.js"
 import { MemoryBucket } from "./fixtures.js"

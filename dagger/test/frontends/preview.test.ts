@@ -183,7 +183,9 @@ describe("a preview", () => {
     await publish(platform, "pr-12", "b")
     expect(letterOf(platform, "pr-12")).toBe("b")
     others = Infinity
-    await expect(publish(platform, "pr-13", "b")).rejects.toThrow(/the store was changed by others 6 times/)
+    await expect(publish(platform, "pr-13", "b")).rejects.toThrow(
+      /the preview pr-13 was changed by others 6 times/,
+    )
     expect(platform.preview("pr-13")).toBeUndefined()
   })
 
@@ -289,10 +291,9 @@ describe("a preview", () => {
     ["without a key-value store", "preview: true", "{ kind: invalidate, distribution: E2QWRUHAPOMQZL }"],
   ])("is refused for an app %s", async (_, more, edge) => {
     const platform = new WebPlatform(more, edge)
-    if (edge === undefined)
-      await expect(publish(platform, "pr-12", "b")).rejects.toThrow(
-        /web has no previews: .* needs preview: true/,
-      )
+    await expect(publish(platform, "pr-12", "b")).rejects.toThrow(
+      /web has no previews: .* needs preview: true/,
+    )
     expect(platform.web().opened.frontends([])[0]?.hasPreviews).toBe(false)
     expect(platform.bucket.written).toEqual([])
   })
