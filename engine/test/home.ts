@@ -88,9 +88,15 @@ export class Home {
     return { child, stderr: () => stderr, ended }
   }
 
-  /** A call that shows that the engine works: a container says a word. */
-  echo(word: string): SpawnSyncReturns<string> {
-    return this.daggerw(inContainer(`echo,${word}`))
+  /**
+   * A call that shows that the engine works: a container says a word.
+   *
+   * @throws Error with what daggerw says when it does not end well
+   */
+  echo(word: string): string {
+    const { status, stdout, stderr, error } = this.daggerw(inContainer(`echo,${word}`))
+    if (status === 0) return stdout
+    throw new Error(`daggerw ended with ${String(status)}: ${stderr.slice(-4_000)}`, { cause: error })
   }
 
   instance(): Instance {

@@ -58,7 +58,7 @@ describe.runIf(process.getuid?.() === 0)("a local engine", () => {
   test("leaves the machine as it was, while it runs and after it stops", () => {
     const h = home()
     const before = machine()
-    expect(h.echo("hello").stdout).toBe("hello\n")
+    expect(h.echo("hello")).toBe("hello\n")
 
     expect(machine()).toEqual(before)
     expect(groups(h), "its control groups are the one thing that shows while it runs").not.toEqual([])
@@ -109,7 +109,7 @@ describe.runIf(process.getuid?.() === 0)("a local engine", () => {
   ])("%s killed with -9: nothing stays behind, and the next call works", async (_, victims) => {
     const h = home()
     const before = machine()
-    expect(h.echo("before").stdout).toBe("before\n")
+    expect(h.echo("before")).toBe("before\n")
     const { pid, sandbox } = h.instance()
     const killed = victims(h)
     expect(killed).not.toEqual([])
@@ -119,7 +119,7 @@ describe.runIf(process.getuid?.() === 0)("a local engine", () => {
       () => !existsSync(`/proc/${String(pid)}`) && !existsSync(`/proc/${String(sandbox)}`),
     )
     expect(h.running).toBe(false)
-    expect(h.echo("after").stdout).toBe("after\n")
+    expect(h.echo("after")).toBe("after\n")
     h.daggerw(["engine", "stop"])
     expect(machine()).toEqual(before)
     expect(groups(h)).toEqual([])
