@@ -259,17 +259,11 @@ function hostnamesOf({ services, frontends }: Pick<Entrance, "services" | "front
         place: [kind, of, "hostnames", index],
       })),
     )
-  const previews = Object.entries(frontends).flatMap(
-    ([
-      of,
-      {
-        previews: { domain },
-      },
-    ]) =>
-      domain === undefined
-        ? []
-        : [{ hostname: `*.${domain}`, of, isPreview: true, place: ["frontends", of, "previews", "domain"] }],
-  )
+  const previews = Object.entries(frontends).flatMap(([of, app]) => {
+    const { domain } = app.previews
+    const place = ["frontends", of, "previews", "domain"]
+    return domain === undefined ? [] : [{ hostname: `*.${domain}`, of, isPreview: true, place }]
+  })
   return [...listed("services", services), ...listed("frontends", frontends), ...previews]
 }
 

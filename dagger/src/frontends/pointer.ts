@@ -82,20 +82,21 @@ export async function switchPointer(
   change: PointerChange,
   clock: Clock,
 ): Promise<Pointer> {
-  const { next, text } = await changed("what is live", clock, async () => {
+  return changed("what is live", clock, async () => {
     const { text: before, version } = await store.read()
     const now = before === undefined ? undefined : parsePointer(before)
     refuseOlder(now, writer)
     const next: Pointer = { ...change(now), ...writer }
     const text = pointerText(next)
-    return text === before || (await store.write(text, version)) ? { next, text } : undefined
+    if (text === before) return next
+    if (!(await store.write(text, version))) return undefined
+    await readBack("the new value", clock, async () => {
+      const { text: found } = await store.read()
+      if (found !== undefined && found !== text) refuseOlder(parsePointer(found), writer)
+      return found === text
+    })
+    return next
   })
-  await readBack("the new value", clock, async () => {
-    const { text: found } = await store.read()
-    if (found !== undefined && found !== text) refuseOlder(parsePointer(found), writer)
-    return found === text
-  })
-  return next
 }
 
 function refuseOlder(now: Pointer | undefined, { since }: Writer): void {
