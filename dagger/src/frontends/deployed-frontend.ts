@@ -399,7 +399,8 @@ function configurationDifference(before: string | undefined, after: string): str
     text
       .split("\n")
       .map((line) => line.trim().replace(/,$/, ""))
-      .filter((line) => line.includes(":"))
+      // The id follows from the others.
+      .filter((line) => line.includes(":") && !line.startsWith('"id":'))
   const [old, now] = [lines(before ?? ""), lines(after)]
   return [
     ...old.filter((line) => !now.includes(line)).map((line) => `config.json - ${line}`),

@@ -72,7 +72,11 @@ describe.skipIf(withoutMoto !== undefined)("a web app behind its edge", () => {
         say: () => undefined,
         clock: monotonic,
         backends: {
-          api: { current: () => Promise.resolve({ reference: image("a") }), deployed: false },
+          api: {
+            current: () => Promise.resolve({ reference: image("a") }),
+            deployed: false,
+            metrics: () => Promise.resolve([]),
+          },
         },
         contract: () => Promise.resolve(recipesApi),
         audit: previewed,

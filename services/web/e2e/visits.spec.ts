@@ -3,7 +3,7 @@ import { expect, test } from "@f1/frontend-kit/e2e"
 const release = "0123456789".repeat(4)
 
 test("a page of a release tells that it is shown, the first failure, and how fast it was", async ({ page }) => {
-  await page.route("**/recipes", async (route) => {
+  await page.route("**/?sort=title", async (route) => {
     const response = await route.fetch()
     // As the edge does.
     const headers = { ...response.headers(), "server-timing": `release;desc="${release}"` }
@@ -16,7 +16,7 @@ test("a page of a release tells that it is shown, the first failure, and how fas
     told.push(response.request().postDataJSON())
     statuses.push(response.status())
   })
-  await page.goto("/recipes")
+  await page.goto("/?sort=title")
   await expect.poll(() => told).toEqual([{ release, event: "view" }])
 
   await page.evaluate(() => {
@@ -45,7 +45,7 @@ test("a page of no release tells nothing", async ({ page }) => {
   page.on("request", (request) => {
     if (request.url().endsWith("/api/visits")) told.push(request.url())
   })
-  await page.goto("/recipes")
+  await page.goto("/?sort=title")
   await page.getByRole("heading", { level: 1 }).waitFor()
   await page.evaluate(() => window.dispatchEvent(new ErrorEvent("error", { message: "one" })))
   expect(told).toEqual([])
