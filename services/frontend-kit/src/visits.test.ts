@@ -19,7 +19,7 @@ beforeEach(() => {
     },
   )
   vi.stubGlobal("fetch", (url: string, init: RequestInit) => {
-    told.push({ url, visit: JSON.parse(String(init.body)), init })
+    told.push({ url, visit: JSON.parse(init.body as string), init })
     return Promise.resolve(new Response(null, { status: 204 }))
   })
 })
@@ -46,7 +46,14 @@ test("tells that a page is shown, of the release that the edge names", () => {
   vi.stubGlobal("performance", {
     getEntriesByType: (type: string) =>
       type === "navigation"
-        ? [{ serverTiming: [{ name: "cache", description: "hit" }, { name: "release", description: release }] }]
+        ? [
+            {
+              serverTiming: [
+                { name: "cache", description: "hit" },
+                { name: "release", description: release },
+              ],
+            },
+          ]
         : [],
   })
   beginVisit("https://api.example.com/api/visits")

@@ -21,9 +21,13 @@ def _release() -> str:
 
 def _counted(client: TestClient, release: str, config: str = "") -> dict[str, float]:
     families = text_string_to_metric_families(client.get("/metrics").text)
-    samples = [sample for family in families for sample in family.samples if not sample.name.endswith("_created")]
+    samples = [
+        sample for family in families for sample in family.samples if not sample.name.endswith("_created")
+    ]
     return {
-        " ".join([sample.name, *(value for name, value in sample.labels.items() if name not in SHOWN)]): sample.value
+        " ".join(
+            [sample.name, *(value for name, value in sample.labels.items() if name not in SHOWN)]
+        ): sample.value
         for sample in samples
         if [sample.labels.get(name) for name in SHOWN] == [release, config]
     }
@@ -90,9 +94,11 @@ def test_refuses_anything_else(make_client: MakeClient, visit: object) -> None:
 def test_forgets_the_release_that_was_told_of_least_recently(make_client: MakeClient) -> None:
     client = make_client(rate_limit_visits="1000/minute")
     first, second, *others = [_release() for _ in range(MOST_RELEASES + 1)]
-    for release in (first, second, *others[:-1]):
+    for release in (first, second):
         assert _tell(client, release=release, event="view") == 204
     assert _tell(client, release=second, event="vitals", vitals={"CLS": "good"}) == 204
+    for release in others[:-1]:
+        assert _tell(client, release=release, event="view") == 204
     assert _tell(client, release=first, event="view") == 204
     assert _tell(client, release=others[-1], event="view") == 204
     assert _counted(client, first) == {"web_views_total": 2}

@@ -1,7 +1,7 @@
-"""What browsers tell of the pages that visitors see: that they were shown, that they failed, how fast they were.
+"""What browsers tell of the pages that visitors see: that they were shown, failed, and how fast they were.
 
-It is counted per release of the web app and its configuration, so that new ones can be compared with those before.
-Anybody may send anything: it is evidence against a release, never proof of one.
+It is counted per release of the web app and its configuration, so that new ones can be compared with those
+before. Anybody may send anything: it is evidence against a release, never proof of one.
 """
 
 from collections import OrderedDict
@@ -29,7 +29,9 @@ class Told(BaseModel):
     model_config = ConfigDict(extra="forbid")
 
     release: str = Field(pattern="^[0-9a-f]{40}$", description="The release that the page is of")
-    config: str = Field("", pattern="^([0-9a-f]{40})?$", description="Its configuration; empty when it has none")
+    config: str = Field(
+        "", pattern="^([0-9a-f]{40})?$", description="Its configuration; empty when it has none"
+    )
 
 
 class View(Told):
@@ -45,7 +47,7 @@ class Failure(Told):
 
 
 class Vitals(Told):
-    """How fast a page was, once it is left. https://web.dev/articles/vitals has the thresholds of the ratings."""
+    """How fast a page was, once it is left: https://web.dev/articles/vitals has the thresholds."""
 
     event: Literal["vitals"]
     vitals: dict[Vital, Rating]
