@@ -4,2474 +4,2473 @@
  */
 
 export interface paths {
-  "/health/live": {
-    parameters: {
-      query?: never
-      header?: never
-      path?: never
-      cookie?: never
-    }
-    /** Does the process serve? */
-    get: operations["live"]
-    put?: never
-    post?: never
-    delete?: never
-    options?: never
-    head?: never
-    patch?: never
-    trace?: never
-  }
-  "/health/ready": {
-    parameters: {
-      query?: never
-      header?: never
-      path?: never
-      cookie?: never
-    }
-    /** Should this process get requests? */
-    get: operations["ready"]
-    put?: never
-    post?: never
-    delete?: never
-    options?: never
-    head?: never
-    patch?: never
-    trace?: never
-  }
-  "/version": {
-    parameters: {
-      query?: never
-      header?: never
-      path?: never
-      cookie?: never
-    }
-    /** What runs here? */
-    get: operations["version"]
-    put?: never
-    post?: never
-    delete?: never
-    options?: never
-    head?: never
-    patch?: never
-    trace?: never
-  }
-  "/api/f1/seasons": {
-    parameters: {
-      query?: never
-      header?: never
-      path?: never
-      cookie?: never
-    }
-    /**
-     * Seasons
-     * @description Seasons with at least one ingested race, oldest first.
-     */
-    get: operations["seasons"]
-    put?: never
-    post?: never
-    delete?: never
-    options?: never
-    head?: never
-    patch?: never
-    trace?: never
-  }
-  "/api/f1/races": {
-    parameters: {
-      query?: never
-      header?: never
-      path?: never
-      cookie?: never
-    }
-    /**
-     * Races
-     * @description The calendar of a season, with the predicted and the real winner of each race; empty for an unknown
-     *     season.
-     */
-    get: operations["races"]
-    put?: never
-    post?: never
-    delete?: never
-    options?: never
-    head?: never
-    patch?: never
-    trace?: never
-  }
-  "/api/f1/races/next": {
-    parameters: {
-      query?: never
-      header?: never
-      path?: never
-      cookie?: never
-    }
-    /**
-     * Next Race
-     * @description The next race: the first one after the last completed race. Predicted by the model being served.
-     */
-    get: operations["next_race"]
-    put?: never
-    post?: never
-    delete?: never
-    options?: never
-    head?: never
-    patch?: never
-    trace?: never
-  }
-  "/api/f1/races/{season}/{round}": {
-    parameters: {
-      query?: never
-      header?: never
-      path?: never
-      cookie?: never
-    }
-    /**
-     * Race
-     * @description One race.
-     *
-     *     A completed race shows the prediction that was stored for it, which is always out of sample: made by a
-     *     model
-     *     trained on earlier races only. `predictions` is empty when none is stored.
-     */
-    get: operations["race"]
-    put?: never
-    post?: never
-    delete?: never
-    options?: never
-    head?: never
-    patch?: never
-    trace?: never
-  }
-  "/api/f1/drivers": {
-    parameters: {
-      query?: never
-      header?: never
-      path?: never
-      cookie?: never
-    }
-    /**
-     * Drivers
-     * @description Drivers of a season in the order of the standings.
-     */
-    get: operations["drivers"]
-    put?: never
-    post?: never
-    delete?: never
-    options?: never
-    head?: never
-    patch?: never
-    trace?: never
-  }
-  "/api/f1/drivers/{id}": {
-    parameters: {
-      query?: never
-      header?: never
-      path?: never
-      cookie?: never
-    }
-    /**
-     * Driver
-     * @description A driver with ELO and results of all ingested seasons.
-     */
-    get: operations["driver"]
-    put?: never
-    post?: never
-    delete?: never
-    options?: never
-    head?: never
-    patch?: never
-    trace?: never
-  }
-  "/api/f1/constructors": {
-    parameters: {
-      query?: never
-      header?: never
-      path?: never
-      cookie?: never
-    }
-    /**
-     * Constructors
-     * @description Constructors of a season in the order of the standings.
-     */
-    get: operations["constructors"]
-    put?: never
-    post?: never
-    delete?: never
-    options?: never
-    head?: never
-    patch?: never
-    trace?: never
-  }
-  "/api/f1/constructors/{id}": {
-    parameters: {
-      query?: never
-      header?: never
-      path?: never
-      cookie?: never
-    }
-    /**
-     * Constructor
-     * @description A constructor with ELO and results of all ingested seasons.
-     */
-    get: operations["constructor"]
-    put?: never
-    post?: never
-    delete?: never
-    options?: never
-    head?: never
-    patch?: never
-    trace?: never
-  }
-  "/api/f1/standings": {
-    parameters: {
-      query?: never
-      header?: never
-      path?: never
-      cookie?: never
-    }
-    /**
-     * Standings
-     * @description Points tables of a season.
-     */
-    get: operations["standings"]
-    put?: never
-    post?: never
-    delete?: never
-    options?: never
-    head?: never
-    patch?: never
-    trace?: never
-  }
-  "/api/f1/elo": {
-    parameters: {
-      query?: never
-      header?: never
-      path?: never
-      cookie?: never
-    }
-    /**
-     * Elo
-     * @description ELO after each round of a season, one series for each driver or constructor.
-     */
-    get: operations["elo"]
-    put?: never
-    post?: never
-    delete?: never
-    options?: never
-    head?: never
-    patch?: never
-    trace?: never
-  }
-  "/api/f1/model": {
-    parameters: {
-      query?: never
-      header?: never
-      path?: never
-      cookie?: never
-    }
-    /**
-     * Model
-     * @description The card of the model being served.
-     */
-    get: operations["model"]
-    put?: never
-    post?: never
-    delete?: never
-    options?: never
-    head?: never
-    patch?: never
-    trace?: never
-  }
-  "/api/f1/performance": {
-    parameters: {
-      query?: never
-      header?: never
-      path?: never
-      cookie?: never
-    }
-    /**
-     * Performance
-     * @description How past predictions fared.
-     *
-     *     Every row is out of sample: made by a model that was trained only on races before the one it predicts.
-     */
-    get: operations["performance"]
-    put?: never
-    post?: never
-    delete?: never
-    options?: never
-    head?: never
-    patch?: never
-    trace?: never
-  }
-  "/api/f1/monitoring": {
-    parameters: {
-      query?: never
-      header?: never
-      path?: never
-      cookie?: never
-    }
-    /**
-     * Monitoring
-     * @description Whether the forecasts hold: those that were stored before their races against the results and every
-     *     baseline, and what was found.
-     */
-    get: operations["monitoring"]
-    put?: never
-    post?: never
-    delete?: never
-    options?: never
-    head?: never
-    patch?: never
-    trace?: never
-  }
-  "/admin/model/reload": {
-    parameters: {
-      query?: never
-      header?: never
-      path?: never
-      cookie?: never
-    }
-    get?: never
-    put?: never
-    /**
-     * Reload Model
-     * @description Load a model beside the current one, verify it, and swap.
-     *
-     *     Checked are the checksums, the feature schema, the versions of the libraries and the golden predictions
-     *     (422),
-     *     and that its recorded score is not worse than the current model's (409). On any failure the current one
-     *     keeps
-     *     serving; `reason` and `detail` say why.
-     */
-    post: operations["reload_model"]
-    delete?: never
-    options?: never
-    head?: never
-    patch?: never
-    trace?: never
-  }
-  "/api/f1/visits": {
-    parameters: {
-      query?: never
-      header?: never
-      path?: never
-      cookie?: never
-    }
-    get?: never
-    put?: never
-    /**
-     * Tell Visit
-     * @description Takes what a page tells of itself: that it was shown, that it failed, or how fast it was.
-     */
-    post: operations["tell_visit"]
-    delete?: never
-    options?: never
-    head?: never
-    patch?: never
-    trace?: never
-  }
+    "/health/live": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** Does the process serve? */
+        get: operations["live"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/health/ready": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** Should this process get requests? */
+        get: operations["ready"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/version": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** What runs here? */
+        get: operations["version"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/f1/seasons": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * Seasons
+         * @description Seasons with at least one ingested race, oldest first.
+         */
+        get: operations["seasons"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/f1/races": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * Races
+         * @description The calendar of a season, with the predicted and the real winner of each race; empty for an unknown
+         *     season.
+         */
+        get: operations["races"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/f1/races/next": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * Next Race
+         * @description The next race: the first one after the last completed race. Predicted by the model being served.
+         */
+        get: operations["next_race"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/f1/races/{season}/{round}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * Race
+         * @description One race.
+         *
+         *     A completed race shows the prediction that was stored for it, which is always out of sample: made by a
+         *     model
+         *     trained on earlier races only. `predictions` is empty when none is stored.
+         */
+        get: operations["race"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/f1/drivers": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * Drivers
+         * @description Drivers of a season in the order of the standings.
+         */
+        get: operations["drivers"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/f1/drivers/{id}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * Driver
+         * @description A driver with ELO and results of all ingested seasons.
+         */
+        get: operations["driver"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/f1/constructors": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * Constructors
+         * @description Constructors of a season in the order of the standings.
+         */
+        get: operations["constructors"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/f1/constructors/{id}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * Constructor
+         * @description A constructor with ELO and results of all ingested seasons.
+         */
+        get: operations["constructor"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/f1/standings": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * Standings
+         * @description Points tables of a season.
+         */
+        get: operations["standings"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/f1/elo": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * Elo
+         * @description ELO after each round of a season, one series for each driver or constructor.
+         */
+        get: operations["elo"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/f1/model": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * Model
+         * @description The card of the model being served.
+         */
+        get: operations["model"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/f1/performance": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * Performance
+         * @description How past predictions fared.
+         *
+         *     Every row is out of sample: made by a model that was trained only on races before the one it predicts.
+         */
+        get: operations["performance"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/f1/monitoring": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * Monitoring
+         * @description Whether the forecasts hold: those that were stored before their races against the results and every
+         *     baseline, and what was found.
+         */
+        get: operations["monitoring"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/admin/model/reload": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Reload Model
+         * @description Load a model beside the current one, verify it, and swap.
+         *
+         *     Checked are the checksums, the feature schema, the versions of the libraries and the golden predictions
+         *     (422),
+         *     and that its recorded score is not worse than the current model's (409). On any failure the current one
+         *     keeps
+         *     serving; `reason` and `detail` say why.
+         */
+        post: operations["reload_model"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/f1/visits": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Tell Visit
+         * @description Takes what a page tells of itself: that it was shown, that it failed, or how fast it was.
+         */
+        post: operations["tell_visit"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
 }
-export type webhooks = Record<string, never>
+export type webhooks = Record<string, never>;
 export interface components {
-  schemas: {
-    /**
-     * BaselineMetrics
-     * @description A baseline over the same races, and how far the model is from it.
-     */
-    BaselineMetrics: {
-      /**
-       * Name
-       * @description model, or the name of a baseline.
-       */
-      name: string
-      /**
-       * Label
-       * @description The way of predicting in plain words.
-       */
-      label: string
-      scores: components["schemas"]["Metrics"]
-      /** @description Model minus this; below 0 the model is better. */
-      log_loss_difference: components["schemas"]["Interval"]
-    }
-    /**
-     * Bootstrap
-     * @description Paired bootstrap over races, model minus baseline; below 0 the model is better.
-     */
-    Bootstrap: {
-      /** Draws */
-      draws: number
-      log_loss_difference: components["schemas"]["Interval"]
-    }
-    /**
-     * Calibration
-     * @description Calibration of win probabilities; bins without a prediction are left out.
-     */
-    Calibration: {
-      /** Model */
-      model: components["schemas"]["CalibrationBin"][]
-      /** Baseline */
-      baseline: components["schemas"]["CalibrationBin"][]
-      /**
-       * Favourites
-       * @description Of the model's favourites alone, one a race.
-       */
-      favourites: components["schemas"]["CalibrationBin"][]
-    }
-    /**
-     * CalibrationBin
-     * @description One bin of the calibration plot.
-     */
-    CalibrationBin: {
-      /** Bin Low */
-      bin_low: number
-      /** Bin High */
-      bin_high: number
-      /** Predicted */
-      predicted: number
-      /** Observed */
-      observed: number
-      /** Count */
-      count: number
-    }
-    /** CheckResult */
-    CheckResult: {
-      /** Ok */
-      ok: boolean
-      /** Latency Ms */
-      latency_ms: number
-      /** Error */
-      error?: string | null
-      /** Detail */
-      detail?: string | null
-    }
-    /**
-     * ConstructorDetail
-     * @description A constructor over all ingested seasons; the season figures are of the latest one.
-     */
-    ConstructorDetail: {
-      /** Id */
-      id: string
-      /** Name */
-      name: string
-      /** Drivers */
-      drivers: components["schemas"]["DriverName"][]
-      /** Elo */
-      elo: number
-      /** Elo Change */
-      elo_change: number
-      /** Wins */
-      wins: number
-      /** Podiums */
-      podiums: number
-      /** Points */
-      points: number
-      /** Position */
-      position: number
-      /** Season */
-      season: number
-      /** Elo History */
-      elo_history: components["schemas"]["EloPoint"][]
-      /** Results */
-      results: components["schemas"]["ConstructorResult"][]
-    }
-    /**
-     * ConstructorName
-     * @description A constructor, as far as a label needs it.
-     */
-    ConstructorName: {
-      /** Id */
-      id: string
-      /** Name */
-      name: string
-    }
-    /**
-     * ConstructorResult
-     * @description One race of a constructor's history: the best car and the points of both.
-     */
-    ConstructorResult: {
-      /** Season */
-      season: number
-      /** Round */
-      round: number
-      /**
-       * Date
-       * Format: date
-       */
-      date: string
-      /** Race */
-      race: string
-      /** Best Position */
-      best_position: number | null
-      /** Points */
-      points: number
-      /**
-       * Win Probability
-       * @description Sum over its cars, out of sample.
-       */
-      win_probability: number | null
-    }
-    /**
-     * ConstructorRow
-     * @description A constructor's season.
-     */
-    ConstructorRow: {
-      /** Id */
-      id: string
-      /** Name */
-      name: string
-      /** Drivers */
-      drivers: components["schemas"]["DriverName"][]
-      /** Elo */
-      elo: number
-      /** Elo Change */
-      elo_change: number
-      /** Wins */
-      wins: number
-      /** Podiums */
-      podiums: number
-      /** Points */
-      points: number
-      /** Position */
-      position: number
-    }
-    /**
-     * Contribution
-     * @description How much one feature moved a driver's prediction.
-     */
-    Contribution: {
-      /** Feature */
-      feature: string
-      /**
-       * Label
-       * @description The feature in plain words.
-       */
-      label: string
-      /**
-       * Value
-       * @description The feature's value; null when it is not known.
-       */
-      value: number | null
-      /**
-       * Contribution
-       * @description Signed. All of a driver's contributions sum to ln(win × number of drivers), the logarithm of how many times an even share the chance is; exact for the mixture of experts.
-       */
-      contribution: number
-    }
-    /**
-     * DataCorrection
-     * @description A later version of what a source said of a race.
-     */
-    DataCorrection: {
-      /** Season */
-      season: number
-      /** Round */
-      round: number
-      /** Race */
-      race: string
-      /**
-       * Date
-       * Format: date
-       */
-      date: string
-      /**
-       * Kind
-       * @enum {string}
-       */
-      kind: "results" | "qualifying"
-      /** Version */
-      version: number
-      /** Source */
-      source: string
-      /**
-       * Withdrawn
-       * @description True when the source took all rows back.
-       */
-      withdrawn: boolean
-      /**
-       * Recorded At
-       * Format: date-time
-       */
-      recorded_at: string
-    }
-    /**
-     * Drift
-     * @description Whether the inputs of the races that the model has not seen differ from those before beyond what is
-     *     usual.
-     */
-    Drift: {
-      /**
-       * Verdict
-       * @description too-little-data: fewer than 4 such races, or fewer than 8 earlier windows of as many races to compare with; that is not the absence of drift.
-       * @enum {string}
-       */
-      verdict: "no-model" | "too-little-data" | "no-drift" | "drift"
-      /**
-       * Because
-       * @description Why nothing can be said; null otherwise.
-       */
-      because: string | null
-      /**
-       * Cutoff
-       * @description Date of the last race that the model has seen.
-       */
-      cutoff: string | null
-      /**
-       * Races
-       * @description Races compared that the model has not seen, the newest 10 at most.
-       */
-      races: number
-      /**
-       * Rows
-       * @description Drivers' rows in them.
-       */
-      rows: number
-      /**
-       * Reference
-       * @description Races before them that they are compared with.
-       */
-      reference: number
-      /**
-       * Windows
-       * @description Earlier windows that say what is usual.
-       */
-      windows: number
-      /**
-       * Features
-       * @description The least usual first.
-       */
-      features: components["schemas"]["DriftedFeature"][]
-      /**
-       * Corrections
-       * @description Corrections of the races compared.
-       */
-      corrections: components["schemas"]["DataCorrection"][]
-    }
-    /**
-     * DriftedFeature
-     * @description How far a feature of the races that the model has not seen is from the races before them.
-     */
-    DriftedFeature: {
-      /** Name */
-      name: string
-      /**
-       * Label
-       * @description The feature in plain words.
-       */
-      label: string
-      /**
-       * Distance
-       * @description Kolmogorov–Smirnov statistic: 0 the same, 1 nothing in common.
-       */
-      distance: number
-      /**
-       * Usual
-       * @description The median of earlier windows of as many races.
-       */
-      usual: number
-      /**
-       * Chance
-       * @description Of a distance as large in a usual window, adjusted for the number of features (Holm).
-       */
-      chance: number
-      /** Drifted */
-      drifted: boolean
-    }
-    /**
-     * DriverDetail
-     * @description A driver over all ingested seasons; the season figures are of the latest one.
-     */
-    DriverDetail: {
-      /** Id */
-      id: string
-      /** Name */
-      name: string
-      /** Code */
-      code: string | null
-      constructor: components["schemas"]["ConstructorName"] | null
-      /** Elo */
-      elo: number
-      /**
-       * Elo Change
-       * @description ELO points won or lost over the season so far.
-       */
-      elo_change: number
-      /** Wins */
-      wins: number
-      /** Podiums */
-      podiums: number
-      /** Points */
-      points: number
-      /**
-       * Position
-       * @description Place in the standings by points of the ingested races.
-       */
-      position: number
-      /** Season */
-      season: number
-      /** Elo History */
-      elo_history: components["schemas"]["EloPoint"][]
-      /** Results */
-      results: components["schemas"]["DriverResult"][]
-    }
-    /**
-     * DriverName
-     * @description A driver, as far as a label needs it.
-     */
-    DriverName: {
-      /** Id */
-      id: string
-      /** Name */
-      name: string
-      /**
-       * Code
-       * @description Three-letter code, when the source gives one.
-       */
-      code: string | null
-    }
-    /**
-     * DriverResult
-     * @description One race of a driver's history.
-     */
-    DriverResult: {
-      /** Season */
-      season: number
-      /** Round */
-      round: number
-      /**
-       * Date
-       * Format: date
-       */
-      date: string
-      /** Race */
-      race: string
-      /**
-       * ConstructorName
-       * @description A constructor, as far as a label needs it.
-       */
-      constructor: {
-        /** Id */
-        id: string
-        /** Name */
-        name: string
-      }
-      /** Grid */
-      grid: number | null
-      /** Position */
-      position: number | null
-      /** Status */
-      status: string
-      /** Points */
-      points: number
-      /**
-       * Win Probability
-       * @description Out-of-sample prediction; null when none is stored.
-       */
-      win_probability: number | null
-    }
-    /**
-     * DriverRow
-     * @description A driver's season.
-     */
-    DriverRow: {
-      /** Id */
-      id: string
-      /** Name */
-      name: string
-      /** Code */
-      code: string | null
-      constructor: components["schemas"]["ConstructorName"] | null
-      /** Elo */
-      elo: number
-      /**
-       * Elo Change
-       * @description ELO points won or lost over the season so far.
-       */
-      elo_change: number
-      /** Wins */
-      wins: number
-      /** Podiums */
-      podiums: number
-      /** Points */
-      points: number
-      /**
-       * Position
-       * @description Place in the standings by points of the ingested races.
-       */
-      position: number
-    }
-    /**
-     * EloPoint
-     * @description ELO after a race.
-     */
-    EloPoint: {
-      /** Season */
-      season: number
-      /** Round */
-      round: number
-      /**
-       * Date
-       * Format: date
-       */
-      date: string
-      /** Race */
-      race: string
-      /** Elo */
-      elo: number
-    }
-    /**
-     * EloSeries
-     * @description One line of the ELO chart.
-     */
-    EloSeries: {
-      /** Id */
-      id: string
-      /** Name */
-      name: string
-      /** Points */
-      points: components["schemas"]["EloSeriesPoint"][]
-    }
-    /**
-     * EloSeriesPoint
-     * @description ELO after a round of the season asked for.
-     */
-    EloSeriesPoint: {
-      /** Round */
-      round: number
-      /**
-       * Date
-       * Format: date
-       */
-      date: string
-      /** Elo */
-      elo: number
-    }
-    /**
-     * ExpertWeight
-     * @description One expert of the mixture.
-     */
-    ExpertWeight: {
-      /**
-       * Stage
-       * @enum {string}
-       */
-      stage: "pre-weekend" | "post-qualifying"
-      /** Name */
-      name: string
-      /**
-       * Label
-       * @description The expert in plain words.
-       */
-      label: string
-      /**
-       * Weight
-       * @description Its weight for the next race; those of a stage sum to 1.
-       */
-      weight: number
-    }
-    /**
-     * Failure
-     * @description Something failed in a page; once for each page.
-     */
-    Failure: {
-      /**
-       * Release
-       * @description The release that the page is of
-       */
-      release: string
-      /**
-       * Config
-       * @description Its configuration; empty when it has none
-       * @default
-       */
-      config: string
-      /**
-       * @description discriminator enum property added by openapi-typescript
-       * @enum {string}
-       */
-      event: "failure"
-    }
-    /**
-     * Favourite
-     * @description Calibration where it matters: how sure the favourites are, and how often they win.
-     */
-    Favourite: {
-      /**
-       * Predicted
-       * @description Mean probability of the favourite.
-       */
-      predicted: number
-      /**
-       * Observed
-       * @description Share of the races that the favourite won.
-       */
-      observed: number
-    }
-    /**
-     * FeatureImportance
-     * @description A feature of the model.
-     */
-    FeatureImportance: {
-      /** Name */
-      name: string
-      /** Label */
-      label: string
-      /**
-       * Importance
-       * @description Share of the contributions' mean size; all sum to 1.
-       */
-      importance: number
-    }
-    /**
-     * Finding
-     * @description Something that monitoring found, and what became of it.
-     */
-    Finding: {
-      /**
-       * Kind
-       * @enum {string}
-       */
-      kind: "performance" | "drift"
-      /** Stage */
-      stage: ("pre-weekend" | "post-qualifying") | null
-      /**
-       * Model Version
-       * @description The model that it is about.
-       */
-      model_version: string
-      /** Message */
-      message: string
-      /**
-       * State
-       * @description open: the next training knows of it. answered: a training has ended that knew of it. replaced: another model serves. withdrawn: its evidence is gone, as after a correction.
-       * @enum {string}
-       */
-      state: "open" | "answered" | "replaced" | "withdrawn"
-      /**
-       * Raised At
-       * Format: date-time
-       */
-      raised_at: string
-      /** Answered At */
-      answered_at: string | null
-      /**
-       * Answer
-       * @description What the training came to.
-       */
-      answer: string | null
-      /** Ended At */
-      ended_at: string | null
-    }
-    /**
-     * Interval
-     * @description Percentile interval of a bootstrap (2.5 %, 50 %, 97.5 %), and the mean itself.
-     */
-    Interval: {
-      /** Low */
-      low: number
-      /** Mid */
-      mid: number
-      /** High */
-      high: number
-      /** Mean */
-      mean: number
-    }
-    /** Liveness */
-    Liveness: {
-      /**
-       * Status
-       * @default live
-       * @constant
-       */
-      status: "live"
-    }
-    /**
-     * Metrics
-     * @description Scores over the evaluated races.
-     */
-    Metrics: {
-      /** Races */
-      races: number
-      /**
-       * Winner Top1
-       * @description Probability from 0 to 1.
-       */
-      winner_top1: number
-      /**
-       * Podium Precision
-       * @description Share of the three most likely that reached the podium.
-       */
-      podium_precision: number
-      /**
-       * Winner Log Loss
-       * @description Mean of −ln(probability given to the winner).
-       */
-      winner_log_loss: number
-      /**
-       * Podium Log Loss
-       * @description Mean over drivers of −ln(probability given to being on the podium, or not).
-       */
-      podium_log_loss: number
-      /**
-       * Brier
-       * @description Mean over races of the summed squared error of win probabilities.
-       */
-      brier: number
-      /**
-       * Ece
-       * @description Expected calibration error of the win probabilities.
-       */
-      ece: number
-      favourite: components["schemas"]["Favourite"]
-    }
-    /**
-     * ModelCard
-     * @description What the served model is, how good it is, and what it is not for.
-     */
-    ModelCard: {
-      /** Version */
-      version: string
-      /**
-       * Trained At
-       * Format: date-time
-       */
-      trained_at: string
-      /**
-       * Data Cutoff
-       * Format: date
-       * @description Date of the last race that it was trained on.
-       */
-      data_cutoff: string
-      /** Git Sha */
-      git_sha: string
-      /** Libraries */
-      libraries: {
-        [key: string]: string
-      }
-      /** Feature Schema Hash */
-      feature_schema_hash: string
-      /** Features */
-      features: components["schemas"]["FeatureImportance"][]
-      /** Experts */
-      experts: components["schemas"]["ExpertWeight"][]
-      metrics: components["schemas"]["ModelMetrics"]
-      calibration: components["schemas"]["Calibration"]
-      /**
-       * Demo
-       * @description True when it was trained on the simulator's fictional seasons.
-       */
-      demo: boolean
-      /** Intended Use */
-      intended_use: string
-      /** Limits */
-      limits: string[]
-    }
-    /**
-     * ModelMetrics
-     * @description Walk-forward scores after qualifying, of the model beside the baselines of the same run.
-     *
-     *     `baseline` is the one that knows how often each starting place won.
-     */
-    ModelMetrics: {
-      /** Seasons */
-      seasons: number[]
-      model: components["schemas"]["Metrics"]
-      baseline: components["schemas"]["Metrics"]
-      bootstrap: components["schemas"]["Bootstrap"]
-      /** Baselines */
-      baselines: components["schemas"]["BaselineMetrics"][]
-      /** By Season */
-      by_season: components["schemas"]["SeasonMetrics"][]
-    }
-    /**
-     * Monitoring
-     * @description What was found when the stored forecasts were judged last.
-     */
-    Monitoring: {
-      /**
-       * Judged At
-       * @description When something else was found than before; null when nobody has looked yet.
-       */
-      judged_at: string | null
-      /**
-       * Outdated
-       * @description True when results or forecasts have changed since, and nobody has looked again.
-       */
-      outdated: boolean
-      /**
-       * Alpha
-       * @description The largest chance of a false finding of performance.
-       */
-      alpha: number | null
-      /**
-       * Model Version
-       * @description The model that served then.
-       */
-      model_version: string | null
-      /** Stages */
-      stages: components["schemas"]["WatchedStage"][]
-      /** @description null when nobody has looked yet. */
-      drift: components["schemas"]["Drift"] | null
-      /**
-       * Findings
-       * @description The newest first.
-       */
-      findings: components["schemas"]["Finding"][]
-    }
-    /**
-     * NamedMetrics
-     * @description Scores of one way of predicting.
-     */
-    NamedMetrics: {
-      /**
-       * Name
-       * @description model, or the name of a baseline.
-       */
-      name: string
-      /**
-       * Label
-       * @description The way of predicting in plain words.
-       */
-      label: string
-      scores: components["schemas"]["Metrics"]
-    }
-    /**
-     * PastPrediction
-     * @description An out-of-sample prediction beside what happened.
-     */
-    PastPrediction: {
-      /** Season */
-      season: number
-      /** Round */
-      round: number
-      /** Race */
-      race: string
-      /**
-       * Date
-       * Format: date
-       */
-      date: string
-      /** Model Version */
-      model_version: string
-      predicted_winner: components["schemas"]["DriverName"]
-      /**
-       * Probability
-       * @description Probability from 0 to 1.
-       */
-      probability: number
-      winner: components["schemas"]["DriverName"]
-      /**
-       * Winner Probability
-       * @description Probability from 0 to 1.
-       */
-      winner_probability: number
-      /** Hit */
-      hit: boolean
-      /** Podium Hits */
-      podium_hits: number
-      /** Log Loss */
-      log_loss: number
-      /** Baseline Log Loss */
-      baseline_log_loss: number
-    }
-    /**
-     * Performance
-     * @description How past predictions fared.
-     */
-    Performance: {
-      /** Predictions */
-      predictions: components["schemas"]["PastPrediction"][]
-      totals: components["schemas"]["PerformanceTotals"]
-    }
-    /**
-     * PerformanceTotals
-     * @description Sums over the listed predictions; scores are null when there are none.
-     */
-    PerformanceTotals: {
-      /** Races */
-      races: number
-      /** Hits */
-      hits: number
-      /** Podium Hits */
-      podium_hits: number
-      /** Winner Top1 */
-      winner_top1: number | null
-      /** Podium Precision */
-      podium_precision: number | null
-      /** Log Loss */
-      log_loss: number | null
-      /** Baseline Log Loss */
-      baseline_log_loss: number | null
-    }
-    /**
-     * Prediction
-     * @description One driver's chances in one race.
-     */
-    Prediction: {
-      driver: components["schemas"]["DriverName"]
-      /**
-       * ConstructorName
-       * @description A constructor, as far as a label needs it.
-       */
-      constructor: {
-        /** Id */
-        id: string
-        /** Name */
-        name: string
-      }
-      /**
-       * Grid
-       * @description Starting place; null when not known, or for a start from the pit lane.
-       */
-      grid: number | null
-      /**
-       * Win
-       * @description Probability from 0 to 1.
-       */
-      win: number
-      /**
-       * Podium
-       * @description Probability from 0 to 1.
-       */
-      podium: number
-      /**
-       * Rank
-       * @description 1 is the most likely winner.
-       */
-      rank: number
-      /**
-       * Drivers Of Prediction
-       * @description The five features that moved the prediction most.
-       */
-      drivers_of_prediction: components["schemas"]["Contribution"][]
-      /**
-       * Other Contributions
-       * @description All contributions that are not listed, the strength of the field among them: with the listed ones they sum to ln(win × number of drivers). null when no explanation is stored.
-       */
-      other_contributions: number | null
-      /** Actual Position */
-      actual_position: number | null
-      /**
-       * Status
-       * @description finished, dnf, dns, dsq, nc …; null before the race.
-       */
-      status: string | null
-    }
-    /**
-     * RaceDetail
-     * @description A race with the predictions for it. Win probabilities sum to 1, podium probabilities to 3.
-     */
-    RaceDetail: {
-      race: components["schemas"]["RaceSummary"]
-      /**
-       * Stage
-       * @enum {string}
-       */
-      stage: "pre-weekend" | "post-qualifying"
-      /**
-       * Model Version
-       * @description null when no prediction is stored for this race.
-       */
-      model_version: string | null
-      /**
-       * Out Of Sample
-       * @description True when the model that predicted had not seen this race or any later one.
-       */
-      out_of_sample: boolean
-      /** Generated At */
-      generated_at: string | null
-      /** @description null when the weather is not known. */
-      weather: components["schemas"]["Weather"] | null
-      /**
-       * Note
-       * @description Why the forecast or the result is not what one would expect, as when qualifying is only partly known; null when there is nothing to say.
-       */
-      note: string | null
-      /** Predictions */
-      predictions: components["schemas"]["Prediction"][]
-    }
-    /**
-     * RaceSummary
-     * @description A race of the calendar with what was predicted and what happened.
-     */
-    RaceSummary: {
-      /** Season */
-      season: number
-      /** Round */
-      round: number
-      /** Name */
-      name: string
-      /**
-       * Circuit
-       * @description Slug of the circuit.
-       */
-      circuit: string
-      /** Circuit Name */
-      circuit_name: string
-      /**
-       * Circuit Type
-       * @enum {string}
-       */
-      circuit_type: "RACE" | "STREET" | "ROAD"
-      /**
-       * Date
-       * Format: date
-       */
-      date: string
-      /**
-       * Status
-       * @description completed as soon as there are results, be it without a winner.
-       * @enum {string}
-       */
-      status: "upcoming" | "completed"
-      /**
-       * Demo
-       * @description True for races of the simulator: fictional, for demonstration.
-       */
-      demo: boolean
-      winner: components["schemas"]["DriverName"] | null
-      /** @description Favourite of the out-of-sample prediction (of the current model for an upcoming race). */
-      predicted_winner: components["schemas"]["DriverName"] | null
-      /**
-       * Hit
-       * @description Whether the predicted winner won; null when either is not known.
-       */
-      hit: boolean | null
-    }
-    /**
-     * Readiness
-     * @description `degraded` still takes requests: what failed is something the service can do without.
-     */
-    Readiness: {
-      /**
-       * Status
-       * @enum {string}
-       */
-      status: "ready" | "degraded" | "not ready"
-      /** Checks */
-      checks: {
-        [key: string]: components["schemas"]["CheckResult"]
-      }
-    }
-    /**
-     * ReloadRequest
-     * @description Which model to load.
-     */
-    ReloadRequest: {
-      /**
-       * Version
-       * @description Version to load; without it, the one that the `current` pointer names.
-       */
-      version?: string | null
-      /**
-       * Force
-       * @description Accept a model whose recorded log-loss is worse than the current.
-       * @default false
-       */
-      force: boolean
-    }
-    /**
-     * ReloadResult
-     * @description The swap that was made.
-     */
-    ReloadResult: {
-      /** Previous */
-      previous: string | null
-      /** Current */
-      current: string
-    }
-    /**
-     * SeasonMetrics
-     * @description Model and baselines over one season.
-     */
-    SeasonMetrics: {
-      /** Season */
-      season: number
-      /** Scores */
-      scores: components["schemas"]["NamedMetrics"][]
-    }
-    /**
-     * Standings
-     * @description Points tables of a season, from the ingested races (sprint points are not part of them).
-     */
-    Standings: {
-      /** Season */
-      season: number
-      /**
-       * After Round
-       * @description Last completed round; 0 before the first.
-       */
-      after_round: number
-      /** Drivers */
-      drivers: components["schemas"]["DriverRow"][]
-      /** Constructors */
-      constructors: components["schemas"]["ConstructorRow"][]
-    }
-    /**
-     * UnjudgedRace
-     * @description A race with a forecast that cannot be judged.
-     */
-    UnjudgedRace: {
-      /** Season */
-      season: number
-      /** Round */
-      round: number
-      /** Race */
-      race: string
-      /** Because */
-      because: string
-    }
-    /** Version */
-    Version: {
-      /** Service */
-      service: string
-      /** Version */
-      version: string
-      /** Revision */
-      revision: string
-      /** Environment */
-      environment: string
-    }
-    /**
-     * View
-     * @description A page was shown.
-     */
-    View: {
-      /**
-       * Release
-       * @description The release that the page is of
-       */
-      release: string
-      /**
-       * Config
-       * @description Its configuration; empty when it has none
-       * @default
-       */
-      config: string
-      /**
-       * @description discriminator enum property added by openapi-typescript
-       * @enum {string}
-       */
-      event: "view"
-    }
-    /**
-     * Vitals
-     * @description How fast a page was, once it is left: https://web.dev/articles/vitals has the thresholds.
-     */
-    Vitals: {
-      /**
-       * Release
-       * @description The release that the page is of
-       */
-      release: string
-      /**
-       * Config
-       * @description Its configuration; empty when it has none
-       * @default
-       */
-      config: string
-      /**
-       * @description discriminator enum property added by openapi-typescript
-       * @enum {string}
-       */
-      event: "vitals"
-      /** Vitals */
-      vitals: {
-        [key: string]: "good" | "needs-improvement" | "poor"
-      }
-    }
-    /**
-     * WatchedBaseline
-     * @description A baseline over the races of which its forecast was stored, and the model over the same races.
-     */
-    WatchedBaseline: {
-      /** Name */
-      name: string
-      /**
-       * Label
-       * @description The way of predicting in plain words.
-       */
-      label: string
-      /** Races */
-      races: number
-      /** Log Loss */
-      log_loss: number
-      /** Model Log Loss */
-      model_log_loss: number
-    }
-    /**
-     * WatchedRace
-     * @description A forecast that was stored before its race, beside the winner as the results name him now.
-     */
-    WatchedRace: {
-      /** Season */
-      season: number
-      /** Round */
-      round: number
-      /** Race */
-      race: string
-      /**
-       * Date
-       * Format: date
-       */
-      date: string
-      /** Model Version */
-      model_version: string
-      /**
-       * Results Version
-       * @description Higher than 1 when the results were corrected.
-       */
-      results_version: number
-      winner: components["schemas"]["DriverName"]
-      /**
-       * Winner Probability
-       * @description Probability from 0 to 1.
-       */
-      winner_probability: number
-      /**
-       * Log Loss
-       * @description −ln(probability given to the winner).
-       */
-      log_loss: number
-      /**
-       * Baselines
-       * @description The same of each baseline, by its name.
-       */
-      baselines: {
-        [key: string]: number
-      }
-      /**
-       * Evidence
-       * @description Evidence of all races so far that the model is worse.
-       */
-      evidence: number
-    }
-    /**
-     * WatchedStage
-     * @description The forecasts of a stage, judged one after the other by a sequential test.
-     *
-     *     Evidence is an e-value: it starts at 1, and while the model is as good as every baseline it ever reaches
-     *     `alarm_at` with a chance of at most alpha, over both stages together, however often one looks.
-     */
-    WatchedStage: {
-      /**
-       * Stage
-       * @enum {string}
-       */
-      stage: "pre-weekend" | "post-qualifying"
-      /**
-       * Verdict
-       * @description no-data: no forecast was stored before a race that is judged. undecided: neither is proven. worse: than at least one baseline. better: than every baseline.
-       * @enum {string}
-       */
-      verdict: "no-data" | "undecided" | "worse" | "better"
-      /**
-       * Since
-       * @description Forecasts made after this are tested: since another model took the place of one that was found to be worse; null for all.
-       */
-      since: string | null
-      /**
-       * Alarm At
-       * @description The evidence that makes a finding.
-       */
-      alarm_at: number
-      /**
-       * Evidence
-       * @description The largest evidence so far that the model is worse.
-       */
-      evidence: number
-      /**
-       * Evidence Better
-       * @description Evidence that it is better than every baseline.
-       */
-      evidence_better: number
-      /**
-       * Log Loss
-       * @description The model's mean over all races; null without any.
-       */
-      log_loss: number | null
-      /**
-       * Best
-       * @description The baseline with the lowest log-loss over these races.
-       */
-      best: string | null
-      /** Baselines */
-      baselines: components["schemas"]["WatchedBaseline"][]
-      /** Races */
-      races: components["schemas"]["WatchedRace"][]
-      /** Left Out */
-      left_out: components["schemas"]["UnjudgedRace"][]
-    }
-    /**
-     * Weather
-     * @description Weather of the race day at the circuit, forecast or observed.
-     */
-    Weather: {
-      /** Precipitation Mm */
-      precipitation_mm: number
-      /** Temperature C */
-      temperature_c: number
-      /** Wind Kph */
-      wind_kph: number
-      /** Source */
-      source: string
-    }
-    /**
-     * InvalidPart
-     * @description One thing wrong with a request.
-     */
-    InvalidPart: {
-      /**
-       * Location
-       * @description Where, as a path: `query.page`, `body.steps.0`
-       */
-      location: string
-      /** Message */
-      message: string
-      /** Type */
-      type: string
-    }
-    /**
-     * Problem
-     * @description An error (RFC 9457).
-     * @example {
-     *       "detail": "There is nothing at this address.",
-     *       "instance": "/api/nothing",
-     *       "request_id": "0d1c6ac4c5a14f0f8a0f4ec3a3f0a9b1",
-     *       "status": 404,
-     *       "title": "Not Found",
-     *       "type": "about:blank"
-     *     }
-     */
-    Problem: {
-      /**
-       * Type
-       * @description A URI that names the kind of problem
-       * @default about:blank
-       */
-      type: string
-      /** Title */
-      title: string
-      /** Status */
-      status: number
-      /**
-       * Detail
-       * @default null
-       */
-      detail: string | null
-      /**
-       * Instance
-       * @description The path that was asked for
-       */
-      instance: string
-      /**
-       * Request Id
-       * @description The id under which the logs have this request
-       * @default null
-       */
-      request_id: string | null
-      /**
-       * Errors
-       * @default null
-       */
-      errors: components["schemas"]["InvalidPart"][] | null
-    } & {
-      [key: string]: unknown
-    }
-  }
-  responses: never
-  parameters: never
-  requestBodies: never
-  headers: never
-  pathItems: never
+    schemas: {
+        /**
+         * BaselineMetrics
+         * @description A baseline over the same races, and how far the model is from it.
+         */
+        BaselineMetrics: {
+            /**
+             * Name
+             * @description model, or the name of a baseline.
+             */
+            name: string;
+            /**
+             * Label
+             * @description The way of predicting in plain words.
+             */
+            label: string;
+            scores: components["schemas"]["Metrics"];
+            /** @description Model minus this; below 0 the model is better. */
+            log_loss_difference: components["schemas"]["Interval"];
+        };
+        /**
+         * Bootstrap
+         * @description Paired bootstrap over races, model minus baseline; below 0 the model is better.
+         */
+        Bootstrap: {
+            /** Draws */
+            draws: number;
+            log_loss_difference: components["schemas"]["Interval"];
+        };
+        /**
+         * Calibration
+         * @description Calibration of win probabilities; bins without a prediction are left out.
+         */
+        Calibration: {
+            /** Model */
+            model: components["schemas"]["CalibrationBin"][];
+            /** Baseline */
+            baseline: components["schemas"]["CalibrationBin"][];
+            /**
+             * Favourites
+             * @description Of the model's favourites alone, one a race.
+             */
+            favourites: components["schemas"]["CalibrationBin"][];
+        };
+        /**
+         * CalibrationBin
+         * @description One bin of the calibration plot.
+         */
+        CalibrationBin: {
+            /** Bin Low */
+            bin_low: number;
+            /** Bin High */
+            bin_high: number;
+            /** Predicted */
+            predicted: number;
+            /** Observed */
+            observed: number;
+            /** Count */
+            count: number;
+        };
+        /** CheckResult */
+        CheckResult: {
+            /** Ok */
+            ok: boolean;
+            /** Latency Ms */
+            latency_ms: number;
+            /** Error */
+            error?: string | null;
+            /** Detail */
+            detail?: string | null;
+        };
+        /**
+         * ConstructorDetail
+         * @description A constructor over all ingested seasons; the season figures are of the latest one.
+         */
+        ConstructorDetail: {
+            /** Id */
+            id: string;
+            /** Name */
+            name: string;
+            /** Drivers */
+            drivers: components["schemas"]["DriverName"][];
+            /** Elo */
+            elo: number;
+            /** Elo Change */
+            elo_change: number;
+            /** Wins */
+            wins: number;
+            /** Podiums */
+            podiums: number;
+            /** Points */
+            points: number;
+            /** Position */
+            position: number;
+            /** Season */
+            season: number;
+            /** Elo History */
+            elo_history: components["schemas"]["EloPoint"][];
+            /** Results */
+            results: components["schemas"]["ConstructorResult"][];
+        };
+        /**
+         * ConstructorName
+         * @description A constructor, as far as a label needs it.
+         */
+        ConstructorName: {
+            /** Id */
+            id: string;
+            /** Name */
+            name: string;
+        };
+        /**
+         * ConstructorResult
+         * @description One race of a constructor's history: the best car and the points of both.
+         */
+        ConstructorResult: {
+            /** Season */
+            season: number;
+            /** Round */
+            round: number;
+            /**
+             * Date
+             * Format: date
+             */
+            date: string;
+            /** Race */
+            race: string;
+            /** Best Position */
+            best_position: number | null;
+            /** Points */
+            points: number;
+            /**
+             * Win Probability
+             * @description Sum over its cars, out of sample.
+             */
+            win_probability: number | null;
+        };
+        /**
+         * ConstructorRow
+         * @description A constructor's season.
+         */
+        ConstructorRow: {
+            /** Id */
+            id: string;
+            /** Name */
+            name: string;
+            /** Drivers */
+            drivers: components["schemas"]["DriverName"][];
+            /** Elo */
+            elo: number;
+            /** Elo Change */
+            elo_change: number;
+            /** Wins */
+            wins: number;
+            /** Podiums */
+            podiums: number;
+            /** Points */
+            points: number;
+            /** Position */
+            position: number;
+        };
+        /**
+         * Contribution
+         * @description How much one feature moved a driver's prediction.
+         */
+        Contribution: {
+            /** Feature */
+            feature: string;
+            /**
+             * Label
+             * @description The feature in plain words.
+             */
+            label: string;
+            /**
+             * Value
+             * @description The feature's value; null when it is not known.
+             */
+            value: number | null;
+            /**
+             * Contribution
+             * @description Signed. All of a driver's contributions sum to ln(win × number of drivers), the logarithm of how many times an even share the chance is; exact for the mixture of experts.
+             */
+            contribution: number;
+        };
+        /**
+         * DataCorrection
+         * @description A later version of what a source said of a race.
+         */
+        DataCorrection: {
+            /** Season */
+            season: number;
+            /** Round */
+            round: number;
+            /** Race */
+            race: string;
+            /**
+             * Date
+             * Format: date
+             */
+            date: string;
+            /**
+             * Kind
+             * @enum {string}
+             */
+            kind: "results" | "qualifying";
+            /** Version */
+            version: number;
+            /** Source */
+            source: string;
+            /**
+             * Withdrawn
+             * @description True when the source took all rows back.
+             */
+            withdrawn: boolean;
+            /**
+             * Recorded At
+             * Format: date-time
+             */
+            recorded_at: string;
+        };
+        /**
+         * Drift
+         * @description Whether the inputs of the races that the model has not seen differ from those before beyond what is
+         *     usual.
+         */
+        Drift: {
+            /**
+             * Verdict
+             * @description too-little-data: fewer than 4 such races, or fewer than 8 earlier windows of as many races to compare with; that is not the absence of drift.
+             * @enum {string}
+             */
+            verdict: "no-model" | "too-little-data" | "no-drift" | "drift";
+            /**
+             * Because
+             * @description Why nothing can be said; null otherwise.
+             */
+            because: string | null;
+            /**
+             * Cutoff
+             * @description Date of the last race that the model has seen.
+             */
+            cutoff: string | null;
+            /**
+             * Races
+             * @description Races compared that the model has not seen, the newest 10 at most.
+             */
+            races: number;
+            /**
+             * Rows
+             * @description Drivers' rows in them.
+             */
+            rows: number;
+            /**
+             * Reference
+             * @description Races before them that they are compared with.
+             */
+            reference: number;
+            /**
+             * Windows
+             * @description Earlier windows that say what is usual.
+             */
+            windows: number;
+            /**
+             * Features
+             * @description The least usual first.
+             */
+            features: components["schemas"]["DriftedFeature"][];
+            /**
+             * Corrections
+             * @description Corrections of the races compared.
+             */
+            corrections: components["schemas"]["DataCorrection"][];
+        };
+        /**
+         * DriftedFeature
+         * @description How far a feature of the races that the model has not seen is from the races before them.
+         */
+        DriftedFeature: {
+            /** Name */
+            name: string;
+            /**
+             * Label
+             * @description The feature in plain words.
+             */
+            label: string;
+            /**
+             * Distance
+             * @description Kolmogorov–Smirnov statistic: 0 the same, 1 nothing in common.
+             */
+            distance: number;
+            /**
+             * Usual
+             * @description The median of earlier windows of as many races.
+             */
+            usual: number;
+            /**
+             * Chance
+             * @description Of a distance as large in a usual window, adjusted for the number of features (Holm).
+             */
+            chance: number;
+            /** Drifted */
+            drifted: boolean;
+        };
+        /**
+         * DriverDetail
+         * @description A driver over all ingested seasons; the season figures are of the latest one.
+         */
+        DriverDetail: {
+            /** Id */
+            id: string;
+            /** Name */
+            name: string;
+            /** Code */
+            code: string | null;
+            constructor: components["schemas"]["ConstructorName"] | null;
+            /** Elo */
+            elo: number;
+            /**
+             * Elo Change
+             * @description ELO points won or lost over the season so far.
+             */
+            elo_change: number;
+            /** Wins */
+            wins: number;
+            /** Podiums */
+            podiums: number;
+            /** Points */
+            points: number;
+            /**
+             * Position
+             * @description Place in the standings by points of the ingested races.
+             */
+            position: number;
+            /** Season */
+            season: number;
+            /** Elo History */
+            elo_history: components["schemas"]["EloPoint"][];
+            /** Results */
+            results: components["schemas"]["DriverResult"][];
+        };
+        /**
+         * DriverName
+         * @description A driver, as far as a label needs it.
+         */
+        DriverName: {
+            /** Id */
+            id: string;
+            /** Name */
+            name: string;
+            /**
+             * Code
+             * @description Three-letter code, when the source gives one.
+             */
+            code: string | null;
+        };
+        /**
+         * DriverResult
+         * @description One race of a driver's history.
+         */
+        DriverResult: {
+            /** Season */
+            season: number;
+            /** Round */
+            round: number;
+            /**
+             * Date
+             * Format: date
+             */
+            date: string;
+            /** Race */
+            race: string;
+            /**
+             * ConstructorName
+             * @description A constructor, as far as a label needs it.
+             */
+            constructor: {
+                /** Id */
+                id: string;
+                /** Name */
+                name: string;
+            };
+            /** Grid */
+            grid: number | null;
+            /** Position */
+            position: number | null;
+            /** Status */
+            status: string;
+            /** Points */
+            points: number;
+            /**
+             * Win Probability
+             * @description Out-of-sample prediction; null when none is stored.
+             */
+            win_probability: number | null;
+        };
+        /**
+         * DriverRow
+         * @description A driver's season.
+         */
+        DriverRow: {
+            /** Id */
+            id: string;
+            /** Name */
+            name: string;
+            /** Code */
+            code: string | null;
+            constructor: components["schemas"]["ConstructorName"] | null;
+            /** Elo */
+            elo: number;
+            /**
+             * Elo Change
+             * @description ELO points won or lost over the season so far.
+             */
+            elo_change: number;
+            /** Wins */
+            wins: number;
+            /** Podiums */
+            podiums: number;
+            /** Points */
+            points: number;
+            /**
+             * Position
+             * @description Place in the standings by points of the ingested races.
+             */
+            position: number;
+        };
+        /**
+         * EloPoint
+         * @description ELO after a race.
+         */
+        EloPoint: {
+            /** Season */
+            season: number;
+            /** Round */
+            round: number;
+            /**
+             * Date
+             * Format: date
+             */
+            date: string;
+            /** Race */
+            race: string;
+            /** Elo */
+            elo: number;
+        };
+        /**
+         * EloSeries
+         * @description One line of the ELO chart.
+         */
+        EloSeries: {
+            /** Id */
+            id: string;
+            /** Name */
+            name: string;
+            /** Points */
+            points: components["schemas"]["EloSeriesPoint"][];
+        };
+        /**
+         * EloSeriesPoint
+         * @description ELO after a round of the season asked for.
+         */
+        EloSeriesPoint: {
+            /** Round */
+            round: number;
+            /**
+             * Date
+             * Format: date
+             */
+            date: string;
+            /** Elo */
+            elo: number;
+        };
+        /**
+         * ExpertWeight
+         * @description One expert of the mixture.
+         */
+        ExpertWeight: {
+            /**
+             * Stage
+             * @enum {string}
+             */
+            stage: "pre-weekend" | "post-qualifying";
+            /** Name */
+            name: string;
+            /**
+             * Label
+             * @description The expert in plain words.
+             */
+            label: string;
+            /**
+             * Weight
+             * @description Its weight for the next race; those of a stage sum to 1.
+             */
+            weight: number;
+        };
+        /**
+         * Failure
+         * @description Something failed in a page; once for each page.
+         */
+        Failure: {
+            /**
+             * Release
+             * @description The release that the page is of
+             */
+            release: string;
+            /**
+             * Config
+             * @description Its configuration; empty when it has none
+             * @default
+             */
+            config: string;
+            /**
+             * @description discriminator enum property added by openapi-typescript
+             * @enum {string}
+             */
+            event: "failure";
+        };
+        /**
+         * Favourite
+         * @description Calibration where it matters: how sure the favourites are, and how often they win.
+         */
+        Favourite: {
+            /**
+             * Predicted
+             * @description Mean probability of the favourite.
+             */
+            predicted: number;
+            /**
+             * Observed
+             * @description Share of the races that the favourite won.
+             */
+            observed: number;
+        };
+        /**
+         * FeatureImportance
+         * @description A feature of the model.
+         */
+        FeatureImportance: {
+            /** Name */
+            name: string;
+            /** Label */
+            label: string;
+            /**
+             * Importance
+             * @description Share of the contributions' mean size; all sum to 1.
+             */
+            importance: number;
+        };
+        /**
+         * Finding
+         * @description Something that monitoring found, and what became of it.
+         */
+        Finding: {
+            /**
+             * Kind
+             * @enum {string}
+             */
+            kind: "performance" | "drift";
+            /** Stage */
+            stage: ("pre-weekend" | "post-qualifying") | null;
+            /**
+             * Model Version
+             * @description The model that it is about.
+             */
+            model_version: string;
+            /** Message */
+            message: string;
+            /**
+             * State
+             * @description open: the next training knows of it. answered: a training has ended that knew of it. replaced: another model serves. withdrawn: its evidence is gone, as after a correction.
+             * @enum {string}
+             */
+            state: "open" | "answered" | "replaced" | "withdrawn";
+            /**
+             * Raised At
+             * Format: date-time
+             */
+            raised_at: string;
+            /** Answered At */
+            answered_at: string | null;
+            /**
+             * Answer
+             * @description What the training came to.
+             */
+            answer: string | null;
+            /** Ended At */
+            ended_at: string | null;
+        };
+        /**
+         * Interval
+         * @description Percentile interval of a bootstrap (2.5 %, 50 %, 97.5 %), and the mean itself.
+         */
+        Interval: {
+            /** Low */
+            low: number;
+            /** Mid */
+            mid: number;
+            /** High */
+            high: number;
+            /** Mean */
+            mean: number;
+        };
+        /** Liveness */
+        Liveness: {
+            /**
+             * Status
+             * @default live
+             * @constant
+             */
+            status: "live";
+        };
+        /**
+         * Metrics
+         * @description Scores over the evaluated races.
+         */
+        Metrics: {
+            /** Races */
+            races: number;
+            /**
+             * Winner Top1
+             * @description Probability from 0 to 1.
+             */
+            winner_top1: number;
+            /**
+             * Podium Precision
+             * @description Share of the three most likely that reached the podium.
+             */
+            podium_precision: number;
+            /**
+             * Winner Log Loss
+             * @description Mean of −ln(probability given to the winner).
+             */
+            winner_log_loss: number;
+            /**
+             * Podium Log Loss
+             * @description Mean over drivers of −ln(probability given to being on the podium, or not).
+             */
+            podium_log_loss: number;
+            /**
+             * Brier
+             * @description Mean over races of the summed squared error of win probabilities.
+             */
+            brier: number;
+            /**
+             * Ece
+             * @description Expected calibration error of the win probabilities.
+             */
+            ece: number;
+            favourite: components["schemas"]["Favourite"];
+        };
+        /**
+         * ModelCard
+         * @description What the served model is, how good it is, and what it is not for.
+         */
+        ModelCard: {
+            /** Version */
+            version: string;
+            /**
+             * Trained At
+             * Format: date-time
+             */
+            trained_at: string;
+            /**
+             * Data Cutoff
+             * Format: date
+             * @description Date of the last race that it was trained on.
+             */
+            data_cutoff: string;
+            /** Git Sha */
+            git_sha: string;
+            /** Libraries */
+            libraries: {
+                [key: string]: string;
+            };
+            /** Feature Schema Hash */
+            feature_schema_hash: string;
+            /** Features */
+            features: components["schemas"]["FeatureImportance"][];
+            /** Experts */
+            experts: components["schemas"]["ExpertWeight"][];
+            metrics: components["schemas"]["ModelMetrics"];
+            calibration: components["schemas"]["Calibration"];
+            /**
+             * Demo
+             * @description True when it was trained on the simulator's fictional seasons.
+             */
+            demo: boolean;
+            /** Intended Use */
+            intended_use: string;
+            /** Limits */
+            limits: string[];
+        };
+        /**
+         * ModelMetrics
+         * @description Walk-forward scores after qualifying, of the model beside the baselines of the same run.
+         *
+         *     `baseline` is the one that knows how often each starting place won.
+         */
+        ModelMetrics: {
+            /** Seasons */
+            seasons: number[];
+            model: components["schemas"]["Metrics"];
+            baseline: components["schemas"]["Metrics"];
+            bootstrap: components["schemas"]["Bootstrap"];
+            /** Baselines */
+            baselines: components["schemas"]["BaselineMetrics"][];
+            /** By Season */
+            by_season: components["schemas"]["SeasonMetrics"][];
+        };
+        /**
+         * Monitoring
+         * @description What was found when the stored forecasts were judged last.
+         */
+        Monitoring: {
+            /**
+             * Judged At
+             * @description When something else was found than before; null when nobody has looked yet.
+             */
+            judged_at: string | null;
+            /**
+             * Outdated
+             * @description True when results or forecasts have changed since, and nobody has looked again.
+             */
+            outdated: boolean;
+            /**
+             * Alpha
+             * @description The largest chance of a false finding of performance.
+             */
+            alpha: number | null;
+            /**
+             * Model Version
+             * @description The model that served then.
+             */
+            model_version: string | null;
+            /** Stages */
+            stages: components["schemas"]["WatchedStage"][];
+            /** @description null when nobody has looked yet. */
+            drift: components["schemas"]["Drift"] | null;
+            /**
+             * Findings
+             * @description The newest first.
+             */
+            findings: components["schemas"]["Finding"][];
+        };
+        /**
+         * NamedMetrics
+         * @description Scores of one way of predicting.
+         */
+        NamedMetrics: {
+            /**
+             * Name
+             * @description model, or the name of a baseline.
+             */
+            name: string;
+            /**
+             * Label
+             * @description The way of predicting in plain words.
+             */
+            label: string;
+            scores: components["schemas"]["Metrics"];
+        };
+        /**
+         * PastPrediction
+         * @description An out-of-sample prediction beside what happened.
+         */
+        PastPrediction: {
+            /** Season */
+            season: number;
+            /** Round */
+            round: number;
+            /** Race */
+            race: string;
+            /**
+             * Date
+             * Format: date
+             */
+            date: string;
+            /** Model Version */
+            model_version: string;
+            predicted_winner: components["schemas"]["DriverName"];
+            /**
+             * Probability
+             * @description Probability from 0 to 1.
+             */
+            probability: number;
+            winner: components["schemas"]["DriverName"];
+            /**
+             * Winner Probability
+             * @description Probability from 0 to 1.
+             */
+            winner_probability: number;
+            /** Hit */
+            hit: boolean;
+            /** Podium Hits */
+            podium_hits: number;
+            /** Log Loss */
+            log_loss: number;
+            /** Baseline Log Loss */
+            baseline_log_loss: number;
+        };
+        /**
+         * Performance
+         * @description How past predictions fared.
+         */
+        Performance: {
+            /** Predictions */
+            predictions: components["schemas"]["PastPrediction"][];
+            totals: components["schemas"]["PerformanceTotals"];
+        };
+        /**
+         * PerformanceTotals
+         * @description Sums over the listed predictions; scores are null when there are none.
+         */
+        PerformanceTotals: {
+            /** Races */
+            races: number;
+            /** Hits */
+            hits: number;
+            /** Podium Hits */
+            podium_hits: number;
+            /** Winner Top1 */
+            winner_top1: number | null;
+            /** Podium Precision */
+            podium_precision: number | null;
+            /** Log Loss */
+            log_loss: number | null;
+            /** Baseline Log Loss */
+            baseline_log_loss: number | null;
+        };
+        /**
+         * Prediction
+         * @description One driver's chances in one race.
+         */
+        Prediction: {
+            driver: components["schemas"]["DriverName"];
+            /**
+             * ConstructorName
+             * @description A constructor, as far as a label needs it.
+             */
+            constructor: {
+                /** Id */
+                id: string;
+                /** Name */
+                name: string;
+            };
+            /**
+             * Grid
+             * @description Starting place; null when not known, or for a start from the pit lane.
+             */
+            grid: number | null;
+            /**
+             * Win
+             * @description Probability from 0 to 1.
+             */
+            win: number;
+            /**
+             * Podium
+             * @description Probability from 0 to 1.
+             */
+            podium: number;
+            /**
+             * Rank
+             * @description 1 is the most likely winner.
+             */
+            rank: number;
+            /**
+             * Drivers Of Prediction
+             * @description The five features that moved the prediction most.
+             */
+            drivers_of_prediction: components["schemas"]["Contribution"][];
+            /**
+             * Other Contributions
+             * @description All contributions that are not listed, the strength of the field among them: with the listed ones they sum to ln(win × number of drivers). null when no explanation is stored.
+             */
+            other_contributions: number | null;
+            /** Actual Position */
+            actual_position: number | null;
+            /**
+             * Status
+             * @description finished, dnf, dns, dsq, nc …; null before the race.
+             */
+            status: string | null;
+        };
+        /**
+         * RaceDetail
+         * @description A race with the predictions for it. Win probabilities sum to 1, podium probabilities to 3.
+         */
+        RaceDetail: {
+            race: components["schemas"]["RaceSummary"];
+            /**
+             * Stage
+             * @enum {string}
+             */
+            stage: "pre-weekend" | "post-qualifying";
+            /**
+             * Model Version
+             * @description null when no prediction is stored for this race.
+             */
+            model_version: string | null;
+            /**
+             * Out Of Sample
+             * @description True when the model that predicted had not seen this race or any later one.
+             */
+            out_of_sample: boolean;
+            /** Generated At */
+            generated_at: string | null;
+            /** @description null when the weather is not known. */
+            weather: components["schemas"]["Weather"] | null;
+            /**
+             * Note
+             * @description Why the forecast or the result is not what one would expect, as when qualifying is only partly known; null when there is nothing to say.
+             */
+            note: string | null;
+            /** Predictions */
+            predictions: components["schemas"]["Prediction"][];
+        };
+        /**
+         * RaceSummary
+         * @description A race of the calendar with what was predicted and what happened.
+         */
+        RaceSummary: {
+            /** Season */
+            season: number;
+            /** Round */
+            round: number;
+            /** Name */
+            name: string;
+            /**
+             * Circuit
+             * @description Slug of the circuit.
+             */
+            circuit: string;
+            /** Circuit Name */
+            circuit_name: string;
+            /**
+             * Circuit Type
+             * @enum {string}
+             */
+            circuit_type: "RACE" | "STREET" | "ROAD";
+            /**
+             * Date
+             * Format: date
+             */
+            date: string;
+            /**
+             * Status
+             * @description completed as soon as there are results, be it without a winner.
+             * @enum {string}
+             */
+            status: "upcoming" | "completed";
+            /**
+             * Demo
+             * @description True for races of the simulator: fictional, for demonstration.
+             */
+            demo: boolean;
+            winner: components["schemas"]["DriverName"] | null;
+            /** @description Favourite of the out-of-sample prediction (of the current model for an upcoming race). */
+            predicted_winner: components["schemas"]["DriverName"] | null;
+            /**
+             * Hit
+             * @description Whether the predicted winner won; null when either is not known.
+             */
+            hit: boolean | null;
+        };
+        /**
+         * Readiness
+         * @description `degraded` still takes requests: what failed is something the service can do without.
+         */
+        Readiness: {
+            /**
+             * Status
+             * @enum {string}
+             */
+            status: "ready" | "degraded" | "not ready";
+            /** Checks */
+            checks: {
+                [key: string]: components["schemas"]["CheckResult"];
+            };
+        };
+        /**
+         * ReloadRequest
+         * @description Which model to load.
+         */
+        ReloadRequest: {
+            /**
+             * Version
+             * @description Version to load; without it, the one that the `current` pointer names.
+             */
+            version?: string | null;
+            /**
+             * Force
+             * @description Accept a model whose recorded log-loss is worse than the current.
+             * @default false
+             */
+            force: boolean;
+        };
+        /**
+         * ReloadResult
+         * @description The swap that was made.
+         */
+        ReloadResult: {
+            /** Previous */
+            previous: string | null;
+            /** Current */
+            current: string;
+        };
+        /**
+         * SeasonMetrics
+         * @description Model and baselines over one season.
+         */
+        SeasonMetrics: {
+            /** Season */
+            season: number;
+            /** Scores */
+            scores: components["schemas"]["NamedMetrics"][];
+        };
+        /**
+         * Standings
+         * @description Points tables of a season, from the ingested races (sprint points are not part of them).
+         */
+        Standings: {
+            /** Season */
+            season: number;
+            /**
+             * After Round
+             * @description Last completed round; 0 before the first.
+             */
+            after_round: number;
+            /** Drivers */
+            drivers: components["schemas"]["DriverRow"][];
+            /** Constructors */
+            constructors: components["schemas"]["ConstructorRow"][];
+        };
+        /**
+         * UnjudgedRace
+         * @description A race with a forecast that cannot be judged.
+         */
+        UnjudgedRace: {
+            /** Season */
+            season: number;
+            /** Round */
+            round: number;
+            /** Race */
+            race: string;
+            /** Because */
+            because: string;
+        };
+        /** Version */
+        Version: {
+            /** Service */
+            service: string;
+            /** Version */
+            version: string;
+            /** Revision */
+            revision: string;
+            /** Environment */
+            environment: string;
+        };
+        /**
+         * View
+         * @description A page was shown.
+         */
+        View: {
+            /**
+             * Release
+             * @description The release that the page is of
+             */
+            release: string;
+            /**
+             * Config
+             * @description Its configuration; empty when it has none
+             * @default
+             */
+            config: string;
+            /**
+             * @description discriminator enum property added by openapi-typescript
+             * @enum {string}
+             */
+            event: "view";
+        };
+        /**
+         * Vitals
+         * @description How fast a page was, once it is left: https://web.dev/articles/vitals has the thresholds.
+         */
+        Vitals: {
+            /**
+             * Release
+             * @description The release that the page is of
+             */
+            release: string;
+            /**
+             * Config
+             * @description Its configuration; empty when it has none
+             * @default
+             */
+            config: string;
+            /**
+             * @description discriminator enum property added by openapi-typescript
+             * @enum {string}
+             */
+            event: "vitals";
+            /** Vitals */
+            vitals: {
+                [key: string]: "good" | "needs-improvement" | "poor";
+            };
+        };
+        /**
+         * WatchedBaseline
+         * @description A baseline over the races of which its forecast was stored, and the model over the same races.
+         */
+        WatchedBaseline: {
+            /** Name */
+            name: string;
+            /**
+             * Label
+             * @description The way of predicting in plain words.
+             */
+            label: string;
+            /** Races */
+            races: number;
+            /** Log Loss */
+            log_loss: number;
+            /** Model Log Loss */
+            model_log_loss: number;
+        };
+        /**
+         * WatchedRace
+         * @description A forecast that was stored before its race, beside the winner as the results name him now.
+         */
+        WatchedRace: {
+            /** Season */
+            season: number;
+            /** Round */
+            round: number;
+            /** Race */
+            race: string;
+            /**
+             * Date
+             * Format: date
+             */
+            date: string;
+            /** Model Version */
+            model_version: string;
+            /**
+             * Results Version
+             * @description Higher than 1 when the results were corrected.
+             */
+            results_version: number;
+            winner: components["schemas"]["DriverName"];
+            /**
+             * Winner Probability
+             * @description Probability from 0 to 1.
+             */
+            winner_probability: number;
+            /**
+             * Log Loss
+             * @description −ln(probability given to the winner).
+             */
+            log_loss: number;
+            /**
+             * Baselines
+             * @description The same of each baseline, by its name.
+             */
+            baselines: {
+                [key: string]: number;
+            };
+            /**
+             * Evidence
+             * @description Evidence of all races so far that the model is worse.
+             */
+            evidence: number;
+        };
+        /**
+         * WatchedStage
+         * @description The forecasts of a stage, judged one after the other by a sequential test.
+         *
+         *     Evidence is an e-value: it starts at 1, and while the model is as good as every baseline it ever reaches
+         *     `alarm_at` with a chance of at most alpha, over both stages together, however often one looks.
+         */
+        WatchedStage: {
+            /**
+             * Stage
+             * @enum {string}
+             */
+            stage: "pre-weekend" | "post-qualifying";
+            /**
+             * Verdict
+             * @description no-data: no forecast was stored before a race that is judged. undecided: neither is proven. worse: than at least one baseline. better: than every baseline.
+             * @enum {string}
+             */
+            verdict: "no-data" | "undecided" | "worse" | "better";
+            /**
+             * Since
+             * @description Forecasts made after this are tested: since another model took the place of one that was found to be worse; null for all.
+             */
+            since: string | null;
+            /**
+             * Alarm At
+             * @description The evidence that makes a finding.
+             */
+            alarm_at: number;
+            /**
+             * Evidence
+             * @description The largest evidence so far that the model is worse.
+             */
+            evidence: number;
+            /**
+             * Evidence Better
+             * @description Evidence that it is better than every baseline.
+             */
+            evidence_better: number;
+            /**
+             * Log Loss
+             * @description The model's mean over all races; null without any.
+             */
+            log_loss: number | null;
+            /**
+             * Best
+             * @description The baseline with the lowest log-loss over these races.
+             */
+            best: string | null;
+            /** Baselines */
+            baselines: components["schemas"]["WatchedBaseline"][];
+            /** Races */
+            races: components["schemas"]["WatchedRace"][];
+            /** Left Out */
+            left_out: components["schemas"]["UnjudgedRace"][];
+        };
+        /**
+         * Weather
+         * @description Weather of the race day at the circuit, forecast or observed.
+         */
+        Weather: {
+            /** Precipitation Mm */
+            precipitation_mm: number;
+            /** Temperature C */
+            temperature_c: number;
+            /** Wind Kph */
+            wind_kph: number;
+            /** Source */
+            source: string;
+        };
+        /**
+         * InvalidPart
+         * @description One thing wrong with a request.
+         */
+        InvalidPart: {
+            /**
+             * Location
+             * @description Where, as a path: `query.page`, `body.steps.0`
+             */
+            location: string;
+            /** Message */
+            message: string;
+            /** Type */
+            type: string;
+        };
+        /**
+         * Problem
+         * @description An error (RFC 9457).
+         * @example {
+         *       "detail": "There is nothing at this address.",
+         *       "instance": "/api/nothing",
+         *       "request_id": "0d1c6ac4c5a14f0f8a0f4ec3a3f0a9b1",
+         *       "status": 404,
+         *       "title": "Not Found",
+         *       "type": "about:blank"
+         *     }
+         */
+        Problem: {
+            /**
+             * Type
+             * @description A URI that names the kind of problem
+             * @default about:blank
+             */
+            type: string;
+            /** Title */
+            title: string;
+            /** Status */
+            status: number;
+            /**
+             * Detail
+             * @default null
+             */
+            detail: string | null;
+            /**
+             * Instance
+             * @description The path that was asked for
+             */
+            instance: string;
+            /**
+             * Request Id
+             * @description The id under which the logs have this request
+             * @default null
+             */
+            request_id: string | null;
+            /**
+             * Errors
+             * @default null
+             */
+            errors: components["schemas"]["InvalidPart"][] | null;
+        } & {
+            [key: string]: unknown;
+        };
+    };
+    responses: never;
+    parameters: never;
+    requestBodies: never;
+    headers: never;
+    pathItems: never;
 }
-export type $defs = Record<string, never>
+export type $defs = Record<string, never>;
 export interface operations {
-  live: {
-    parameters: {
-      query?: never
-      header?: never
-      path?: never
-      cookie?: never
-    }
-    requestBody?: never
-    responses: {
-      /** @description Successful Response */
-      200: {
-        headers: {
-          [name: string]: unknown
-        }
-        content: {
-          "application/json": components["schemas"]["Liveness"]
-        }
-      }
-      /** @description Any other error */
-      default: {
-        headers: {
-          [name: string]: unknown
-        }
-        content: {
-          "application/problem+json": components["schemas"]["Problem"]
-        }
-      }
-    }
-  }
-  ready: {
-    parameters: {
-      query?: never
-      header?: never
-      path?: never
-      cookie?: never
-    }
-    requestBody?: never
-    responses: {
-      /** @description Successful Response */
-      200: {
-        headers: {
-          [name: string]: unknown
-        }
-        content: {
-          "application/json": components["schemas"]["Readiness"]
-        }
-      }
-      /** @description Not ready, or draining */
-      503: {
-        headers: {
-          [name: string]: unknown
-        }
-        content: {
-          "application/json": components["schemas"]["Readiness"]
-        }
-      }
-      /** @description Any other error */
-      default: {
-        headers: {
-          [name: string]: unknown
-        }
-        content: {
-          "application/problem+json": components["schemas"]["Problem"]
-        }
-      }
-    }
-  }
-  version: {
-    parameters: {
-      query?: never
-      header?: never
-      path?: never
-      cookie?: never
-    }
-    requestBody?: never
-    responses: {
-      /** @description Successful Response */
-      200: {
-        headers: {
-          [name: string]: unknown
-        }
-        content: {
-          "application/json": components["schemas"]["Version"]
-        }
-      }
-      /** @description Any other error */
-      default: {
-        headers: {
-          [name: string]: unknown
-        }
-        content: {
-          "application/problem+json": components["schemas"]["Problem"]
-        }
-      }
-    }
-  }
-  seasons: {
-    parameters: {
-      query?: never
-      header?: never
-      path?: never
-      cookie?: never
-    }
-    requestBody?: never
-    responses: {
-      /** @description Successful Response */
-      200: {
-        headers: {
-          [name: string]: unknown
-        }
-        content: {
-          "application/json": number[]
-        }
-      }
-      /** @description Any other error */
-      default: {
-        headers: {
-          [name: string]: unknown
-        }
-        content: {
-          "application/problem+json": components["schemas"]["Problem"]
-        }
-      }
-    }
-  }
-  races: {
-    parameters: {
-      query?: {
-        /** @description Season; without it, the latest one with results. */
-        season?: number | null
-      }
-      header?: never
-      path?: never
-      cookie?: never
-    }
-    requestBody?: never
-    responses: {
-      /** @description Successful Response */
-      200: {
-        headers: {
-          [name: string]: unknown
-        }
-        content: {
-          "application/json": components["schemas"]["RaceSummary"][]
-        }
-      }
-      /** @description Invalid request */
-      422: {
-        headers: {
-          [name: string]: unknown
-        }
-        content: {
-          "application/problem+json": components["schemas"]["Problem"]
-        }
-      }
-      /** @description Any other error */
-      default: {
-        headers: {
-          [name: string]: unknown
-        }
-        content: {
-          "application/problem+json": components["schemas"]["Problem"]
-        }
-      }
-    }
-  }
-  next_race: {
-    parameters: {
-      query?: never
-      header?: never
-      path?: never
-      cookie?: never
-    }
-    requestBody?: never
-    responses: {
-      /** @description Successful Response */
-      200: {
-        headers: {
-          [name: string]: unknown
-        }
-        content: {
-          "application/json": components["schemas"]["RaceDetail"]
-        }
-      }
-      /** @description Not Found */
-      404: {
-        headers: {
-          [name: string]: unknown
-        }
-        content: {
-          "application/problem+json": components["schemas"]["Problem"]
-        }
-      }
-      /** @description Service Unavailable */
-      503: {
-        headers: {
-          [name: string]: unknown
-        }
-        content: {
-          "application/problem+json": components["schemas"]["Problem"]
-        }
-      }
-      /** @description Any other error */
-      default: {
-        headers: {
-          [name: string]: unknown
-        }
-        content: {
-          "application/problem+json": components["schemas"]["Problem"]
-        }
-      }
-    }
-  }
-  race: {
-    parameters: {
-      query?: never
-      header?: never
-      path: {
-        season: number
-        round: number
-      }
-      cookie?: never
-    }
-    requestBody?: never
-    responses: {
-      /** @description Successful Response */
-      200: {
-        headers: {
-          [name: string]: unknown
-        }
-        content: {
-          "application/json": components["schemas"]["RaceDetail"]
-        }
-      }
-      /** @description Not Found */
-      404: {
-        headers: {
-          [name: string]: unknown
-        }
-        content: {
-          "application/problem+json": components["schemas"]["Problem"]
-        }
-      }
-      /** @description Invalid request */
-      422: {
-        headers: {
-          [name: string]: unknown
-        }
-        content: {
-          "application/problem+json": components["schemas"]["Problem"]
-        }
-      }
-      /** @description Service Unavailable */
-      503: {
-        headers: {
-          [name: string]: unknown
-        }
-        content: {
-          "application/problem+json": components["schemas"]["Problem"]
-        }
-      }
-      /** @description Any other error */
-      default: {
-        headers: {
-          [name: string]: unknown
-        }
-        content: {
-          "application/problem+json": components["schemas"]["Problem"]
-        }
-      }
-    }
-  }
-  drivers: {
-    parameters: {
-      query?: {
-        /** @description Season; without it, the latest one with results. */
-        season?: number | null
-      }
-      header?: never
-      path?: never
-      cookie?: never
-    }
-    requestBody?: never
-    responses: {
-      /** @description Successful Response */
-      200: {
-        headers: {
-          [name: string]: unknown
-        }
-        content: {
-          "application/json": components["schemas"]["DriverRow"][]
-        }
-      }
-      /** @description Not Found */
-      404: {
-        headers: {
-          [name: string]: unknown
-        }
-        content: {
-          "application/problem+json": components["schemas"]["Problem"]
-        }
-      }
-      /** @description Invalid request */
-      422: {
-        headers: {
-          [name: string]: unknown
-        }
-        content: {
-          "application/problem+json": components["schemas"]["Problem"]
-        }
-      }
-      /** @description Any other error */
-      default: {
-        headers: {
-          [name: string]: unknown
-        }
-        content: {
-          "application/problem+json": components["schemas"]["Problem"]
-        }
-      }
-    }
-  }
-  driver: {
-    parameters: {
-      query?: never
-      header?: never
-      path: {
-        id: string
-      }
-      cookie?: never
-    }
-    requestBody?: never
-    responses: {
-      /** @description Successful Response */
-      200: {
-        headers: {
-          [name: string]: unknown
-        }
-        content: {
-          "application/json": components["schemas"]["DriverDetail"]
-        }
-      }
-      /** @description Not Found */
-      404: {
-        headers: {
-          [name: string]: unknown
-        }
-        content: {
-          "application/problem+json": components["schemas"]["Problem"]
-        }
-      }
-      /** @description Invalid request */
-      422: {
-        headers: {
-          [name: string]: unknown
-        }
-        content: {
-          "application/problem+json": components["schemas"]["Problem"]
-        }
-      }
-      /** @description Any other error */
-      default: {
-        headers: {
-          [name: string]: unknown
-        }
-        content: {
-          "application/problem+json": components["schemas"]["Problem"]
-        }
-      }
-    }
-  }
-  constructors: {
-    parameters: {
-      query?: {
-        /** @description Season; without it, the latest one with results. */
-        season?: number | null
-      }
-      header?: never
-      path?: never
-      cookie?: never
-    }
-    requestBody?: never
-    responses: {
-      /** @description Successful Response */
-      200: {
-        headers: {
-          [name: string]: unknown
-        }
-        content: {
-          "application/json": components["schemas"]["ConstructorRow"][]
-        }
-      }
-      /** @description Not Found */
-      404: {
-        headers: {
-          [name: string]: unknown
-        }
-        content: {
-          "application/problem+json": components["schemas"]["Problem"]
-        }
-      }
-      /** @description Invalid request */
-      422: {
-        headers: {
-          [name: string]: unknown
-        }
-        content: {
-          "application/problem+json": components["schemas"]["Problem"]
-        }
-      }
-      /** @description Any other error */
-      default: {
-        headers: {
-          [name: string]: unknown
-        }
-        content: {
-          "application/problem+json": components["schemas"]["Problem"]
-        }
-      }
-    }
-  }
-  constructor: {
-    parameters: {
-      query?: never
-      header?: never
-      path: {
-        id: string
-      }
-      cookie?: never
-    }
-    requestBody?: never
-    responses: {
-      /** @description Successful Response */
-      200: {
-        headers: {
-          [name: string]: unknown
-        }
-        content: {
-          "application/json": components["schemas"]["ConstructorDetail"]
-        }
-      }
-      /** @description Not Found */
-      404: {
-        headers: {
-          [name: string]: unknown
-        }
-        content: {
-          "application/problem+json": components["schemas"]["Problem"]
-        }
-      }
-      /** @description Invalid request */
-      422: {
-        headers: {
-          [name: string]: unknown
-        }
-        content: {
-          "application/problem+json": components["schemas"]["Problem"]
-        }
-      }
-      /** @description Any other error */
-      default: {
-        headers: {
-          [name: string]: unknown
-        }
-        content: {
-          "application/problem+json": components["schemas"]["Problem"]
-        }
-      }
-    }
-  }
-  standings: {
-    parameters: {
-      query?: {
-        /** @description Season; without it, the latest one with results. */
-        season?: number | null
-      }
-      header?: never
-      path?: never
-      cookie?: never
-    }
-    requestBody?: never
-    responses: {
-      /** @description Successful Response */
-      200: {
-        headers: {
-          [name: string]: unknown
-        }
-        content: {
-          "application/json": components["schemas"]["Standings"]
-        }
-      }
-      /** @description Not Found */
-      404: {
-        headers: {
-          [name: string]: unknown
-        }
-        content: {
-          "application/problem+json": components["schemas"]["Problem"]
-        }
-      }
-      /** @description Invalid request */
-      422: {
-        headers: {
-          [name: string]: unknown
-        }
-        content: {
-          "application/problem+json": components["schemas"]["Problem"]
-        }
-      }
-      /** @description Any other error */
-      default: {
-        headers: {
-          [name: string]: unknown
-        }
-        content: {
-          "application/problem+json": components["schemas"]["Problem"]
-        }
-      }
-    }
-  }
-  elo: {
-    parameters: {
-      query?: {
-        /** @description Season; without it, the latest one with results. */
-        season?: number | null
-        kind?: "driver" | "constructor"
-      }
-      header?: never
-      path?: never
-      cookie?: never
-    }
-    requestBody?: never
-    responses: {
-      /** @description Successful Response */
-      200: {
-        headers: {
-          [name: string]: unknown
-        }
-        content: {
-          "application/json": components["schemas"]["EloSeries"][]
-        }
-      }
-      /** @description Invalid request */
-      422: {
-        headers: {
-          [name: string]: unknown
-        }
-        content: {
-          "application/problem+json": components["schemas"]["Problem"]
-        }
-      }
-      /** @description Any other error */
-      default: {
-        headers: {
-          [name: string]: unknown
-        }
-        content: {
-          "application/problem+json": components["schemas"]["Problem"]
-        }
-      }
-    }
-  }
-  model: {
-    parameters: {
-      query?: never
-      header?: never
-      path?: never
-      cookie?: never
-    }
-    requestBody?: never
-    responses: {
-      /** @description Successful Response */
-      200: {
-        headers: {
-          [name: string]: unknown
-        }
-        content: {
-          "application/json": components["schemas"]["ModelCard"]
-        }
-      }
-      /** @description Service Unavailable */
-      503: {
-        headers: {
-          [name: string]: unknown
-        }
-        content: {
-          "application/problem+json": components["schemas"]["Problem"]
-        }
-      }
-      /** @description Any other error */
-      default: {
-        headers: {
-          [name: string]: unknown
-        }
-        content: {
-          "application/problem+json": components["schemas"]["Problem"]
-        }
-      }
-    }
-  }
-  performance: {
-    parameters: {
-      query?: {
-        /** @description Season; without it, all seasons with predictions. */
-        season?: number | null
-      }
-      header?: never
-      path?: never
-      cookie?: never
-    }
-    requestBody?: never
-    responses: {
-      /** @description Successful Response */
-      200: {
-        headers: {
-          [name: string]: unknown
-        }
-        content: {
-          "application/json": components["schemas"]["Performance"]
-        }
-      }
-      /** @description Invalid request */
-      422: {
-        headers: {
-          [name: string]: unknown
-        }
-        content: {
-          "application/problem+json": components["schemas"]["Problem"]
-        }
-      }
-      /** @description Any other error */
-      default: {
-        headers: {
-          [name: string]: unknown
-        }
-        content: {
-          "application/problem+json": components["schemas"]["Problem"]
-        }
-      }
-    }
-  }
-  monitoring: {
-    parameters: {
-      query?: never
-      header?: never
-      path?: never
-      cookie?: never
-    }
-    requestBody?: never
-    responses: {
-      /** @description Successful Response */
-      200: {
-        headers: {
-          [name: string]: unknown
-        }
-        content: {
-          "application/json": components["schemas"]["Monitoring"]
-        }
-      }
-      /** @description Any other error */
-      default: {
-        headers: {
-          [name: string]: unknown
-        }
-        content: {
-          "application/problem+json": components["schemas"]["Problem"]
-        }
-      }
-    }
-  }
-  reload_model: {
-    parameters: {
-      query?: never
-      header?: never
-      path?: never
-      cookie?: never
-    }
-    requestBody?: {
-      content: {
-        "application/json": components["schemas"]["ReloadRequest"] | null
-      }
-    }
-    responses: {
-      /** @description Successful Response */
-      200: {
-        headers: {
-          [name: string]: unknown
-        }
-        content: {
-          "application/json": components["schemas"]["ReloadResult"]
-        }
-      }
-      /** @description Unauthorized */
-      401: {
-        headers: {
-          [name: string]: unknown
-        }
-        content: {
-          "application/problem+json": components["schemas"]["Problem"]
-        }
-      }
-      /** @description Forbidden */
-      403: {
-        headers: {
-          [name: string]: unknown
-        }
-        content: {
-          "application/problem+json": components["schemas"]["Problem"]
-        }
-      }
-      /** @description Not Found */
-      404: {
-        headers: {
-          [name: string]: unknown
-        }
-        content: {
-          "application/problem+json": components["schemas"]["Problem"]
-        }
-      }
-      /** @description Conflict */
-      409: {
-        headers: {
-          [name: string]: unknown
-        }
-        content: {
-          "application/problem+json": components["schemas"]["Problem"]
-        }
-      }
-      /** @description Invalid request */
-      422: {
-        headers: {
-          [name: string]: unknown
-        }
-        content: {
-          "application/problem+json": components["schemas"]["Problem"]
-        }
-      }
-      /** @description Any other error */
-      default: {
-        headers: {
-          [name: string]: unknown
-        }
-        content: {
-          "application/problem+json": components["schemas"]["Problem"]
-        }
-      }
-    }
-  }
-  tell_visit: {
-    parameters: {
-      query?: never
-      header?: never
-      path?: never
-      cookie?: never
-    }
-    requestBody: {
-      content: {
-        "application/json":
-          components["schemas"]["View"] | components["schemas"]["Failure"] | components["schemas"]["Vitals"]
-      }
-    }
-    responses: {
-      /** @description Successful Response */
-      204: {
-        headers: {
-          [name: string]: unknown
-        }
-        content?: never
-      }
-      /** @description Invalid request */
-      422: {
-        headers: {
-          [name: string]: unknown
-        }
-        content: {
-          "application/problem+json": components["schemas"]["Problem"]
-        }
-      }
-      /** @description Any other error */
-      default: {
-        headers: {
-          [name: string]: unknown
-        }
-        content: {
-          "application/problem+json": components["schemas"]["Problem"]
-        }
-      }
-    }
-  }
+    live: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Liveness"];
+                };
+            };
+            /** @description Any other error */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    ready: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Readiness"];
+                };
+            };
+            /** @description Not ready, or draining */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Readiness"];
+                };
+            };
+            /** @description Any other error */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    version: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Version"];
+                };
+            };
+            /** @description Any other error */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    seasons: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": number[];
+                };
+            };
+            /** @description Any other error */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    races: {
+        parameters: {
+            query?: {
+                /** @description Season; without it, the latest one with results. */
+                season?: number | null;
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["RaceSummary"][];
+                };
+            };
+            /** @description Invalid request */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Any other error */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    next_race: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["RaceDetail"];
+                };
+            };
+            /** @description Not Found */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Service Unavailable */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Any other error */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    race: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                season: number;
+                round: number;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["RaceDetail"];
+                };
+            };
+            /** @description Not Found */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Invalid request */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Service Unavailable */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Any other error */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    drivers: {
+        parameters: {
+            query?: {
+                /** @description Season; without it, the latest one with results. */
+                season?: number | null;
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["DriverRow"][];
+                };
+            };
+            /** @description Not Found */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Invalid request */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Any other error */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    driver: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["DriverDetail"];
+                };
+            };
+            /** @description Not Found */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Invalid request */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Any other error */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    constructors: {
+        parameters: {
+            query?: {
+                /** @description Season; without it, the latest one with results. */
+                season?: number | null;
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ConstructorRow"][];
+                };
+            };
+            /** @description Not Found */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Invalid request */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Any other error */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    constructor: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ConstructorDetail"];
+                };
+            };
+            /** @description Not Found */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Invalid request */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Any other error */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    standings: {
+        parameters: {
+            query?: {
+                /** @description Season; without it, the latest one with results. */
+                season?: number | null;
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Standings"];
+                };
+            };
+            /** @description Not Found */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Invalid request */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Any other error */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    elo: {
+        parameters: {
+            query?: {
+                /** @description Season; without it, the latest one with results. */
+                season?: number | null;
+                kind?: "driver" | "constructor";
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["EloSeries"][];
+                };
+            };
+            /** @description Invalid request */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Any other error */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    model: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ModelCard"];
+                };
+            };
+            /** @description Service Unavailable */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Any other error */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    performance: {
+        parameters: {
+            query?: {
+                /** @description Season; without it, all seasons with predictions. */
+                season?: number | null;
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Performance"];
+                };
+            };
+            /** @description Invalid request */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Any other error */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    monitoring: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Monitoring"];
+                };
+            };
+            /** @description Any other error */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    reload_model: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: {
+            content: {
+                "application/json": components["schemas"]["ReloadRequest"] | null;
+            };
+        };
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ReloadResult"];
+                };
+            };
+            /** @description Unauthorized */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Forbidden */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Not Found */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Conflict */
+            409: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Invalid request */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Any other error */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    tell_visit: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["View"] | components["schemas"]["Failure"] | components["schemas"]["Vitals"];
+            };
+        };
+        responses: {
+            /** @description Successful Response */
+            204: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            /** @description Invalid request */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Any other error */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
 }

@@ -4,1291 +4,1290 @@
  */
 
 export interface paths {
-  "/health/live": {
-    parameters: {
-      query?: never
-      header?: never
-      path?: never
-      cookie?: never
-    }
-    /** Does the process serve? */
-    get: operations["live"]
-    put?: never
-    post?: never
-    delete?: never
-    options?: never
-    head?: never
-    patch?: never
-    trace?: never
-  }
-  "/health/ready": {
-    parameters: {
-      query?: never
-      header?: never
-      path?: never
-      cookie?: never
-    }
-    /** Should this process get requests? */
-    get: operations["ready"]
-    put?: never
-    post?: never
-    delete?: never
-    options?: never
-    head?: never
-    patch?: never
-    trace?: never
-  }
-  "/version": {
-    parameters: {
-      query?: never
-      header?: never
-      path?: never
-      cookie?: never
-    }
-    /** What runs here? */
-    get: operations["version"]
-    put?: never
-    post?: never
-    delete?: never
-    options?: never
-    head?: never
-    patch?: never
-    trace?: never
-  }
-  "/api/recipes": {
-    parameters: {
-      query?: never
-      header?: never
-      path?: never
-      cookie?: never
-    }
-    /**
-     * Find recipes
-     * @description Lists recipes page by page; a page past the end is empty.
-     */
-    get: operations["list_recipes"]
-    put?: never
-    /**
-     * Write a recipe
-     * @description Adds a recipe under a slug made from its title.
-     */
-    post: operations["create_recipe"]
-    delete?: never
-    options?: never
-    head?: never
-    patch?: never
-    trace?: never
-  }
-  "/api/recipes/{slug}": {
-    parameters: {
-      query?: never
-      header?: never
-      path?: never
-      cookie?: never
-    }
-    /**
-     * Read a recipe
-     * @description The whole recipe. Its ETag is what an edit sends as If-Match.
-     */
-    get: operations["read_recipe"]
-    /**
-     * Edit a recipe
-     * @description Replaces the recipe's content if it still has the version in If-Match; the slug stays.
-     */
-    put: operations["update_recipe"]
-    post?: never
-    /**
-     * Delete a recipe
-     * @description Removes the recipe; with If-Match, only if it still has that version.
-     */
-    delete: operations["delete_recipe"]
-    options?: never
-    head?: never
-    patch?: never
-    trace?: never
-  }
-  "/api/tags": {
-    parameters: {
-      query?: never
-      header?: never
-      path?: never
-      cookie?: never
-    }
-    /**
-     * List tags
-     * @description All tags in use with the number of their recipes, the most used first.
-     */
-    get: operations["list_tags"]
-    put?: never
-    post?: never
-    delete?: never
-    options?: never
-    head?: never
-    patch?: never
-    trace?: never
-  }
-  "/api/auth/token": {
-    parameters: {
-      query?: never
-      header?: never
-      path?: never
-      cookie?: never
-    }
-    get?: never
-    put?: never
-    /**
-     * Sign in
-     * @description Gives an access token for the header `Authorization: Bearer <token>`.
-     */
-    post: operations["sign_in"]
-    delete?: never
-    options?: never
-    head?: never
-    patch?: never
-    trace?: never
-  }
-  "/api/auth/me": {
-    parameters: {
-      query?: never
-      header?: never
-      path?: never
-      cookie?: never
-    }
-    /**
-     * Who am I?
-     * @description Who the access token speaks for.
-     */
-    get: operations["me"]
-    put?: never
-    post?: never
-    delete?: never
-    options?: never
-    head?: never
-    patch?: never
-    trace?: never
-  }
-  "/api/visits": {
-    parameters: {
-      query?: never
-      header?: never
-      path?: never
-      cookie?: never
-    }
-    get?: never
-    put?: never
-    /**
-     * Tell Visit
-     * @description Takes what a page tells of itself: that it was shown, that it failed, or how fast it was.
-     */
-    post: operations["tell_visit"]
-    delete?: never
-    options?: never
-    head?: never
-    patch?: never
-    trace?: never
-  }
+    "/health/live": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** Does the process serve? */
+        get: operations["live"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/health/ready": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** Should this process get requests? */
+        get: operations["ready"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/version": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** What runs here? */
+        get: operations["version"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/recipes": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * Find recipes
+         * @description Lists recipes page by page; a page past the end is empty.
+         */
+        get: operations["list_recipes"];
+        put?: never;
+        /**
+         * Write a recipe
+         * @description Adds a recipe under a slug made from its title.
+         */
+        post: operations["create_recipe"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/recipes/{slug}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * Read a recipe
+         * @description The whole recipe. Its ETag is what an edit sends as If-Match.
+         */
+        get: operations["read_recipe"];
+        /**
+         * Edit a recipe
+         * @description Replaces the recipe's content if it still has the version in If-Match; the slug stays.
+         */
+        put: operations["update_recipe"];
+        post?: never;
+        /**
+         * Delete a recipe
+         * @description Removes the recipe; with If-Match, only if it still has that version.
+         */
+        delete: operations["delete_recipe"];
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/tags": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * List tags
+         * @description All tags in use with the number of their recipes, the most used first.
+         */
+        get: operations["list_tags"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/auth/token": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Sign in
+         * @description Gives an access token for the header `Authorization: Bearer <token>`.
+         */
+        post: operations["sign_in"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/auth/me": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * Who am I?
+         * @description Who the access token speaks for.
+         */
+        get: operations["me"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/visits": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Tell Visit
+         * @description Takes what a page tells of itself: that it was shown, that it failed, or how fast it was.
+         */
+        post: operations["tell_visit"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
 }
-export type webhooks = Record<string, never>
+export type webhooks = Record<string, never>;
 export interface components {
-  schemas: {
-    /**
-     * AccessToken
-     * @description `expires_in` is in seconds.
-     */
-    AccessToken: {
-      /** Access Token */
-      access_token: string
-      /**
-       * Token Type
-       * @default bearer
-       * @constant
-       */
-      token_type: "bearer"
-      /** Expires In */
-      expires_in: number
-    }
-    /** CheckResult */
-    CheckResult: {
-      /** Ok */
-      ok: boolean
-      /** Latency Ms */
-      latency_ms: number
-      /** Error */
-      error?: string | null
-      /** Detail */
-      detail?: string | null
-    }
-    /**
-     * Credentials
-     * @description What signing in takes.
-     * @example {
-     *       "password": "al dente, always",
-     *       "username": "nonna"
-     *     }
-     */
-    Credentials: {
-      /** Username */
-      username: string
-      /**
-       * Password
-       * Format: password
-       */
-      password: string
-    }
-    /**
-     * Failure
-     * @description Something failed in a page; once for each page.
-     */
-    Failure: {
-      /**
-       * Release
-       * @description The release that the page is of
-       */
-      release: string
-      /**
-       * Config
-       * @description Its configuration; empty when it has none
-       * @default
-       */
-      config: string
-      /**
-       * @description discriminator enum property added by openapi-typescript
-       * @enum {string}
-       */
-      event: "failure"
-    }
-    /** Ingredient */
-    Ingredient: {
-      /**
-       * Quantity
-       * @description How much, as one would write it: `200 g`
-       */
-      quantity: string | null
-      /** Name */
-      name: string
-    }
-    /** Liveness */
-    Liveness: {
-      /**
-       * Status
-       * @default live
-       * @constant
-       */
-      status: "live"
-    }
-    /**
-     * Me
-     * @description Who the access token speaks for.
-     * @example {
-     *       "role": "editor",
-     *       "username": "nonna"
-     *     }
-     */
-    Me: {
-      /** Username */
-      username: string
-      /**
-       * Role
-       * @enum {string}
-       */
-      role: "editor" | "admin"
-    }
-    /**
-     * Readiness
-     * @description `degraded` still takes requests: what failed is something the service can do without.
-     */
-    Readiness: {
-      /**
-       * Status
-       * @enum {string}
-       */
-      status: "ready" | "degraded" | "not ready"
-      /** Checks */
-      checks: {
-        [key: string]: components["schemas"]["CheckResult"]
-      }
-    }
-    /**
-     * Recipe
-     * @description A whole recipe. Its version is also its ETag.
-     * @example {
-     *       "author": "nonna",
-     *       "created_at": "2025-11-24T10:00:00Z",
-     *       "ingredients": [
-     *         {
-     *           "name": "spaghetti",
-     *           "quantity": "400 g"
-     *         },
-     *         {
-     *           "name": "garlic, thinly sliced",
-     *           "quantity": "4 cloves"
-     *         },
-     *         {
-     *           "name": "flat-leaf parsley, chopped"
-     *         }
-     *       ],
-     *       "minutes": 20,
-     *       "servings": 4,
-     *       "slug": "aglio-e-olio",
-     *       "steps": [
-     *         "Boil the spaghetti.",
-     *         "Warm the garlic in the oil until pale gold.",
-     *         "Toss together with the parsley."
-     *       ],
-     *       "summary": "Spaghetti with garlic and oil, ready while the water boils.",
-     *       "tags": [
-     *         "quick",
-     *         "vegan"
-     *       ],
-     *       "title": "Aglio e olio",
-     *       "updated_at": "2025-11-24T10:00:00Z",
-     *       "version": 1
-     *     }
-     */
-    Recipe: {
-      /** Slug */
-      slug: string
-      /** Title */
-      title: string
-      /** Summary */
-      summary: string
-      /** Photo Url */
-      photo_url: string | null
-      /** Tags */
-      tags: string[]
-      /** Minutes */
-      minutes: number
-      /** Servings */
-      servings: number
-      /**
-       * Updated At
-       * Format: date-time
-       */
-      updated_at: string
-      /** Ingredients */
-      ingredients: components["schemas"]["Ingredient"][]
-      /** Steps */
-      steps: string[]
-      /** Author */
-      author: string
-      /**
-       * Created At
-       * Format: date-time
-       */
-      created_at: string
-      /** Version */
-      version: number
-    }
-    /**
-     * RecipeInput
-     * @description A recipe as an editor writes it.
-     * @example {
-     *       "ingredients": [
-     *         {
-     *           "name": "spaghetti",
-     *           "quantity": "400 g"
-     *         },
-     *         {
-     *           "name": "garlic, thinly sliced",
-     *           "quantity": "4 cloves"
-     *         },
-     *         {
-     *           "name": "flat-leaf parsley, chopped"
-     *         }
-     *       ],
-     *       "minutes": 20,
-     *       "servings": 4,
-     *       "steps": [
-     *         "Boil the spaghetti.",
-     *         "Warm the garlic in the oil until pale gold.",
-     *         "Toss together with the parsley."
-     *       ],
-     *       "summary": "Spaghetti with garlic and oil, ready while the water boils.",
-     *       "tags": [
-     *         "quick",
-     *         "vegan"
-     *       ],
-     *       "title": "Aglio e olio"
-     *     }
-     */
-    RecipeInput: {
-      /** Title */
-      title: string
-      /** Summary */
-      summary: string
-      /** Photo Url */
-      photo_url?: string | null
-      /** Tags */
-      tags?: string[]
-      /**
-       * Minutes
-       * @description From start to table
-       */
-      minutes: number
-      /** Servings */
-      servings: number
-      /** Ingredients */
-      ingredients: components["schemas"]["Ingredient"][]
-      /** Steps */
-      steps: string[]
-    }
-    /**
-     * RecipePage
-     * @description One page of a list. `total` counts the recipes on all `pages`.
-     */
-    RecipePage: {
-      /** Items */
-      items: components["schemas"]["RecipeSummary"][]
-      /** Page */
-      page: number
-      /** Page Size */
-      page_size: number
-      /** Total */
-      total: number
-      /** Pages */
-      pages: number
-    }
-    /**
-     * RecipeSummary
-     * @description A recipe as lists show it.
-     * @example {
-     *       "minutes": 20,
-     *       "servings": 4,
-     *       "slug": "aglio-e-olio",
-     *       "summary": "Spaghetti with garlic and oil, ready while the water boils.",
-     *       "tags": [
-     *         "quick",
-     *         "vegan"
-     *       ],
-     *       "title": "Aglio e olio",
-     *       "updated_at": "2025-11-24T10:00:00Z"
-     *     }
-     */
-    RecipeSummary: {
-      /** Slug */
-      slug: string
-      /** Title */
-      title: string
-      /** Summary */
-      summary: string
-      /** Photo Url */
-      photo_url: string | null
-      /** Tags */
-      tags: string[]
-      /** Minutes */
-      minutes: number
-      /** Servings */
-      servings: number
-      /**
-       * Updated At
-       * Format: date-time
-       */
-      updated_at: string
-    }
-    /**
-     * TagCount
-     * @description A tag and how many recipes have it.
-     * @example {
-     *       "count": 5,
-     *       "name": "vegan"
-     *     }
-     */
-    TagCount: {
-      /** Name */
-      name: string
-      /** Count */
-      count: number
-    }
-    /** Version */
-    Version: {
-      /** Service */
-      service: string
-      /** Version */
-      version: string
-      /** Revision */
-      revision: string
-      /** Environment */
-      environment: string
-    }
-    /**
-     * View
-     * @description A page was shown.
-     */
-    View: {
-      /**
-       * Release
-       * @description The release that the page is of
-       */
-      release: string
-      /**
-       * Config
-       * @description Its configuration; empty when it has none
-       * @default
-       */
-      config: string
-      /**
-       * @description discriminator enum property added by openapi-typescript
-       * @enum {string}
-       */
-      event: "view"
-    }
-    /**
-     * Vitals
-     * @description How fast a page was, once it is left: https://web.dev/articles/vitals has the thresholds.
-     */
-    Vitals: {
-      /**
-       * Release
-       * @description The release that the page is of
-       */
-      release: string
-      /**
-       * Config
-       * @description Its configuration; empty when it has none
-       * @default
-       */
-      config: string
-      /**
-       * @description discriminator enum property added by openapi-typescript
-       * @enum {string}
-       */
-      event: "vitals"
-      /** Vitals */
-      vitals: {
-        [key: string]: "good" | "needs-improvement" | "poor"
-      }
-    }
-    /**
-     * InvalidPart
-     * @description One thing wrong with a request.
-     */
-    InvalidPart: {
-      /**
-       * Location
-       * @description Where, as a path: `query.page`, `body.steps.0`
-       */
-      location: string
-      /** Message */
-      message: string
-      /** Type */
-      type: string
-    }
-    /**
-     * Problem
-     * @description An error (RFC 9457).
-     * @example {
-     *       "detail": "There is nothing at this address.",
-     *       "instance": "/api/nothing",
-     *       "request_id": "0d1c6ac4c5a14f0f8a0f4ec3a3f0a9b1",
-     *       "status": 404,
-     *       "title": "Not Found",
-     *       "type": "about:blank"
-     *     }
-     */
-    Problem: {
-      /**
-       * Type
-       * @description A URI that names the kind of problem
-       * @default about:blank
-       */
-      type: string
-      /** Title */
-      title: string
-      /** Status */
-      status: number
-      /**
-       * Detail
-       * @default null
-       */
-      detail: string | null
-      /**
-       * Instance
-       * @description The path that was asked for
-       */
-      instance: string
-      /**
-       * Request Id
-       * @description The id under which the logs have this request
-       * @default null
-       */
-      request_id: string | null
-      /**
-       * Errors
-       * @default null
-       */
-      errors: components["schemas"]["InvalidPart"][] | null
-    } & {
-      [key: string]: unknown
-    }
-  }
-  responses: never
-  parameters: never
-  requestBodies: never
-  headers: never
-  pathItems: never
+    schemas: {
+        /**
+         * AccessToken
+         * @description `expires_in` is in seconds.
+         */
+        AccessToken: {
+            /** Access Token */
+            access_token: string;
+            /**
+             * Token Type
+             * @default bearer
+             * @constant
+             */
+            token_type: "bearer";
+            /** Expires In */
+            expires_in: number;
+        };
+        /** CheckResult */
+        CheckResult: {
+            /** Ok */
+            ok: boolean;
+            /** Latency Ms */
+            latency_ms: number;
+            /** Error */
+            error?: string | null;
+            /** Detail */
+            detail?: string | null;
+        };
+        /**
+         * Credentials
+         * @description What signing in takes.
+         * @example {
+         *       "password": "al dente, always",
+         *       "username": "nonna"
+         *     }
+         */
+        Credentials: {
+            /** Username */
+            username: string;
+            /**
+             * Password
+             * Format: password
+             */
+            password: string;
+        };
+        /**
+         * Failure
+         * @description Something failed in a page; once for each page.
+         */
+        Failure: {
+            /**
+             * Release
+             * @description The release that the page is of
+             */
+            release: string;
+            /**
+             * Config
+             * @description Its configuration; empty when it has none
+             * @default
+             */
+            config: string;
+            /**
+             * @description discriminator enum property added by openapi-typescript
+             * @enum {string}
+             */
+            event: "failure";
+        };
+        /** Ingredient */
+        Ingredient: {
+            /**
+             * Quantity
+             * @description How much, as one would write it: `200 g`
+             */
+            quantity: string | null;
+            /** Name */
+            name: string;
+        };
+        /** Liveness */
+        Liveness: {
+            /**
+             * Status
+             * @default live
+             * @constant
+             */
+            status: "live";
+        };
+        /**
+         * Me
+         * @description Who the access token speaks for.
+         * @example {
+         *       "role": "editor",
+         *       "username": "nonna"
+         *     }
+         */
+        Me: {
+            /** Username */
+            username: string;
+            /**
+             * Role
+             * @enum {string}
+             */
+            role: "editor" | "admin";
+        };
+        /**
+         * Readiness
+         * @description `degraded` still takes requests: what failed is something the service can do without.
+         */
+        Readiness: {
+            /**
+             * Status
+             * @enum {string}
+             */
+            status: "ready" | "degraded" | "not ready";
+            /** Checks */
+            checks: {
+                [key: string]: components["schemas"]["CheckResult"];
+            };
+        };
+        /**
+         * Recipe
+         * @description A whole recipe. Its version is also its ETag.
+         * @example {
+         *       "author": "nonna",
+         *       "created_at": "2025-11-24T10:00:00Z",
+         *       "ingredients": [
+         *         {
+         *           "name": "spaghetti",
+         *           "quantity": "400 g"
+         *         },
+         *         {
+         *           "name": "garlic, thinly sliced",
+         *           "quantity": "4 cloves"
+         *         },
+         *         {
+         *           "name": "flat-leaf parsley, chopped"
+         *         }
+         *       ],
+         *       "minutes": 20,
+         *       "servings": 4,
+         *       "slug": "aglio-e-olio",
+         *       "steps": [
+         *         "Boil the spaghetti.",
+         *         "Warm the garlic in the oil until pale gold.",
+         *         "Toss together with the parsley."
+         *       ],
+         *       "summary": "Spaghetti with garlic and oil, ready while the water boils.",
+         *       "tags": [
+         *         "quick",
+         *         "vegan"
+         *       ],
+         *       "title": "Aglio e olio",
+         *       "updated_at": "2025-11-24T10:00:00Z",
+         *       "version": 1
+         *     }
+         */
+        Recipe: {
+            /** Slug */
+            slug: string;
+            /** Title */
+            title: string;
+            /** Summary */
+            summary: string;
+            /** Photo Url */
+            photo_url: string | null;
+            /** Tags */
+            tags: string[];
+            /** Minutes */
+            minutes: number;
+            /** Servings */
+            servings: number;
+            /**
+             * Updated At
+             * Format: date-time
+             */
+            updated_at: string;
+            /** Ingredients */
+            ingredients: components["schemas"]["Ingredient"][];
+            /** Steps */
+            steps: string[];
+            /** Author */
+            author: string;
+            /**
+             * Created At
+             * Format: date-time
+             */
+            created_at: string;
+            /** Version */
+            version: number;
+        };
+        /**
+         * RecipeInput
+         * @description A recipe as an editor writes it.
+         * @example {
+         *       "ingredients": [
+         *         {
+         *           "name": "spaghetti",
+         *           "quantity": "400 g"
+         *         },
+         *         {
+         *           "name": "garlic, thinly sliced",
+         *           "quantity": "4 cloves"
+         *         },
+         *         {
+         *           "name": "flat-leaf parsley, chopped"
+         *         }
+         *       ],
+         *       "minutes": 20,
+         *       "servings": 4,
+         *       "steps": [
+         *         "Boil the spaghetti.",
+         *         "Warm the garlic in the oil until pale gold.",
+         *         "Toss together with the parsley."
+         *       ],
+         *       "summary": "Spaghetti with garlic and oil, ready while the water boils.",
+         *       "tags": [
+         *         "quick",
+         *         "vegan"
+         *       ],
+         *       "title": "Aglio e olio"
+         *     }
+         */
+        RecipeInput: {
+            /** Title */
+            title: string;
+            /** Summary */
+            summary: string;
+            /** Photo Url */
+            photo_url?: string | null;
+            /** Tags */
+            tags?: string[];
+            /**
+             * Minutes
+             * @description From start to table
+             */
+            minutes: number;
+            /** Servings */
+            servings: number;
+            /** Ingredients */
+            ingredients: components["schemas"]["Ingredient"][];
+            /** Steps */
+            steps: string[];
+        };
+        /**
+         * RecipePage
+         * @description One page of a list. `total` counts the recipes on all `pages`.
+         */
+        RecipePage: {
+            /** Items */
+            items: components["schemas"]["RecipeSummary"][];
+            /** Page */
+            page: number;
+            /** Page Size */
+            page_size: number;
+            /** Total */
+            total: number;
+            /** Pages */
+            pages: number;
+        };
+        /**
+         * RecipeSummary
+         * @description A recipe as lists show it.
+         * @example {
+         *       "minutes": 20,
+         *       "servings": 4,
+         *       "slug": "aglio-e-olio",
+         *       "summary": "Spaghetti with garlic and oil, ready while the water boils.",
+         *       "tags": [
+         *         "quick",
+         *         "vegan"
+         *       ],
+         *       "title": "Aglio e olio",
+         *       "updated_at": "2025-11-24T10:00:00Z"
+         *     }
+         */
+        RecipeSummary: {
+            /** Slug */
+            slug: string;
+            /** Title */
+            title: string;
+            /** Summary */
+            summary: string;
+            /** Photo Url */
+            photo_url: string | null;
+            /** Tags */
+            tags: string[];
+            /** Minutes */
+            minutes: number;
+            /** Servings */
+            servings: number;
+            /**
+             * Updated At
+             * Format: date-time
+             */
+            updated_at: string;
+        };
+        /**
+         * TagCount
+         * @description A tag and how many recipes have it.
+         * @example {
+         *       "count": 5,
+         *       "name": "vegan"
+         *     }
+         */
+        TagCount: {
+            /** Name */
+            name: string;
+            /** Count */
+            count: number;
+        };
+        /** Version */
+        Version: {
+            /** Service */
+            service: string;
+            /** Version */
+            version: string;
+            /** Revision */
+            revision: string;
+            /** Environment */
+            environment: string;
+        };
+        /**
+         * View
+         * @description A page was shown.
+         */
+        View: {
+            /**
+             * Release
+             * @description The release that the page is of
+             */
+            release: string;
+            /**
+             * Config
+             * @description Its configuration; empty when it has none
+             * @default
+             */
+            config: string;
+            /**
+             * @description discriminator enum property added by openapi-typescript
+             * @enum {string}
+             */
+            event: "view";
+        };
+        /**
+         * Vitals
+         * @description How fast a page was, once it is left: https://web.dev/articles/vitals has the thresholds.
+         */
+        Vitals: {
+            /**
+             * Release
+             * @description The release that the page is of
+             */
+            release: string;
+            /**
+             * Config
+             * @description Its configuration; empty when it has none
+             * @default
+             */
+            config: string;
+            /**
+             * @description discriminator enum property added by openapi-typescript
+             * @enum {string}
+             */
+            event: "vitals";
+            /** Vitals */
+            vitals: {
+                [key: string]: "good" | "needs-improvement" | "poor";
+            };
+        };
+        /**
+         * InvalidPart
+         * @description One thing wrong with a request.
+         */
+        InvalidPart: {
+            /**
+             * Location
+             * @description Where, as a path: `query.page`, `body.steps.0`
+             */
+            location: string;
+            /** Message */
+            message: string;
+            /** Type */
+            type: string;
+        };
+        /**
+         * Problem
+         * @description An error (RFC 9457).
+         * @example {
+         *       "detail": "There is nothing at this address.",
+         *       "instance": "/api/nothing",
+         *       "request_id": "0d1c6ac4c5a14f0f8a0f4ec3a3f0a9b1",
+         *       "status": 404,
+         *       "title": "Not Found",
+         *       "type": "about:blank"
+         *     }
+         */
+        Problem: {
+            /**
+             * Type
+             * @description A URI that names the kind of problem
+             * @default about:blank
+             */
+            type: string;
+            /** Title */
+            title: string;
+            /** Status */
+            status: number;
+            /**
+             * Detail
+             * @default null
+             */
+            detail: string | null;
+            /**
+             * Instance
+             * @description The path that was asked for
+             */
+            instance: string;
+            /**
+             * Request Id
+             * @description The id under which the logs have this request
+             * @default null
+             */
+            request_id: string | null;
+            /**
+             * Errors
+             * @default null
+             */
+            errors: components["schemas"]["InvalidPart"][] | null;
+        } & {
+            [key: string]: unknown;
+        };
+    };
+    responses: never;
+    parameters: never;
+    requestBodies: never;
+    headers: never;
+    pathItems: never;
 }
-export type $defs = Record<string, never>
+export type $defs = Record<string, never>;
 export interface operations {
-  live: {
-    parameters: {
-      query?: never
-      header?: never
-      path?: never
-      cookie?: never
-    }
-    requestBody?: never
-    responses: {
-      /** @description Successful Response */
-      200: {
-        headers: {
-          [name: string]: unknown
-        }
-        content: {
-          "application/json": components["schemas"]["Liveness"]
-        }
-      }
-      /** @description Any other error */
-      default: {
-        headers: {
-          [name: string]: unknown
-        }
-        content: {
-          "application/problem+json": components["schemas"]["Problem"]
-        }
-      }
-    }
-  }
-  ready: {
-    parameters: {
-      query?: never
-      header?: never
-      path?: never
-      cookie?: never
-    }
-    requestBody?: never
-    responses: {
-      /** @description Successful Response */
-      200: {
-        headers: {
-          [name: string]: unknown
-        }
-        content: {
-          "application/json": components["schemas"]["Readiness"]
-        }
-      }
-      /** @description Not ready, or draining */
-      503: {
-        headers: {
-          [name: string]: unknown
-        }
-        content: {
-          "application/json": components["schemas"]["Readiness"]
-        }
-      }
-      /** @description Any other error */
-      default: {
-        headers: {
-          [name: string]: unknown
-        }
-        content: {
-          "application/problem+json": components["schemas"]["Problem"]
-        }
-      }
-    }
-  }
-  version: {
-    parameters: {
-      query?: never
-      header?: never
-      path?: never
-      cookie?: never
-    }
-    requestBody?: never
-    responses: {
-      /** @description Successful Response */
-      200: {
-        headers: {
-          [name: string]: unknown
-        }
-        content: {
-          "application/json": components["schemas"]["Version"]
-        }
-      }
-      /** @description Any other error */
-      default: {
-        headers: {
-          [name: string]: unknown
-        }
-        content: {
-          "application/problem+json": components["schemas"]["Problem"]
-        }
-      }
-    }
-  }
-  list_recipes: {
-    parameters: {
-      query?: {
-        /** @description Words to find; `"a phrase"`, `or`, `-without` work. The last may be unfinished. */
-        q?: string | null
-        /** @description Has this tag; repeat for several */
-        tag?: string[] | null
-        page?: number
-        page_size?: number
-        /** @description Relevance without words to find is newest */
-        sort?: "relevance" | "newest" | "title" | "quickest"
-      }
-      header?: never
-      path?: never
-      cookie?: never
-    }
-    requestBody?: never
-    responses: {
-      /** @description Successful Response */
-      200: {
-        headers: {
-          [name: string]: unknown
-        }
-        content: {
-          "application/json": components["schemas"]["RecipePage"]
-        }
-      }
-      /** @description Invalid request */
-      422: {
-        headers: {
-          [name: string]: unknown
-        }
-        content: {
-          "application/problem+json": components["schemas"]["Problem"]
-        }
-      }
-      /** @description Any other error */
-      default: {
-        headers: {
-          [name: string]: unknown
-        }
-        content: {
-          "application/problem+json": components["schemas"]["Problem"]
-        }
-      }
-    }
-  }
-  create_recipe: {
-    parameters: {
-      query?: never
-      header?: never
-      path?: never
-      cookie?: never
-    }
-    requestBody: {
-      content: {
-        "application/json": components["schemas"]["RecipeInput"]
-      }
-    }
-    responses: {
-      /** @description Successful Response */
-      201: {
-        headers: {
-          [name: string]: unknown
-        }
-        content: {
-          "application/json": components["schemas"]["Recipe"]
-        }
-      }
-      /** @description Unauthorized */
-      401: {
-        headers: {
-          [name: string]: unknown
-        }
-        content: {
-          "application/problem+json": components["schemas"]["Problem"]
-        }
-      }
-      /** @description Forbidden */
-      403: {
-        headers: {
-          [name: string]: unknown
-        }
-        content: {
-          "application/problem+json": components["schemas"]["Problem"]
-        }
-      }
-      /** @description Conflict */
-      409: {
-        headers: {
-          [name: string]: unknown
-        }
-        content: {
-          "application/problem+json": components["schemas"]["Problem"]
-        }
-      }
-      /** @description Request Entity Too Large */
-      413: {
-        headers: {
-          [name: string]: unknown
-        }
-        content: {
-          "application/problem+json": components["schemas"]["Problem"]
-        }
-      }
-      /** @description Invalid request */
-      422: {
-        headers: {
-          [name: string]: unknown
-        }
-        content: {
-          "application/problem+json": components["schemas"]["Problem"]
-        }
-      }
-      /** @description Too Many Requests */
-      429: {
-        headers: {
-          [name: string]: unknown
-        }
-        content: {
-          "application/problem+json": components["schemas"]["Problem"]
-        }
-      }
-      /** @description Any other error */
-      default: {
-        headers: {
-          [name: string]: unknown
-        }
-        content: {
-          "application/problem+json": components["schemas"]["Problem"]
-        }
-      }
-    }
-  }
-  read_recipe: {
-    parameters: {
-      query?: never
-      header?: {
-        /** @description The ETag of the copy that the caller has */
-        "if-none-match"?: string | null
-      }
-      path: {
-        slug: string
-      }
-      cookie?: never
-    }
-    requestBody?: never
-    responses: {
-      /** @description Successful Response */
-      200: {
-        headers: {
-          [name: string]: unknown
-        }
-        content: {
-          "application/json": components["schemas"]["Recipe"]
-        }
-      }
-      /** @description The caller's copy is current */
-      304: {
-        headers: {
-          [name: string]: unknown
-        }
-        content?: never
-      }
-      /** @description Not Found */
-      404: {
-        headers: {
-          [name: string]: unknown
-        }
-        content: {
-          "application/problem+json": components["schemas"]["Problem"]
-        }
-      }
-      /** @description Invalid request */
-      422: {
-        headers: {
-          [name: string]: unknown
-        }
-        content: {
-          "application/problem+json": components["schemas"]["Problem"]
-        }
-      }
-      /** @description Any other error */
-      default: {
-        headers: {
-          [name: string]: unknown
-        }
-        content: {
-          "application/problem+json": components["schemas"]["Problem"]
-        }
-      }
-    }
-  }
-  update_recipe: {
-    parameters: {
-      query?: never
-      header?: {
-        /** @description The version that the change is based on, from the ETag: `"3"` */
-        "if-match"?: string | null
-      }
-      path: {
-        slug: string
-      }
-      cookie?: never
-    }
-    requestBody: {
-      content: {
-        "application/json": components["schemas"]["RecipeInput"]
-      }
-    }
-    responses: {
-      /** @description Successful Response */
-      200: {
-        headers: {
-          [name: string]: unknown
-        }
-        content: {
-          "application/json": components["schemas"]["Recipe"]
-        }
-      }
-      /** @description Unauthorized */
-      401: {
-        headers: {
-          [name: string]: unknown
-        }
-        content: {
-          "application/problem+json": components["schemas"]["Problem"]
-        }
-      }
-      /** @description Forbidden */
-      403: {
-        headers: {
-          [name: string]: unknown
-        }
-        content: {
-          "application/problem+json": components["schemas"]["Problem"]
-        }
-      }
-      /** @description Not Found */
-      404: {
-        headers: {
-          [name: string]: unknown
-        }
-        content: {
-          "application/problem+json": components["schemas"]["Problem"]
-        }
-      }
-      /** @description Precondition Failed */
-      412: {
-        headers: {
-          [name: string]: unknown
-        }
-        content: {
-          "application/problem+json": components["schemas"]["Problem"]
-        }
-      }
-      /** @description Request Entity Too Large */
-      413: {
-        headers: {
-          [name: string]: unknown
-        }
-        content: {
-          "application/problem+json": components["schemas"]["Problem"]
-        }
-      }
-      /** @description Invalid request */
-      422: {
-        headers: {
-          [name: string]: unknown
-        }
-        content: {
-          "application/problem+json": components["schemas"]["Problem"]
-        }
-      }
-      /** @description Precondition Required */
-      428: {
-        headers: {
-          [name: string]: unknown
-        }
-        content: {
-          "application/problem+json": components["schemas"]["Problem"]
-        }
-      }
-      /** @description Too Many Requests */
-      429: {
-        headers: {
-          [name: string]: unknown
-        }
-        content: {
-          "application/problem+json": components["schemas"]["Problem"]
-        }
-      }
-      /** @description Any other error */
-      default: {
-        headers: {
-          [name: string]: unknown
-        }
-        content: {
-          "application/problem+json": components["schemas"]["Problem"]
-        }
-      }
-    }
-  }
-  delete_recipe: {
-    parameters: {
-      query?: never
-      header?: {
-        /** @description The version that the change is based on, from the ETag: `"3"` */
-        "if-match"?: string | null
-      }
-      path: {
-        slug: string
-      }
-      cookie?: never
-    }
-    requestBody?: never
-    responses: {
-      /** @description Successful Response */
-      204: {
-        headers: {
-          [name: string]: unknown
-        }
-        content?: never
-      }
-      /** @description Unauthorized */
-      401: {
-        headers: {
-          [name: string]: unknown
-        }
-        content: {
-          "application/problem+json": components["schemas"]["Problem"]
-        }
-      }
-      /** @description Forbidden */
-      403: {
-        headers: {
-          [name: string]: unknown
-        }
-        content: {
-          "application/problem+json": components["schemas"]["Problem"]
-        }
-      }
-      /** @description Not Found */
-      404: {
-        headers: {
-          [name: string]: unknown
-        }
-        content: {
-          "application/problem+json": components["schemas"]["Problem"]
-        }
-      }
-      /** @description Precondition Failed */
-      412: {
-        headers: {
-          [name: string]: unknown
-        }
-        content: {
-          "application/problem+json": components["schemas"]["Problem"]
-        }
-      }
-      /** @description Invalid request */
-      422: {
-        headers: {
-          [name: string]: unknown
-        }
-        content: {
-          "application/problem+json": components["schemas"]["Problem"]
-        }
-      }
-      /** @description Too Many Requests */
-      429: {
-        headers: {
-          [name: string]: unknown
-        }
-        content: {
-          "application/problem+json": components["schemas"]["Problem"]
-        }
-      }
-      /** @description Any other error */
-      default: {
-        headers: {
-          [name: string]: unknown
-        }
-        content: {
-          "application/problem+json": components["schemas"]["Problem"]
-        }
-      }
-    }
-  }
-  list_tags: {
-    parameters: {
-      query?: never
-      header?: never
-      path?: never
-      cookie?: never
-    }
-    requestBody?: never
-    responses: {
-      /** @description Successful Response */
-      200: {
-        headers: {
-          [name: string]: unknown
-        }
-        content: {
-          "application/json": components["schemas"]["TagCount"][]
-        }
-      }
-      /** @description Any other error */
-      default: {
-        headers: {
-          [name: string]: unknown
-        }
-        content: {
-          "application/problem+json": components["schemas"]["Problem"]
-        }
-      }
-    }
-  }
-  sign_in: {
-    parameters: {
-      query?: never
-      header?: never
-      path?: never
-      cookie?: never
-    }
-    requestBody: {
-      content: {
-        "application/json": components["schemas"]["Credentials"]
-      }
-    }
-    responses: {
-      /** @description Successful Response */
-      200: {
-        headers: {
-          [name: string]: unknown
-        }
-        content: {
-          "application/json": components["schemas"]["AccessToken"]
-        }
-      }
-      /** @description Unauthorized */
-      401: {
-        headers: {
-          [name: string]: unknown
-        }
-        content: {
-          "application/problem+json": components["schemas"]["Problem"]
-        }
-      }
-      /** @description Request Entity Too Large */
-      413: {
-        headers: {
-          [name: string]: unknown
-        }
-        content: {
-          "application/problem+json": components["schemas"]["Problem"]
-        }
-      }
-      /** @description Invalid request */
-      422: {
-        headers: {
-          [name: string]: unknown
-        }
-        content: {
-          "application/problem+json": components["schemas"]["Problem"]
-        }
-      }
-      /** @description Too Many Requests */
-      429: {
-        headers: {
-          [name: string]: unknown
-        }
-        content: {
-          "application/problem+json": components["schemas"]["Problem"]
-        }
-      }
-      /** @description Any other error */
-      default: {
-        headers: {
-          [name: string]: unknown
-        }
-        content: {
-          "application/problem+json": components["schemas"]["Problem"]
-        }
-      }
-    }
-  }
-  me: {
-    parameters: {
-      query?: never
-      header?: never
-      path?: never
-      cookie?: never
-    }
-    requestBody?: never
-    responses: {
-      /** @description Successful Response */
-      200: {
-        headers: {
-          [name: string]: unknown
-        }
-        content: {
-          "application/json": components["schemas"]["Me"]
-        }
-      }
-      /** @description Unauthorized */
-      401: {
-        headers: {
-          [name: string]: unknown
-        }
-        content: {
-          "application/problem+json": components["schemas"]["Problem"]
-        }
-      }
-      /** @description Any other error */
-      default: {
-        headers: {
-          [name: string]: unknown
-        }
-        content: {
-          "application/problem+json": components["schemas"]["Problem"]
-        }
-      }
-    }
-  }
-  tell_visit: {
-    parameters: {
-      query?: never
-      header?: never
-      path?: never
-      cookie?: never
-    }
-    requestBody: {
-      content: {
-        "application/json":
-          components["schemas"]["View"] | components["schemas"]["Failure"] | components["schemas"]["Vitals"]
-      }
-    }
-    responses: {
-      /** @description Successful Response */
-      204: {
-        headers: {
-          [name: string]: unknown
-        }
-        content?: never
-      }
-      /** @description Invalid request */
-      422: {
-        headers: {
-          [name: string]: unknown
-        }
-        content: {
-          "application/problem+json": components["schemas"]["Problem"]
-        }
-      }
-      /** @description Any other error */
-      default: {
-        headers: {
-          [name: string]: unknown
-        }
-        content: {
-          "application/problem+json": components["schemas"]["Problem"]
-        }
-      }
-    }
-  }
+    live: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Liveness"];
+                };
+            };
+            /** @description Any other error */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    ready: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Readiness"];
+                };
+            };
+            /** @description Not ready, or draining */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Readiness"];
+                };
+            };
+            /** @description Any other error */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    version: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Version"];
+                };
+            };
+            /** @description Any other error */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    list_recipes: {
+        parameters: {
+            query?: {
+                /** @description Words to find; `"a phrase"`, `or`, `-without` work. The last may be unfinished. */
+                q?: string | null;
+                /** @description Has this tag; repeat for several */
+                tag?: string[] | null;
+                page?: number;
+                page_size?: number;
+                /** @description Relevance without words to find is newest */
+                sort?: "relevance" | "newest" | "title" | "quickest";
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["RecipePage"];
+                };
+            };
+            /** @description Invalid request */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Any other error */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    create_recipe: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["RecipeInput"];
+            };
+        };
+        responses: {
+            /** @description Successful Response */
+            201: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Recipe"];
+                };
+            };
+            /** @description Unauthorized */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Forbidden */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Conflict */
+            409: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Request Entity Too Large */
+            413: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Invalid request */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Too Many Requests */
+            429: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Any other error */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    read_recipe: {
+        parameters: {
+            query?: never;
+            header?: {
+                /** @description The ETag of the copy that the caller has */
+                "if-none-match"?: string | null;
+            };
+            path: {
+                slug: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Recipe"];
+                };
+            };
+            /** @description The caller's copy is current */
+            304: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            /** @description Not Found */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Invalid request */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Any other error */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    update_recipe: {
+        parameters: {
+            query?: never;
+            header?: {
+                /** @description The version that the change is based on, from the ETag: `"3"` */
+                "if-match"?: string | null;
+            };
+            path: {
+                slug: string;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["RecipeInput"];
+            };
+        };
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Recipe"];
+                };
+            };
+            /** @description Unauthorized */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Forbidden */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Not Found */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Precondition Failed */
+            412: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Request Entity Too Large */
+            413: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Invalid request */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Precondition Required */
+            428: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Too Many Requests */
+            429: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Any other error */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    delete_recipe: {
+        parameters: {
+            query?: never;
+            header?: {
+                /** @description The version that the change is based on, from the ETag: `"3"` */
+                "if-match"?: string | null;
+            };
+            path: {
+                slug: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Successful Response */
+            204: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            /** @description Unauthorized */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Forbidden */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Not Found */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Precondition Failed */
+            412: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Invalid request */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Too Many Requests */
+            429: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Any other error */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    list_tags: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["TagCount"][];
+                };
+            };
+            /** @description Any other error */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    sign_in: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["Credentials"];
+            };
+        };
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["AccessToken"];
+                };
+            };
+            /** @description Unauthorized */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Request Entity Too Large */
+            413: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Invalid request */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Too Many Requests */
+            429: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Any other error */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    me: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Me"];
+                };
+            };
+            /** @description Unauthorized */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Any other error */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    tell_visit: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["View"] | components["schemas"]["Failure"] | components["schemas"]["Vitals"];
+            };
+        };
+        responses: {
+            /** @description Successful Response */
+            204: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            /** @description Invalid request */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Any other error */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
 }
