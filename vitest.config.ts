@@ -23,6 +23,7 @@ export default defineConfig({
           exclude: ["**/*.e2e.test.ts"],
           // As gates they share two processors with all the others.
           testTimeout: minutes,
+          hookTimeout: minutes,
         },
       },
       {
@@ -32,6 +33,7 @@ export default defineConfig({
           include: ["engine/test/**/*.test.ts"],
           exclude: ["**/*.e2e.test.ts"],
           testTimeout: minutes,
+          hookTimeout: minutes,
         },
       },
       // These use the SDK, on the session that `daggerw run` starts them in. On a new machine they wait for their

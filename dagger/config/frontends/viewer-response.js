@@ -40,6 +40,8 @@ async function handler(event) {
   if (release === undefined) return response
   headers["x-release"] = { value: release }
   const type = headers["content-type"] ? headers["content-type"].value : ""
+  // Pages read it, and tell of which release they are; they cannot read other headers of their own.
+  if (type.indexOf("text/html") === 0) headers["server-timing"] = { value: 'release;desc="' + release + '"' }
   if (!settings.store || type.indexOf("text/html") !== 0 || event.request.cookies[settings.cookie])
     return response
   const number = await drawn(release)

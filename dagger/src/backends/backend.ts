@@ -10,6 +10,7 @@ import {
   componentText,
 } from "../delivery/component.js"
 import { digestOf, type Release, type ReleasedImage } from "../delivery/release.js"
+import { readPages, requestLimit } from "./analysis/sources.js"
 import { stableRevision } from "./decisions.js"
 import { type BackendContext, DeployedService } from "./deployed-service.js"
 import { LockedBackend } from "./locked-backend.js"
@@ -17,6 +18,7 @@ import { planOf, prepare, secretsOf, settingsOf, wouldRun } from "./prepare.js"
 import { revert } from "./revert.js"
 import { isOver } from "./rollout/rollout.js"
 import type { BackendSettings } from "./settings.js"
+import { ClusterPods } from "./revisions/pods.js"
 import type { Revision } from "./revisions/revisions.js"
 import { statusOf } from "./status.js"
 
@@ -53,6 +55,30 @@ export class Backend implements Component {
       digest: digestOf(image),
       use: `revision ${number} of ${componentText(this.id)}`,
     }))
+  }
+
+  /**
+   * The metrics of each process of all its revisions, without the text of those that do not answer.
+   *
+   * @throws Error when none answers
+   */
+  async metricsPages(): Promise<{ instance: string; text?: string }[]> {
+    const { cluster, environment } = this.deployed.context
+    const { namespace } = environment
+    const pods = new ClusterPods(cluster)
+    const revisions = (await this.revisions()).filter(({ wanted }) => wanted > 0)
+    const read = revisions.map(({ number: revision }) =>
+      readPages(pods, { namespace, service: this.service, revision, role: "stable" }, requestLimit),
+    )
+    const pages = (await Promise.all(read)).flatMap((one) => one.pages)
+    if (pages.some(({ page }) => page.error === undefined))
+      return pages.map(({ instance, page }) =>
+        page.error === undefined ? { instance, text: page.value } : { instance },
+      )
+    const [first] = pages
+    throw new Error(
+      `no pod of ${this.service} shows its metrics: ${first ? `${first.pod}: ${first.page.error ?? ""}` : "none runs"}`,
+    )
   }
 
   /** The number of the revision with all traffic. */

@@ -319,8 +319,9 @@ export function openEnvironment(options: EnvironmentOptions): OpenEnvironment {
     const serving = backendSettings(configuration, environment, []).map((one): [string, ServingBackend] => [
       one.service,
       {
-        current: () => openBackends([one])[0]?.current() ?? Promise.resolve(undefined),
+        current: async () => openBackends([one])[0]?.current(),
         deployed: deployed.some(({ service }) => service === one.service),
+        metrics: async () => (await openBackends([one])[0]?.metricsPages()) ?? [],
       },
     ])
     const context: FrontendContext = {

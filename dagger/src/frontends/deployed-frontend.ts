@@ -16,11 +16,12 @@ import type { Edge } from "./edge.js"
 import { type Layout, layoutOf } from "./layout.js"
 import { differenceOf, type ReleaseManifest, manifestOf, releaseId } from "./manifest.js"
 import type { Fetch } from "./observe.js"
-import type { Pointer } from "./pointer.js"
+import type { Pointer, Variant } from "./pointer.js"
 import { type NamedPreview, type PreviewStore, readPreviews } from "./preview.js"
 import { type Configuration, manifestIn, missingObjects } from "./publish.js"
 import { configurationOf, type FrontendSettings, refuseUnknownFlags } from "./settings.js"
 import { size } from "../lib/size.js"
+import { CanaryVisits, type MetricsPage } from "./visits.js"
 import {
   type FrontendRevision,
   type FrontendState,
@@ -74,6 +75,12 @@ export interface ServingBackend {
   current: () => Promise<ReleasedImage | undefined>
   /** The deploy that this command makes brings it before any web app is switched. */
   deployed: boolean
+  /**
+   * The metrics of its processes.
+   *
+   * @throws Error when none answers
+   */
+  metrics: () => Promise<MetricsPage[]>
 }
 
 /** What a deploy does to a web app, worked out against what is live. */
@@ -223,6 +230,19 @@ export class DeployedFrontend {
       ? await this.backendContract(needed.backend, release)
       : ({ found: "not-live" } as const)
     return judgeContract(app, environment, needed, backend)
+  }
+
+  /**
+   * What browsers tell of a canary, where the settings ask for it: the backend that the build calls counts it.
+   *
+   * @throws Error when the build does not say which backend it calls
+   */
+  visitsOf({ contract }: Bundle, shown: { canary: Variant; live: Variant }): CanaryVisits | undefined {
+    const { app, visits } = this.settings
+    if (!visits) return undefined
+    const backend = contract && this.context.backends[contract.backend]
+    if (!backend) throw new Error(`${app}: no backend of the environment counts its visits`)
+    return new CanaryVisits(() => backend.metrics(), shown, visits)
   }
 
   private async backendContract(name: string, release: Release | undefined): Promise<BackendContract> {
@@ -379,7 +399,8 @@ function configurationDifference(before: string | undefined, after: string): str
     text
       .split("\n")
       .map((line) => line.trim().replace(/,$/, ""))
-      .filter((line) => line.includes(":"))
+      // The id follows from the others.
+      .filter((line) => line.includes(":") && !line.startsWith('"id":'))
   const [old, now] = [lines(before ?? ""), lines(after)]
   return [
     ...old.filter((line) => !now.includes(line)).map((line) => `config.json - ${line}`),

@@ -15,6 +15,7 @@ import { day } from "../lib/clock.js"
 import { count, duration, oneLine } from "../lib/text.js"
 import { auditFaults, auditOf, auditReport, auditRuns, auditSummary, readAudit } from "./audit.js"
 import { auditFiles, auditObjects } from "./audit-objects.js"
+import type { Bundle } from "./bundle.js"
 import { cookieOf } from "./cookie.js"
 import {
   isLive,
@@ -29,8 +30,8 @@ import {
 import type { DeployedFrontend, PreparedFrontend } from "./deployed-frontend.js"
 import { objectsOf } from "./layout.js"
 import type { ReleaseManifest } from "./manifest.js"
-import { look, observe } from "./observe.js"
-import { type Pointer, PointerSuperseded, type Writer } from "./pointer.js"
+import { type Expected, look, observe } from "./observe.js"
+import { type Pointer, PointerSuperseded, type Variant, type Writer } from "./pointer.js"
 import { type Configuration, manifestIn, uploadRelease, publishedText, verify } from "./publish.js"
 import { overPreviews, removePreview } from "./preview.js"
 import { addressOf, previewHeaders } from "./settings.js"
@@ -45,6 +46,8 @@ import {
 
 /** Milliseconds between two looks at a canary. */
 const lookEvery = 5_000
+/** Milliseconds between two looks at what browsers tell. */
+const tellEvery = 15_000
 /** Faulty answers of a canary, one after another, after which it is taken back. */
 const faultsInARow = 3
 
@@ -224,7 +227,16 @@ export class LockedFrontend implements LockedComponent {
         lease.check()
         if (audit?.refusal !== undefined) return await this.refuse(state, running, pointer, audit.refusal)
         audited = audit?.summary
-        const reason = pointer && (await this.canary(running, manifest, configuration))
+        const reason =
+          pointer &&
+          (await this.canary(
+            running,
+            { release: running.revision.release, manifest, configuration },
+            {
+              live: pointer.live,
+              bundle,
+            },
+          ))
         if (reason !== undefined) return await this.abort(state, running, reason)
       }
       return await this.promote(state, running, manifest, configuration, audited)
@@ -281,30 +293,47 @@ export class LockedFrontend implements LockedComponent {
   }
 
   /**
-   * Gives a growing part of the visitors the new revision, and looks at what they get.
+   * Gives a growing part of the visitors the new revision, looks at what they get, and where the settings ask for it waits for what their browsers tell.
    *
    * @returns why it is to be taken back
    */
   private async canary(
     running: RunningSwitch,
-    manifest: ReleaseManifest,
-    configuration: Configuration,
+    expected: Expected,
+    { live, bundle }: { live: Variant; bundle: Bundle },
   ): Promise<string | undefined> {
     const { app, lease } = this
     const { clock, fetch } = app.context
     const { revision } = running
+    const { canary: steps, visits: settings } = app.settings
     const variant = variantOf(revision)
     const address = addressOf(app.settings)
-    const expected = { release: revision.release, manifest, configuration }
     const cookies = `${cookieOf(app.settings.app)}=0`
-    for (const { percent, for: seconds } of app.settings.canary) {
+    const visits = app.visitsOf(bundle, { canary: variant, live })
+    for (const { percent, for: seconds } of steps) {
       await app.stores.edge.switch(writerOf(running), (now) => withCanary(now, variant, percent))
       app.say(`revision ${revision.number} for ${percent} % of the visitors`)
       const first = await observe(address, expected, { fetch, clock, cookies })
       if (first.result !== "served") return `the canary was not seen: ${first.reason}`
+      await visits?.begin()
+      const end = clock.now() + seconds * 1_000
+      const last = end + (settings?.wait ?? 0) * 1_000
       let faults = 0
-      for (const until = clock.now() + seconds * 1_000; clock.now() < until;) {
-        await clock.pause(Math.min(lookEvery, until - clock.now()))
+      let next = Math.min(clock.now() + tellEvery, end)
+      for (;;) {
+        const now = clock.now()
+        const ended = now >= end
+        if (ended && !visits) break
+        if (visits && now >= next) {
+          next = ended ? now + tellEvery : Math.min(now + tellEvery, end)
+          const { outcome, reason } = await visits.judge(ended)
+          if (outcome === "fail") return `the canary is worse: ${reason}`
+          if (ended && outcome === "hold" && now >= last)
+            return `too little is known of the canary ${duration((last - end) / 1_000)} after its time: ${reason}`
+          if (ended) app.say(outcome === "hold" ? `waits: ${reason}` : reason)
+          if (ended && outcome === "pass") break
+        }
+        await clock.pause(Math.min(lookEvery, (visits ? next : end) - clock.now()))
         lease.check()
         const found = await look(address, expected, { fetch, cookies })
         faults = found.result === "served" ? 0 : faults + 1

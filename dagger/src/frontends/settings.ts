@@ -5,6 +5,7 @@ import { configuredDuration } from "../lib/duration.js"
 import { auditSection } from "./audit.js"
 import { idOf } from "./manifest.js"
 import type { Configuration } from "./publish.js"
+import { visitsSection } from "./visits.js"
 
 const origin = /^https?:\/\/([A-Za-z0-9.-]+|\[[0-9A-Fa-f:]+\])(:[0-9]+)?$/
 const address = z.string().regex(origin, "an address without a path, such as https://app.example.com")
@@ -80,6 +81,7 @@ export const frontendSection = section({
     days: z.int().min(1).max(3650).default(7),
   }).prefault({}),
   canary: z.array(canaryStep).max(10).default([]),
+  visits: visitsSection.optional(),
   preview: z.boolean().default(false),
   previews: section({
     domain: hostname.optional(),
@@ -91,46 +93,56 @@ export const frontendSection = section({
       .prefault("168h"),
   }).prefault({}),
   audit: auditSection.optional(),
-}).superRefine(({ audit, canary, edge: { kind }, hostnames, preview, previews: { domain } }, context) => {
-  if (domain !== undefined && (kind === "invalidate" || !preview)) {
-    context.addIssue({
-      code: "custom",
-      path: ["previews", "domain"],
-      message: "only with edge.kind key-value-store and preview: true: without them, there are no previews",
-    })
-  }
-  const within = hostnames.find((one) => one === domain || one.endsWith(`.${domain ?? ""}`))
-  if (domain !== undefined && within !== undefined) {
-    context.addIssue({
-      code: "custom",
-      path: ["previews", "domain"],
-      message: `a domain of previews alone, such as preview.example.com: visitors of ${within} would ask for a preview`,
-    })
-  }
-  if (audit && (kind === "invalidate" || !preview)) {
-    context.addIssue({
-      code: "custom",
-      path: ["audit"],
-      message:
-        "only with edge.kind key-value-store and preview: true: it looks at a release that is not live",
-    })
-  }
-  if (kind === "invalidate" && canary.length > 0) {
-    context.addIssue({
-      code: "custom",
-      path: ["canary"],
-      message: "only with edge.kind key-value-store: without it, all visitors get the same",
-    })
-  }
-  for (const [at, { percent }] of canary.entries()) {
-    if (percent > (canary[at - 1]?.percent ?? 0)) continue
-    context.addIssue({
-      code: "custom",
-      path: ["canary", at, "percent"],
-      message: "more than the step before",
-    })
-  }
-})
+}).superRefine(
+  ({ audit, canary, edge: { kind }, hostnames, preview, previews: { domain }, visits }, context) => {
+    if (domain !== undefined && (kind === "invalidate" || !preview)) {
+      context.addIssue({
+        code: "custom",
+        path: ["previews", "domain"],
+        message: "only with edge.kind key-value-store and preview: true: without them, there are no previews",
+      })
+    }
+    const within = hostnames.find((one) => one === domain || one.endsWith(`.${domain ?? ""}`))
+    if (domain !== undefined && within !== undefined) {
+      context.addIssue({
+        code: "custom",
+        path: ["previews", "domain"],
+        message: `a domain of previews alone, such as preview.example.com: visitors of ${within} would ask for a preview`,
+      })
+    }
+    if (audit && (kind === "invalidate" || !preview)) {
+      context.addIssue({
+        code: "custom",
+        path: ["audit"],
+        message:
+          "only with edge.kind key-value-store and preview: true: it looks at a release that is not live",
+      })
+    }
+    if (visits && canary.length === 0) {
+      context.addIssue({
+        code: "custom",
+        path: ["visits"],
+        message:
+          "only with canary: what browsers tell is looked at while a part of the visitors has the release",
+      })
+    }
+    if (kind === "invalidate" && canary.length > 0) {
+      context.addIssue({
+        code: "custom",
+        path: ["canary"],
+        message: "only with edge.kind key-value-store: without it, all visitors get the same",
+      })
+    }
+    for (const [at, { percent }] of canary.entries()) {
+      if (percent > (canary[at - 1]?.percent ?? 0)) continue
+      context.addIssue({
+        code: "custom",
+        path: ["canary", at, "percent"],
+        message: "more than the step before",
+      })
+    }
+  },
+)
 
 /** A web app in one environment. */
 export type FrontendSettings = z.output<typeof frontendSection> & {
@@ -174,7 +186,9 @@ export function configurationOf(
     version,
     flags: Object.fromEntries(Object.entries(flags).sort(([one], [other]) => (one < other ? -1 : 1))),
   }
-  return { id: idOf(values), text: `${JSON.stringify(values, undefined, 2)}\n` }
+  // Of the whole text: what is stored under an id never changes.
+  const id = idOf({ ...values, id: "" })
+  return { id, text: `${JSON.stringify({ ...values, id }, undefined, 2)}\n` }
 }
 
 /**

@@ -91,3 +91,9 @@ export function columns(cells: string[][]): string {
     .map((line) => line.trimEnd())
     .join("\n")
 }
+
+/** Such as `0.4 %`, and never `0 %` for what is more. */
+export function rateText(value: number): string {
+  const rounded = Math.round(value * 10) / 10
+  return value > 0 && rounded === 0 ? "< 0.1 %" : `${rounded} %`
+}

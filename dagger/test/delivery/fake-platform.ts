@@ -151,6 +151,8 @@ export class FakePlatform {
   readonly unwell = new Set<number>()
   /** What these say of their database. */
   complaint?: string
+  /** What pods show at /metrics. */
+  metrics: (pod: string) => { status: number; text: string } = () => ({ status: 200, text: "" })
   /** Services whose revisions all answer every request with an error. */
   readonly failingServices = new Set<string>()
   /** Paths that were requested by way of the API server. */
@@ -346,6 +348,7 @@ export class FakePlatform {
 
   private answer(name: string, path: string): { status: number; text: string } {
     this.asked.push(`${name} ${path}`)
+    if (path === "/metrics") return this.metrics(name)
     const [target = ""] = name.split(":")
     const number = Number(/-(\d+)(-baseline)?$/.exec(target)?.[1] ?? this.home())
     const failing =

@@ -56,6 +56,7 @@ describe("a deploy", () => {
       environment: "staging",
       version: "a",
       flags: { newSearch: true },
+      id: platform.pointers.pointer?.live.config,
     })
   })
 

@@ -151,6 +151,7 @@ describe("a preview", () => {
     expect(JSON.parse(held?.text ?? "")).toEqual({
       ...{ apiBaseUrl: "https://api.example.com", environment: "staging", version: "b" },
       flags: { newSearch: true },
+      id: platform.preview("pr-12")?.config,
     })
   })
 

@@ -72,7 +72,11 @@ describe.skipIf(withoutMoto !== undefined)("a web app behind its edge", () => {
         say: () => undefined,
         clock: monotonic,
         backends: {
-          api: { current: () => Promise.resolve({ reference: image("a") }), deployed: false },
+          api: {
+            current: () => Promise.resolve({ reference: image("a") }),
+            deployed: false,
+            metrics: () => Promise.resolve([]),
+          },
         },
         contract: () => Promise.resolve(recipesApi),
         audit: previewed,
@@ -253,6 +257,7 @@ describe.skipIf(withoutMoto !== undefined)("a web app behind its edge", () => {
       const config = await ask("/config.json", { host: "pr-12.preview.example.com" })
       expect(JSON.parse(config.body.toString())).toEqual({
         ...{ apiBaseUrl: "", environment: "staging", version: "c", flags: {} },
+        id: expect.stringMatching(/^[0-9a-f]{40}$/) as unknown,
       })
       const byHeader = await ask("/", { accept: "text/html", "x-preview-release": "pr-12" })
       expect(byHeader.body.toString()).toContain(scriptOf("c"))

@@ -174,6 +174,7 @@ describe("the configuration", () => {
       environment: "staging",
       version: "1.2.3",
       flags: { a: true, b: false, c: true },
+      id,
     })
     const other = { ...web, flags: { c: true, a: true, b: false } }
     expect(configurationOf(other, "1.2.3")).toEqual({ id, text })

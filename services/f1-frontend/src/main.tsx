@@ -5,4 +5,4 @@ import "./styles/base.css"
 import { App } from "./App.tsx"
 import { flags } from "./flags.ts"
 
-void startApp(flags, (config) => <App config={config} />)
+void startApp(flags, (config) => <App config={config} />, { visits: "/api/f1/visits" })

@@ -59,6 +59,7 @@ export function defineAppConfig({
       unstubGlobals: true,
       maxWorkers: 2,
       testTimeout: 20_000,
+      hookTimeout: 20_000,
       reporters: ci ? ["default", ["junit", { outputFile: "reports/junit.xml" }]] : ["default"],
       coverage: {
         provider: "v8",

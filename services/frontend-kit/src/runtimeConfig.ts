@@ -18,6 +18,10 @@ const settings = z.object(
       "must be development, staging or production",
     ),
     version: z.string("must be a text").check(z.minLength(1, "must not be empty")),
+    /** Which configuration this is; a web server without releases has none. */
+    id: z.optional(
+      z.string("must be a text").check(z.regex(/^[0-9a-f]{40}$/, "must be 40 hexadecimal digits")),
+    ),
   },
   "must be an object",
 )

@@ -7,4 +7,4 @@ import { flags } from "./flags.ts"
 import "./styles/base.css"
 import "./styles/pages.css"
 
-void startApp(flags, (config) => <App config={config} />)
+void startApp(flags, (config) => <App config={config} />, { visits: "/api/visits" })

@@ -1,6 +1,7 @@
-import { rateText, type Sample, totals } from "./sample.js"
+import { rateText } from "../../lib/text.js"
+import { type Sample, totals } from "./sample.js"
 import type { AnalysisSettings, Assessment } from "./rules.js"
-import { compareRates, mannWhitney } from "./statistics.js"
+import { compareRates, mannWhitney } from "../../lib/statistics.js"
 
 /** Compares the samples of a candidate with those of a baseline from the same time: `fail` means worse, `hold` means too little data. */
 export function compareWithBaseline(

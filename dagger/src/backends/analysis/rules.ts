@@ -2,8 +2,9 @@ import { z } from "zod"
 import { section } from "../../lib/document.js"
 import { configuredDuration } from "../../lib/duration.js"
 import { longestDuration } from "./exposition.js"
-import { rateText, totals, type Sample } from "./sample.js"
-import { canDiffer } from "./statistics.js"
+import { rateText } from "../../lib/text.js"
+import { totals, type Sample } from "./sample.js"
+import { canDiffer } from "../../lib/statistics.js"
 
 const some = configuredDuration.refine((seconds) => seconds > 0, "more than 0s")
 const share = z.number().min(0).lt(100, "below 100: nothing is ever above 100 %")

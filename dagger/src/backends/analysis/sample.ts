@@ -1,3 +1,4 @@
+import { rateText } from "../../lib/text.js"
 import type { HistogramBucket, Counters } from "./exposition.js"
 
 export interface PodReading {
@@ -174,10 +175,4 @@ export function summary(history: Sample[]): string {
     ...(missing === undefined ? [] : [`no data now: ${missing}`]),
   ]
   return parts.join(", ")
-}
-
-/** Such as `0.4 %`, and never `0 %` for what is more. */
-export function rateText(value: number): string {
-  const rounded = Math.round(value * 10) / 10
-  return value > 0 && rounded === 0 ? "< 0.1 %" : `${rounded} %`
 }

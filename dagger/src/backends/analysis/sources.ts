@@ -53,6 +53,9 @@ export interface Timing {
   limit: number
 }
 
+/** Milliseconds for one request. */
+export const requestLimit = 5_000
+
 /**
  * Scrapes each pod of a version.
  *
@@ -68,7 +71,7 @@ export class PodMetrics implements MetricsSource {
     private readonly cluster: PodAccess,
     timing: Partial<Timing> = {},
   ) {
-    this.timing = { now: steadyNow, limit: 5_000, ...timing }
+    this.timing = { now: steadyNow, limit: requestLimit, ...timing }
   }
 
   async sample(version: MetricsTarget): Promise<Sample> {
@@ -80,27 +83,53 @@ export class PodMetrics implements MetricsSource {
 
   private async look(version: MetricsTarget): Promise<Scrape> {
     const { now, limit } = this.timing
-    const listed = await settle(withTimeout(limit, () => this.cluster.pods(version)))
-    if ("error" in listed) {
-      const missing = `the pods cannot be listed: ${listed.error}`
+    const found = await settle(readPages(this.cluster, version, limit))
+    if (found.error !== undefined) {
+      const missing = `the pods cannot be listed: ${found.error}`
       return { at: now(), pods: { wanted: 0, failing: 0 }, readings: [], missing }
     }
-    const { wanted, failing, running } = listed.value
+    const { wanted, failing, running, pages } = found.value
     const faults: string[] = []
-    const readings = await Promise.all(
-      running.map(async ({ name, instance }): Promise<PodReading> => {
-        const page = withTimeout(limit, (signal) => this.cluster.scrape(version.namespace, name, signal))
-        const answer = await settle(page.then(readExposition))
-        if ("value" in answer) return { pod: name, instance, reading: answer.value }
-        faults.push(`${name}: ${answer.error}`)
-        return { pod: name, instance }
-      }),
-    )
+    const readings = pages.map(({ pod, instance, page }): PodReading => {
+      try {
+        if (page.error !== undefined) throw new Error(page.error)
+        return { pod, instance, reading: readExposition(page.value) }
+      } catch (error) {
+        faults.push(`${pod}: ${(error as Error).message}`)
+        return { pod, instance }
+      }
+    })
     const silent = readings.every(({ reading }) => reading === undefined)
     const missing =
       running.length === 0 ? `none of ${wanted} pods runs` : `no pod answers; ${faults[0] ?? ""}`
     return { at: now(), pods: { wanted, failing }, readings, ...(silent && { missing }) }
   }
+}
+
+/** What one process shows at /metrics, or why it does not answer. */
+export interface PodPage {
+  pod: string
+  instance: string
+  page: Settled<string>
+}
+
+/**
+ * Asks each pod of a version for its metrics.
+ *
+ * @param limit milliseconds for one request
+ * @throws Error when the pods cannot be listed
+ */
+export async function readPages(
+  cluster: PodAccess,
+  version: MetricsTarget,
+  limit: number,
+): Promise<RunningPods & { pages: PodPage[] }> {
+  const pods = await withTimeout(limit, () => cluster.pods(version))
+  const pages = pods.running.map(async ({ name, instance }) => {
+    const page = withTimeout(limit, (signal) => cluster.scrape(version.namespace, name, signal))
+    return { pod: name, instance, page: await settle(page) }
+  })
+  return { ...pods, pages: await Promise.all(pages) }
 }
 
 /** Milliseconds since the epoch by a clock that nobody sets while it runs: samples measure durations. */
@@ -114,8 +143,10 @@ export function keyOf({ namespace, service, revision, role }: MetricsTarget): st
   return `${namespace}/${service}/${revision}/${role}`
 }
 
+type Settled<Value> = { value: Value; error?: undefined } | { error: string }
+
 /** The value or the error of a promise; never throws. */
-export async function settle<Value>(promise: Promise<Value>): Promise<{ value: Value } | { error: string }> {
+export async function settle<Value>(promise: Promise<Value>): Promise<Settled<Value>> {
   try {
     return { value: await promise }
   } catch (error) {

@@ -1,7 +1,7 @@
 import { describe, expect, it } from "vitest"
 import { compareWithBaseline } from "../../../src/backends/analysis/comparison.js"
 import type { Sample } from "../../../src/backends/analysis/sample.js"
-import { canDiffer, compareRates, mannWhitney } from "../../../src/backends/analysis/statistics.js"
+import { canDiffer, compareRates, mannWhitney } from "../../../src/lib/statistics.js"
 
 const canary = Array.from({ length: 60 }, (_, index) => (index * 37) % 101)
 const baseline = Array.from({ length: 50 }, (_, index) => (index * 53) % 97)

@@ -17,6 +17,7 @@ from servicekit.middleware import BodyLimitMiddleware, Lifecycle, ObservabilityM
 from servicekit.problems import MEDIA_TYPE, LastResortMiddleware, ProblemDocument, install_problem_handlers
 from servicekit.ratelimit import Limiter
 from servicekit.settings import ServiceSettings
+from servicekit.visits import visits_router
 
 Lifespan = Callable[[FastAPI], AbstractAsyncContextManager[None]]
 
@@ -94,7 +95,7 @@ def create_app(
         app.add_middleware(ProxyHeadersMiddleware, trusted_hosts=list(settings.trusted_proxies))
 
     app.include_router(health_router(settings, service, lifecycle, checks or {}, optional_checks))
-    for router in routers:
+    for router in [*routers, visits_router(f"{api_prefix}/visits")]:
         app.include_router(router)
     if documented:
         add_docs(app, f"{api_prefix}/docs")

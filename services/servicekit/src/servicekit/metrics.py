@@ -20,3 +20,12 @@ CACHE_REQUESTS = Counter(
 )
 REDIS_ERRORS = Counter("redis_errors_total", "Calls to Redis that failed")
 RATE_LIMITED = Counter("rate_limited_total", "Requests refused by a rate limit", ["limit"])
+WEB_VIEWS = Counter("web_views_total", "Pages of the web app that browsers told of", ["release", "config"])
+WEB_FAILED_VIEWS = Counter(
+    "web_failed_views_total", "Pages of these in which something failed", ["release", "config"]
+)
+WEB_VITALS = Counter(
+    "web_vitals_total",
+    "Pages that were left, by how fast they were: LCP, INP and CLS",
+    ["release", "config", "name", "rating"],
+)

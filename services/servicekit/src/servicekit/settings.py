@@ -138,6 +138,7 @@ class ServiceSettings(DatabaseSettings):
 
     cors_origins: CommaSeparated = ()
     trusted_proxies: Networks = Field((), validate_default=True)
+    rate_limit_visits: RateLimitRule = "120/minute"
     max_body_bytes: int = Field(262_144, ge=1024, le=100_000_000)
     worker_threads: int = Field(20, ge=1, le=500)
 

@@ -167,6 +167,26 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/api/visits": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Tell Visit
+         * @description Takes what a page tells of itself: that it was shown, that it failed, or how fast it was.
+         */
+        post: operations["tell_visit"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
 }
 export type webhooks = Record<string, never>;
 export interface components {
@@ -214,6 +234,28 @@ export interface components {
              * Format: password
              */
             password: string;
+        };
+        /**
+         * Failure
+         * @description Something failed in a page; once for each page.
+         */
+        Failure: {
+            /**
+             * Release
+             * @description The release that the page is of
+             */
+            release: string;
+            /**
+             * Config
+             * @description Its configuration; empty when it has none
+             * @default
+             */
+            config: string;
+            /**
+             * @description discriminator enum property added by openapi-typescript
+             * @enum {string}
+             */
+            event: "failure";
         };
         /** Ingredient */
         Ingredient: {
@@ -467,6 +509,54 @@ export interface components {
             revision: string;
             /** Environment */
             environment: string;
+        };
+        /**
+         * View
+         * @description A page was shown.
+         */
+        View: {
+            /**
+             * Release
+             * @description The release that the page is of
+             */
+            release: string;
+            /**
+             * Config
+             * @description Its configuration; empty when it has none
+             * @default
+             */
+            config: string;
+            /**
+             * @description discriminator enum property added by openapi-typescript
+             * @enum {string}
+             */
+            event: "view";
+        };
+        /**
+         * Vitals
+         * @description How fast a page was, once it is left: https://web.dev/articles/vitals has the thresholds.
+         */
+        Vitals: {
+            /**
+             * Release
+             * @description The release that the page is of
+             */
+            release: string;
+            /**
+             * Config
+             * @description Its configuration; empty when it has none
+             * @default
+             */
+            config: string;
+            /**
+             * @description discriminator enum property added by openapi-typescript
+             * @enum {string}
+             */
+            event: "vitals";
+            /** Vitals */
+            vitals: {
+                [key: string]: "good" | "needs-improvement" | "poor";
+            };
         };
         /**
          * InvalidPart
@@ -1142,6 +1232,46 @@ export interface operations {
             };
             /** @description Unauthorized */
             401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Any other error */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    tell_visit: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["View"] | components["schemas"]["Failure"] | components["schemas"]["Vitals"];
+            };
+        };
+        responses: {
+            /** @description Successful Response */
+            204: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            /** @description Invalid request */
+            422: {
                 headers: {
                     [name: string]: unknown;
                 };

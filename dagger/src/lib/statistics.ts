@@ -1,4 +1,4 @@
-import { median } from "../../lib/median.js"
+import { median } from "./median.js"
 
 export interface Comparison {
   verdict: "same" | "worse" | "too little data"
