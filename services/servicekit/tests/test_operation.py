@@ -36,6 +36,7 @@ from servicekit.migrations.operation import Operation, Places
 from servicekit.migrations.reads import MOST_VALUES
 from servicekit.migrations.run import Event
 from servicekit.testing import running_server, temporary_database, wait_until
+from tests.conftest import NOWHERE, SECRET
 from tests.migrating import connection_to, engine_for, package_of, write_migration, write_service
 from servicekit.testing_storage import CREDENTIALS, Bucket, Refusal, bucket_behind_proxy, running_moto
 from tests.test_backups import manifest_of
@@ -173,8 +174,8 @@ class Runner:
         url = make_url(self.copy).set(database=copy_name(COPY_NAME)).render_as_string(hide_password=False)
         surroundings = {
             "DATABASE_URL": url,
-            "REDIS_URL": "redis://127.0.0.1:1/0",
-            "JWT_SECRET_KEY": "0123456789abcdef" * 2,
+            "REDIS_URL": NOWHERE,
+            "JWT_SECRET_KEY": SECRET,
             **variables,
         }
         log = self.work.parent / f"log-{secrets.token_hex(4)}"
