@@ -474,7 +474,7 @@ describe("a deploy of a service with a database", () => {
   })
 
   it("has the code of kept revisions answer beside it, and names the request that it cannot answer any more", async () => {
-    const platform = new Platform()
+    const platform = new Platform().run({ log: resultLine({ from: [], to: ["0001"] }) })
     await platform.deploy(schemaRelease("a"))
     expect(platform.words).toMatch(/ --new-application http:\/\/127\.0\.0\.1:8101$/)
     const message =
@@ -494,7 +494,7 @@ describe("a deploy of a service with a database", () => {
       envFrom: [{ configMapRef: { name: "api-1" } }],
     })
     expect(await platform.status()).toContain("replay-reads failed: code does not work")
-    expect(JSON.stringify(await platform.history())).toContain("GET /api/recipes answered 200")
+    expect(JSON.stringify(await platform.trail("staging"))).toContain("GET /api/recipes answered 200")
   })
 
   it("deploys nothing when the migration fails", async () => {
