@@ -468,7 +468,8 @@ export class Pitwall {
   }
 
   /**
-   * Migrates databases: backs each one up, restores the backup into a copy and compares it, runs the migrations on the copy, then on the database, and verifies it.
+   * Migrates databases: backs each one up, restores the backup into a copy and compares it, runs the migrations on the copy, has older code and the new image answer reads from
+   * it, then runs them on the database, and verifies it. Code that cannot answer a read any more refuses the migrations, and the request is named.
    *
    * It runs as a Job in the environment, from the image that will serve, so that no data leaves the environment and the database need not be reachable from here. The Job
    * goes on by itself: run the same command again to follow an interrupted migration to its end. `deploy` does the same for the databases of what it deploys. Migrations

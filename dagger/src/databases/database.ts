@@ -14,13 +14,14 @@ import type { EventKind } from "../delivery/events/event.js"
 import { LeaseHeld } from "../delivery/lease.js"
 import { digestOf, type Release, type ReleasedImage } from "../delivery/release.js"
 import { readExamination } from "../migrations/examination.js"
+import { applicationsBeside } from "./applications.js"
 import { permitted, stillWaiting, type Waiting, waitingText } from "./decisions.js"
 import { isBackupId, migrationObjects, type MigrationRun, settingsDigest } from "./job.js"
 import { LockedDatabase } from "./locked-database.js"
 import { type DatabaseContext, type MigratedService, MigratedDatabase } from "./migrated-database.js"
 import { describePlan, migrationPlanOf } from "./plan.js"
 import { DatabaseRestore, readRestorePoint } from "./restore.js"
-import { headsText, type MigrationResult } from "./result.js"
+import { headsText, type MigrationResult, provenText } from "./result.js"
 import type { DatabaseSettings } from "./settings.js"
 import { backedUp, compared, type DatabaseState, type RunEnd } from "./state.js"
 import { statusText } from "./status.js"
@@ -125,6 +126,7 @@ export class Database implements Component {
       id: context.id,
       mode: "plan",
       image: image.reference,
+      applications: applicationsBeside(revisions, image.reference),
       ...permitted(image.migrations, revisions, context.window()),
     })
     if (!result || result.outcome === "failed") throw new Error(`${settings.name}: no plan: ${message}`)
@@ -254,5 +256,7 @@ function previewText(result: MigrationResult, waits: Waiting[]): string {
   const found = readExamination(JSON.stringify(examination))
   // What waits is what the models are ahead of the copy.
   const ran = waits.length > 0 ? { ...found, model_differences: [] } : found
-  return `${describePlan(migrationPlanOf(ran))}${more}`
+  const plan = migrationPlanOf(ran)
+  const proven = plan.migrations.length > 0 ? `\n\n${provenText(result.proven)}` : ""
+  return `${describePlan(plan)}${proven}${more}`
 }

@@ -8,6 +8,14 @@ import { jobObjects, jobResources, unreachable } from "../delivery/job-objects.j
 import type { JobObjects } from "../delivery/job-runner.js"
 import { digestOf } from "../delivery/release.js"
 import { containerSecurity, servicePodSecurity } from "../platform/pod-security.js"
+import {
+  type Application,
+  applicationArguments,
+  applicationContainers,
+  applicationPattern,
+  applicationVolumes,
+  type Serving,
+} from "./applications.js"
 import { backupLocation, type DatabaseSettings } from "./settings.js"
 
 /** One run of the command `database`. */
@@ -31,6 +39,8 @@ export interface MigrationRun {
   back?: Back
   /** Of a run that restores, or that only plans to. */
   restore?: Restoration
+  /** Older code that has to work before and after the migrations. */
+  applications?: Application[]
 }
 
 export const back = z.object({
@@ -62,6 +72,7 @@ export const runOf = ({
   longest,
   back,
   restore,
+  applications,
 }: Omit<MigrationRun, "mode" | "backup">): MigrationRun => ({
   id,
   image,
@@ -70,14 +81,25 @@ export const runOf = ({
   ...(longest !== undefined && { longest }),
   ...(back && { back }),
   ...(restore && { restore }),
+  ...(applications && { applications }),
 })
+
+/** What serves from the copy beside a run that migrates: its own image, and older ones. */
+const servingBeside = (
+  settings: Pick<DatabaseSettings, "name">,
+  run: Pick<MigrationRun, "id" | "mode" | "image" | "restore" | "applications">,
+): Serving | undefined => {
+  const { image, mode, restore, applications = [] } = run
+  if (restore || !["migrate", "plan"].includes(mode)) return undefined
+  return { old: applications, new: { image, configMap: jobName(settings, run) } }
+}
 
 /** The label of a migration's pods. */
 export const databaseLabel = "pitwall.dev/database"
 
 /** The user of PostgreSQL's image. */
 const copyUser = 999
-const copyPort = 5433
+export const copyPort = 5433
 
 /** Where the command finds the throw-away copy. It has no password, because it listens inside of the pod only and ends with it. */
 export const copyUrl = `postgresql://postgres@127.0.0.1:${copyPort}/postgres`
@@ -148,9 +170,9 @@ export const migrationArguments = (settings: Pick<DatabaseSettings, "backup" | "
     ...["database", ...commands, "--copy", copyUrl, "--work", "/work", "--operation"],
     ...["--backup", backupLocation(settings), "--plan-only", "--allow-breaking", "--id"],
     ...["--to", "--needed", "--lose-data", "--longest", "--before", "--target", "--dry-run"],
-    ...["--verify", "--keep-days", "--keep-count"],
+    ...["--verify", "--keep-days", "--keep-count", "--old-application", "--new-application"],
   ],
-  pattern: `^(${backupPattern}|${migrationPattern}|${momentPattern})$`,
+  pattern: `^(${backupPattern}|${migrationPattern}|${momentPattern}|${applicationPattern})$`,
 })
 
 /** Runs on one database for the same purpose share it, so that a rerun can use the backup that an interrupted run has verified. */
@@ -220,6 +242,7 @@ export function settingsDigest(
 function podSpec(settings: DatabaseSettings, run: MigrationRun): Plain<V1PodSpec> {
   const { name, limits, pullSecrets } = settings
   const disk = { sizeLimit: limits.disk }
+  const serving = servingBeside(settings, run)
   return {
     serviceAccountName: databaseAccount(name),
     automountServiceAccountToken: false,
@@ -229,13 +252,17 @@ function podSpec(settings: DatabaseSettings, run: MigrationRun): Plain<V1PodSpec
     terminationGracePeriodSeconds: 60,
     ...(pullSecrets.length > 0 && { imagePullSecrets: pullSecrets.map((secret) => ({ name: secret })) }),
     securityContext: servicePodSecurity,
-    initContainers: [copyContainer(settings)],
+    initContainers: [
+      copyContainer(settings),
+      ...(serving ? applicationContainers(settings, serving, copyPort) : []),
+    ],
     containers: [migrateContainer(settings, run)],
     volumes: [
       { name: "work", emptyDir: disk },
       { name: "copy", emptyDir: disk },
       { name: "tmp", emptyDir: { sizeLimit: "64Mi" } },
       { name: "secrets", secret: { secretName: jobName(settings, run), defaultMode: 0o440 } },
+      ...(serving ? applicationVolumes(settings) : []),
     ],
   }
 }
@@ -278,6 +305,7 @@ function argumentsOf(settings: DatabaseSettings, run: MigrationRun): string[] {
     ]
   }
   const operation = ["--operation", operationOf(settings, digestOf(image))]
+  const serving = servingBeside(settings, run)
   if (back) {
     return [
       ...["database", "downgrade", ...places, ...operation, ...store, "--to", back.to],
@@ -290,6 +318,7 @@ function argumentsOf(settings: DatabaseSettings, run: MigrationRun): string[] {
     ...(mode === "plan" ? ["--plan-only"] : store),
     ...(allowBreaking ? ["--allow-breaking"] : []),
     ...(longest === undefined ? [] : ["--longest", String(Math.ceil(longest))]),
+    ...(serving ? applicationArguments(serving) : []),
   ]
 }
 

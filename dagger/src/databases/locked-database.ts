@@ -143,7 +143,7 @@ export class LockedDatabase implements LockedComponent {
   }
 
   private begin(
-    { image, state }: PreparedMigration,
+    { image, state, applications }: PreparedMigration,
     { allowBreaking, longest }: { allowBreaking: boolean; longest?: number },
     { id, by, author, reason, guards, overridden, approval }: Operation,
   ): Promise<OperationOutcome> {
@@ -152,6 +152,7 @@ export class LockedDatabase implements LockedComponent {
       id,
       image: image.reference,
       allowBreaking,
+      applications,
       by,
       author,
       reason,

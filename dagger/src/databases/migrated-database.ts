@@ -16,6 +16,7 @@ import type { Journal } from "../delivery/journal.js"
 import { digestOf, type Release, type ReleasedImage } from "../delivery/release.js"
 import type { Clock } from "../lib/clock.js"
 import { duration, oneLine } from "../lib/text.js"
+import { type Application, applicationsBeside, type ServingRevision } from "./applications.js"
 import { decideMigration, type KeptRevision, type MigrationAction, waitingText } from "./decisions.js"
 import { containerNames, credentialsFile, migrationObjects, runOf, settingsDigest } from "./job.js"
 import { headsText, type MigrationResult, readLog, resultText } from "./result.js"
@@ -27,7 +28,7 @@ export interface MigratedService {
   /** The image with all traffic; nothing before the first deploy. */
   current(): Promise<ReleasedImage | undefined>
   /** Every revision in the cluster, newest first. */
-  revisions(): Promise<(KeptRevision & { digest: string; commit?: string })[]>
+  revisions(): Promise<(KeptRevision & ServingRevision & { digest: string; commit?: string })[]>
   /** The number of the revision with all traffic. */
   live(): Promise<number | undefined>
   /** Whether its traffic is being moved. */
@@ -69,6 +70,8 @@ export interface PreparedMigration {
   /** As it was when the action was decided. */
   window: MigrationWindow | undefined
   action: MigrationAction
+  /** Older code that has to work before and after it. */
+  applications: Application[]
 }
 
 const migrations: JobKind<MigrationResult> = {
@@ -145,7 +148,7 @@ export class MigratedDatabase {
     const { always } = this.context
     const window = this.context.window()
     const action = decideMigration({ image, state, revisions, isActive, always, window })
-    return { image, state, window, action }
+    return { image, state, window, action, applications: applicationsBeside(revisions, image.reference) }
   }
 
   async planOf(prepared: PreparedMigration, release: Release): Promise<ComponentPlan> {
@@ -206,7 +209,7 @@ export class MigratedDatabase {
     return `${this.id.name}: ${what} that ${by} began at ${began} is under way: wait for its end, or repeat the command that began it to follow it`
   }
 
-  private summaryOf({ action, image, state, window }: PreparedMigration): string {
+  private summaryOf({ action, image, state, window, applications }: PreparedMigration): string {
     switch (action.kind) {
       case "nothing":
         return `unchanged; ${action.reason}`
@@ -223,8 +226,9 @@ export class MigratedDatabase {
           window && !window.isOpen
             ? `; what older code cannot live with, or takes longer than ${duration(window.longest)} on the copy, waits for ${window.text}`
             : ""
+        const beside = applications.map(({ revision }) => `revision ${revision}`)
         return oneLine(
-          `from ${from} to ${to}, by ${image.reference}, after a backup that is verified${waits}${short}`,
+          `from ${from} to ${to}, by ${image.reference}, after a backup that is verified, with reads of ${[...beside, "the image"].join(", ")} answered on its copy${waits}${short}`,
           800,
         )
       }

@@ -1,6 +1,6 @@
 import { z } from "zod"
 import { type JobLog, readJobLog } from "../delivery/job-log.js"
-import { oneLine } from "../lib/text.js"
+import { count, oneLine } from "../lib/text.js"
 
 // What the command `database` of a service's image writes to its standard output: JSON Lines, the last one with the result.
 
@@ -67,6 +67,11 @@ const result = z
       .array(z.string())
       .nullish()
       .transform((lines) => lines ?? []),
+    /** Reads that code answered on the copy after the migrations, by its name. */
+    proven: z
+      .record(z.string(), z.number())
+      .nullish()
+      .transform((reads) => reads ?? {}),
     backup: backup.nullish(),
     /** See `migrations/examination.ts`. */
     examination: z.unknown(),
@@ -93,7 +98,8 @@ export const headsText = (heads: string[]): string => heads.join(", ") || "no re
 
 /** What a run came to, in one sentence. */
 export function resultText(result: MigrationResult): string {
-  const { outcome, from, to, backup, step, message, waiting, undone, lost, removed, unpruned } = result
+  const { outcome, from, to, backup, step, message, waiting, undone, lost, removed, unpruned, proven } =
+    result
   const waits = waiting.length > 0 ? `; ${waiting.join(", ")} ${waiting.length > 1 ? "wait" : "waits"}` : ""
   switch (outcome) {
     case "unchanged":
@@ -101,7 +107,7 @@ export function resultText(result: MigrationResult): string {
     case "planned":
       return `at ${headsText(from)}, planned to ${headsText(to)}${waits}`
     case "migrated":
-      return `${headsText(from)} → ${headsText(to)}, after the verified backup ${backup?.id ?? ""}${waits}`
+      return `${headsText(from)} → ${headsText(to)}, after the verified backup ${backup?.id ?? ""}; ${provenText(proven)}${waits}`
     case "downgraded":
       return `back from ${headsText(from)} to ${headsText(to)}, after the verified backup ${backup?.id ?? ""}; taken back: ${undone.join(", ")}`
     case "backed-up": {
@@ -121,6 +127,12 @@ export function resultText(result: MigrationResult): string {
         700,
       )
   }
+}
+
+/** For example `on the copy, revision-3 answered 41 reads, the new image answered 43 reads`. */
+export function provenText(proven: MigrationResult["proven"]): string {
+  const all = Object.entries(proven).map(([name, reads]) => `${name} answered ${count(reads, "read")}`)
+  return `on the copy, ${all.join(", ") || "no code was asked whether it works"}`
 }
 
 /** For example `; rows that only the replaced database has: recipes 3`. */

@@ -81,6 +81,8 @@ export interface DatabaseSettings {
   copy: string
   /** `time` in seconds; `disk` limits the dump and the copy, each. */
   limits: z.output<typeof limits>
+  /** What code of the service is given that serves from the copy: of its pods. */
+  application: { memory: { request: string; limit: string }; temporary: string }
   /** Variables of the service's pods. */
   variables: Record<string, string>
   /** What the service's pods may reach. */

@@ -4,6 +4,7 @@ import { databaseObject } from "../delivery/access.js"
 import type { JobEnd } from "../delivery/job-runner.js"
 import { StateRecord as KeptState } from "../delivery/state-record.js"
 import { clip } from "../lib/text.js"
+import { application } from "./applications.js"
 import { back, databaseLabels, restoration } from "./job.js"
 import type { Backup, MigrationResult } from "./result.js"
 
@@ -28,6 +29,8 @@ const running = z.object({
   back: back.optional(),
   /** A backup comes into its place. */
   restore: restoration.optional(),
+  /** Older code that has to work before and after it. */
+  applications: z.array(application).optional(),
   by: text,
   author: text,
   reason: text,

@@ -11,9 +11,11 @@ import type {
   V1Variable,
 } from "@kubernetes/client-node"
 import { labels } from "../backends/manifests/labels.js"
+import { applicationNames, applicationRules } from "../databases/applications.js"
 import {
   containerNames,
   copyCommand,
+  copyPort,
   copyProbe,
   commands,
   migrationArguments,
@@ -195,10 +197,12 @@ const copies = (databases: DatabaseSettings[]): string =>
  * scales and survives the loss of a node after its approval has expired or was revoked.
  */
 function images({ namespace, databases = [] }: AdmissionSettings): PolicyRule {
-  const some = (condition: string) =>
-    `variables.digests.all(digest, variables.ledger.exists(key, key.endsWith("." + digest)${condition}))`
+  const some = (condition: string, digests = "digests") =>
+    `variables.${digests}.all(digest, variables.ledger.exists(key, key.endsWith("." + digest)${condition}))`
   const stands = ` && !(key.split(".")[0] + ".revoked" in variables.ledger)`
   const others = ` && !variables.ledger[key].startsWith("by=" + request.userInfo.username + "\\n")`
+  // Older code that a migration is compared with was approved for as long as it is kept.
+  const beginning = `(${containersOf("variables.spec")}).filter(container, !(variables.migration && container.name.matches(${cel(`^${applicationNames.old}$`)}))).map(container, container.image)`
   const unexpired = ` && timestamp(variables.ledger[key].split("\\n")[2].substring(8)) > timestamp(object.metadata.creationTimestamp)`
   return {
     name: "images",
@@ -230,6 +234,10 @@ function images({ namespace, databases = [] }: AdmissionSettings): PolicyRule {
         "digests",
         `variables.pinned ? variables.images.map(image, image.split("@sha256:")[1]) : [""]`,
       ),
+      variable(
+        "beginning",
+        `variables.pinned ? variables.images.filter(image, image in (${beginning})).map(image, image.split("@sha256:")[1]) : [""]`,
+      ),
       variable("ledger", "has(params.data) ? params.data : {}"),
       // A watchdog and a baseline run what runs already, and so does a check of a database, every night; a migration comes before it.
       variable(
@@ -252,16 +260,16 @@ function images({ namespace, databases = [] }: AdmissionSettings): PolicyRule {
         message: "nobody has approved this image",
       },
       {
-        expression: `variables.same || variables.automatic || ${some(stands)}`,
+        expression: `variables.same || variables.automatic || ${some(stands, "beginning")}`,
         messageExpression: `"the approval was revoked of " + variables.images.join(", ")`,
         message: "the approval of this image was revoked",
       },
       {
-        expression: `variables.same || variables.automatic || variables.accompanies || ${some(stands + others)}`,
+        expression: `variables.same || variables.automatic || variables.accompanies || ${some(stands + others, "beginning")}`,
         message: "whoever approved this image may not deploy it: somebody else must",
       },
       {
-        expression: `variables.same || variables.automatic || variables.accompanies || ${some(stands + others + unexpired)}`,
+        expression: `variables.same || variables.automatic || variables.accompanies || ${some(stands + others + unexpired, "beginning")}`,
         messageExpression: `"the approval has expired of " + variables.images.join(", ")`,
         message: "the approval of this image has expired",
       },
@@ -402,8 +410,8 @@ function asMigration(database: DatabaseSettings): string[] {
     ...withoutProbes,
     withoutHooks,
   ]
+  const application = [...applicationRules(copyPort, cel), fromConfigMaps, ...withoutProbes, withoutHooks]
   const copy = [
-    `container.name == ${cel(containerNames.copy)}`,
     `container.image == ${cel(database.copy)}`,
     `has(container.command) && container.command == ${cel(copyCommand)}`,
     "!has(container.args)",
@@ -419,7 +427,8 @@ function asMigration(database: DatabaseSettings): string[] {
   return [
     "!has(variables.spec.ephemeralContainers)",
     `variables.spec.containers.size() == 1 && variables.spec.containers.all(container, ${migrate.join(" && ")})`,
-    `has(variables.spec.initContainers) && variables.spec.initContainers.size() == 1 && variables.spec.initContainers.all(container, ${copy.join(" && ")})`,
+    `has(variables.spec.initContainers) && variables.spec.initContainers.exists(container, container.name == ${cel(containerNames.copy)})`,
+    `variables.spec.initContainers.all(container, container.name == ${cel(containerNames.copy)} ? (${copy.join(" && ")}) : (${application.join(" && ")}))`,
     `has(variables.spec.volumes) && variables.spec.volumes.all(volume, has(volume.emptyDir) || has(volume.secret))`,
     `variables.spec.volumes.all(volume, volume.name != "copy" || has(volume.emptyDir))`,
   ]

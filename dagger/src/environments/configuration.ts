@@ -379,6 +379,10 @@ export function databaseSettings(configuration: DeployConfiguration, at: Environ
         service,
         environment: at.name,
         namespace: at.namespace,
+        application: {
+          memory: { request: workload.resources.requests.memory, limit: workload.resources.limits.memory },
+          temporary: workload.temporary,
+        },
         variables: { ENVIRONMENT: at.name, ...workload.environment, ...variables },
         egress: egressRules(workload.network),
         pullSecrets: workload.pullSecrets,

@@ -19,6 +19,7 @@ const revision = (number: number, more: Partial<Revision> = {}): Revision => ({
   createdAt: "",
   wanted: 0,
   ready: 0,
+  configMap: "",
   pullSecrets: [],
   outcome: "promoted",
   ...more,

@@ -473,6 +473,30 @@ describe("a deploy of a service with a database", () => {
     expect(platform.jobs.created).toHaveLength(1)
   })
 
+  it("has the code of kept revisions answer beside it, and names the request that it cannot answer any more", async () => {
+    const platform = new Platform().run({ log: resultLine({ from: [], to: ["0001"] }) })
+    await platform.deploy(schemaRelease("a"))
+    expect(platform.words).toMatch(/ --new-application http:\/\/127\.0\.0\.1:8101$/)
+    const message =
+      "code does not work with the database after 0002: revision-1: GET /api/recipes answered 200 before the migration and 500 after it"
+    platform.run(failed({ step: "replay-reads", message }))
+    await expect(platform.deploy(schemaRelease("b"))).rejects.toThrow(
+      /recipes +failed .*replay-reads failed: code .* GET \/api\/recipes answered 200 [^]*api +skipped/,
+    )
+    expect(platform.words).toContain("--old-application revision-1=http://127.0.0.1:8102")
+    const job = platform.cluster.get("Job", platform.jobs.created.at(-1) ?? "")
+    const { template } = job?.spec as { template: { spec: { initContainers: Record<string, unknown>[] } } }
+    expect(template.spec.initContainers.map(({ name, image: own }) => [name, own]).slice(1)).toEqual([
+      ["new", image("b")],
+      ["revision-1", image("a")],
+    ])
+    expect(template.spec.initContainers.at(-1)).toMatchObject({
+      envFrom: [{ configMapRef: { name: "api-1" } }],
+    })
+    expect(await platform.status()).toContain("replay-reads failed: code does not work")
+    expect(JSON.stringify(await platform.trail("staging"))).toContain("GET /api/recipes answered 200")
+  })
+
   it("deploys nothing when the migration fails", async () => {
     const platform = new Platform().run(failed())
     await expect(platform.deploy(schemaRelease("b"))).rejects.toThrow(
@@ -520,7 +544,7 @@ describe("a deploy of a service with a database", () => {
     )
     const text = planText(planned)
     expect(text).toContain(
-      `database recipes: from where it is to 0002, by ${image("b")}, after a backup that is verified`,
+      `database recipes: from where it is to 0002, by ${image("b")}, after a backup that is verified, with reads of the image answered on its copy`,
     )
     expect(text).toContain("~ Database f1-staging/recipes: changed")
     expect(platform.cluster.all("Job")).toEqual([])

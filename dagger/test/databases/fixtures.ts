@@ -21,6 +21,7 @@ export const settings = (change: Partial<DatabaseSettings> = {}): DatabaseSettin
   },
   copy: "postgres:15-bookworm",
   limits: { time: 3600, memory: "512Mi", disk: "10Gi" },
+  application: { memory: { request: "192Mi", limit: "384Mi" }, temporary: "64Mi" },
   variables: { ENVIRONMENT: "staging" },
   egress: [],
   pullSecrets: [],

@@ -44,14 +44,31 @@ describe("the Job of a migration", () => {
       ],
       ...["--operation", expect.stringMatching(/^[0-9a-f]{16}$/) as string],
       ...["--backup", "s3://backups/pitwall/staging/recipes"],
+      ...["--new-application", "http://127.0.0.1:8101"],
     ])
     const { containers, initContainers = [] } = pod()
     expect(containers.map((one) => one.image)).toEqual([image])
     expect(containers[0]?.command).toBeUndefined()
     const [copy, ...others] = initContainers
-    expect(others).toEqual([])
+    expect(others.map((one) => [one.name, one.image])).toEqual([["new", image]])
     expect(copy).toMatchObject({ name: "copy", image: "postgres:15-bookworm", restartPolicy: "Always" })
     expect(copy?.command?.join("\n")).toContain("listen_addresses=127.0.0.1 -c port=5433")
+  })
+
+  it("has code serve beside it that has to work before and after, where migrations run", () => {
+    const applications = [{ revision: 3, image: image.replace(/a{64}/, "b".repeat(64)), configMap: "api-3" }]
+    for (const mode of ["migrate", "plan"]) {
+      const containers = pod({ mode, applications }).initContainers ?? []
+      expect(containers.map(({ name }) => name)).toEqual(["copy", "new", "revision-3"])
+      expect(args({ mode, applications })).toContain("revision-3=http://127.0.0.1:8102")
+    }
+    const restore = { point: { backup: "2026-03-02T10-00-00Z-0a1b2c" }, operation: "x" }
+    const back = { mode: "revert", back: { to: "0001", needed: [], loseData: false } }
+    const others = [{ mode: "verify" }, { mode: "backup" }, { mode: "drift" }, back]
+    for (const change of [...others, { mode: "restore", restore }, { mode: "plan", restore }]) {
+      expect(pod(change).initContainers).toHaveLength(1)
+      expect(args(change).join(" ")).not.toContain("-application")
+    }
   })
 
   it("makes no backup for a plan, and breaks older code only where that is allowed", () => {
@@ -77,7 +94,8 @@ describe("the Job of a migration", () => {
   it("has arguments that the admission policy admits", () => {
     const { words, pattern } = migrationArguments(settings())
     const verify = { mode: "verify", backup: "2026-03-02T10-00-00Z-0a1b2c" }
-    for (const change of [{}, { mode: "plan" }, { allowBreaking: true }, { mode: "verify" }, verify])
+    const beside = { applications: [{ revision: 12, image, configMap: "api-12" }] }
+    for (const change of [{}, beside, { mode: "plan" }, { allowBreaking: true }, { mode: "verify" }, verify])
       for (const word of args(change))
         expect(words.includes(word) || new RegExp(pattern).test(word)).toBe(true)
   })
@@ -107,13 +125,13 @@ describe("the Job of a migration", () => {
     expect(automountServiceAccountToken).toBe(false)
     expect(serviceAccountName).toBe("pitwall-database-recipes")
     expect(securityContext).toMatchObject({ runAsNonRoot: true, seccompProfile: { type: "RuntimeDefault" } })
-    for (const { securityContext: own, resources } of [...containers, ...initContainers]) {
+    for (const { name, securityContext: own, resources } of [...containers, ...initContainers]) {
       expect(own).toMatchObject({
         allowPrivilegeEscalation: false,
         readOnlyRootFilesystem: true,
         capabilities: { drop: ["ALL"] },
       })
-      expect(resources?.limits?.memory).toBe("512Mi")
+      expect(resources?.limits?.memory).toBe(name === "new" ? "384Mi" : "512Mi")
     }
     // The copy has neither the secrets nor the dump.
     expect(initContainers[0]?.volumeMounts).toEqual([{ name: "copy", mountPath: "/copy" }])

@@ -62,9 +62,18 @@ describe("resultText", () => {
     return resultText(result)
   }
   it.each([
-    [{}, `0001 → 0002, after the verified backup ${backup.id}`],
-    [{ from: [] }, `no revision → 0002, after the verified backup ${backup.id}`],
-    [{ waiting: ["0003"] }, `0001 → 0002, after the verified backup ${backup.id}; 0003 waits`],
+    [
+      { proven: { "revision-3": 41, "the new image": 1 } },
+      `0001 → 0002, after the verified backup ${backup.id}; on the copy, revision-3 answered 41 reads, the new image answered 1 read`,
+    ],
+    [
+      { from: [] },
+      `no revision → 0002, after the verified backup ${backup.id}; on the copy, no code was asked whether it works`,
+    ],
+    [
+      { waiting: ["0003"], proven: { "the new image": 7 } },
+      `0001 → 0002, after the verified backup ${backup.id}; on the copy, the new image answered 7 reads; 0003 waits`,
+    ],
     [{ outcome: "unchanged", backup: null, to: ["0001"] }, "at 0001, nothing to migrate"],
     [
       { outcome: "failed", step: "backup", message: "disk full" },

@@ -27,6 +27,7 @@ const result = (change: Partial<MigrationResult> = {}): MigrationResult => ({
   removed: [],
   lost: {},
   differences: [],
+  proven: {},
   examination: null,
   backup,
   ...change,

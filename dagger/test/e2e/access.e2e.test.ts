@@ -264,6 +264,11 @@ describe("an honest deployer", () => {
       await accepted("deployer", create(of.migration("e", mode).job))
   })
 
+  it("creates a migration beside older code whose approval has expired or was revoked since", async () => {
+    for (const older of ["c", "e"])
+      await accepted("deployer", create(of.migration("a", "migrate", older).job))
+  })
+
   it("gets the pod of a migration with its copy, and its controller starts it", async () => {
     const { job, owned } = of.migration("a")
     await accepted("deployer", create(job), false)

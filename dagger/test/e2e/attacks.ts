@@ -199,10 +199,16 @@ export function honest(configuration: DeployConfiguration, watchdog: string) {
     })
   const [database] = databaseSettings(configuration, environment)
   if (!database) throw new Error("production has no database")
-  const migration = (letter: string, mode: MigrationRun["mode"] = "migrate") =>
+  const migration = (letter: string, mode: MigrationRun["mode"] = "migrate", older = "a") =>
     migrationObjects(
       database,
-      { id: "20261128-100000-abcd", mode, image: image(letter), allowBreaking: mode === "plan" },
+      {
+        id: "20261128-100000-abcd",
+        mode,
+        image: image(letter),
+        allowBreaking: mode === "plan",
+        applications: [{ revision: 1, image: image(older), configMap: "api-1" }],
+      },
       { database_url: "placeholder" },
     )
   return {
@@ -631,20 +637,27 @@ function migrationAttacks(of: ReturnType<typeof honest>): Attack[] {
   const shape = `${account} runs the migrations of ${database.name} and nothing else`
   type Container = Tree & { args?: string[]; command?: string[] }
   const inJob = (
-    change: (parts: { spec: Tree; migrate: Container; copy: Container; pod: Tree }) => void,
+    change: (parts: {
+      spec: Tree
+      migrate: Container
+      copy: Container
+      application: Container
+      pod: Tree
+    }) => void,
     letter = "a",
   ) =>
     create(
       changed(migration(letter).job, ({ spec }) => {
         const pod = spec?.template.spec as unknown as Tree & {
           containers: [Container]
-          initContainers: [Container]
+          initContainers: [Container, Container]
         }
         change({
           spec: spec as unknown as Tree,
           pod,
           migrate: pod.containers[0],
           copy: pod.initContainers[0],
+          application: pod.initContainers[1],
         })
       }),
     )
@@ -756,6 +769,40 @@ function migrationAttacks(of: ReturnType<typeof honest>): Attack[] {
         copy.volumeMounts = [{ name: "secrets", mountPath: "/copy" }]
       }),
       refused: shape,
+    },
+    {
+      name: "a migration whose code beside it runs a program",
+      request: inJob(({ application }) => {
+        application.command = ["evil"]
+      }),
+      refused: shape,
+    },
+    {
+      name: "a migration whose code beside it runs another command of the image",
+      request: inJob(({ application }) => {
+        application.args = ["seed"]
+      }),
+      refused: shape,
+    },
+    {
+      name: "a migration whose code beside it uses another database",
+      request: inJob(({ application }) => {
+        application.env = [{ name: "DATABASE_URL", value: "postgresql://evil" }]
+      }),
+      refused: shape,
+    },
+    {
+      name: "a migration whose code beside it reads the secrets",
+      request: inJob(({ application }) => {
+        application.volumeMounts = [{ name: "secrets", mountPath: "/tmp" }]
+      }),
+      // Two policies refuse it, and the API server names one of them.
+      refused: `pitwall-${namespace}-`,
+    },
+    {
+      name: "a migration beside code that nobody approved",
+      request: create(migration("a", "migrate", "f").job),
+      refused: "nobody has approved",
     },
     {
       name: "a migration with another image as its copy",

@@ -154,6 +154,13 @@ async function releaseWith(schema: Schema, ...migrations: Migration[]): Promise<
 const view = "CREATE VIEW of_the_test AS SELECT count(*) AS recipes FROM recipes"
 const expand = { revision: "0002", down: "0001", body: view, undo: "DROP VIEW of_the_test" }
 const contract = { revision: "0003", down: "0002", body: "DROP VIEW of_the_test", undo: view, breaking: true }
+// The models do not notice it, and no code can read it.
+const unreadable = {
+  revision: "0008",
+  down: "0002",
+  body: "UPDATE recipes SET tags = '{}'",
+  undo: "UPDATE recipes SET tags = '[]'",
+}
 const failing = { revision: "0009", down: "0002", body: "SELECT 1 / 0", undo: "SELECT 1" }
 
 const call = (args: string[], mortal = false) =>
@@ -165,7 +172,7 @@ async function diagnosis(): Promise<string> {
   const parts = await Promise.all(
     pods.map(async ({ metadata, status }) => {
       const logs = await Promise.all(
-        ["copy", "migrate"].map((container) =>
+        ["copy", "new", "migrate"].map((container) =>
           rehearsal.admin
             .logs(namespace, metadata?.name ?? "", { container, lines: 40 })
             .catch((error: unknown) => String(error)),
@@ -225,6 +232,9 @@ describe("the database of a service", { timeout: 20 * 60_000 }, () => {
     const { stdout } = await done("migrate", "--env", "staging", "--plan-only", ...second)
     expect(stdout).toMatch(/0002 .*expand/)
     expect(stdout).toContain("CREATE VIEW of_the_test")
+    expect(stdout).toMatch(
+      /on the copy, revision-1 answered [1-9]\d* reads, the new image answered [1-9]\d* reads/,
+    )
     expect(await viewExists()).toBe(false)
     expect(await head()).toBe("0001")
   })
@@ -358,6 +368,25 @@ describe("the database of a service", { timeout: 20 * 60_000 }, () => {
     expect(refusal).toMatch(/api +skipped/)
     expect(await head()).toBe("0002")
     expect((await database()).runs[0]).toMatchObject({ outcome: "failed" })
+  })
+
+  it("is not touched by a migration that passes alone and breaks older code, and the request that fails is named", async () => {
+    const breaking = await releaseWith({ head: "0008", breaking: [] }, expand, unreadable)
+    const before = await rehearsal.query("SELECT md5(string_agg(tags::text, '' ORDER BY id)) FROM recipes")
+    const named =
+      /replay-reads failed: code does not work with the database after 0008: revision-\d+: GET \/api\/\S+ answered 200 before the migration and 500 after it/
+    expect(await refused("migrate", "--env", "staging", "--plan-only", ...breaking)).toMatch(named)
+    const refusal = await refused(...deploy(breaking))
+    expect(refusal).toMatch(named)
+    expect(refusal).toMatch(/api +skipped/)
+    expect(await head()).toBe("0002")
+    expect(await rehearsal.query("SELECT md5(string_agg(tags::text, '' ORDER BY id)) FROM recipes")).toBe(
+      before,
+    )
+    expect((await database()).runs[0]).toMatchObject({
+      outcome: "failed",
+      message: expect.stringMatching(named) as string,
+    })
   })
 
   it("keeps the old shape for as long as revisions need it, to which a rollback still returns", async () => {

@@ -3,6 +3,7 @@ import type { V1ValidatingAdmissionPolicy } from "@kubernetes/client-node"
 import { describe, expect, it } from "vitest"
 import type { Plain } from "../../src/clients/kubernetes/manifest.js"
 import type { ModelSettings } from "../../src/models/settings.js"
+import { applicationVariables } from "../../src/databases/applications.js"
 import { copyCommand, copyProbe, migrationArguments, migrationVariables } from "../../src/databases/job.js"
 import { type AdmissionSettings, admissionObjects } from "../../src/environments/admission.js"
 import { settings as database } from "../databases/fixtures.js"
@@ -54,6 +55,9 @@ describe("the policies of an environment with a database", () => {
       JSON.stringify(copyProbe),
       JSON.stringify(migrationVariables(recipes)),
       JSON.stringify(migrationArguments(recipes).words),
+      JSON.stringify(applicationVariables(5433)),
+      'container.name.matches("^(new|revision-[0-9]{1,9})$")',
+      'mount.mountPath == "/tmp" && mount.name == "serving"',
       'container.image == "postgres:15-bookworm"',
     ]) {
       expect(expression).toContain(part)
@@ -69,6 +73,17 @@ describe("the policies of an environment with a database", () => {
     )
     expect(variable("images", "accompanies", [recipes])).toMatch(
       /^\(object\.kind == "Job" && \(!variables\.migration \|\| \(variables\.spec\.containers\.all\(container, .* in \["backup", "verify", "drift"\]/,
+    )
+  })
+
+  it("take the approval of code that a migration is compared with for as long as that is kept", () => {
+    const rules = policy("images", [recipes]).validations ?? []
+    const [approved] = rules.filter(({ message }) => message === "nobody has approved this image")
+    const [expired] = rules.filter(({ message }) => message === "the approval of this image has expired")
+    expect(approved?.expression).toContain("variables.digests.all(")
+    expect(expired?.expression).toContain("variables.beginning.all(")
+    expect(variable("images", "beginning", [recipes])).toContain(
+      '!(variables.migration && container.name.matches("^revision-[0-9]{1,9}$"))',
     )
   })
 

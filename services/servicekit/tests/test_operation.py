@@ -27,12 +27,16 @@ from servicekit import migrations
 from servicekit.backups import BackupError, Replacement, Retention, Store, programs
 from servicekit.backups.manifest import _digest, check_files, read_manifest
 from servicekit.backups.snapshot import read_contents, reading
-from servicekit.migrations import environment
+from servicekit.backups.throwaway import copy_name
+from servicekit.migrations import applications, environment
+from servicekit.migrations.applications import COPY_NAME, Applications
 from servicekit.migrations.command import COPY_VARIABLE, BackupSettings, database_commands
 from servicekit.migrations.lock import OPERATION_LOCK_KEY, exclusive
 from servicekit.migrations.operation import Operation, Places
+from servicekit.migrations.reads import MOST_VALUES
 from servicekit.migrations.run import Event
-from servicekit.testing import temporary_database, wait_until
+from servicekit.testing import running_server, temporary_database, wait_until
+from tests.conftest import NOWHERE, SECRET
 from tests.migrating import connection_to, engine_for, package_of, write_migration, write_service
 from servicekit.testing_storage import CREDENTIALS, Bucket, Refusal, bucket_behind_proxy, running_moto
 from tests.test_backups import manifest_of
@@ -67,6 +71,7 @@ def downgrade():
 """
 ROWS = "INSERT INTO things (name) SELECT 'thing ' || n || E' \\u00e9\\n%' FROM generate_series(1, 2500) n"
 STEPS = ["plan", "backup", "verify-backup", "dry-run", "migrate", "verify"]
+PLANNED = ["plan", "copy", "dry-run"]
 # Seconds in which a process starts or ends on a busy machine.
 LONG = 300.0
 
@@ -162,6 +167,20 @@ class Runner:
         return self._result(
             task, lambda: task.migrate(target, allow_breaking=allow_breaking, longest=longest)
         )
+
+    @contextmanager
+    def serving(self, **variables: str) -> Iterator[str]:
+        """The address of code that serves from the copy, which need not be there yet."""
+        url = make_url(self.copy).set(database=copy_name(COPY_NAME)).render_as_string(hide_password=False)
+        surroundings = {
+            "DATABASE_URL": url,
+            "REDIS_URL": NOWHERE,
+            "JWT_SECRET_KEY": SECRET,
+            **variables,
+        }
+        log = self.work.parent / f"log-{secrets.token_hex(4)}"
+        with running_server(["-m", "tests.sample.things"], surroundings, str(log)) as server:
+            yield f"http://127.0.0.1:{server.port}"
 
     def plan(self, *, allow_breaking: bool = False) -> Event:
         task = self.operation(store=None)
@@ -348,6 +367,64 @@ def test_reports_a_difference_that_it_did_not_make_and_goes_on(runner: Runner) -
     assert "by_hand" in str(drift["differences"])
 
 
+def test_code_serves_from_the_copy_before_and_after_its_migrations(runner: Runner) -> None:
+    with runner.serving() as old, runner.serving(COLUMNS="id, size::text") as new:
+        result = runner.migrate(applications=Applications({"revision-1": old}, new))
+    assert result["outcome"] == "migrated", result["message"]
+    # The list, and as many things as a parameter takes values.
+    assert result["proven"] == {"revision-1": 1 + MOST_VALUES, "the new image": 1 + MOST_VALUES}
+    order = [*STEPS[:3], "record-reads", "dry-run", "replay-reads", *STEPS[4:]]
+    assert runner.states() == [(step, state) for step in order for state in ("started", "done")]
+    assert runner.copies() == []
+
+
+EMPTIED = """
+def upgrade():
+    op.execute("ALTER TABLE things ADD COLUMN size int")
+    op.execute("UPDATE things SET name = NULL")
+"""
+
+
+@pytest.mark.parametrize(
+    ("migration", "new", "failing"),
+    [
+        # All is as the models have it, and old code reads what it never wrote.
+        (
+            EMPTIED,
+            "id, id::text",
+            "code does not work with the database after b: revision-1: GET /api/things answers 200 with what"
+            ' its description does not allow: 0.name: a value is not of type "string"',
+        ),
+        (
+            COLUMN,
+            "id, title",
+            "the new image does not work with the database after b: none of its 1 read succeeds: GET /api",
+        ),
+    ],
+)
+def test_a_migration_that_passes_alone_and_breaks_code_changes_nothing(
+    runner: Runner, monkeypatch: pytest.MonkeyPatch, migration: str, new: str, failing: str
+) -> None:
+    monkeypatch.setattr(applications, "_PAUSE_SECONDS", 0.01)
+    names = runner.names()
+    write_migration(runner.service, "b", "a", migration)
+    with runner.serving() as old_code, runner.serving(COLUMNS=new) as new_code:
+        result = runner.migrate(applications=Applications({"revision-1": old_code}, new_code))
+    assert (result["outcome"], result["step"], result["to"]) == ("failed", "replay-reads", ["a"])
+    assert result["message"].startswith(failing), result["message"]
+    assert result["backup"]["verified"]
+    assert (runner.heads(), runner.names(), runner.copies()) == (["a"], names, [])
+
+
+def test_code_that_does_not_start_is_no_proof(runner: Runner, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(applications, "_START_SECONDS", 0.0)
+    result = runner.migrate(applications=Applications({"revision-1": "http://127.0.0.1:1"}))
+    assert (result["outcome"], result["step"], runner.heads()) == ("failed", "record-reads", ["a"])
+    assert result["message"].startswith(
+        "revision-1 does not start beside the copy: GET /health/live is not answered: "
+    )
+
+
 def test_a_plan_changes_and_stores_nothing(runner: Runner, url: str) -> None:
     with reading(url) as connection:
         before = read_contents(connection)
@@ -355,7 +432,7 @@ def test_a_plan_changes_and_stores_nothing(runner: Runner, url: str) -> None:
     assert (result["outcome"], result["from"], result["to"]) == ("planned", ["a"], ["b"])
     assert result["backup"] is None
     assert result["examination"]["migrations"][0]["upgrade"]["seconds"] > 0
-    assert runner.states() == [(step, state) for step in ("plan", "dry-run") for state in ("started", "done")]
+    assert runner.states() == [(step, state) for step in PLANNED for state in ("started", "done")]
     with reading(url) as connection:
         assert read_contents(connection) == before
     assert runner.bucket.keys() == [] and runner.copies() == []

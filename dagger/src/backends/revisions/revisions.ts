@@ -32,6 +32,8 @@ export interface Revision {
   /** Why the API server refuses its pods. */
   rejected?: string
   schema?: Schema
+  /** The ConfigMap with its variables. */
+  configMap: string
   /** The Secrets that its image is pulled with. */
   pullSecrets: string[]
 }
@@ -330,6 +332,7 @@ function revisionOf(thing: KubernetesObject, whose: PodRole): Revision {
     createdAt: String(metadata?.creationTimestamp ?? ""),
     ...(commit !== undefined && { commit }),
     ...(rejected?.message !== undefined && { rejected: rejected.message }),
+    configMap: spec?.template.spec?.containers[0]?.envFrom?.[0]?.configMapRef?.name ?? "",
     pullSecrets: (spec?.template.spec?.imagePullSecrets ?? []).flatMap(({ name }) => name ?? []),
     wanted: spec?.replicas ?? 0,
     // Available pods have been ready for `minReady`. A count of an older generation does not count.

@@ -21,7 +21,7 @@ from sqlalchemy.exc import OperationalError, ProgrammingError
 
 import f1
 from f1 import store
-from f1.api.app import make_app, make_cache
+from f1.api.app import API_PREFIX, make_app, make_cache
 from f1.api.platform import CACHE_TAG
 from f1.dataset import SeasonData, SourceError, history
 from f1.forecast import of_predicted
@@ -53,7 +53,7 @@ log = logging.getLogger("f1")
 cli = typer.Typer(help="Formula 1 predictions.", no_args_is_help=True, pretty_exceptions_enable=False)
 ingest = typer.Typer(help="Take data in.", no_args_is_help=True)
 cli.add_typer(ingest, name="ingest")
-cli.add_typer(database_commands(f1), name="database")
+cli.add_typer(database_commands(f1, API_PREFIX), name="database")
 registry = typer.Typer(help="Models as they are kept and delivered.", no_args_is_help=True)
 cli.add_typer(registry, name="registry")
 

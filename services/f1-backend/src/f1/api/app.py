@@ -19,6 +19,7 @@ from servicekit.database import Database
 from servicekit.middleware import KeptAnswersMiddleware
 
 SERVICE = "f1-backend"
+API_PREFIX = "/api/f1"
 DESCRIPTION = (
     "Who wins the next Grand Prix, and how past predictions fared. Win probabilities of a race sum to 1, "
     "podium probabilities to 3. Everything that is shown about a past race was predicted without knowing it "
@@ -66,7 +67,7 @@ def make_app(settings: Settings) -> FastAPI:
         # While the champion cannot be loaded, the model before it serves.
         optional_checks=("redis", "champion"),
         lifespan=lifespan,
-        api_prefix="/api/f1",
+        api_prefix=API_PREFIX,
     )
     if "cachedAnswers" in settings.flags:
         people = "/api/f1/(seasons|races|drivers|constructors|standings)(/.*)?"

@@ -6,7 +6,7 @@ from servicekit.backups.replacement import Replacement
 from servicekit.backups.retention import Retention, prune
 from servicekit.backups.snapshot import dump
 from servicekit.backups.store import Store
-from servicekit.backups.throwaway import empty, restored
+from servicekit.backups.throwaway import analyze, empty, restored
 
 __all__ = [
     "BackupError",
@@ -15,6 +15,7 @@ __all__ = [
     "Replacement",
     "Retention",
     "Store",
+    "analyze",
     "dump",
     "empty",
     "prune",

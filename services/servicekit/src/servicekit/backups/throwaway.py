@@ -6,7 +6,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from psycopg import sql
-from sqlalchemy import Connection, create_engine, make_url, text
+from sqlalchemy import Connection, Engine, create_engine, make_url, text
 from sqlalchemy.exc import DBAPIError
 from sqlalchemy.pool import NullPool
 
@@ -22,17 +22,25 @@ _CONNECT_TIMEOUT_SECONDS = 30
 _STATEMENT_TIMEOUT_MS = 600_000
 
 
+def copy_name(name: str) -> str:
+    """What a copy with this name is called on the throw-away server."""
+    return _PREFIX + name
+
+
 @contextmanager
-def restored(manifest: Manifest, folder: Path, server_url: str, *, jobs: int) -> Iterator[str]:
+def restored(
+    manifest: Manifest, folder: Path, server_url: str, *, jobs: int, name: str | None = None
+) -> Iterator[str]:
     """The address of a database on the server at `server_url` into which the dump in `folder` was restored,
     and that has the contents which the manifest names. Dropped at the end.
 
-    The database is a new one: nothing else on that server is touched.
+    The database is a new one: nothing else on that server is touched. With `name`, others know what it is
+    called: `copy_name` says how.
 
     Raises BackupError when the dump is damaged, cannot be restored, or has other contents.
     """
     check_files(folder, manifest.files)
-    with empty(manifest.kind, server_url) as url:
+    with empty(manifest.kind, server_url, name) as url:
         programs.run(
             "pg_restore",
             url,
@@ -51,20 +59,15 @@ def restored(manifest: Manifest, folder: Path, server_url: str, *, jobs: int) ->
 
 
 @contextmanager
-def empty(kind: Kind, server_url: str) -> Iterator[str]:
-    """The address of a new database of this kind on the server at `server_url`, dropped at the end.
+def empty(kind: Kind, server_url: str, name: str | None = None) -> Iterator[str]:
+    """The address of a new database of this kind on the server at `server_url`, dropped at the end. `name` is
+    that of `restored`.
 
     Raises BackupError when the server does not answer, or cannot have one.
     """
-    name = _PREFIX + secrets.token_hex(6)
-    engine = create_engine(
-        sqlalchemy_url(server_url),
-        poolclass=NullPool,
-        isolation_level="AUTOCOMMIT",
-        connect_args=connect_arguments(_CONNECT_TIMEOUT_SECONDS, _STATEMENT_TIMEOUT_MS),
-    )
+    name = copy_name(name or secrets.token_hex(6))
     try:
-        connecting = engine.connect()
+        connecting = _engine(server_url).connect()
     except DBAPIError as error:
         cause = str(error.orig).splitlines()[0]
         raise BackupError(f"the throw-away server for the copy does not answer: {cause}") from error
@@ -84,6 +87,21 @@ def empty(kind: Kind, server_url: str) -> Iterator[str]:
             yield make_url(server_url).set(database=name).render_as_string(hide_password=False)
         finally:
             _drop(connection, name)
+
+
+def analyze(url: str) -> None:
+    """Makes statistics for a copy: a restored database has none, and is slow without."""
+    with _engine(url).connect() as connection:
+        connection.exec_driver_sql("ANALYZE")
+
+
+def _engine(url: str) -> Engine:
+    return create_engine(
+        sqlalchemy_url(url),
+        poolclass=NullPool,
+        isolation_level="AUTOCOMMIT",
+        connect_args=connect_arguments(_CONNECT_TIMEOUT_SECONDS, _STATEMENT_TIMEOUT_MS),
+    )
 
 
 _LOCK = text("SELECT pg_try_advisory_lock(hashtextextended(:name, 0))")

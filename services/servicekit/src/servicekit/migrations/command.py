@@ -6,6 +6,7 @@ error. The exit code is 0, 1 when the operation failed, and 2 for wrong argument
 
 import logging
 import os
+import re
 from collections.abc import Callable
 from datetime import datetime
 from pathlib import Path
@@ -20,6 +21,7 @@ from servicekit.logs import configure_logging
 from servicekit.settings import DatabaseSettings, load_settings, passwords
 
 if TYPE_CHECKING:
+    from servicekit.migrations.applications import Applications
     from servicekit.migrations.operation import Operation
 
 COPY_VARIABLE = "COPY_DATABASE_URL"
@@ -56,13 +58,49 @@ JobsOption = Annotated[int, typer.Option(min=1, max=32, help="Connections that d
 OperationOption = Annotated[
     str | None, typer.Option(help="Name of the operation; one that was stopped uses its own backup again")
 ]
+OldApplicationOption = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--old-application",
+        metavar="NAME=URL",
+        help="Code that runs now, served from the copy: has to work before and after; again for more",
+    ),
+]
+NewApplicationOption = Annotated[
+    str | None,
+    typer.Option(
+        "--new-application",
+        metavar="URL",
+        help="Code that will run, served from the copy: has to work after the migrations",
+    ),
+]
 LockWaitOption = Annotated[
     float, typer.Option(min=0, max=3_600, help="Seconds to wait for another operation on the database")
 ]
 
 
-def database_commands(package: ModuleType) -> typer.Typer:
-    """The commands for the database of the service in `package`."""
+def _applications(old: list[str] | None, new: str | None, description: str) -> "Applications":
+    from servicekit.migrations.applications import Applications
+
+    named = dict(_named(each) for each in old or [])
+    if len(named) < len(old or []):
+        raise typer.BadParameter("each --old-application needs a name of its own")
+    for url in [*named.values(), *([new] if new else [])]:
+        if not re.fullmatch(r"http://[^/?#@]+", url):
+            raise typer.BadParameter(f"{url} is no address such as http://127.0.0.1:8101")
+    return Applications(named, new, description)
+
+
+def _named(text: str) -> tuple[str, str]:
+    name, equals, url = text.partition("=")
+    if not name or not equals:
+        raise typer.BadParameter(f"{text} is not NAME=URL, such as revision-3=http://127.0.0.1:8101")
+    return name, url
+
+
+def database_commands(package: ModuleType, api_prefix: str = "/api") -> typer.Typer:
+    """The commands for the database of the service in `package`, whose API is below `api_prefix`."""
+    description = f"{api_prefix}/openapi.json"
     commands = typer.Typer(help="Change, back up and verify the database.", no_args_is_help=True)
 
     @commands.command()
@@ -166,11 +204,17 @@ def database_commands(package: ModuleType) -> typer.Typer:
         target: Annotated[
             str, typer.Option(help="The revision to migrate to; the newest without it")
         ] = "heads",
+        old_application: OldApplicationOption = None,
+        new_application: NewApplicationOption = None,
         operation: OperationOption = None,
         lock_wait: LockWaitOption = 60.0,
         jobs: JobsOption = 2,
     ) -> None:
-        """Back up, verify the backup, run on the restored copy, migrate, verify."""
+        """Back up, verify the backup, run on the restored copy, migrate, verify.
+
+        Applications connect to the database pitwall_copy_applications on the server of --copy, which exists
+        while this command runs.
+        """
         if plan_only == (backup is not None):
             raise typer.BadParameter("give either --backup or --plan-only")
         options: dict[str, Any] = {
@@ -179,6 +223,7 @@ def database_commands(package: ModuleType) -> typer.Typer:
             "operation": operation,
             "lock_wait": lock_wait,
             "jobs": jobs,
+            "applications": _applications(old_application, new_application, description),
         }
         if plan_only:
             _run(package, lambda operation: operation.plan(target, allow_breaking=allow_breaking), **options)

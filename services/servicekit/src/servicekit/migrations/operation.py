@@ -31,6 +31,7 @@ from servicekit.backups.snapshot import (
     system_identifier,
 )
 from servicekit.migrations import steps
+from servicekit.migrations.applications import COPY_NAME, Applications, Proof
 from servicekit.migrations.catalogue import (
     DatabaseObject,
     read_catalogue,
@@ -66,6 +67,8 @@ class Places:
     operation: str | None = None
     # Seconds to wait for another operation on the same database.
     lock_wait: float = WAIT_SECONDS
+    # What serves from the copy, and has to work before and after its migrations.
+    applications: Applications = Applications()
 
 
 @dataclass(frozen=True)
@@ -119,6 +122,8 @@ class Operation:
             "unpruned": None,
             # How the database differs from what its migrations make.
             "differences": [],
+            # How many reads each application answered after the migrations on the copy.
+            "proven": {},
             "step": None,
             "message": "",
         }
@@ -293,11 +298,12 @@ class Operation:
         if not waiting:
             self._finish("unchanged", self._result["from"], "no migration would run")
             return
-        with self._workspace() as work, self._step("dry-run"):
-            folder = work / "dump"
-            manifest = backups.dump(self._url, folder, self._origin, jobs=self._places.jobs)
-            with backups.restored(manifest, folder, self._places.copy, jobs=self._places.jobs) as copy:
-                _, after = self._dry_run(copy, change)
+        with self._workspace() as work, ExitStack() as copies:
+            with self._step("copy"):
+                folder = work / "dump"
+                manifest = backups.dump(self._url, folder, self._origin, jobs=self._places.jobs)
+                copy = self._restored(manifest, folder, copies)
+            _, after = self._rehearse(copy, change, waiting)
         self._finish("planned", list(after), f"{_count(waiting)} would run")
 
     def migrate(self, target: str, *, allow_breaking: bool, longest: float | None = None) -> None:
@@ -434,8 +440,7 @@ class Operation:
                 return
             with self._workspace() as work, ExitStack() as copies:
                 copy = self._verified_copy(work, copies)
-                with self._step("dry-run"):
-                    examination, after = self._dry_run(copy, change)
+                examination, after = self._rehearse(copy, change, waiting)
             self._apply(change, lock)
             with self._step("verify"):
                 self._verify(change, examination, after)
@@ -531,11 +536,31 @@ class Operation:
         self._refuse_other(manifest)
         folder = Path(tempfile.mkdtemp(dir=work)) / "restored"
         self._store().download(manifest, folder)
-        copy = copies.enter_context(
-            backups.restored(manifest, folder, self._places.copy, jobs=self._places.jobs)
-        )
+        copy = self._restored(manifest, folder, copies)
         shutil.rmtree(folder)
         return copy
+
+    def _restored(self, manifest: Manifest, folder: Path, copies: ExitStack) -> str:
+        name = COPY_NAME if self._places.applications else None
+        return copies.enter_context(
+            backups.restored(manifest, folder, self._places.copy, jobs=self._places.jobs, name=name)
+        )
+
+    def _rehearse(self, copy: str, change: _Change, waiting: list[Script]) -> tuple[Examination, steps.Heads]:
+        """Runs the migrations on the copy. The applications have to work with it before and after."""
+        applications = self._places.applications
+        proof = Proof(applications)
+        if applications.old:
+            with self._step("record-reads") as details:
+                backups.analyze(copy)
+                details["reads"] = sum(proof.record().values())
+        with self._step("dry-run"):
+            examination, after = self._dry_run(copy, change)
+        if applications:
+            with self._step("replay-reads") as details:
+                self._result["proven"] = proof.compare([script.revision for script in waiting])
+                details["reads"] = sum(self._result["proven"].values())
+        return examination, after
 
     def _dry_run(self, copy: str, change: _Change) -> tuple[Examination, steps.Heads]:
         """Runs the migrations on the copy. Returns what they did and the copy's revisions after them."""
