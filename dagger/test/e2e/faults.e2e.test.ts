@@ -423,7 +423,8 @@ const runs: Run[] = [
       {
         fault: "a reason for a program that an image does not have",
         gate: "api:image",
-        words: /services\.api\.programs allows bash, which is no package manager, compiler or shell of the image/,
+        words:
+          /services\.api\.programs allows bash, which is no package manager, compiler or shell of the image/,
         plant: replaced(
           catalog,
           "  api:\n    kind: python\n",
@@ -433,7 +434,8 @@ const runs: Run[] = [
       {
         fault: "an image beyond its budget",
         gate: "api:image",
-        words: /The image adds [\d.]+ MB to its base[\s\S]*\/planted[\s\S]*usr\/lib\/planted: (new, )?30\.0 MB/,
+        words:
+          /The image adds [\d.]+ MB to its base[\s\S]*\/planted[\s\S]*usr\/lib\/planted: (new, )?30\.0 MB/,
         plant: replaced(
           "services/api/Dockerfile",
           "WORKDIR /app\nUSER",
