@@ -59,6 +59,7 @@ except OSError as error:
         raise
 for output in (1, 2):
     os.fchown(output, uid, gid)
+os.environ["HOME"] = "/"
 os.setgroups([])
 os.setgid(gid)
 os.setuid(uid)
@@ -74,5 +75,6 @@ if touch /.written 2> /dev/null; then
   exit 1
 fi
 chown "$uid:$gid" /proc/self/fd/1 /proc/self/fd/2
+export HOME=/
 exec setpriv --reuid="$uid" --regid="$gid" --clear-groups -- "$@"
 `

@@ -39,9 +39,9 @@ describe.skipIf(!able).each(kinds)(
 
     it("is another user without rights, who may open its output by name", () => {
       const script =
-        "id -u; id -G; grep CapEff /proc/self/status; echo out > /dev/stdout; echo said > /dev/stderr"
+        "id -u; id -G; echo $HOME; grep CapEff /proc/self/status; echo out > /dev/stdout; echo said > /dev/stderr"
       const { stdout } = spawn(["sh", "-c", '"$@" 2>&1 | cat', "piped", ...started(script)])
-      expect(stdout).toBe("10001\n10002\nCapEff:\t0000000000000000\nout\nsaid\n")
+      expect(stdout).toBe("10001\n10002\n/\nCapEff:\t0000000000000000\nout\nsaid\n")
     })
 
     it("writes temporary files, and nowhere else: not even where everybody may", () => {
