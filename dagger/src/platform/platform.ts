@@ -138,7 +138,7 @@ export class Platform {
           .withEnvVariable("API_UPSTREAM", `http://backend:${defaultPort}`),
       )
     }
-    return started(configured(withStores(listening, owner, database, await this.dump(service)), service))
+    return started(configured(withStores(listening, owner, database, this.dump(service)), service))
   }
 
   /** The image of a service with the files of its setup. */
@@ -146,17 +146,16 @@ export class Platform {
     const { files } = service
     const image = await this.build(service, target)
     if (files === undefined) return image
-    const seed = await this.seed(service)
-    return image.withDirectory(files, seed.directory(files), { owner: await image.user() })
+    return image.withDirectory(files, this.seed(service).directory(files), { owner: await image.user() })
   }
 
   /** The database of a backend after its setup, as SQL. */
-  async dump(service: Service): Promise<File> {
-    return (await this.seed(service)).file(dump)
+  dump(service: Service): File {
+    return this.seed(service).file(dump)
   }
 
   /** Runs the setup of a backend on empty stores, once per image. The result contains its files and a dump of its database. */
-  private async seed(service: Service): Promise<Container> {
+  private seed(service: Service): Container {
     const { name, setup, database } = service
     // An image with a database has PostgreSQL's client, for backups.
     const last = database === undefined ? `touch ${dump}` : `pg_dump --no-owner --file ${dump} $DATABASE_URL`
