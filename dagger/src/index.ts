@@ -210,11 +210,11 @@ export class Pitwall {
   }
 
   /**
-   * Returns the files that the formatter of a gate would change. The output of a failed gate contains the whole command.
+   * Returns the files that the formatter of a gate would change, or the sizes that the gate of an image compares with. The output of a failed gate contains the whole command.
    *
    * Example: `./daggerw call fix --gate api:format export --path services/api`
    *
-   * @param gate Gate of a formatter, such as api:format or module:format.
+   * @param gate Gate of a formatter, such as api:format or module:format, or of an image, such as api:image.
    */
   @func({ cache: "never" })
   async fix(gate: string): Promise<Directory> {

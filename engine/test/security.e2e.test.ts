@@ -112,7 +112,9 @@ async function look(
   options: SecurityOptions = {},
 ): Promise<CompletedGate[]> {
   const platform = await readPlatform(source)
-  const images = Object.values(platform.catalog).flatMap((service) => imageGates(platform, service))
+  const images = Object.values(platform.catalog).flatMap((service) =>
+    imageGates({ source, platform }, service),
+  )
   const subjects = { source, platform, worktree: { files: () => Promise.resolve(source) } }
   const gates = withNeeds([...images, ...securityGates(subjects, { now, ...options })], names)
   return Promise.all(

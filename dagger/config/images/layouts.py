@@ -1,7 +1,8 @@
-"""Makes images of their files alone, and names what two images differ in.
+"""Makes images of their files alone, names what two images differ in, and says what is in one.
 
     layouts.py normalise IMAGE BASE CACHE OUT
     layouts.py compare IMAGE OTHER
+    layouts.py contents IMAGE BASE
 
 IMAGE, BASE and OTHER are OCI layouts of one image each, as tar files or folders; - for an image that has no base.
 
@@ -10,12 +11,18 @@ the base stay as they are: registries and nodes that have it need nothing of the
 folder OUT. Layers that an earlier run normalised are taken from the folder CACHE, which runs may share.
 
 `compare` prints a line for every entry of a layer that differs.
+
+`contents` prints as JSON how many bytes the layers take as they are pushed: those of the base, and each of the others
+by the folder that it fills; how many bytes the files of each part take that the other layers leave in the image; and
+the paths of everything in the image that can be run.
 """
 
 import gzip
 import hashlib
 import json
 import os
+import posixpath
+import re
 import shutil
 import sys
 import tarfile
@@ -93,7 +100,9 @@ class Layout:
     def entries(self, layer):
         """The entries of a layer, one after the other, with what they contain."""
         if not layer["mediaType"].endswith(("tar", "tar+gzip", "tar.gzip")):
-            raise SystemExit(f"{self.path}: a layer has the type {layer['mediaType']}; allowed: tar, tar+gzip")
+            raise SystemExit(
+                f"{self.path}: a layer has the type {layer['mediaType']}; allowed: tar, tar+gzip"
+            )
         mode = "r|gz" if layer["mediaType"].endswith("gzip") else "r|"
         with self.open_blob(layer["digest"]) as file, tarfile.open(fileobj=file, mode=mode) as tar:
             for member in tar:
@@ -230,10 +239,14 @@ def text_of(value):
     return json.dumps(value, sort_keys=True, separators=(",", ":"), ensure_ascii=False).encode()
 
 
-def normalise(image, base, cache, out):
-    count = len(base)
-    if image.diffs[:count] != base:
+def verify_base(image, base):
+    if image.diffs[: len(base)] != base:
         raise SystemExit(f"{image.path}: its first layers are not those of its base")
+
+
+def normalise(image, base, cache, out):
+    verify_base(image, base)
+    count = len(base)
     blobs = out / "blobs" / "sha256"
     blobs.mkdir(parents=True)
     theirs = [{key: layer[key] for key in ("mediaType", "digest", "size")} for layer in image.layers[:count]]
@@ -294,7 +307,9 @@ def compare(image, other):
     for at in range(max(len(image.layers), len(other.layers))):
         if image.diffs[at : at + 1] == other.diffs[at : at + 1]:
             continue
-        one, two = (looked_at(each, each.layers[at]) if at < len(each.layers) else {} for each in (image, other))
+        one, two = (
+            looked_at(each, each.layers[at]) if at < len(each.layers) else {} for each in (image, other)
+        )
         for path in sorted(one.keys() | two.keys()):
             mine, theirs = one.get(path), two.get(path)
             if mine is None or theirs is None:
@@ -309,12 +324,100 @@ def compare(image, other):
                 yield f"layer {at + 1}: {path}: {', '.join(changes)}"
 
 
+WHITEOUT = ".wh."
+OPAQUE = ".wh..wh..opq"
+
+
+def path_of(member):
+    return posixpath.normpath(f"/{member.name}").lstrip("/")
+
+
+def empty(files, folder):
+    """Takes everything below a folder out of a file system."""
+    for path in [path for path in files if path.startswith(f"{folder}/")]:
+        del files[path]
+
+
+def remove(files, path):
+    """Takes a path and everything below it out of a file system."""
+    _, member = files.pop(path, (None, None))
+    if member is None or member.isdir():
+        empty(files, path)
+
+
+def apply_layer(files, entries, number):
+    """Changes a file system as a layer does, and returns the paths that the layer fills."""
+    members = [(path_of(member), member) for member, _ in entries]
+    for path, _ in members:
+        folder, name = posixpath.split(path)
+        if name == OPAQUE:
+            empty(files, folder)
+        elif name.startswith(WHITEOUT):
+            remove(files, posixpath.join(folder, name.removeprefix(WHITEOUT)))
+    for path, member in members:
+        if posixpath.basename(path).startswith(WHITEOUT):
+            continue
+        if path in files and files[path][1].isdir() and not member.isdir():
+            remove(files, path)
+        files[path] = (number, member)
+    return [path for path, member in members if not member.isdir()]
+
+
+def folder_of(paths):
+    """The folder that a layer fills, or its only file."""
+    if not paths:
+        return "/"
+    return posixpath.commonpath([f"/{path}" for path in paths])
+
+
+def part_of(path):
+    """What a file belongs to: a package of Python or npm, or a folder of at most three steps."""
+    package = re.match(r"(.*/(?:site|dist)-packages/|(?:.*/)?node_modules/)((?:@[^/]+/)?[^/]+)", path)
+    if package:
+        folder, name = package.groups()
+        # What a package says of itself has its version in its name.
+        name = re.sub(r"-[^-]*\.(dist|egg)-info$", "", name)
+        return folder + name.removesuffix(".libs")
+    return "/".join(path.split("/")[:-1][:3]) or "/"
+
+
+def can_be_run(path, member):
+    """Executable files, which links lead to, and what Python runs from: packages with a main module, and wheels."""
+    if not (member.isreg() or member.islnk()):
+        return False
+    return member.mode & 0o111 != 0 or path.endswith(("/__main__.py", ".whl"))
+
+
+def contents(image, base):
+    verify_base(image, base)
+    count, files, layers, parts = len(base), {}, {}, {}
+    for number, layer in enumerate(image.layers):
+        filled = apply_layer(files, image.entries(layer), number)
+        if number >= count:
+            name = folder_of(filled)
+            layers[name] = layers.get(name, 0) + layer["size"]
+    for path, (number, member) in files.items():
+        if number >= count and member.isreg():
+            parts[part_of(path)] = parts.get(part_of(path), 0) + member.size
+    return {
+        "base": sum(layer["size"] for layer in image.layers[:count]),
+        "layers": layers,
+        "parts": parts,
+        "programs": sorted(path for path, (_, member) in files.items() if can_be_run(path, member)),
+    }
+
+
+def diffs_of(base):
+    return [] if base == "-" else Layout(base).diffs
+
+
 def main(arguments):
     match arguments:
         case ["normalise", image, base, cache, out]:
             Path(cache).mkdir(parents=True, exist_ok=True)
-            diffs = [] if base == "-" else Layout(base).diffs
-            normalise(Layout(image), diffs, Path(cache), Path(out))
+            normalise(Layout(image), diffs_of(base), Path(cache), Path(out))
+        case ["contents", image, base]:
+            print(json.dumps(contents(Layout(image), diffs_of(base)), sort_keys=True, indent=2))
         case ["compare", image, other]:
             for line in compare(Layout(image), Layout(other)):
                 print(line)

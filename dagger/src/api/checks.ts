@@ -89,9 +89,9 @@ export class PythonService {
   }
 
   /**
-   * Builds its image.
+   * Builds its image, and checks that it does not run as root, has no shell, package manager or compiler that it does not need, and stays within its budget of `dagger/config/services.yaml`.
    *
-   * Throws with the failing step. Example: `./daggerw check api:image`
+   * Throws with the failing step, the programs and what grew. Example: `./daggerw check api:image`
    */
   @func()
   @check()
@@ -100,7 +100,7 @@ export class PythonService {
   }
 
   /**
-   * Starts its image on empty stores and waits until it is ready.
+   * Starts its image on empty stores and a root file system that cannot be written, and waits until it is ready.
    *
    * Throws with its last answer. Example: `./daggerw check api:smoke`
    */
@@ -188,7 +188,7 @@ export class PythonService {
   }
 
   /**
-   * Scans its image for known vulnerabilities and forbidden licences with Trivy.
+   * Scans its image with Trivy: known vulnerabilities, and secrets in its layers, its configuration and its history.
    *
    * Throws with the findings. Example: `./daggerw check api:scan`
    */
@@ -301,9 +301,9 @@ export class ReactApp {
   }
 
   /**
-   * Builds its image.
+   * Builds its image, and checks that it does not run as root, has no shell, package manager or compiler that it does not need, and stays within its budget of `dagger/config/services.yaml`.
    *
-   * Throws with the failing step. Example: `./daggerw check web:image`
+   * Throws with the failing step, the programs and what grew. Example: `./daggerw check web:image`
    */
   @func()
   @check()
@@ -312,7 +312,7 @@ export class ReactApp {
   }
 
   /**
-   * Starts its image on empty stores and waits until it is ready.
+   * Starts its image on empty stores and a root file system that cannot be written, and waits until it is ready.
    *
    * Throws with its last answer. Example: `./daggerw check web:smoke`
    */
@@ -411,7 +411,7 @@ export class ReactApp {
   }
 
   /**
-   * Scans its image for known vulnerabilities and forbidden licences with Trivy.
+   * Scans its image with Trivy: known vulnerabilities, and secrets in its layers, its configuration and its history.
    *
    * Throws with the findings. Example: `./daggerw check web:scan`
    */

@@ -7,7 +7,7 @@ import { restorePoint, type RestorePoint } from "../delivery/component.js"
 import { jobObjects, jobResources, unreachable } from "../delivery/job-objects.js"
 import type { JobObjects } from "../delivery/job-runner.js"
 import { digestOf } from "../delivery/release.js"
-import { containerSecurity, servicePodSecurity } from "../platform/pod-security.js"
+import { containerSecurity, servicePodSecurity, temporaryFolder } from "../platform/pod-security.js"
 import {
   type Application,
   applicationArguments,
@@ -281,7 +281,7 @@ function migrateContainer(settings: DatabaseSettings, run: MigrationRun): Plain<
     securityContext: containerSecurity,
     volumeMounts: [
       { name: "work", mountPath: "/work" },
-      { name: "tmp", mountPath: "/tmp" },
+      { name: "tmp", mountPath: temporaryFolder },
       { name: "secrets", mountPath: secretsFolder, readOnly: true },
     ],
   }

@@ -3,6 +3,7 @@ import { reachRegistry } from "../clients/registry/reach.js"
 import { mediaTypes, Repository } from "../clients/registry/repository.js"
 import type { Release, ReleasedImage } from "../delivery/release.js"
 import { readPlatform } from "../platform/platform.js"
+import { type ReproducibleImage, reproducible } from "../platform/reproducible.js"
 import type { TargetPlatform } from "../platform/targets.js"
 import { schemaFrom } from "../platform/schema.js"
 import { parseImageReference, parseRegistryAddress } from "../lib/image-reference.js"
@@ -10,7 +11,7 @@ import { reportProgress } from "../lib/progress.js"
 import { size } from "../lib/size.js"
 import { oneLine } from "../lib/text.js"
 import { type RegistryAccess, signedIn } from "./access.js"
-import { indexText, pushImage, type ReproducibleImage, reproducible } from "./reproducible.js"
+import { indexText, pushImage } from "./push.js"
 
 /**
  * Builds services from source and pushes them to a registry. Unchanged layers are neither built nor sent again, and equal files have equal digests.

@@ -11,10 +11,11 @@ import { reachRegistry } from "../clients/registry/reach.js"
 import { Repository } from "../clients/registry/repository.js"
 import { images } from "../platform/base-images.js"
 import { type Platform, readPlatform } from "../platform/platform.js"
+import { layoutsScript, type ReproducibleImage, reproducible } from "../platform/reproducible.js"
 import { readTargets } from "../platform/targets.js"
 import { parseImageReference } from "../lib/image-reference.js"
 import { type RegistryAccess, signedIn } from "./access.js"
-import { indexText, layoutsScript, type ReproducibleImage, reproducible } from "./reproducible.js"
+import { indexText } from "./push.js"
 
 /** Differences of a platform that are named. */
 const longestList = 30

@@ -4,7 +4,7 @@ import { modelAccount } from "../delivery/access.js"
 import { jobObjects, jobResources, unreachable } from "../delivery/job-objects.js"
 import type { JobObjects } from "../delivery/job-runner.js"
 import { digestOf } from "../delivery/release.js"
-import { containerSecurity, servicePodSecurity } from "../platform/pod-security.js"
+import { containerSecurity, servicePodSecurity, temporaryFolder } from "../platform/pod-security.js"
 import { type ModelSettings, registryPort } from "./settings.js"
 
 /** One run of the command `registry train` of the service's image. */
@@ -90,7 +90,7 @@ function podSpec(settings: ModelSettings, run: TrainingRun): Plain<V1PodSpec> {
         terminationMessagePolicy: "FallbackToLogsOnError",
         securityContext: containerSecurity,
         volumeMounts: [
-          { name: "tmp", mountPath: "/tmp" },
+          { name: "tmp", mountPath: temporaryFolder },
           { name: "secrets", mountPath: "/run/secrets", readOnly: true },
         ],
       },

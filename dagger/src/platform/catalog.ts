@@ -7,12 +7,19 @@ const percent = z.int().min(0).max(100)
 const coverage = section({ lines: percent, branches: percent })
 const load = section({ p95: z.int().positive(), errorRate: percent })
 const size = section({ start: z.int().positive(), all: z.int().positive() })
+const image = section({ added: z.int().positive(), all: z.int().positive() })
 const seconds = z.int().positive()
 const limits = section({ tool: seconds, test: seconds, ready: seconds })
 const name = z.string().regex(/^[a-z][a-z0-9-]*$/, "a lower-case name of letters, digits and hyphens")
 
 const schema = section({
-  defaults: section({ coverage, load, size: size.default({ start: 150, all: 600 }), limits }),
+  defaults: section({
+    coverage,
+    load,
+    size: size.default({ start: 150, all: 600 }),
+    image: image.default({ added: 100, all: 200 }),
+    limits,
+  }),
   services: z.record(
     name,
     section({
@@ -29,6 +36,10 @@ const schema = section({
       coverage: coverage.optional(),
       load: load.optional(),
       size: size.optional(),
+      image: image.optional(),
+      programs: z
+        .record(z.string(), z.string().min(1, "the reason why the image has this program"))
+        .default({}),
       limits: limits.optional(),
     }),
   ),
@@ -39,6 +50,8 @@ export type CoverageLimits = z.output<typeof coverage>
 export type LoadLimits = z.output<typeof load>
 /** kB that browsers may download, compressed: the start page's scripts and styles, and all files. */
 export type SizeBudget = z.output<typeof size>
+/** MB that an image may have as it is pushed, each of 1,000,000 bytes: what it adds to its base image, and all. */
+export type ImageBudget = z.output<typeof image>
 
 /** A service of the platform: a folder of services/ and its settings. */
 export interface Service {
@@ -53,7 +66,7 @@ export interface Service {
   files?: string
   /** Environment variables on a throw-away platform. */
   environment: Record<string, string>
-  /** Shell commands that fill its empty database, run in its image. */
+  /** Commands that fill its empty database, run in its image without a shell. */
   setup: string[]
   /** The coverage that its tests must reach. */
   coverage: CoverageLimits
@@ -61,6 +74,10 @@ export interface Service {
   load: LoadLimits
   /** What a build of a web app may weigh. */
   size: SizeBudget
+  /** What its image may weigh. */
+  image: ImageBudget
+  /** Shells and the like that its image may have although hardly any service needs them, each with the reason. */
+  programs: Record<string, string>
   /** Seconds that a tool may take, a suite of tests may take, and the service may take to become ready from an empty database. */
   limits: z.output<typeof limits>
   /** It has a Dockerfile. Without one it is a library. */

@@ -18,8 +18,9 @@ import {
 import { explainedBuild } from "./build-failure.js"
 import { cacheArguments } from "./caches.js"
 import { baseImageOf } from "./dockerfile.js"
-import { withPackages } from "./packages.js"
+import { readOnlyService } from "./read-only.js"
 import { labelled, schemaOf } from "./schema.js"
+import { setupCommand } from "./setup.js"
 import { withStores } from "./stores.js"
 import type { TargetPlatform } from "./targets.js"
 
@@ -49,6 +50,12 @@ export async function readPlatform(source: Directory): Promise<Platform> {
   const catalog = readCatalog(text, recipes)
   verifyFolders(catalog, text, [...new Set(found.map((path) => posix.dirname(path)))])
   return new Platform(catalog, services)
+}
+
+interface RunOptions {
+  port?: number
+  target?: TargetPlatform
+  readOnly?: boolean
 }
 
 /** The services of the platform, built from source. */
@@ -113,22 +120,25 @@ export class Platform {
    * @param owner who uses it; see {@link postgres}
    * @param options.port that it listens on
    * @param options.target the platform of its image; what it needs runs on that of the engine
+   * @param options.readOnly as in a cluster, its root file system cannot be written; what it needs runs as it is
    */
   async run(
     service: Service,
     owner: string,
-    { port = defaultPort, target }: { port?: number; target?: TargetPlatform } = {},
+    { port = defaultPort, target, readOnly = false }: RunOptions = {},
   ): Promise<Running> {
-    const { name, backend, database = name } = service
+    const { name, kind, backend, database = name } = service
+    const started = (container: Container) =>
+      readOnly ? readOnlyService(container, kind) : container.asService({ useEntrypoint: true })
     const listening = await listeningOn(await this.furnished(service, target), port)
     if (backend !== undefined) {
-      return listening
-        .withServiceBinding("backend", await this.run(this.service(backend), owner))
-        .withEnvVariable("API_UPSTREAM", `http://backend:${defaultPort}`)
-        .asService({ useEntrypoint: true })
+      return started(
+        listening
+          .withServiceBinding("backend", await this.run(this.service(backend), owner))
+          .withEnvVariable("API_UPSTREAM", `http://backend:${defaultPort}`),
+      )
     }
-    const seeded = configured(withStores(listening, owner, database, await this.dump(service)), service)
-    return seeded.asService({ useEntrypoint: true })
+    return started(configured(withStores(listening, owner, database, this.dump(service)), service))
   }
 
   /** The image of a service with the files of its setup. */
@@ -136,25 +146,21 @@ export class Platform {
     const { files } = service
     const image = await this.build(service, target)
     if (files === undefined) return image
-    const seed = await this.seed(service)
-    return image.withDirectory(files, seed.directory(files), { owner: await image.user() })
+    return image.withDirectory(files, this.seed(service).directory(files), { owner: await image.user() })
   }
 
   /** The database of a backend after its setup, as SQL. */
-  async dump(service: Service): Promise<File> {
-    return (await this.seed(service)).file(dump)
+  dump(service: Service): File {
+    return this.seed(service).file(dump)
   }
 
   /** Runs the setup of a backend on empty stores, once per image. The result contains its files and a dump of its database. */
-  private async seed(service: Service): Promise<Container> {
-    const { name, setup, database = name } = service
-    const image = this.image(service)
-    const tools = withPackages(image.withUser("root"), "postgresql-client-15").withUser(await image.user())
-    return configured(withStores(tools, `${name}:setup`, database), service).withExec([
-      "sh",
-      "-ec",
-      [...setup, `pg_dump --no-owner --file ${dump} "$DATABASE_URL"`].join("\n"),
-    ])
+  private seed(service: Service): Container {
+    const { name, setup, database } = service
+    // An image with a database has PostgreSQL's client, for backups.
+    const last = database === undefined ? `touch ${dump}` : `pg_dump --no-owner --file ${dump} $DATABASE_URL`
+    const stores = withStores(this.image(service), `${name}:setup`, database ?? name)
+    return configured(stores, service).withExec(setupCommand([...setup, last]))
   }
 
   /** @throws Error for an unknown name, with all known ones */

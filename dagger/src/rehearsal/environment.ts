@@ -65,7 +65,7 @@ export class RehearsalEnvironment {
     await prepareImages(environmentImages, say)
     say(`Building ${name}`)
     await (await platform.furnished(service)).sync()
-    const dump = await (await platform.dump(service)).sync()
+    const dump = await platform.dump(service).sync()
     const registry = await ThrowAwayRegistry.start(id)
     const [cluster, db, cache] = await Promise.all([
       ThrowAwayCluster.start({

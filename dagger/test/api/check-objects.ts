@@ -59,13 +59,16 @@ const help: Record<string, Record<string, Help>> = {
     },
   },
   image: {
-    image: { does: "Builds its image.", throws: "the failing step" },
+    image: {
+      does: "Builds its image, and checks that it does not run as root, has no shell, package manager or compiler that it does not need, and stays within its budget of `dagger/config/services.yaml`.",
+      throws: "the failing step, the programs and what grew",
+    },
     smoke: {
-      does: "Starts its image on empty stores and waits until it is ready.",
+      does: "Starts its image on empty stores and a root file system that cannot be written, and waits until it is ready.",
       throws: "its last answer",
     },
     scan: {
-      does: "Scans its image for known vulnerabilities and forbidden licences with Trivy.",
+      does: "Scans its image with Trivy: known vulnerabilities, and secrets in its layers, its configuration and its history.",
       throws: "the findings",
       never: true,
     },

@@ -220,6 +220,9 @@ it("is planted", () => {
 })
 `
 
+/** A token of GitHub's form that nobody has. */
+const planted = (name: string) => `ghp_${createHash("sha256").update(name).digest("hex").slice(0, 36)}`
+
 const kit = "services/servicekit"
 const app = "services/frontend-kit"
 const catalog = "dagger/config/services.yaml"
@@ -328,7 +331,8 @@ const runs: Run[] = [
         fault: "an image that does not build",
         gate: "api:image",
         words: /RUN exit 3|exit code: 3/,
-        plant: file("services/api/Dockerfile", "RUN exit 3\n"),
+        // Before its last stage: that one has no shell in the end.
+        plant: replaced("services/api/Dockerfile", "WORKDIR /build\n", "WORKDIR /build\nRUN exit 3\n"),
       },
     ],
   },
@@ -395,6 +399,81 @@ const runs: Run[] = [
         gate: "api:smoke",
         words: /exit/,
         plant: file("services/api/Dockerfile", 'ENTRYPOINT ["false"]\n'),
+      },
+    ],
+  },
+  {
+    command: "ci --only api",
+    faults: [
+      {
+        fault: "an image that runs as root",
+        gate: "api:image",
+        words: /services\/api\/Dockerfile: the image runs as root/,
+        plant: file("services/api/Dockerfile", "USER root\n"),
+      },
+      {
+        fault: "a shell in an image",
+        gate: "api:image",
+        words: /\/usr\/bin\/planted\/dash: shell/,
+        plant: file(
+          "services/api/Dockerfile",
+          "COPY --from=build --chmod=755 /bin/dash /usr/bin/planted/dash\n",
+        ),
+      },
+      {
+        fault: "a reason for a program that an image does not have",
+        gate: "api:image",
+        words:
+          /services\.api\.programs allows bash, which is no package manager, compiler or shell of the image/,
+        plant: replaced(
+          catalog,
+          "  api:\n    kind: python\n",
+          "  api:\n    kind: python\n    programs: { bash: Planted. }\n",
+        ),
+      },
+      {
+        fault: "an image beyond its budget",
+        gate: "api:image",
+        words:
+          /The image adds [\d.]+ MB to its base[\s\S]*\/planted[\s\S]*usr\/lib\/planted: (new, )?30\.0 MB/,
+        plant: replaced(
+          "services/api/Dockerfile",
+          "WORKDIR /app\nUSER",
+          'RUN ["python", "-c", "import os, pathlib as p; p.Path(\'/usr/lib/planted\').mkdir(); p.Path(\'/usr/lib/planted/file\').write_bytes(os.urandom(30_000_000))"]\nWORKDIR /app\nUSER',
+        ),
+      },
+    ],
+  },
+  {
+    command: "ci --only api",
+    faults: [
+      {
+        fault: "a service that writes beside its temporary files",
+        gate: "api:smoke",
+        words: /Read-only file system|exit/,
+        // Its user may write there, so that it starts unless the root file system forbids it.
+        plant: file(
+          "services/api/Dockerfile",
+          [
+            "USER root",
+            'RUN ["install", "-d", "-o", "10001", "/state"]',
+            "USER 10001:10001",
+            `ENTRYPOINT ["python", "-c", "import os; open('/state/planted', 'w').close(); os.execvp('python', ['python', '-m', 'recipes', 'serve'])"]`,
+            "CMD []",
+            "",
+          ].join("\n"),
+        ),
+      },
+    ],
+  },
+  {
+    command: "ci --only api",
+    faults: [
+      {
+        fault: "a secret in the history of an image",
+        gate: "api:scan",
+        words: /github-pat/,
+        plant: file("services/api/Dockerfile", `ENV PLANTED_TOKEN=${planted("history")}\n`),
       },
     ],
   },
@@ -503,14 +582,14 @@ const migrationRuns: Run[] = [
     ],
   },
 ]
-const planted = [...runs, ...migrationRuns]
+const all = [...runs, ...migrationRuns]
 
 const caught: string[] = []
 afterAll(() => {
   console.log(["", "FAULT  →  CAUGHT BY", ...caught].join("\n"))
 })
 
-describe.each(planted)("call $command", ({ command, faults, again }) => {
+describe.each(all)("call $command", ({ command, faults, again }) => {
   let ended: Ended
   let end: string
   beforeAll(async () => {

@@ -268,6 +268,12 @@ const platform: Mistake[] = [
   },
 ]
 
+/** Before the last stage, which has no shell in the end. */
+const brokenStep = {
+  file: "services/api/Dockerfile",
+  change: (text: string) => text.replace("WORKDIR /build\n", "WORKDIR /build\nRUN exit 3\n"),
+}
+
 const source: Mistake[] = [
   {
     mistake: "a syntax error in the module",
@@ -284,13 +290,13 @@ const source: Mistake[] = [
   {
     mistake: "a command that fails in a Dockerfile",
     command: "check api:image",
-    plant: append("services/api/Dockerfile", "RUN exit 3\n"),
+    plant: brokenStep,
     last: /^services\/api\/Dockerfile:\d+: RUN exit 3: exit code 3$/,
   },
   {
     mistake: "a command that fails in a Dockerfile of an image to build",
     command: "call build --only api",
-    plant: append("services/api/Dockerfile", "RUN exit 3\n"),
+    plant: brokenStep,
     last: /^services\/api\/Dockerfile:\d+: RUN exit 3: exit code 3$/,
   },
   {

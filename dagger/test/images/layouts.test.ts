@@ -7,6 +7,7 @@ import { dirname, join } from "node:path"
 import { fileURLToPath } from "node:url"
 import { gunzipSync, gzipSync } from "node:zlib"
 import { afterAll, describe, expect, it } from "vitest"
+import { readContents } from "../../src/platform/reproducible.js"
 
 const script = fileURLToPath(new URL("../../config/images/layouts.py", import.meta.url))
 const folder = mkdtempSync(join(tmpdir(), "layouts-"))
@@ -248,5 +249,68 @@ describe("what differs between two images", () => {
       expect.stringMatching(/^layer 3: app\/run: mode 0750 → 0755$/),
     ])
     expect(compare(normal(app), normal([venv])).stdout).toContain("layer 3: app/run: only in the first\n")
+  })
+})
+
+describe("what is in an image", () => {
+  const look = (layers: Layer[], under: Layer[] = base) => {
+    const image = run(layout([...under, ...layers]), layout(under)).out
+    const { status, stdout, stderr } = spawnSync("python3", [script, "contents", image, layout(under)], {
+      encoding: "utf8",
+    })
+    expect([status, stderr]).toEqual([0, ""])
+    return { ...readContents(stdout), layersOf: read(image).manifest.layers }
+  }
+  const site = "opt/venv/lib/python3.11/site-packages"
+  const packages: Layer = {
+    files: {
+      [`${site}/scipy/a.py`]: "x".repeat(700),
+      [`${site}/scipy.libs/b.so`]: "x".repeat(20),
+      [`${site}/scipy-1.12.0.dist-info/METADATA`]: "x".repeat(3),
+      [`${site}/six.py`]: "x".repeat(40),
+    },
+  }
+  const shell: Layer = { files: { "usr/bin/dash": "shell", "usr/bin/sh": "→ dash" }, mode: 0o755 }
+
+  it("is the size of its layers as they are pushed, by the folder that each fills", () => {
+    const { base: below, layers, layersOf } = look([packages, own, { files: { "app/openapi.json": "{}" } }])
+    const [theirs, ...sizes] = layersOf.map(({ size }) => size)
+    expect(below).toBe(theirs)
+    expect(layers).toEqual({ [`/${site}`]: sizes[0], "/app": sizes[1], "/app/openapi.json": sizes[2] })
+  })
+
+  it("is the size of the files that stay, by package or folder", () => {
+    const later: Layer = { files: { [`${site}/.wh.six.py`]: "", "app/recipes/data/deep/model.bin": "12345" } }
+    const { parts } = look([packages, later, own])
+    expect(parts).toEqual({ [`${site}/scipy`]: 723, "app/recipes/data": 5, app: 17 })
+  })
+
+  it("is every program that no later layer takes away: files, folders, and all that a folder had", () => {
+    const programs = (...layers: Layer[]) => look(layers, [...base, shell]).programs
+    expect(programs()).toEqual(["usr/bin/dash"])
+    expect(programs({ files: { "usr/bin/.wh.dash": "" } }, own)).toEqual(["app/main.py", "app/run"])
+    expect(programs({ files: { "usr/.wh.bin": "" } }, own)).not.toContain("usr/bin/dash")
+    expect(programs({ files: { "usr/bin/.wh..wh..opq": "" } }, own)).not.toContain("usr/bin/dash")
+    expect(programs({ files: { "usr/bin": "→ /nowhere" } }, own)).not.toContain("usr/bin/dash")
+    expect(programs({ files: { "usr/bin/.wh.dash": "" } }, shell)).toEqual(["usr/bin/dash"])
+  })
+
+  it("is what Python runs, too: packages with a main module, and wheels", () => {
+    const files = {
+      [`${site}/pip/__main__.py`]: "",
+      [`${site}/pip/a.py`]: "",
+      "usr/share/w/pip-1-any.whl": "",
+    }
+    expect(look([{ files }]).programs).toEqual([`${site}/pip/__main__.py`, "usr/share/w/pip-1-any.whl"])
+  })
+
+  it("is not told of an image that does not begin with its base, or that was cut off", () => {
+    const contents = (image: string) =>
+      spawnSync("python3", [script, "contents", image, layout(base)], { encoding: "utf8" })
+    expect(contents(layout(app)).stderr).toContain("its first layers are not those of its base")
+    const file = layout([...base, ...app])
+    writeFileSync(file, readFileSync(file).subarray(0, 3_000))
+    expect(contents(file)).toMatchObject({ stdout: "" })
+    expect(contents(file).status).not.toBe(0)
   })
 })

@@ -1,6 +1,7 @@
 import { describe, expect, it } from "vitest"
-import { indexText, type ReproducibleImage } from "../../src/images/reproducible.js"
+import { indexText } from "../../src/images/push.js"
 import { settingDifferences } from "../../src/images/verify-build.js"
+import type { ReproducibleImage } from "../../src/platform/reproducible.js"
 
 describe("what differs in two configurations", () => {
   const configuration = {

@@ -40,6 +40,7 @@ describe("readCatalog", () => {
     })
     expect(catalog.web?.size).toEqual({ start: 90, all: 200 })
     expect(catalog.kit?.size).toEqual({ start: 150, all: 600 })
+    expect(catalog.api).toMatchObject({ image: { added: 100, all: 200 }, programs: {} })
     expect(catalog.kit).toMatchObject({ deployable: false, coverage: { lines: 80, branches: 70 } })
   })
 
@@ -64,6 +65,14 @@ describe("readCatalog", () => {
     [
       yaml.replace("database", "data_base"),
       /services\.yaml:10: services\.api: no such key: data_base; allowed: kind, .*database/,
+    ],
+    [
+      yaml.replace("kind: python", "kind: python\n    image: { added: 0, all: 9 }"),
+      /services\.yaml:10: services\.api\.image\.added: .*found 0/,
+    ],
+    [
+      yaml.replace("kind: python", 'kind: python\n    programs: { dash: "" }'),
+      /services\.yaml:10: services\.api\.programs\.dash: the reason why the image has this program/,
     ],
     [
       yaml.replace("backend: api", "backend: kit"),

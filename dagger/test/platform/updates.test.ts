@@ -31,6 +31,12 @@ it("Renovate finds every image and tool of the pipeline, each with its version a
   expect(found.sort()).toEqual(expected.sort())
 })
 
+it("one bot raises an image everywhere: a digest that two raise would differ between services and their gates", () => {
+  const { enabledManagers } = JSON.parse(read(files.renovate)) as { enabledManagers: string[] }
+  expect(enabledManagers).toEqual(["custom.regex", "dockerfile", "docker-compose"])
+  expect(read(files.dependabot)).not.toMatch(/package-ecosystem: docker/)
+})
+
 describe("the schema", { timeout: 10 * 60_000 }, () => {
   const validator = program("check-jsonschema", ["--version"], "pip install check-jsonschema==0.39.0")
   if (validator.missing !== undefined) {

@@ -2,6 +2,7 @@ import { z } from "zod"
 import { section } from "../../lib/document.js"
 import { configuredDuration } from "../../lib/duration.js"
 import { amountOf, cpu, memory } from "../../lib/quantity.js"
+import { temporaryFolder } from "../../platform/pod-security.js"
 
 const port = z.int().min(1).max(65535)
 const count = z.int().min(1).max(1000)
@@ -115,7 +116,7 @@ const environment = z
   .default({})
 
 /** Volumes that every pod has. */
-const taken = { names: ["tmp", "secrets"], paths: ["/tmp", "/run/secrets"] }
+const taken = { names: ["tmp", "secrets"], paths: [temporaryFolder, "/run/secrets"] }
 
 const volume = section({
   name: label.refine((name) => !taken.names.includes(name), `another name than ${taken.names.join(" and ")}`),

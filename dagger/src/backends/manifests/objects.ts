@@ -27,7 +27,7 @@ import {
 } from "./labels.js"
 import type { Schema } from "../../platform/schema.js"
 import type { Manifest, Plain } from "../../clients/kubernetes/manifest.js"
-import { containerSecurity, servicePodSecurity } from "../../platform/pod-security.js"
+import { containerSecurity, servicePodSecurity, temporaryFolder } from "../../platform/pod-security.js"
 
 /** One revision of a service in one environment. */
 export interface RevisionSpec {
@@ -399,7 +399,7 @@ function volumesOf(
   secretName: string,
 ): { volume: Plain<V1Volume>; path: string; readOnly?: boolean }[] {
   return [
-    { path: "/tmp", volume: { name: "tmp", emptyDir: { sizeLimit: temporary } } },
+    { path: temporaryFolder, volume: { name: "tmp", emptyDir: { sizeLimit: temporary } } },
     {
       path: "/run/secrets",
       readOnly: true,

@@ -26,7 +26,7 @@ export function allGates(subjects: Subjects, { load, ...security }: GateOptions 
   const services = Object.values(platform.catalog)
   const deployable = services.filter((service) => service.deployable)
   return [
-    ...deployable.flatMap((service) => imageGates(platform, service)),
+    ...deployable.flatMap((service) => imageGates(subjects, service)),
     ...services.flatMap((service) =>
       service.kind === "python"
         ? pythonGates(subjects.source, platform, service)

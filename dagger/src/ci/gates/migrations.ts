@@ -34,8 +34,7 @@ export function migrationGates(
   const { name, limits } = service
   const empty = () => withStores(code, `${name}:migrations`, "test")
   // The rows come from the service's image, so that it is what has to build first.
-  const filled = async () =>
-    withStores(code, `${name}:downgrade`, service.database ?? name, await platform.dump(service))
+  const filled = () => withStores(code, `${name}:downgrade`, service.database ?? name, platform.dump(service))
   return [
     {
       name: `${name}:migrations`,
@@ -60,9 +59,9 @@ export function migrationGates(
       name: `${name}:downgrade`,
       subject: "each migration back and again, with the rows of its setup",
       needs: [`${name}:image`, `${name}:migrations`],
-      prepare: async () => (await filled()).sync(),
+      prepare: async () => filled().sync(),
       execute: async () => {
-        const { examination, pass } = await examine(await filled(), "rows", limits.tool)
+        const { examination, pass } = await examine(filled(), "rows", limits.tool)
         conclude(name, checkRows(examination))
         const lossy = examination.migrations.filter(({ downgrade_loses }) => downgrade_loses !== null)
         return {

@@ -1,9 +1,9 @@
 import type { Container, Directory } from "@dagger.io/dagger"
 import { z } from "zod"
-import { count } from "../../lib/text.js"
 import { catalogFile, type Service, type SizeBudget } from "../../platform/catalog.js"
 import { commandGate, reportsFolder } from "../runner/command.js"
 import { type Gate, GateFailure } from "../runner/gate.js"
+import { growth, total } from "./growth.js"
 
 /** The file of an app's folder that holds the sizes of a former build, and the report that this build leaves. */
 const sizesFile = "size.json"
@@ -64,45 +64,28 @@ export function tooLarge(
     },
     { part: "All files", allowed: budget.all, key: "all", files: all(measured) },
   ].flatMap(({ part, allowed, key, files }) => {
-    const total = Object.values(files).reduce((sum, size) => sum + size, 0)
-    if (total <= allowed * 1000) return []
+    const measured = total(files)
+    if (measured <= allowed * 1000) return []
     return [
-      `${part} are ${kilobytes(total)} compressed, ${kilobytes(total - allowed * 1000)} more than ${catalogFile} allows (services.${name}.size.${key}: ${allowed}).`,
+      `${part} are ${kilobytes(measured)} compressed, ${kilobytes(measured - allowed * 1000)} more than ${catalogFile} allows (services.${name}.size.${key}: ${allowed}).`,
     ]
   })
   if (excesses.length === 0) return undefined
   const changes = recorded
-    ? growth(all(measured), all(recorded))
+    ? changesOf(growth(all(measured), all(recorded), "file", kilobytes))
     : [`services/${name}/${sizesFile} holds no sizes to compare with; \`npm run size\` writes it.`]
   return [...excesses, ...changes].join("\n")
 }
+
+const changesOf = (grown: string[]): string[] =>
+  grown.length === 0
+    ? ["No file is larger than when its size was last recorded."]
+    : ["What grew since sizes were last recorded:", ...grown]
 
 /** Every file. One name may be in both parts: names have lost their hashes. */
 function all({ start, rest }: Sizes): Record<string, number> {
   const names = new Set([...Object.keys(start), ...Object.keys(rest)])
   return Object.fromEntries([...names].map((name) => [name, (start[name] ?? 0) + (rest[name] ?? 0)]))
-}
-
-const most = 12
-
-function growth(measured: Record<string, number>, recorded: Record<string, number>): string[] {
-  const grown = Object.entries(measured)
-    .map(([file, size]) => ({ file, size, before: recorded[file], more: size - (recorded[file] ?? 0) }))
-    .filter(({ more }) => more > 0)
-    .sort((a, b) => b.more - a.more)
-  if (grown.length === 0) return ["No file is larger than when its size was last recorded."]
-  const left = grown.length - most
-  return [
-    "What grew since sizes were last recorded:",
-    ...grown
-      .slice(0, most)
-      .map(({ file, size, before, more }) =>
-        before === undefined
-          ? `  ${file}: new, ${kilobytes(size)}`
-          : `  ${file}: ${kilobytes(before)} → ${kilobytes(size)}, ${kilobytes(more)} more`,
-      ),
-    ...(left > 0 ? [`  and ${count(left, "other file")}`] : []),
-  ]
 }
 
 const kilobytes = (size: number) => `${(size / 1000).toFixed(1)} kB`

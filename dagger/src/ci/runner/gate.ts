@@ -19,7 +19,7 @@ export interface Gate extends ScheduledGate {
   folder?: string
   /** The coverage that is required, in percent. */
   thresholds?: CoverageLimits
-  /** The files that its tool would change so that the gate passes, and the folder of the repository that they belong to. */
+  /** The files that its tool would change so that the gate passes, or that it compares with, and the folder of the repository that they belong to. */
   fix?: { folder: string; files: () => Promise<Directory> }
   /** Runs only the tests that the given arguments of its tool select, and returns the output. Throws when they fail, and when they select no test. */
   rerun?: (select: string) => Promise<string>

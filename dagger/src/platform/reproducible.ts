@@ -1,16 +1,14 @@
-import { openAsBlob } from "node:fs"
-import { mkdtemp, rm } from "node:fs/promises"
-import { tmpdir } from "node:os"
-import { join } from "node:path"
 import { type Container, dag, type Directory, ImageMediaTypes } from "@dagger.io/dagger"
 import { z } from "zod"
-import { type Descriptor, mediaTypes, type Repository } from "../clients/registry/repository.js"
-import { images } from "../platform/base-images.js"
-import { cache } from "../platform/caches.js"
+import type { Descriptor } from "../clients/registry/repository.js"
 import { digestPattern } from "../lib/image-reference.js"
+import { images } from "./base-images.js"
+import { cache } from "./caches.js"
 
-/** Makes and compares layouts. */
+/** Makes, compares and describes layouts. */
 export const layoutsScript = "dagger/config/images/layouts.py"
+
+const archive = (image: Container) => image.asTarball({ mediaTypes: ImageMediaTypes.OcimediaTypes })
 
 const descriptor = z.object({
   mediaType: z.string(),
@@ -51,7 +49,6 @@ export async function reproducible(
   image: Container,
   base: Container | undefined,
 ): Promise<ReproducibleImage> {
-  const archive = (one: Container) => one.asTarball({ mediaTypes: ImageMediaTypes.OcimediaTypes })
   const prepared = dag
     .container()
     .from(images.python)
@@ -76,38 +73,61 @@ export async function reproducible(
   return { descriptor: found, text, blobs: [config, ...layers], layout }
 }
 
-const blobPath = (digest: string) => `blobs/${digest.replace(":", "/")}`
+/** The path of a blob in a layout. */
+export const blobPath = (digest: string) => `blobs/${digest.replace(":", "/")}`
+
+const bytes = z.record(z.string(), z.int().min(0))
+const contentsSchema = z.object({
+  base: z.int().min(0),
+  layers: bytes,
+  parts: bytes,
+  programs: z.array(z.string()).min(1),
+})
+
+/** What is in an image of one platform. */
+export interface ImageContents {
+  /** Bytes of the layers of its base, as they are pushed. */
+  base: number
+  /** Bytes of each other layer, as they are pushed, by the folder that it fills. */
+  layers: Record<string, number>
+  /** Bytes of the files that these layers leave in the image, by package or folder. */
+  parts: Record<string, number>
+  /** Paths of everything in the image that can be run. */
+  programs: string[]
+}
 
 /**
- * Brings the blobs and the manifest of an image into a repository, as far as they are not there.
+ * Reads what `layouts.py contents` prints.
  *
- * @returns the number of bytes that were sent
+ * @throws Error for anything else
  */
-export async function pushImage(repository: Repository, image: ReproducibleImage): Promise<number> {
-  const folder = await mkdtemp(join(tmpdir(), "image-"))
+export function readContents(text: string): ImageContents {
   try {
-    const sent = await Promise.all(
-      image.blobs.map((blob) =>
-        repository.bringBlob(blob, async () => {
-          const path = join(folder, blob.digest.replace(":", "-"))
-          await image.layout.file(blobPath(blob.digest)).export(path)
-          return openAsBlob(path)
-        }),
-      ),
-    )
-    await repository.putManifestText(image.text, image.descriptor.mediaType)
-    return sent.reduce((sum, one) => sum + one, 0)
-  } finally {
-    await rm(folder, { recursive: true })
+    return contentsSchema.parse(JSON.parse(text))
+  } catch (error) {
+    throw new Error(`${layoutsScript} printed no contents of an image`, { cause: error })
   }
 }
 
-/** The list of an image's platforms. Its order does not depend on who names them. */
-export const indexText = (parts: ReproducibleImage[]): string =>
-  JSON.stringify({
-    schemaVersion: 2,
-    mediaType: mediaTypes.index,
-    manifests: parts
-      .map(({ descriptor }) => descriptor)
-      .sort((one, other) => (one.digest < other.digest ? -1 : 1)),
-  })
+/**
+ * Looks into an image, in the form in which it is published.
+ *
+ * @param source the repository
+ * @param base what the image begins with, if it does
+ */
+export async function contentsOf(
+  source: Directory,
+  { layout }: ReproducibleImage,
+  base: Container | undefined,
+): Promise<ImageContents> {
+  const prepared = dag
+    .container()
+    .from(images.python)
+    .withMountedFile("/layouts.py", source.file(layoutsScript))
+    .withMountedDirectory("/image", layout)
+  const printed = (base ? prepared.withMountedFile("/base.tar", archive(base)) : prepared).withExec(
+    ["python", "/layouts.py", "contents", "/image", base ? "/base.tar" : "-"],
+    { redirectStdout: "/contents.json" },
+  )
+  return readContents(await printed.file("/contents.json").contents())
+}
