@@ -344,7 +344,7 @@ export class FakePlatform {
     )
   }
 
-  private answer(name: string, path: string): { status: number; text: string } {
+  protected answer(name: string, path: string): { status: number; text: string } {
     this.asked.push(`${name} ${path}`)
     const [target = ""] = name.split(":")
     const number = Number(/-(\d+)(-baseline)?$/.exec(target)?.[1] ?? this.home())
