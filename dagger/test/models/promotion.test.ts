@@ -382,7 +382,7 @@ describe("deploy --only f1-winners", () => {
     )
     const command = platform.command({ only: ["f1-backend"] })
     const killed = platform.cutOff(command, () => begun(command, releaseOf("b", {}, ["f1-backend"])))
-    await platform.clock.pass(8_000)
+    await platform.clock.pass(1_000)
     command.kill()
     await killed
     await expect(platform.promote()).rejects.toThrow("a rollout of f1-backend is under way")
@@ -514,7 +514,7 @@ describe("rollback --model", () => {
     async ({ dies, after }) => {
       const platform = await serving()
       await platform.cutOff(platform.command({ ...named({}), dies, after }), (command) => begun(command))
-      const begun =
+      const hasBegun =
         (await platform.audited()).includes("started") &&
         (platform.state.running !== undefined || platform.state.runs.length > 0)
       if (hasBegun) expect(await platform.goBack()).toMatch(/^f1-winners +promoted /m)
