@@ -402,12 +402,16 @@ export class Pitwall {
    *
    * Without a release or images it builds the images from source and runs their gates beside the deploy.
    *
+   * A model is deployed by its name: it predicts beside the one that serves first, then every pod has to serve it, and a pod that cannot takes it back.
+   *
    * Example: `./daggerw call deploy --env staging`, with KUBECONFIG, REGISTRY and SECRETS in .env
+   *
+   * Example: `./daggerw call deploy --env staging --only f1-winners`
    *
    * @param env staging or production.
    * @param release File in this repository that publish made, or the same release in the registry, as publish printed it: REPOSITORY/release@sha256:…
    * @param image Existing images instead of a release, such as api=ghcr.io/owner/repository/api@sha256:…
-   * @param only Services; all of the environment, if none is named.
+   * @param only Services; all of the environment, if none is named. A model only where it is named, alone: f1-winners for the challenger, or f1-winners@ and a digest.
    * @param strategy blue-green or canary; default: that of the environment.
    * @param reason Reason for the audit log.
    * @param author Authors in addition to those of the commits, such as who started a workflow: an e-mail, a login of GitHub or a user of the cluster.
@@ -443,7 +447,7 @@ export class Pitwall {
    * @param env staging or production.
    * @param release File in this repository that publish made, or the same release in the registry, as publish printed it: REPOSITORY/release@sha256:…
    * @param image Existing images instead of a release, such as api=ghcr.io/owner/repository/api@sha256:…; default: the images that are deployed now.
-   * @param only Services; all of the environment, if none is named.
+   * @param only Services; all of the environment, if none is named. A model only where it is named, alone: f1-winners for the challenger, or f1-winners@ and a digest.
    * @param strategy blue-green or canary; default: that of the environment.
    * @param author Authors in addition to those of the commits.
    */
@@ -608,7 +612,7 @@ export class Pitwall {
   }
 
   /**
-   * Takes back the deploy in progress, or returns to a proven revision, without losing a request. With a database it takes migrations back.
+   * Takes back the deploy in progress, or returns to a proven revision, without losing a request. With a database it takes migrations back, with a model it returns to the champion before.
    *
    * No guard stands in the way, but it refuses a revision that cannot work with the database as it is now.
    *
@@ -619,13 +623,16 @@ export class Pitwall {
    *
    * Example: `./daggerw call rollback --env production --database recipes --reason "the new table stays empty"`
    *
+   * Example: `./daggerw call rollback --env production --model f1-winners --reason "its favourites are odd"`
+   *
    * @param env staging or production.
    * @param reason Reason for the audit log.
-   * @param service One service; all backends of the environment, if neither a service nor a database is named.
+   * @param service One service; all backends of the environment, if neither a service nor a database nor a model is named.
    * @param to Number of a kept revision of that service; default: the proven one before the present. The status function lists them. Of a database, the id of the
-   * migration that it is at afterwards; default: the one that the serving code was built for.
+   * migration that it is at afterwards; default: the one that the serving code was built for. Of a model its digest; default: the champion before.
    * @param database One database by its name, such as recipes.
    * @param loseData Why the database may lose rows or values; recorded in the audit log. Default: it may not.
+   * @param model One model by its name, such as f1-winners.
    */
   @func({ cache: "never" })
   async rollback(
@@ -635,10 +642,11 @@ export class Pitwall {
     to = "",
     database = "",
     loseData = "",
+    model = "",
   ): Promise<string> {
-    const names = [service, database].filter((name) => name !== "")
+    const names = [service, database, model].filter((name) => name !== "")
     if (names.length > 1)
-      throw new Error("--service and --database: allowed is one of them, the code goes back first")
+      throw new Error("--service, --database and --model: allowed is one of them, the code goes back first")
     return this.delivery.rollback(env, names, {
       reason,
       ...(to !== "" && { to }),
@@ -674,7 +682,7 @@ export class Pitwall {
    * Example: `./daggerw call status --env staging`
    *
    * @param env staging or production.
-   * @param only Services or databases; all of the environment, if none is named.
+   * @param only Services, databases or models; all of the environment, if none is named.
    */
   @func({ cache: "never" })
   async status(env: string, only: string[] = []): Promise<Output> {
@@ -714,7 +722,7 @@ export class Pitwall {
    *
    * Each is an object: schemaVersion (1), at (ISO 8601), kind (started, resumed, shifted, promoted, rolling-back, rolled-back, failed, refused, overridden, approved, revoked, checked,
    * migrated, migration-failed, restored, restore-failed, backup-verified, backup-not-verified, compared, drifted, trained or training-failed),
-   * environment, component (kind, name), operation, revision, digest, by, message, key (the same for all events about one problem), severity (info, warning or critical),
+   * environment, component (kind, name), operation, revision, digest, models (from, to), by, message, key (the same for all events about one problem), severity (info, warning or critical),
    * resolves (true when that problem is over).
    *
    * Example: `./daggerw call events --env staging export --path events.jsonl`

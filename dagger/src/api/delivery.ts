@@ -297,9 +297,12 @@ export class Delivery {
       const components = opened.components(selection.only, strategyOf(selection))
       const { authors } = selection
       const request = { reason, override, authors, readAuthors: authorsIn(workspace) }
-      const given = await this.givenRelease(workspace, opened, selection, components)
-      if (given) return deploy(delivery, components, { ...request, release: given })
       const services = servicesOf(components)
+      const given =
+        (await this.givenRelease(workspace, opened, selection, components)) ??
+        // A model is in its registry: nothing is built.
+        (services.length === 0 ? noImages : undefined)
+      if (given) return deploy(delivery, components, { ...request, release: given })
       const checks = this.gates(services)
       // Awaited by the deploy, unless publishing fails first.
       checks.catch(() => undefined)
@@ -326,7 +329,7 @@ export class Delivery {
       const components = opened.components(selection.only, strategyOf(selection))
       const release =
         (await this.givenRelease(workspace, opened, selection, components)) ??
-        (await presentRelease(components, delivery.say))
+        (servicesOf(components).length === 0 ? noImages : await presentRelease(components, delivery.say))
       const planned = await plan(delivery, components, {
         release,
         authors: selection.authors,
@@ -440,7 +443,7 @@ export class Delivery {
   }
 
   /**
-   * @param names a service or a database; every service, if empty. A database goes back only when it is named.
+   * @param names a service, a database or a model; every service, if empty. A database or a model goes back only when it is named.
    * @throws Error with the table when a component failed
    */
   async rollback(env: string, names: string[], request: RevertRequest): Promise<string> {
@@ -483,7 +486,8 @@ export class Delivery {
 
   async status(env: string, only: string[]): Promise<Output> {
     return this.within(env, async (opened) => {
-      const all = await Promise.all(opened.components(only).map((component) => component.status()))
+      const components = [...opened.components(only), ...(only.length === 0 ? opened.promotions() : [])]
+      const all = await Promise.all(components.map((component) => component.status()))
       return outputOf(
         all.map(({ text }) => text).join("\n\n"),
         all.map(({ component, details }) => ({ component, ...details })),
@@ -541,10 +545,10 @@ export class Delivery {
       refuseOtherSettings(
         recorded,
         recorded.components.flatMap<Pick<Component, "id" | "settingsDigest">>(
-          ({ component: { name }, restore }) =>
+          ({ component: { name }, restore, model }) =>
             restore
               ? opened.databases([name]).map((database) => database.restore(restore))
-              : opened.components([name]),
+              : opened.components([model === undefined ? name : `${name}@${model}`]),
         ),
       )
       const code = confirmationOf(recorded)
@@ -672,7 +676,9 @@ export class Delivery {
     const { release, images, only } = selection
     const named = only.length > 0 || release !== "" ? only : Object.keys(readImages(images))
     const components = opened.components(named)
-    const given = await this.givenRelease(workspace, opened, selection, components)
+    const given =
+      (await this.givenRelease(workspace, opened, selection, components)) ??
+      (only.length > 0 && servicesOf(components).length === 0 ? noImages : undefined)
     if (!given) throw new Error("say what to approve: --request, or --release or --image")
     try {
       return await Promise.all(
@@ -786,8 +792,12 @@ function deployableServices({ environments, services }: DeployConfiguration): st
   return [...new Set([...Object.keys(services), ...apps])]
 }
 
-/** The services whose images components take. */
-const servicesOf = (components: Component[]) => [...new Set(components.map(({ service }) => service))]
+/** The services whose images components take. A model takes none. */
+const servicesOf = (components: Component[]) => [
+  ...new Set(components.flatMap(({ id, service }) => (id.kind === "model" ? [] : [service]))),
+]
+
+const noImages: Release = { schemaVersion: 1, images: {} }
 
 /**
  * What a task says of each of several things.

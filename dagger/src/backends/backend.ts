@@ -18,7 +18,7 @@ import { planOf, prepare, secretsOf, settingsOf, wouldRun } from "./prepare.js"
 import { revert } from "./revert.js"
 import { isOver } from "./rollout/rollout.js"
 import type { BackendSettings } from "./settings.js"
-import { ClusterPods } from "./revisions/pods.js"
+import { ClusterPods, type ServingPod, servingPod } from "./revisions/pods.js"
 import type { Revision } from "./revisions/revisions.js"
 import { statusOf } from "./status.js"
 
@@ -84,6 +84,12 @@ export class Backend implements Component {
   /** The number of the revision with all traffic. */
   async live(): Promise<number | undefined> {
     return stableRevision(await this.deployed.record.read())
+  }
+
+  /** The pods of the revision with all traffic; none before the first deploy. */
+  async pods(): Promise<ServingPod[]> {
+    const number = await this.live()
+    return number === undefined ? [] : (await this.deployed.revisions.pods(number)).map(servingPod)
   }
 
   /** Whether its traffic is being moved. */

@@ -27,11 +27,14 @@ export const databaseAccount = (database: string): string => `pitwall-database-$
 /** The object with the state of a database: a ConfigMap, and the Lease of whoever migrates it. */
 export const databaseObject = (database: string): string => `database-${database}`
 
-/** The service account of a model's training. It has no rights; an administrator may give it a role of the cloud for the registry. */
+/** The service account of a model's training and promotion. It has no rights; an administrator may give it a role of the cloud for the registry. */
 export const modelAccount = (model: string): string => `pitwall-model-${model}`
 
 /** The object with the state of a model: a ConfigMap, and the Lease of whoever trains it. */
 export const modelObject = (model: string): string => `model-${model}`
+
+/** The object with the state of a model's promotions: a ConfigMap, and the Lease of whoever promotes it. A training keeps nobody from a rollback. */
+export const promotionObject = (model: string): string => `promotion-${model}`
 
 /** The object with the state of a web app: a ConfigMap, and the Lease of whoever deploys it. */
 export const frontendObject = (app: string): string => `frontend-${app}`
@@ -122,7 +125,7 @@ export function accessObjects({
   const guards = guardsNamespace(namespace)
   const states = [
     ...databases.map(databaseObject),
-    ...models.map(modelObject),
+    ...models.flatMap((model) => [modelObject(model), promotionObject(model)]),
     ...frontends.map(frontendObject),
   ]
   return [

@@ -54,6 +54,8 @@ export interface WouldRun {
   secretNames: string[]
   /** It runs no new code, but puts a backup into the place of a database. */
   restore?: RestorePoint
+  /** It runs no new code, but makes a model the one that serves: its digest. */
+  model?: string
 }
 
 /** The new operation of a plan. */
@@ -105,7 +107,7 @@ export interface OperationOutcome {
 export interface RevertRequest {
   /**
    * The number of a kept revision; the proven one before the present, if absent. Of a database a migration; the one that the code which serves was built for, if
-   * absent.
+   * absent. Of a model its digest; the champion before, if absent.
    */
   to?: string
   reason: string

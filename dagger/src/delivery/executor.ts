@@ -116,7 +116,7 @@ export type ComponentResult = OperationOutcome & { component: ComponentId; secon
  * An interrupted deploy is resumed by the same call.
  *
  * @returns the table of results
- * @throws Error with every reason when the deploy may not start, and with the table when a component failed
+ * @throws Error for a model beside anything else, with every reason when the deploy may not start, and with the table when a component failed
  */
 export async function deploy(
   context: DeliveryContext,
@@ -125,6 +125,7 @@ export async function deploy(
 ): Promise<string> {
   const { environment, guards, say } = context
   const { release } = request
+  refuseMixed(components)
   const gates = request.checks?.()
   // Awaited below, possibly after something else has failed.
   gates?.catch(() => undefined)
@@ -182,6 +183,7 @@ export async function plan(
   components: Deployable[],
   request: Pick<DeployRequest, "release" | "authors" | "readAuthors">,
 ): Promise<DeployPlan> {
+  refuseMixed(components)
   const found = await deployPlanOf(context, components, request.release)
   const facts = await factsOf(context, request, found.components, undefined)
   return { ...found, refusals: facts ? refusalsOf(context.guards, facts) : [] }
@@ -199,7 +201,7 @@ export async function rollback(
   request: RevertRequest,
 ): Promise<string> {
   if (request.to !== undefined && components.length !== 1) {
-    throw new Error("--to names a revision of one component: name that with --service or --database")
+    throw new Error("--to names a revision of one component: name that with --service, --database or --model")
   }
   const results = await Promise.all(components.map((one) => resultOf(one.id, () => one.revert(request))))
   return conclude(results, environment, undefined)
@@ -212,6 +214,16 @@ async function deployPlanOf(
 ): Promise<DeployPlan> {
   const plans = await Promise.all(components.map((component) => component.plan(release)))
   return { environment, components: plans, refusals: [] }
+}
+
+/** A model changes while the code that serves it stays the same, so that a fault has one cause. */
+function refuseMixed(components: Deployable[]): void {
+  const models = components.filter(({ id }) => id.kind === "model")
+  const other = components.find(({ id }) => id.kind !== "model")
+  if (models.length === 0 || !other) return
+  throw new Error(
+    `${[...models, other].map(({ id }) => componentText(id)).join(" and ")}: deploy models by a command of their own`,
+  )
 }
 
 function refuseBlocked(plans: ComponentPlan[]): void {
@@ -336,6 +348,7 @@ async function permitted(
               secretNames: start.secretNames,
               changes: requestedChanges(changes),
               ...(start.restore && { restore: start.restore }),
+              ...(start.model !== undefined && { model: start.model }),
             },
           }),
           author,
@@ -421,7 +434,7 @@ async function authorsOf(
   release: Release,
   readAuthors: ReadAuthors | undefined,
 ): Promise<Authors> {
-  const changed = starts.filter(({ start }) => !start.restore)
+  const changed = starts.filter(({ start }) => !start.restore && start.model === undefined)
   if (changed.length === 0) return { none: true }
   if (!readAuthors) return { unknown: "there is no clone to read the commits from" }
   const ranges = new Map<string, [string | undefined, string]>()
@@ -531,7 +544,7 @@ function conclude(
   const reasons = results
     .filter(isFailure)
     .map(({ component, result, message }) =>
-      result === "aborted"
+      result === "aborted" && component.kind !== "model"
         ? `${component.name} was not deployed to ${environment}; traffic stays on the previous revision: ${message}`
         : `${component.name} in ${environment}: ${message}`,
     )

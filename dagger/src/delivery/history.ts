@@ -12,6 +12,8 @@ export interface OperationRecord {
   strategy?: string
   revision?: number
   from?: number
+  /** Digests of the models, of a promotion. */
+  models?: DeliveryEvent["models"]
   digest: string
   by: string
   author: string
@@ -128,6 +130,7 @@ function operationOf(group: DeliveryEvent[]): OperationRecord | undefined {
     ...(first.strategy !== undefined && { strategy: first.strategy }),
     ...(first.revision !== undefined && { revision: first.revision }),
     ...(first.from !== undefined && { from: first.from }),
+    ...(first.models && { models: first.models }),
     ...(first.guards !== undefined && { guards: first.guards }),
     ...(first.overridden && { overridden: first.overridden }),
     ...(first.approval && { approval: first.approval }),
@@ -179,7 +182,11 @@ export function historyText({ operations, approvals, next, unreadable }: History
     one.began.slice(0, 19).replace("T", " "),
     one.component.name,
     one.action,
-    one.from === undefined ? `${one.revision ?? "–"}` : `${one.from} → ${one.revision ?? "–"}`,
+    one.models
+      ? `${shortly(one.models.from)} → ${shortly(one.models.to)}`
+      : one.from === undefined
+        ? `${one.revision ?? "–"}`
+        : `${one.from} → ${one.revision ?? "–"}`,
     one.digest.slice(0, 19),
     one.outcome,
     one.seconds === undefined ? "" : duration(one.seconds),
@@ -205,6 +212,8 @@ export function historyText({ operations, approvals, next, unreadable }: History
       : [`Skipped ${unreadable.length} that this version cannot read: ${some.join(", ")}${more}`]),
   ].join("\n")
 }
+
+const shortly = (model: string | undefined) => model?.slice(0, 12) ?? "none"
 
 function overrideText(
   { guards, reason, weakened = [] }: NonNullable<OperationRecord["overridden"]>,

@@ -78,6 +78,7 @@ export function requestOf(events: DeliveryEvent[], id: string): RecordedRequest 
               secretNames: request.secretNames,
               changes: request.changes,
               ...(request.restore && { restore: request.restore }),
+              ...(request.model !== undefined && { model: request.model }),
             },
           ]
         : [],
@@ -115,10 +116,11 @@ export function requestText({ id, by, at, author, reason, components }: Recorded
     `Deploy request ${id} of ${by}, ${at}`,
     ...(author === "" ? [] : [`author: ${oneLine(author)}`]),
     ...(reason === "" ? [] : [`reason: ${oneLine(reason)}`]),
-    ...components.flatMap(({ component, image, contents, secretNames, changes, restore }) => [
+    ...components.flatMap(({ component, image, contents, secretNames, changes, restore, model }) => [
       "",
       component.name,
       ...(restore ? [`  restores  ${restorePointText(restore)} in its place`] : []),
+      ...(model === undefined ? [] : [`  model     ${model} serves`]),
       `  image     ${image}`,
       `  settings  ${contents.settings}, those of this checkout`,
       `  secrets   ${contents.secrets}, of ${secretNames.join(", ") || "none"}`,

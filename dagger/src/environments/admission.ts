@@ -22,7 +22,15 @@ import {
   migrationVariables,
 } from "../databases/job.js"
 import type { DatabaseSettings } from "../databases/settings.js"
-import { forceOption, trainingCommand, trainingContainer } from "../models/job.js"
+import {
+  forceOption,
+  pointerCommands,
+  pointerContainer,
+  pointerPattern,
+  pointerWords,
+  trainingCommand,
+  trainingContainer,
+} from "../models/job.js"
 import { type ModelSettings, modelVariables } from "../models/settings.js"
 import { watchdogCommand } from "../backends/rollout/watchdog.js"
 import { managedBy, type Manifest, type Plain } from "../clients/kubernetes/manifest.js"
@@ -349,7 +357,7 @@ function workloads({
       })),
       ...models.map(({ name }) => ({
         expression: `variables.same || variables.account != ${cel(modelAccount(name))} || (${asTraining.join(" && ")})`,
-        message: `${modelAccount(name)} trains the model ${name} and runs nothing else`,
+        message: `${modelAccount(name)} trains and promotes the model ${name} and runs nothing else`,
       })),
       {
         expression:
@@ -434,14 +442,20 @@ function asMigration(database: DatabaseSettings): string[] {
   ]
 }
 
-/** The Job of a training: the command `registry train` of the service's image, as `models/job.ts` writes it. */
+const trains = `(container.name == ${cel(trainingContainer)} && (container.args == ${cel(trainingCommand)} || container.args == ${cel([...trainingCommand, forceOption])}))`
+const points = [
+  `(container.name == ${cel(pointerContainer)}`,
+  `container.args.size() > 1 && container.args[0] == "registry" && container.args[1] in ${cel(pointerCommands)}`,
+  `container.args.all(word, word in ${cel(pointerWords)} || word.matches(${cel(pointerPattern)})))`,
+].join(" && ")
+
+/** The Job of a training or of a step of a promotion: the commands `registry train`, `examine`, `shadow` and `point` of the service's image, as `models/job.ts` writes it. */
 const asTraining = [
   "!has(variables.spec.ephemeralContainers)",
   "!has(variables.spec.initContainers)",
   `variables.spec.containers.size() == 1 && variables.spec.containers.all(container, ${[
-    `container.name == ${cel(trainingContainer)}`,
     "!has(container.command)",
-    `has(container.args) && (container.args == ${cel(trainingCommand)} || container.args == ${cel([...trainingCommand, forceOption])})`,
+    `has(container.args) && (${trains} || ${points})`,
     "!has(container.env)",
     fromConfigMaps,
     ...withoutProbes,

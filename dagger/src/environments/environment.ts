@@ -9,12 +9,14 @@ import { Database } from "../databases/database.js"
 import type { DatabaseSettings } from "../databases/settings.js"
 import type { DatabaseContext } from "../databases/migrated-database.js"
 import { Model, type ModelContext } from "../models/model.js"
+import { Promotion } from "../models/promotion.js"
 import { type KubernetesApi, KubernetesClient } from "../clients/kubernetes/client.js"
 import type { FrontendContext, ServingBackend } from "../frontends/deployed-frontend.js"
 import { Frontend } from "../frontends/frontend.js"
 import { auditFolder, auditPages } from "../frontends/auditor.js"
 import { bundleOf, servedContract } from "../frontends/image.js"
 import type { FrontendSettings } from "../frontends/settings.js"
+import type { ModelSettings } from "../models/settings.js"
 import { migrationWindow } from "../delivery/guards/calendar.js"
 import { Approvals } from "../delivery/approvals.js"
 import { AuditLog } from "../delivery/audit.js"
@@ -78,9 +80,10 @@ export interface OpenEnvironment {
   /** Values of the secrets file, by entry. */
   secrets: Record<string, string>
   /**
-   * The components of the environment: databases, then backends, then web apps.
+   * The components of the environment: databases, then backends, then web apps, then models. A model is one of them only where it is named, so that a deploy of
+   * code never changes it.
    *
-   * @param only names of services, each with its database, of databases or of web apps; all, if empty
+   * @param only names of services, each with its database, of databases, of web apps or of models, these also with a digest as `f1-winners@0a1b…`; all, if empty
    * @throws Error for a name that the environment does not have
    */
   components: (only: string[], options?: ComponentOptions) => Component[]
@@ -101,11 +104,17 @@ export interface OpenEnvironment {
    */
   frontends: (only: string[]) => Frontend[]
   /**
-   * Its models.
+   * Its models, to be trained.
    *
    * @throws Error where no service has one
    */
   models: () => Model[]
+  /**
+   * Its models, to be promoted and taken back; none where no service has one.
+   *
+   * @param model digest of the one to promote; the challenger of each, if absent
+   */
+  promotions: (model?: string) => Promotion[]
   /** See {@link imagesOf}. */
   imagesInUse: () => Promise<ImageInUse[]>
 }
@@ -302,16 +311,21 @@ export function openEnvironment(options: EnvironmentOptions): OpenEnvironment {
     )
   }
   const models = modelSettings(configuration, environment)
+  const ofEachModel = <One>(task: (settings: ModelSettings, owner: Backend) => One): One[] => {
+    const owners = openBackends(backendSettings(configuration, environment, []))
+    return models.flatMap((one) =>
+      owners.filter(({ service }) => service === one.service).map((owner) => task(one, owner)),
+    )
+  }
   const openModels = (): Model[] => {
     const context: ModelContext = {
       ...common,
       signingKey: () => signingKeyOf(secrets, environment.name),
     }
-    const owners = openBackends(backendSettings(configuration, environment, []))
-    return models.flatMap((one) =>
-      owners.filter(({ service }) => service === one.service).map((owner) => new Model(context, one, owner)),
-    )
+    return ofEachModel((one, owner) => new Model(context, one, owner))
   }
+  const promotions = (model?: string): Promotion[] =>
+    models.length === 0 ? [] : ofEachModel((one, owner) => new Promotion(common, one, owner, model))
   const frontends = frontendSettings(environment)
   const openFrontends = (settings: FrontendSettings[], deployed: Backend[]): Frontend[] => {
     if (settings.length === 0) return []
@@ -348,13 +362,30 @@ export function openEnvironment(options: EnvironmentOptions): OpenEnvironment {
     audit,
   }
   const components: OpenEnvironment["components"] = (only, options) => {
-    const names = [...databases.map(({ name }) => name), ...Object.keys(environment.frontends)]
-    const services = only.filter((one) => !names.includes(one))
+    const [named, others] = modelsIn(
+      only,
+      models.map(({ name }) => name),
+    )
+    const chosen = named.flatMap(({ name, digest }) =>
+      promotions(digest).filter(({ id }) => id.name === name),
+    )
+    if (chosen.length > 0 && others.length === 0) return chosen
+    const names = [
+      ...databases.map(({ name }) => name),
+      ...Object.keys(environment.frontends),
+      ...models.map(({ name }) => name),
+    ]
+    const services = others.filter((one) => !names.includes(one))
     refuseUnknown(environment, services, names)
-    const hasNoBackend = only.length > 0 && services.length === 0
+    const hasNoBackend = others.length > 0 && services.length === 0
     const deployed = hasNoBackend ? [] : backends(services, options)
-    const apps = frontends.filter(({ app }) => only.length === 0 || only.includes(app))
-    return [...openDatabases(databasesNamed(only)), ...deployed, ...openFrontends(apps, deployed)]
+    const apps = frontends.filter(({ app }) => others.length === 0 || others.includes(app))
+    return [
+      ...openDatabases(databasesNamed(others)),
+      ...deployed,
+      ...openFrontends(apps, deployed),
+      ...chosen,
+    ]
   }
   return {
     environment,
@@ -363,7 +394,8 @@ export function openEnvironment(options: EnvironmentOptions): OpenEnvironment {
     delivery,
     components,
     backends,
-    imagesInUse: () => imagesOf([...components([]), ...openModels()], delivery),
+    imagesInUse: () => imagesOf([...components([]), ...openModels(), ...promotions()], delivery),
+    promotions,
     databases: (only) => {
       if (databases.length === 0) {
         throw new Error(
@@ -401,14 +433,35 @@ export function openEnvironment(options: EnvironmentOptions): OpenEnvironment {
   }
 }
 
-/** Names databases and web apps too where there are some; without them, the backends' settings name the services. */
+/** Names databases, web apps and models too where there are some; without them, the backends' settings name the services. */
 function refuseUnknown({ name, services }: Environment, only: string[], others: string[]): void {
   const known = Object.keys(services)
   const unknown = only.filter((one) => !known.includes(one))
   if (unknown.length === 0 || others.length === 0) return
   throw new Error(
-    `${name} has no service, database or web app ${unknown.join(", ")}; allowed: ${[...known, ...others].join(", ")}`,
+    `${name} has no service, database, web app or model ${unknown.join(", ")}; allowed: ${[...known, ...others].join(", ")}`,
   )
+}
+
+/**
+ * The models among names of components, each with the digest behind it, and the other names.
+ *
+ * @throws Error for a digest that is none
+ */
+function modelsIn(only: string[], models: string[]): [{ name: string; digest?: string }[], string[]] {
+  const others: string[] = []
+  const named: { name: string; digest?: string }[] = []
+  for (const one of only) {
+    const [name = "", digest] = one.split("@", 2)
+    if (!models.includes(name)) others.push(one)
+    else if (digest === undefined) named.push({ name })
+    else if (/^[0-9a-f]{64}$/.test(digest)) named.push({ name, digest })
+    else
+      throw new Error(
+        `"${oneLine(one)}" names no model; allowed: ${name}, or ${name}@ and all 64 digits of its digest`,
+      )
+  }
+  return [named, others]
 }
 
 /** @throws Error for one key without the other */

@@ -30,6 +30,45 @@ export const signingKeyFile = "model_signing_key"
 export const trainingCommand = ["registry", "train"]
 export const forceOption = "--force"
 
+/** The container that examines a model, and that moves the pointer. */
+export const pointerContainer = "model"
+
+/** What a step of a promotion asks of the registry; models are digests, and none is left out. */
+export type PointerStep =
+  /** Verify a model, by its digest or as the pointer names it (`challenger`, `previous`), and read what the pointer says. */
+  | { kind: "examine"; model: string }
+  /** Load a model beside the champion. */
+  | { kind: "shadow"; model: string; champion: string | undefined }
+  /** Make a model the champion in the place of another. `previous`: where the next rollback goes. */
+  | {
+      kind: "point"
+      model: string | undefined
+      champion: string | undefined
+      previous: string | undefined
+    }
+
+/** The commands below `registry` that a step runs. */
+export const pointerCommands: PointerStep["kind"][] = ["examine", "shadow", "point"]
+/** Every word that {@link pointerArguments} may have in place of a digest or the id of an operation. */
+export const pointerWords = ["registry", ...pointerCommands, "challenger", "previous", "none"]
+/** What the others look like. */
+export const pointerPattern = "^([0-9a-f]{64}|[0-9]{8}-[0-9]{6}-[0-9a-z]{4})$"
+
+/** What the container is asked to do. */
+function pointerArguments(step: PointerStep, operation: string): string[] {
+  const none = "none"
+  switch (step.kind) {
+    case "examine":
+      return ["registry", "examine", step.model]
+    case "shadow":
+      return ["registry", "shadow", step.model, step.champion ?? none, operation]
+    case "point": {
+      const { model, champion, previous } = step
+      return ["registry", "point", model ?? none, champion ?? none, previous ?? none, operation]
+    }
+  }
+}
+
 /** Results of races and the weather come from the internet. */
 const sourcesPort = 443
 
@@ -42,26 +81,70 @@ export const modelLabels = (name: string): Record<string, string> => ({
   [modelLabel]: name,
 })
 
-const jobName = ({ name }: Pick<ModelSettings, "name">, { id }: Pick<TrainingRun, "id">) =>
-  `${name}-train-${id}`
+/** A command of the service's image in a Job. */
+interface Command {
+  /** Of the Job and of what it owns. */
+  job: string
+  container: string
+  image: string
+  args: string[]
+}
 
 /**
- * Everything that one run needs in the cluster.
+ * Everything that a training needs in the cluster.
  *
  * @param secrets by file name; only the Secret contains them
  * @throws Error for an image without a digest
  */
-export function trainingObjects(
+export const trainingObjects = (
   settings: ModelSettings,
-  run: TrainingRun,
+  { id, image, force }: TrainingRun,
+  secrets: Record<string, string>,
+): JobObjects =>
+  commandObjects(
+    settings,
+    {
+      job: `${settings.name}-train-${id}`,
+      container: trainingContainer,
+      image,
+      args: [...trainingCommand, ...(force ? [forceOption] : [])],
+    },
+    secrets,
+  )
+
+/**
+ * Everything that a step of a promotion needs in the cluster; see {@link trainingObjects}.
+ *
+ * @param run.id of the promotion, kept with the pointer
+ * @param run.part tells the steps of a promotion apart
+ */
+export const pointerObjects = (
+  settings: ModelSettings,
+  { id, part, image, step }: { id: string; part: string; image: string; step: PointerStep },
+  secrets: Record<string, string>,
+): JobObjects =>
+  commandObjects(
+    settings,
+    {
+      job: `${settings.name}-model-${id}-${part}`,
+      container: pointerContainer,
+      image,
+      args: pointerArguments(step, id),
+    },
+    secrets,
+  )
+
+function commandObjects(
+  settings: ModelSettings,
+  command: Command,
   secrets: Record<string, string>,
 ): JobObjects {
   const { namespace, name, variables, limits } = settings
-  digestOf(run.image)
+  digestOf(command.image)
   return jobObjects({
-    metadata: { namespace, name: jobName(settings, run), labels: modelLabels(name) },
-    pod: podSpec(settings, run),
-    container: trainingContainer,
+    metadata: { namespace, name: command.job, labels: modelLabels(name) },
+    pod: podSpec(settings, command),
+    container: command.container,
     time: limits.time,
     networkPolicy: networkPolicy(settings),
     variables,
@@ -69,9 +152,8 @@ export function trainingObjects(
   })
 }
 
-function podSpec(settings: ModelSettings, run: TrainingRun): Plain<V1PodSpec> {
+function podSpec(settings: ModelSettings, { job, container, image, args }: Command): Plain<V1PodSpec> {
   const { limits, name, pullSecrets } = settings
-  const own = jobName(settings, run)
   return {
     serviceAccountName: modelAccount(name),
     automountServiceAccountToken: false,
@@ -82,10 +164,10 @@ function podSpec(settings: ModelSettings, run: TrainingRun): Plain<V1PodSpec> {
     securityContext: servicePodSecurity,
     containers: [
       {
-        name: trainingContainer,
-        image: run.image,
-        args: [...trainingCommand, ...(run.force ? [forceOption] : [])],
-        envFrom: [{ configMapRef: { name: own } }],
+        name: container,
+        image,
+        args,
+        envFrom: [{ configMapRef: { name: job } }],
         resources: jobResources(limits),
         terminationMessagePolicy: "FallbackToLogsOnError",
         securityContext: containerSecurity,
@@ -97,7 +179,7 @@ function podSpec(settings: ModelSettings, run: TrainingRun): Plain<V1PodSpec> {
     ],
     volumes: [
       { name: "tmp", emptyDir: { sizeLimit: limits.disk } },
-      { name: "secrets", secret: { secretName: own, defaultMode: 0o440 } },
+      { name: "secrets", secret: { secretName: job, defaultMode: 0o440 } },
     ],
   }
 }

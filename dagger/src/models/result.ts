@@ -2,7 +2,7 @@ import { z } from "zod"
 import { type JobLog, readJobLog } from "../delivery/job-log.js"
 import { oneLine } from "../lib/text.js"
 
-// What the command `registry train` of a service's image writes to its standard output: JSON Lines, the last one with the result.
+// What the commands `registry train`, `examine`, `shadow` and `point` of a service's image write to their standard output: JSON Lines, the last one with the result.
 
 const digest = z
   .string()
@@ -46,3 +46,47 @@ export function trainingText({ outcome, message, because }: TrainingResult): str
   const reason = trained.includes(outcome) && because ? `; trained because ${because}` : ""
   return oneLine(`${message}${reason}`, 900)
 }
+
+const optional = z
+  .string()
+  .nullish()
+  .transform((found) => found ?? undefined)
+
+const examined = z.object({
+  event: z.literal("result"),
+  outcome: z.enum(["examined", "failed"]),
+  message: z.string(),
+  /** What the pointer says. */
+  champion: digest,
+  challenger: digest,
+  previous: digest,
+  /** Of the model that was examined; absent where the pointer names none. */
+  digest,
+  version: optional,
+  /** The gate's. */
+  verdict: optional,
+  reason: optional,
+  /** Why it cannot be served. */
+  problem: optional,
+})
+/** What is known of a model that may become the champion. */
+export type Examination = z.output<typeof examined>
+
+const moved = z.object({
+  event: z.literal("result"),
+  /** `superseded`: somebody else has changed the champion. */
+  outcome: z.enum(["pointed", "superseded", "failed"]),
+  message: z.string(),
+})
+/** What became of the pointer. */
+export type Moved = z.output<typeof moved>
+
+/** Reads the log of a run that examines. */
+export const readExaminationLog = (text: string): JobLog<Examination> => readJobLog(text, examined)
+
+/** Reads the log of a run that changes the pointer. */
+export const readMovedLog = (text: string): JobLog<Moved> => readJobLog(text, moved)
+
+/** A result in one sentence. */
+export const stepText = ({ outcome, message }: Examination | Moved): string =>
+  oneLine(outcome === "failed" ? `failed: ${message}` : message, 900)

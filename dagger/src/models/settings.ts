@@ -7,7 +7,7 @@ import { configuredDuration } from "../lib/duration.js"
 import { cpu, memory } from "../lib/quantity.js"
 
 /** Room for the longest name made from it: a Job's name has at most 63 characters. */
-const longestName = 63 - "-train-20261126-101500-x7k2".length
+const longestName = 63 - "-model-20261126-101500-x7k2-p99".length
 
 const endpoint = z.string().refine(
   (text) => {
@@ -50,11 +50,18 @@ export const modelSection = section({
     memory: memory.prefault("2Gi"),
     disk: memory.prefault("1Gi"),
   }).prefault({}),
+  promotion: section({
+    timeout: configuredDuration
+      .refine((seconds) => seconds >= 30 && seconds <= 3_600, "from 30s to 1h")
+      .prefault("5m"),
+    watch: configuredDuration.refine((seconds) => seconds <= 3_600, "at most 1h").prefault("1m"),
+    shadow: z.boolean().default(true),
+  }).prefault({}),
 })
 
 type Section = z.output<typeof modelSection>
 
-/** How the model of a service is trained in one environment. */
+/** How the model of a service is trained and promoted in one environment. */
 export interface ModelSettings extends Section {
   /** The service whose image trains it and serves it. */
   service: string

@@ -346,7 +346,7 @@ export class FakePlatform {
     )
   }
 
-  private answer(name: string, path: string): { status: number; text: string } {
+  protected answer(name: string, path: string): { status: number; text: string } {
     this.asked.push(`${name} ${path}`)
     if (path === "/metrics") return this.metrics(name)
     const [target = ""] = name.split(":")

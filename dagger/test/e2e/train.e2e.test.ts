@@ -1,5 +1,5 @@
 // A model trained by the command `train`, as a Job of the serving image on a throw-away cluster, with its registry in an S3 store: killed and gone on with, once; nothing new
-// the second time; promoted, and followed by the pods. A deployer's rights and no more.
+// the second time; promoted by `deploy`, followed by the pods, and rolled back. A deployer's rights and no more.
 import { generateKeyPairSync } from "node:crypto"
 import { readFile, rm, writeFile } from "node:fs/promises"
 import { join } from "node:path"
@@ -199,11 +199,20 @@ describe("the model of a service", { timeout: 40 * 60_000 }, () => {
     expect(await objects()).toEqual(before)
   })
 
-  it("is served once it is promoted, and named by its digest", async () => {
+  it("is promoted by a deploy that names it, before any pod follows the registry, and served by the next ones", async () => {
     const [digest = ""] = /[0-9a-f]{64}/.exec(await registry("list")) ?? []
-    expect(await registry("promote", "--reason", "the test says so")).toContain(`the champion is ${digest}`)
+    expect(await done("plan", "--env", "staging", "--only", "f1-winners")).toContain(
+      `champion: none → ${digest}`,
+    )
+    expect(await done("deploy", "--env", "staging", "--only", "f1-winners")).toMatch(
+      /^f1-winners +promoted .*no pod follows the registry yet/m,
+    )
+    expect(await registry("list")).toMatch(new RegExp(`^${digest} .*champion`, "m"))
     expect(await deploy()).toMatch(/^f1-backend +promoted +2 /m)
     for (const answer of await answers("/health/ready")) expect(answer).toContain(digest)
+    expect(await done("deploy", "--env", "staging", "--only", "f1-winners")).toContain(
+      "there is no challenger",
+    )
   })
 
   it("has its forecast of the next race kept, and its inputs and past forecasts judged", async () => {
@@ -218,6 +227,30 @@ describe("the model of a service", { timeout: 40 * 60_000 }, () => {
         drift: { verdict: "too-little-data" },
         findings: [],
       })
+  })
+
+  it("gives way to another one that predicts beside it first, and comes back by a rollback", async () => {
+    const serving = async () =>
+      (await answers("/api/f1/model/served")).map(
+        (answer) => (JSON.parse(answer) as { champion: { digest: string } }).champion.digest,
+      )
+    const [first = ""] = await serving()
+    // The same races, trained again: another model with the same trees.
+    expect(await done("train", "--env", "staging", "--force")).toMatch(
+      /f1-winners: .*(unproven|so the champion stays|too little)/,
+    )
+    const others = [...(await registry("list")).matchAll(/^[0-9a-f]{64}/gm)].map(([digest]) => digest)
+    const second = others.find((digest) => digest !== first) ?? ""
+    const table = await done("deploy", "--env", "staging", "--only", `f1-winners@${second}`)
+    expect(table).toMatch(/^f1-winners +promoted .*serves on every pod .*answers to [1-9]/m)
+    expect(await serving()).toEqual([second])
+    const history = await done("history", "--env", "staging", "--only", "f1-winners")
+    expect(history).toContain(`${first.slice(0, 12)} → ${second.slice(0, 12)}`)
+    expect(await done("status", "--env", "staging", "--only", "f1-winners")).toContain(second.slice(0, 12))
+    expect(
+      await done("rollback", "--env", "staging", "--model", "f1-winners", "--reason", "the test says so"),
+    ).toMatch(/^f1-winners +promoted /m)
+    expect(await serving()).toEqual([first])
   })
 
   it("is trained by that Job alone: the account runs nothing else", async () => {
@@ -235,9 +268,14 @@ describe("the model of a service", { timeout: 40 * 60_000 }, () => {
       if (container) container.args = args
       return copy
     }
-    for (const args of [["registry", "promote"], ["serve"], ["registry", "train", "--no-fetch"]])
+    for (const args of [
+      ["registry", "promote"],
+      ["serve"],
+      ["registry", "train", "--no-fetch"],
+      ["registry", "point", "latest"],
+    ])
       await expect(asDeployer.create(changed(args)), args.join(" ")).rejects.toThrow(
-        "trains the model f1-winners",
+        "trains and promotes the model f1-winners",
       )
   })
 })

@@ -6,6 +6,7 @@ import type { ModelSettings } from "../../src/models/settings.js"
 import { applicationVariables } from "../../src/databases/applications.js"
 import { copyCommand, copyProbe, migrationArguments, migrationVariables } from "../../src/databases/job.js"
 import { type AdmissionSettings, admissionObjects } from "../../src/environments/admission.js"
+import { pointerObjects, pointerPattern, pointerWords } from "../../src/models/job.js"
 import { settings as database } from "../databases/fixtures.js"
 
 const settings: AdmissionSettings = {
@@ -112,6 +113,7 @@ describe("the policies of an environment with a model", () => {
     registry: { bucket: "models", prefix: "f1", endpoint: "https://s3.example.com" },
     publicKey: "-----BEGIN PUBLIC KEY-----\nMFkw\n-----END PUBLIC KEY-----",
     limits: { time: 7200, memory: "2Gi", disk: "1Gi" },
+    promotion: { timeout: 300, watch: 60, shadow: true },
     variables: {},
     egress: [],
     pullSecrets: [],
@@ -123,15 +125,33 @@ describe("the policies of an environment with a model", () => {
     found.find(({ metadata }) => metadata?.name === `pitwall-f1-staging-${name}`)?.spec?.validations ?? []
 
   it("bind the account of the model to the Job that Pitwall writes", () => {
-    const [shape] = of("workloads").filter(({ message }) => message?.includes("trains the model f1-winners"))
+    const [shape] = of("workloads").filter(({ message }) =>
+      message?.includes("trains and promotes the model f1-winners"),
+    )
     for (const part of [
       'variables.account != "pitwall-model-f1-winners"',
       'container.args == ["registry","train"] || container.args == ["registry","train","--force"]',
+      'container.args[0] == "registry" && container.args[1] in ["examine","shadow","point"]',
       "!has(container.command)",
       "!has(container.env)",
       "!has(variables.spec.initContainers)",
     ])
       expect(shape?.expression).toContain(part)
+    const digest = "ab".repeat(32)
+    const words = [pointerWords, pointerPattern].map((one) => JSON.stringify(one)).join(" || word.matches(")
+    expect(shape?.expression).toContain(`word in ${words})`)
+    const steps = [
+      { kind: "examine", model: "challenger" },
+      { kind: "examine", model: digest },
+      { kind: "shadow", model: digest, champion: undefined },
+      { kind: "point", model: digest, champion: digest, previous: undefined },
+    ] as const
+    for (const step of steps) {
+      const run = { id: "20261126-101500-x7k2", part: "p0", image: `api@sha256:${digest}`, step }
+      const { job } = pointerObjects(winners, run, {})
+      for (const word of job.spec?.template.spec?.containers[0]?.args ?? [])
+        expect(pointerWords.includes(word) || new RegExp(pointerPattern).test(word), word).toBe(true)
+    }
     expect(of("workloads").map(({ message }) => message)).toContain(
       "the only Jobs are watchdogs and trainings, and only they run as pitwall-watch, pitwall-model-f1-winners",
     )

@@ -2,16 +2,8 @@
 import { describe, expect, it } from "vitest"
 import { type Command, type CommandOptions, FakePlatform, secrets } from "../delivery/fake-platform.js"
 import { FakeJobs, type JobScript } from "../databases/fixtures.js"
+import { modelText, publicKey } from "./fixtures.js"
 
-export const publicKey = "-----BEGIN PUBLIC KEY-----\nMFkw\n-----END PUBLIC KEY-----"
-const modelText = `
-services:
-  f1-backend:
-    model:
-      name: f1-winners
-      registry: { bucket: models, prefix: f1 }
-      publicKey: "${publicKey.replaceAll("\n", "\\n")}"
-`
 const digest = "ab".repeat(32)
 
 const line = (outcome: string, message: string, more: object = {}) =>

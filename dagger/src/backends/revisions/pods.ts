@@ -28,6 +28,26 @@ export class ClusterPods implements PodAccess {
   }
 }
 
+/** A pod that serves, or is about to. */
+export interface ServingPod {
+  name: string
+  /** Another one for each pod, also under a name that was there before. */
+  uid: string
+  /** Name and port, for requests by way of the API server. */
+  address: string
+  ready: boolean
+  /** How often the service's container was restarted. */
+  restarts: number
+}
+
+export const servingPod = (pod: Pod): ServingPod => ({
+  name: pod.metadata?.name ?? "",
+  uid: pod.metadata?.uid ?? "",
+  address: addressOf(pod),
+  ready: isReady(pod),
+  restarts: Math.max(0, ...statuses(pod).map(({ restartCount }) => restartCount)),
+})
+
 /** The service's own container, by its named port: a mesh or an agent may have injected others before it. */
 function serviceContainer({ spec }: Pod) {
   const containers = spec?.containers ?? []

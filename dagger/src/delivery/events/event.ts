@@ -51,6 +51,8 @@ export const deliveryEvent = z.object({
   /** The revision that served before. */
   from: z.int().optional(),
   digest: z.string().optional(),
+  /** Of a promotion: digests of the model that serves until then, and of the one that takes its place. */
+  models: z.object({ from: z.string().optional(), to: z.string().optional() }).optional(),
   author: z.string().optional(),
   reason: z.string().optional(),
   /** Digest of the guards in effect: equal digests are equal guards. */
@@ -67,6 +69,8 @@ export const deliveryEvent = z.object({
       /** Objects and fields that would change, without values. */
       changes: z.array(z.string()),
       restore: restorePoint.optional(),
+      /** Digest of the model that would serve. */
+      model: z.string().optional(),
     })
     .optional(),
   /** What the gates said of the very digest. */

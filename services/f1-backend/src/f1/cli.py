@@ -33,9 +33,9 @@ from f1.ingest.weather import WeatherClient
 from f1.model import artifact, training
 from f1.model.artifact import Loaded
 from f1.monitoring import watch
-from f1.registry import delivery
+from f1.registry import delivery, promotion
 from f1.registry.opening import open_registry
-from f1.registry.package import RECORD
+from f1.registry.package import DIGEST, RECORD
 from f1.registry.registry import Registry
 from f1.settings import Settings
 from servicekit import migrations
@@ -367,10 +367,77 @@ def registry_train(
     challenger, unproven, refused or failed.
     """
     settings = load_settings(Settings)
+    with _reporting(settings) as report:
+        try:
+            result = _deliver(settings, first, force, fetch, jobs, report)
+        finally:
+            # What monitoring found shows at once, whatever came after it.
+            _invalidate(settings)
+        report({"event": "result", **asdict(result)})
+
+
+@registry.command("examine")
+def registry_examine(
+    model: Annotated[str, typer.Argument(help="challenger, previous, or the digest of a model")],
+) -> None:
+    """Verify a model that may become the champion, and say what the gate said of it. Changes nothing.
+
+    Standard output is as that of `train`, with the outcome examined or failed.
+    """
+    settings = load_settings(Settings)
+    with _reporting(settings) as report:
+        report({"event": "result", **asdict(promotion.examine(_registry(settings), model))})
+
+
+@registry.command("shadow")
+def registry_shadow(
+    digest: Annotated[str, typer.Argument(help="Which model: its digest")],
+    champion: Annotated[str, typer.Argument(help="The champion beside which it is loaded, or none")],
+    operation: Annotated[str, typer.Argument(help="The operation that asks for it; kept with the pointer")],
+) -> None:
+    """Make a model the challenger, which servers load beside the champion. A step of a deploy.
+
+    Standard output is as that of `train`, with the outcome pointed, superseded or failed.
+    """
+    settings = load_settings(Settings)
+    with _reporting(settings) as report:
+        moved = promotion.shadow(
+            _registry(settings), _model(digest), _model_or_none(champion), _by(operation), _now()
+        )
+        report({"event": "result", **asdict(moved)})
+
+
+@registry.command("point")
+def registry_point(
+    digest: Annotated[str, typer.Argument(help="Which model: its digest, or none")],
+    champion: Annotated[str, typer.Argument(help="The champion until then, or none")],
+    previous: Annotated[str, typer.Argument(help="Where the next rollback goes, or none")],
+    operation: Annotated[str, typer.Argument(help="The operation that asks for it; kept with the pointer")],
+) -> None:
+    """Make a model the champion in the place of the one named. A step of a deploy, which examines it first.
+
+    Standard output is as that of `train`, with the outcome pointed, superseded or failed.
+    """
+    settings = load_settings(Settings)
+    with _reporting(settings) as report:
+        moved = promotion.move(
+            _registry(settings),
+            _model_or_none(digest),
+            _model_or_none(champion),
+            _model_or_none(previous),
+            _by(operation),
+            _now(),
+        )
+        report({"event": "result", **asdict(moved)})
+
+
+@contextmanager
+def _reporting(settings: Settings) -> Iterator[Report]:
+    """Standard output for events; an error is the last one, with exit code 1."""
     report = take_standard_output(settings.secrets())
     _start()
     try:
-        result = _deliver(settings, first, force, fetch, jobs, report)
+        yield report
     except Exception as error:
         message = _sentence(error)
         if message is None:
@@ -378,10 +445,20 @@ def registry_train(
             message = f"{type(error).__name__}: {error}"
         report({"event": "result", "outcome": "failed", "message": message})
         raise typer.Exit(1) from None
-    finally:
-        # What monitoring found shows at once, whatever came after it.
-        _invalidate(settings)
-    report({"event": "result", **asdict(result)})
+
+
+def _model(text: str) -> str:
+    if DIGEST.fullmatch(text):
+        return text
+    raise ValueError(f"{text!r} is no digest of a model: 64 hexadecimal digits are allowed")
+
+
+def _model_or_none(text: str) -> str | None:
+    return None if text == "none" else _model(text)
+
+
+def _by(operation: str) -> str:
+    return f"operation {operation}"
 
 
 def _deliver(

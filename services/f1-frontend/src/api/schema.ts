@@ -280,6 +280,26 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/api/f1/model/served": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * Served
+         * @description Which models the server that answers has loaded, and what became of their predictions.
+         */
+        get: operations["served"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/api/f1/performance": {
         parameters: {
             query?: never;
@@ -555,6 +575,31 @@ export interface components {
              * @description Signed. All of a driver's contributions sum to ln(win × number of drivers), the logarithm of how many times an even share the chance is; exact for the mixture of experts.
              */
             contribution: number;
+        };
+        /**
+         * CountedModel
+         * @description A model that a server has loaded, and what became of its predictions there.
+         */
+        CountedModel: {
+            /**
+             * Digest
+             * @description Its digest in the registry; null for a model of a folder.
+             */
+            digest: string | null;
+            /** Version */
+            version: string;
+            /**
+             * Predictions
+             * @description Those that went well since it was loaded or became the champion.
+             */
+            predictions: number;
+            /** Failures */
+            failures: number;
+            /**
+             * Last Failure
+             * @description The class of the last error; null when there was none.
+             */
+            last_failure: string | null;
         };
         /**
          * DataCorrection
@@ -1352,6 +1397,19 @@ export interface components {
             };
         };
         /**
+         * RefusedModel
+         * @description A model that should serve and cannot be loaded on a server.
+         */
+        RefusedModel: {
+            /** Digest */
+            digest: string;
+            /**
+             * Reason
+             * @description A word, such as `signature`, `truncated` or `prediction`.
+             */
+            reason: string;
+        };
+        /**
          * ReloadRequest
          * @description Which model to load.
          */
@@ -1387,6 +1445,53 @@ export interface components {
             season: number;
             /** Scores */
             scores: components["schemas"]["NamedMetrics"][];
+        };
+        /**
+         * ServedModels
+         * @description Which models one server has loaded. Others may be a moment ahead or behind.
+         */
+        ServedModels: {
+            /** Follows Registry */
+            follows_registry: boolean;
+            /** @description The model that serves; null when there is none. */
+            champion: components["schemas"]["CountedModel"] | null;
+            /** @description The champion by the registry, while it cannot be loaded here and the one before serves. */
+            refused: components["schemas"]["RefusedModel"] | null;
+            shadow: components["schemas"]["ShadowModel"] | null;
+        };
+        /**
+         * ShadowModel
+         * @description The challenger, which answers the same requests as the champion, for nobody to see.
+         */
+        ShadowModel: {
+            /** Digest */
+            digest: string;
+            /**
+             * Problem
+             * @description Why it cannot be loaded, in a word; null when it was.
+             */
+            problem: string | null;
+            model: components["schemas"]["CountedModel"] | null;
+            /**
+             * Requests
+             * @description Requests whose two answers were compared; equal ones count once.
+             */
+            requests: number;
+            /**
+             * Other Favourite
+             * @description How many of them have another favourite.
+             */
+            other_favourite: number;
+            /**
+             * Largest Difference
+             * @description Of one driver's chance of winning.
+             */
+            largest_difference: number;
+            /**
+             * Mean Difference
+             * @description Probability from 0 to 1.
+             */
+            mean_difference: number;
         };
         /**
          * Standings
@@ -2272,6 +2377,35 @@ export interface operations {
                 };
                 content: {
                     "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Any other error */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    served: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ServedModels"];
                 };
             };
             /** @description Any other error */

@@ -44,6 +44,7 @@ def make_app(settings: Settings) -> FastAPI:
     @asynccontextmanager
     async def lifespan(app: FastAPI) -> AsyncIterator[None]:
         app.state.platform = Platform(database, cache, model)
+        model.trial = app.state.platform.try_out
         await asyncio.to_thread(model.start)
         try:
             yield

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import datetime as dt
 import functools
+import logging
 import math
 import threading
 from collections import defaultdict
@@ -14,6 +15,7 @@ from typing import Any, cast
 from pydantic import TypeAdapter
 from sqlalchemy import ColumnElement, Nullable, Select, exists, func, select
 from sqlalchemy.dialects.postgresql import distinct_on
+from sqlalchemy.exc import SQLAlchemyError
 from sqlalchemy.orm import Session, aliased
 
 from f1 import elo
@@ -22,7 +24,7 @@ from f1.api.serving import ServedModel, required
 from f1.features import LABELS, FeatureState, replay
 from f1.forecast import Chance, Forecast, predict_upcoming
 from f1.history import PRE_WEEKEND, RaceRecord, Stage
-from f1.model.artifact import Loaded
+from f1.model.artifact import ArtifactError, Loaded
 from f1.model.baseline import LABELS as BASELINE_LABELS
 from f1.model.experts import LABELS as EXPERT_LABELS
 from f1.model.scoring import MODEL
@@ -32,6 +34,8 @@ from f1.tables import Circuit, Constructor, Driver, Prediction, Race, Rating, Re
 from servicekit.cache import Cache
 from servicekit.database import Database
 from servicekit.problems import Problem
+
+log = logging.getLogger(__name__)
 
 CACHE_TAG = "data"
 INTENDED_USE = (
@@ -111,7 +115,59 @@ class Platform:
         text = self._cache.get_or_set(
             name, None, lambda: _adapter(shape).dump_json(loader(model)).decode(), tag=CACHE_TAG
         )
+        shadow = self.model.shadow
+        if shadow is not None and model is not None and shape is schemas.RaceDetail:
+            shadow.consider(key, cast(str, text), loader)
         return cast(str, text)
+
+    def served(self) -> schemas.ServedModels:
+        """Which models this process has loaded, and what became of their predictions."""
+        model, shadow, refused = self.model.loaded, self.model.shadow, self.model.refused
+        return schemas.ServedModels(
+            follows_registry=self.model.follows,
+            champion=None if model is None else self._counted(model),
+            refused=None if refused is None else schemas.RefusedModel(**asdict(refused)),
+            shadow=(
+                None
+                if shadow is None
+                else schemas.ShadowModel(
+                    digest=shadow.digest,
+                    problem=shadow.problem,
+                    model=None if shadow.loaded is None else self._counted(shadow.loaded),
+                    requests=shadow.compared.requests,
+                    other_favourite=shadow.compared.other_favourite,
+                    largest_difference=shadow.compared.largest,
+                    mean_difference=shadow.compared.mean,
+                )
+            ),
+        )
+
+    def try_out(self, model: Loaded) -> None:
+        """Predict the next race with a model before users get it. Does nothing while no race is to come or
+        the database does not answer.
+
+        Raises ArtifactError for a model that cannot.
+        """
+        try:
+            with self._database.session() as session:
+                key = self._next_key(session)
+            snapshot = self._current_snapshot() if key is not None else None
+        except SQLAlchemyError:
+            log.warning("a model is not tried, because the database does not answer", exc_info=True)
+            return
+        if key is None or snapshot is None:
+            return
+        try:
+            self._predicted(model, key, snapshot)
+        except Exception as error:
+            raise ArtifactError(
+                "prediction", f"it cannot predict the next race: {type(error).__name__}: {error}"
+            ) from error
+
+    def _counted(self, model: Loaded) -> schemas.CountedModel:
+        return schemas.CountedModel(
+            digest=model.digest, version=model.version, **asdict(self.model.tally(model))
+        )
 
     def seasons(self) -> list[int]:
         """Seasons with races."""
@@ -508,11 +564,15 @@ class Platform:
         )
 
     def _predict(self, model: Loaded, key: tuple[int, int]) -> Forecast:
-        snapshot = self._current_snapshot()
+        return self._predicted(model, key, self._current_snapshot())
+
+    def _predicted(self, model: Loaded, key: tuple[int, int], snapshot: _Snapshot) -> Forecast:
         record = next((item for item in snapshot.history if item.race.key == key), None)
         if record is None:
             raise _missing(f"race {key[0]}/{key[1]}")
-        return predict_upcoming(model, record, snapshot.history, snapshot.state)
+        return self.model.predicted(
+            model, lambda: predict_upcoming(model, record, snapshot.history, snapshot.state)
+        )
 
     def _current_snapshot(self) -> _Snapshot:
         """The features' state, computed once for each version of the data."""

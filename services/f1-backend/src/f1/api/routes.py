@@ -130,6 +130,13 @@ def model(platform: Served) -> Response:
     return _json(platform.answer("model", schemas.ModelCard, platform.model_card))
 
 
+@api.get("/model/served")
+def served(platform: Served, response: Response) -> schemas.ServedModels:
+    """Which models the server that answers has loaded, and what became of their predictions."""
+    response.headers["Cache-Control"] = "no-store"
+    return platform.served()
+
+
 @api.get("/performance", response_model=schemas.Performance)
 def performance(
     platform: Served,

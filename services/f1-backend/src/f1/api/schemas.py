@@ -533,6 +533,50 @@ class Monitoring(Shape):
     findings: list[Finding] = Field(description="The newest first.")
 
 
+class CountedModel(Shape):
+    """A model that a server has loaded, and what became of its predictions there."""
+
+    digest: str | None = Field(description="Its digest in the registry; null for a model of a folder.")
+    version: str
+    predictions: int = Field(
+        ge=0, description="Those that went well since it was loaded or became the champion."
+    )
+    failures: int = Field(ge=0)
+    last_failure: str | None = Field(description="The class of the last error; null when there was none.")
+
+
+class RefusedModel(Shape):
+    """A model that should serve and cannot be loaded on a server."""
+
+    digest: str
+    reason: str = Field(description="A word, such as `signature`, `truncated` or `prediction`.")
+
+
+class ShadowModel(Shape):
+    """The challenger, which answers the same requests as the champion, for nobody to see."""
+
+    digest: str
+    problem: str | None = Field(description="Why it cannot be loaded, in a word; null when it was.")
+    model: CountedModel | None
+    requests: int = Field(
+        ge=0, description="Requests whose two answers were compared; equal ones count once."
+    )
+    other_favourite: int = Field(ge=0, description="How many of them have another favourite.")
+    largest_difference: Probability = Field(description="Of one driver's chance of winning.")
+    mean_difference: Probability
+
+
+class ServedModels(Shape):
+    """Which models one server has loaded. Others may be a moment ahead or behind."""
+
+    follows_registry: bool
+    champion: CountedModel | None = Field(description="The model that serves; null when there is none.")
+    refused: RefusedModel | None = Field(
+        description="The champion by the registry, while it cannot be loaded here and the one before serves."
+    )
+    shadow: ShadowModel | None
+
+
 class ReloadRequest(BaseModel):
     """Which model to load."""
 

@@ -1,0 +1,404 @@
+import { promotionObject } from "../delivery/access.js"
+import type {
+  ComponentId,
+  ComponentPlan,
+  LockedComponent,
+  Operation,
+  OperationOutcome,
+  RevertRequest,
+} from "../delivery/component.js"
+import type { EventKind } from "../delivery/events/event.js"
+import { iso } from "../delivery/journal.js"
+import { Lease } from "../delivery/lease.js"
+import { digestOf } from "../delivery/release.js"
+import type { StateRecord } from "../delivery/state-record.js"
+import { duration, oneLine } from "../lib/text.js"
+import {
+  backwards,
+  continues,
+  decideRollback,
+  forwards,
+  type Judged,
+  judgePods,
+  judgeShadow,
+  type ModelChange,
+  short,
+} from "./decisions.js"
+import { pointerObjects, type PointerStep } from "./job.js"
+import type { PreparedPromotion, PromotedModel } from "./promoted-model.js"
+import { ended, type PromotionState, type RunningPromotion, withRunning } from "./promotion-state.js"
+import type { Moved } from "./result.js"
+import type { PodReport } from "./serving.js"
+
+/** Milliseconds between two looks at the pods. */
+const lookEvery = 5_000
+
+const digestPattern = /^[0-9a-f]{64}$/
+
+/** The promotions of a model under this command's lease. */
+export class LockedPromotion implements LockedComponent {
+  private prepared?: PreparedPromotion
+
+  private constructor(
+    private readonly model: PromotedModel,
+    private readonly lease: Lease,
+    private readonly record: StateRecord<PromotionState>,
+  ) {}
+
+  /** @throws LeaseHeld while another command has the lease */
+  static async take(model: PromotedModel): Promise<LockedPromotion> {
+    const { clock, cluster, who } = model.context
+    const { name, namespace } = model.settings
+    const lease = await Lease.take(cluster, namespace, name, who, {
+      name: promotionObject(name),
+      activity: "being promoted",
+      clock,
+      report: model.say,
+    })
+    return new LockedPromotion(model, lease, model.stateRecord())
+  }
+
+  get id(): ComponentId {
+    return this.model.id
+  }
+
+  /** Ends an interrupted operation that this deploy does not go on with: a promotion is taken back, and a rollback goes on. */
+  async settle(): Promise<void> {
+    const state = await this.record.read()
+    const { running } = state
+    if (!running || continues(running, this.model.wanted)) return
+    await this.conclude(state, running, "another model is deployed")
+  }
+
+  async plan(): Promise<ComponentPlan> {
+    this.prepared = await this.model.prepare(await this.record.read())
+    return this.model.planOf(this.prepared)
+  }
+
+  async apply(operation: Operation): Promise<OperationOutcome> {
+    const { model, prepared } = this
+    if (!prepared) throw new Error(`${model.id.name}: apply without a plan`)
+    const { action, image, state } = prepared
+    switch (action.kind) {
+      case "nothing":
+        return { result: "unchanged", message: action.reason }
+      case "blocked":
+        throw new Error(`${model.id.name}: ${action.reason}`)
+      case "resume":
+        return this.resume(state, action.running, "its promotion goes on")
+      case "begin": {
+        const { id, by, author, reason, guards, overridden, approval } = operation
+        const { change, shadow } = action
+        const begin = { id, by, author, reason, guards, action: "deploy" as const, image }
+        const after = await this.begin(
+          state,
+          change,
+          { ...begin, shadow },
+          {
+            message: `promotes ${change.version} (${short(change.to)}) in the place of ${short(change.from)}: ${action.because}`,
+            ...(overridden && { overridden }),
+            ...(approval && { approval }),
+          },
+        )
+        return this.attempt(after, after.running)
+      }
+    }
+  }
+
+  /**
+   * Takes back the promotion in progress, or returns to an earlier model.
+   *
+   * @throws Error when there is no such model, or it cannot be served
+   */
+  async revert({ to, reason }: RevertRequest): Promise<OperationOutcome> {
+    const { model } = this
+    if (to !== undefined && !digestPattern.test(to))
+      throw new Error(`"${oneLine(to, 80)}" is no digest of a model; allowed: all 64 hexadecimal digits`)
+    let state = await this.record.read()
+    const { running } = state
+    if (running?.action === "rollback" && (to === undefined || to === running.to))
+      return this.resume(state, running, "its rollback goes on")
+    if (running) {
+      const outcome = await this.conclude(state, running, reason)
+      if (to === undefined && outcome.result === "aborted") {
+        return {
+          result: "promoted",
+          message: `the promotion of ${short(running.to)} is taken back: ${outcome.message}`,
+        }
+      }
+      state = await this.record.read()
+    }
+    const image = await model.image()
+    const change = decideRollback(await model.examine(image, to ?? "previous"), to)
+    if (!change) return { result: "unchanged", message: `${short(to)} serves` }
+    const { id, who } = model.context
+    const begin = { id, by: who, author: who, reason, action: "rollback" as const, image, shadow: false }
+    const after = await this.begin(state, change, begin, {
+      message: `goes back from ${short(change.from)} to ${change.version} (${short(change.to)})`,
+    })
+    return this.attempt(after, after.running)
+  }
+
+  unlock(): Promise<void> {
+    return this.lease.end()
+  }
+
+  /** Writes down what begins, before anything changes: an interrupted command is resumed from there. */
+  private async begin(
+    state: PromotionState,
+    change: ModelChange,
+    {
+      shadow,
+      ...more
+    }: Omit<Operation, "guards" | "overridden" | "approval"> &
+      Pick<RunningPromotion, "action" | "image" | "guards"> & { shadow: boolean },
+    event: { message: string } & Partial<Pick<Operation, "overridden" | "approval">>,
+  ): Promise<PromotionState & { running: RunningPromotion }> {
+    const began = iso(this.model.context.cluster.now())
+    const after = withRunning(state, { ...change, ...more, began, phase: shadow ? "shadowing" : "moving" })
+    await this.event("started", after.running, { ...event, at: began })
+    await this.record.write(after)
+    return after
+  }
+
+  private async resume(
+    state: PromotionState,
+    running: RunningPromotion,
+    message: string,
+  ): Promise<OperationOutcome> {
+    await this.event("resumed", running, { message })
+    return this.attempt(state, running)
+  }
+
+  private async attempt(state: PromotionState, running: RunningPromotion): Promise<OperationOutcome> {
+    try {
+      return await this.carryOut(state, running)
+    } catch (error) {
+      await this.event("failed", running, { message: oneLine((error as Error).message, 500) })
+      throw error
+    }
+  }
+
+  private async carryOut(state: PromotionState, running: RunningPromotion): Promise<OperationOutcome> {
+    if (running.end) return this.finish(state, running, running.end.result, running.end.message)
+    if (running.phase === "returning") return this.giveBack(state, running)
+    const { from, to } = running
+    if (running.phase === "shadowing") {
+      const { refused, compared } = await this.shadow(state, running)
+      if (refused !== undefined)
+        return this.finish(state, running, "aborted", `${refused}; ${short(from)} goes on serving`)
+      this.model.say(compared)
+      return this.carryOut(...(await this.write(state, { ...running, phase: "moving", compared })))
+    }
+    const moved = await this.step(state, running, "p", forwards(running))
+    if (moved.outcome === "superseded") return this.finish(state, running, "aborted", moved.message)
+    const began = this.model.context.clock.now()
+    const seen = await this.watch(to)
+    if (seen.broken !== undefined) {
+      await this.event("rolling-back", running, { message: oneLine(seen.broken, 500) })
+      return this.giveBack(...(await this.write(state, { ...running, phase: "returning", why: seen.broken })))
+    }
+    const message = [
+      seen.unfollowed
+        ? `${short(to)} is the champion; no pod follows the registry yet, and the next deploy of ${this.model.settings.service} serves it`
+        : `${short(to)} serves on every pod (${seen.pods}), ${duration((seen.served - began) / 1_000)} after the switch from ${short(from)}`,
+      ...(running.compared === undefined ? [] : [running.compared]),
+    ].join("; ")
+    return this.finish(state, running, "promoted", message)
+  }
+
+  /** Has the model predict beside the champion on every pod, until each has compared an answer. */
+  private async shadow(
+    state: PromotionState,
+    running: RunningPromotion,
+  ): Promise<{ refused?: string; compared: string }> {
+    const { model } = this
+    const { clock } = model.context
+    const { timeout } = model.settings.promotion
+    const { from, to } = running
+    const moved = await this.step(state, running, "s", { kind: "shadow", model: to, champion: from })
+    if (moved.outcome === "superseded") return { refused: moved.message, compared: "" }
+    model.say(`${short(to)} predicts beside the champion`)
+    for (const until = clock.now() + timeout * 1_000; ; await clock.pause(lookEvery)) {
+      this.lease.check()
+      const { refused, waiting, compared } = judgeShadow(await model.reports(), to)
+      if (refused !== undefined) return { refused, compared }
+      if (waiting.length === 0) return { compared }
+      if (clock.now() >= until) {
+        const late = `not every pod has compared it with the champion within ${duration(timeout)}: ${waiting.join("; ")}`
+        return { refused: late, compared }
+      }
+    }
+  }
+
+  /**
+   * Looks at the pods until all of them serve a model, and for a while after.
+   *
+   * @returns why it is to be taken back, as `broken`
+   */
+  private async watch(
+    target: string,
+  ): Promise<Pick<Judged, "broken" | "unfollowed"> & { pods: number; served: number }> {
+    const { model } = this
+    const { clock } = model.context
+    const { timeout, watch } = model.settings.promotion
+    const began = new Map<string, number>()
+    const until = clock.now() + timeout * 1_000
+    let served: number | undefined
+    for (;;) {
+      this.lease.check()
+      const reports = await model.reports()
+      for (const { uid, restarts } of reports) if (!began.has(uid)) began.set(uid, restarts)
+      const { broken, waiting, unfollowed } = judgePods(reports, target, began)
+      const seen = { unfollowed, pods: reports.length, served: served ?? clock.now() }
+      if (unfollowed) return seen
+      if (broken !== undefined) return { ...seen, broken }
+      if (waiting.length === 0 && served === undefined) {
+        served = clock.now()
+        model.say(
+          `${short(target)} serves on every pod (${reports.length}); they are watched for ${duration(watch)}`,
+        )
+      }
+      const now = clock.now()
+      if (waiting.length === 0 && served !== undefined && now - served >= watch * 1_000)
+        return { ...seen, served }
+      // Pods that come up meanwhile have as long again.
+      if (now >= until + (served === undefined ? 0 : watch * 1_000))
+        return {
+          ...seen,
+          broken: `not every pod serves it within ${duration(timeout)}: ${waiting.join("; ")}`,
+        }
+      await clock.pause(lookEvery)
+    }
+  }
+
+  /** Puts the model before in place again, and waits for the pods. */
+  private async giveBack(state: PromotionState, running: RunningPromotion): Promise<OperationOutcome> {
+    const { from, why = "it was taken back" } = running
+    const moved = await this.step(state, running, "r", backwards(running))
+    if (moved.outcome === "superseded")
+      return this.finish(state, running, "aborted", `${why}; ${moved.message}`)
+    const late = from === undefined ? [] : await this.untilServed(from)
+    const end =
+      late.length === 0 ? `${short(from)} serves` : `${short(from)} is the champion, but ${late.join("; ")}`
+    return this.finish(state, running, "aborted", `${why}; ${end}`)
+  }
+
+  /** @returns pods that do not serve the model in time, each with what it does instead */
+  private async untilServed(target: string): Promise<string[]> {
+    const { model } = this
+    const { clock } = model.context
+    for (
+      const until = clock.now() + model.settings.promotion.timeout * 1_000;
+      ;
+      await clock.pause(lookEvery)
+    ) {
+      this.lease.check()
+      const reports: PodReport[] = await model.reports()
+      const { waiting, unfollowed } = judgePods(reports, target, new Map())
+      if (unfollowed || waiting.length === 0) return []
+      if (clock.now() >= until) return waiting
+    }
+  }
+
+  /** Ends an interrupted operation: a rollback goes on to its end, and a promotion is taken back. */
+  private async conclude(
+    state: PromotionState,
+    running: RunningPromotion,
+    reason: string,
+  ): Promise<OperationOutcome> {
+    this.model.forget()
+    if (running.action === "rollback" || running.end || running.phase === "returning")
+      return this.resume(state, running, "it goes on to its end")
+    const why = `it was interrupted, and ${oneLine(reason)}`
+    if (running.phase === "shadowing")
+      return this.finish(state, running, "aborted", `${why}; ${short(running.from)} goes on serving`)
+    await this.event("rolling-back", running, { message: why })
+    // One that still runs could move the pointer after it was taken back.
+    const job = this.objectsOf(running, "p", forwards(running), {}).job
+    if (await this.model.mover.isActive(job)) await this.step(state, running, "p", forwards(running))
+    return this.giveBack(...(await this.write(state, { ...running, phase: "returning", why })))
+  }
+
+  /**
+   * Runs a step of an operation as a Job, or follows the one that an interrupted command has created.
+   *
+   * @throws Error when it is not known what the registry says then; the next command runs the step again
+   */
+  private async step(
+    state: PromotionState,
+    running: RunningPromotion,
+    kind: "s" | "p" | "r",
+    step: PointerStep,
+  ): Promise<Moved> {
+    const { model, lease } = this
+    lease.check()
+    const secrets = await model.owner.secrets()
+    const { result, message } = await model.mover.run(this.objectsOf(running, kind, step, secrets))
+    lease.check()
+    model.forget()
+    if (result && result.outcome !== "failed") return result
+    await this.write(state, { ...running, failed: running.failed + 1 })
+    throw new Error(`the pointer was not changed: ${message}; run the same command again to go on`)
+  }
+
+  private objectsOf(
+    { id, image, failed }: RunningPromotion,
+    kind: "s" | "p" | "r",
+    step: PointerStep,
+    secrets: Record<string, string>,
+  ) {
+    // A Job of this name that failed has ended, and cannot change the pointer later.
+    return pointerObjects(this.model.settings, { id, part: `${kind}${failed}`, image, step }, secrets)
+  }
+
+  private async write(
+    state: PromotionState,
+    running: RunningPromotion,
+  ): Promise<[PromotionState, RunningPromotion]> {
+    const after = withRunning(state, running)
+    await this.record.write(after)
+    return [after, after.running]
+  }
+
+  /** Records how an operation ended: in the state, then in the audit log, then as over. A command that dies in between, and the next one, record the same end. */
+  private async finish(
+    state: PromotionState,
+    running: RunningPromotion,
+    result: "promoted" | "aborted",
+    message: string,
+  ): Promise<OperationOutcome> {
+    const end = running.end ?? {
+      result,
+      message: oneLine(message, 500),
+      at: iso(this.model.context.cluster.now()),
+    }
+    const ending = withRunning(state, { ...running, end })
+    if (!running.end) await this.record.write(ending)
+    await this.event(end.result === "promoted" ? "promoted" : "rolled-back", running, {
+      message: end.message,
+      at: end.at,
+    })
+    await this.record.write(ended(ending))
+    return { result: end.result, message: end.message }
+  }
+
+  private async event(
+    kind: EventKind,
+    { id, action, image, from, to, author, reason, guards }: RunningPromotion,
+    more: { message: string; at?: string } & Partial<Pick<Operation, "overridden" | "approval">>,
+  ): Promise<void> {
+    await this.model.context.journal.record({
+      kind,
+      component: this.model.id,
+      operation: id,
+      action,
+      digest: digestOf(image),
+      models: { to, ...(from !== undefined && { from }) },
+      author,
+      reason,
+      ...(guards !== undefined && { guards }),
+      ...more,
+    })
+  }
+}
