@@ -84,6 +84,7 @@ describe("Revisions", () => {
       ready: 2,
       schema: { head: "0012", breaking: ["0009", "0011"] },
       pullSecrets: ["registry"],
+      configMap: "f1-backend-10",
     })
     expect(older).toMatchObject({ number: 2, outcome: "promoted" })
     expect(await revisions.find(3)).toBeUndefined()

@@ -78,8 +78,9 @@ const runsByItself = ({ metadata }: KubernetesObject) =>
 /** Runs Jobs of a fake cluster as a script says: like a real one it makes a pod, writes its log, and ends by itself. */
 export class FakeJobs {
   readonly created: string[] = []
-  /** The most Jobs that ran at the same time. */
+  /** The most Jobs that ran at the same time, of those that count. */
   mostAtOnce = 0
+  counts: (job: Plain<V1Job>) => boolean = () => true
   /** What a Job does. */
   script: (job: Plain<V1Job>) => JobScript = () => ({ log: resultLine() })
 
@@ -121,7 +122,7 @@ export class FakeJobs {
     if (!isThere() || end === "never") return
     this.cluster.put({ ...address, ...container({ running: {} }) })
     const unfinished = this.cluster.all("Job").filter((one) => runsByItself(one) && !one.status?.conditions)
-    this.mostAtOnce = Math.max(this.mostAtOnce, unfinished.length)
+    this.mostAtOnce = Math.max(this.mostAtOnce, (unfinished as Plain<V1Job>[]).filter(this.counts).length)
     const lines = log instanceof Error ? log : log.split("\n")
     this.cluster.podLogs.set(`${name}-pod`, lines instanceof Error ? lines : lines.slice(0, -1).join("\n"))
     await this.clock.pause(takes)

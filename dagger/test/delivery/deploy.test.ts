@@ -770,7 +770,7 @@ describe("rollback", () => {
       "revision 9 was not proven, or is no longer kept",
     )
     await expect(platform.rollback({ to: "1" }, platform.command({ only: [] }))).rejects.toThrow(
-      "name that with --service or --database",
+      "name that with --service, --database or --model",
     )
   })
 

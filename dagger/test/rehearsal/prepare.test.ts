@@ -30,7 +30,7 @@ vi.mock("../../src/platform/platform.js", () => {
   const platform = {
     service: (name: string) => ({ name }),
     furnished: () => Promise.resolve(built("the service")),
-    dump: () => Promise.resolve(built("the database")),
+    dump: () => built("the database"),
   }
   return { readPlatform: () => Promise.resolve(platform) }
 })
