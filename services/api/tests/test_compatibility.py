@@ -101,12 +101,17 @@ class Rehearsal:
 
     def plan(self, package: Path, old: Mapping[str, Server], new: Server | None) -> list[dict[str, Any]]:
         """The events of a run on a copy."""
-        places = ["--copy", os.environ["DATABASE_URL"], "--work", str(self.folder / "work")]
+        places = ["--work", str(self.folder / "work")]
         serving = [f"--old-application={name}={_address(server)}" for name, server in old.items()]
         serving += [f"--new-application={_address(new)}"] if new else []
         ended = subprocess.run(
             [sys.executable, "-c", _main(package), "database", "migrate", "--plan-only", *places, *serving],
-            env={**os.environ, "PYTHONPATH": os.pathsep.join(sys.path), "DATABASE_URL": self.url},
+            env={
+                **os.environ,
+                "PYTHONPATH": os.pathsep.join(sys.path),
+                "DATABASE_URL": self.url,
+                "COPY_DATABASE_URL": os.environ["DATABASE_URL"],
+            },
             capture_output=True,
             text=True,
             timeout=LONG,
