@@ -141,8 +141,9 @@ def test_the_challenger_is_loaded_beside_the_champion_and_takes_its_place_withou
     model.follow()
     try:
         assert model.check() == one
-        assert model.shadow is not None and model.shadow.digest == two
-        beside = model.shadow.loaded
+        shadow = model.shadow
+        assert shadow is not None and shadow.digest == two
+        beside = shadow.loaded
         assert beside is not None
         assert tried == [two]
         with monkeypatch.context() as patch:
@@ -179,7 +180,8 @@ def test_a_model_that_cannot_predict_is_not_served(
     promotion.move(registry, two, one, one, "x", NOW)
     model.follow()
     assert model.check() == one
-    assert model.refused == serving.RefusedModel(two, "prediction")
+    refused = model.refused
+    assert refused == serving.RefusedModel(two, "prediction")
     with pytest.raises(ArtifactError, match="cannot predict"):
         model.check_champion()
     promotion.move(registry, one, two, None, "x", NOW)
@@ -209,7 +211,8 @@ def test_predictions_are_counted_and_chances_that_are_no_numbers_are_failures(mo
 def test_differences_are_those_of_one_drivers_chance() -> None:
     compared = Compared().with_answers({"ada": 0.6, "bob": 0.4}, {"ada": 0.5, "bob": 0.5})
     assert (compared.requests, compared.other_favourite) == (1, 0)
-    assert (compared.largest, compared.mean) == (pytest.approx(0.1), pytest.approx(0.1))
+    assert compared.largest == pytest.approx(0.1)
+    assert compared.mean == pytest.approx(0.1)
     # Another favourite, and somebody whom only one of them knows.
     compared = compared.with_answers({"ada": 0.6, "bob": 0.4}, {"ada": 0.1, "bob": 0.6, "eve": 0.3})
     assert (compared.requests, compared.other_favourite) == (2, 1)
