@@ -124,7 +124,7 @@ export interface VisitsVerdict {
   reason: string
 }
 
-/** Percent: before a step ends, only what is beyond any doubt counts, since it is looked at many times. */
+/** Percent: what is looked at many times counts only beyond any doubt. At the confidence of the settings, a step is looked at once. */
 const certain = 99.99
 
 /**
@@ -150,7 +150,9 @@ export function judgeVisits(
     })),
   ]
   const [own, theirs] = [rates(canary), rates(live)]
-  const each = 100 - (100 - (ended ? confidence : certain)) / own.length
+  const least = Math.min(canary.views, live.views, canary.vitals.LCP.told, live.vitals.LCP.told)
+  const isEnough = least >= views
+  const each = 100 - (100 - (ended && isEnough ? confidence : certain)) / own.length
   const compared = own.map((rate, at) => {
     const other = theirs[at] ?? { errors: 0, requests: 0 }
     return { rate, other, ...compareRates(rate, other, each) }
@@ -164,8 +166,7 @@ export function judgeVisits(
     return { outcome: "fail", reason: texts.join("; ") }
   }
   const seen = `browsers told of ${canary.views} views of the canary and ${live.views} of the live release`
-  const least = Math.min(canary.views, live.views, canary.vitals.LCP.told, live.vitals.LCP.told)
-  if (least < views) {
+  if (!isEnough) {
     const left = `${canary.vitals.LCP.told} and ${live.vitals.LCP.told} of them with how fast they were`
     return { outcome: "hold", reason: `${seen}, ${left}; each has to be ${views}` }
   }

@@ -1,5 +1,6 @@
 // A web app deployed by the commands of a user to a throw-away cluster's environment: its image built from source, its files in an S3 store, and the functions of the edge
-// in front of it. After the backend that it calls. Killed half-way and gone on with, another flag, a rollback, and the build of another app. A deployer's rights and no more.
+// in front of it. After the backend that it calls. Killed half-way and gone on with, another flag, a rollback, the build of another app, and canaries by what visitors' browsers
+// tell. A deployer's rights and no more.
 import { readFile, rm, writeFile } from "node:fs/promises"
 import { join } from "node:path"
 import { connection, type Container, type Service } from "@dagger.io/dagger"
@@ -19,6 +20,7 @@ import { copyOfTheRepository, daggerw, repository } from "./daggerw.js"
 import { s3, storePort } from "./s3.js"
 import { machine, Tunnels } from "./tunnels.js"
 import { configure, rehearsalSource } from "./user-checkout.js"
+import { visit, type Visited, visitedDuring } from "./visitors.js"
 
 aroundAll((suite) => connection(suite))
 
@@ -35,12 +37,12 @@ let checkout: string
 let flagged: (printView: boolean, more?: object) => Promise<void>
 const tunnels = new Tunnels()
 
-/** As it is shipped, where this cluster's router is, with a web app. */
+/** As it is shipped, where this cluster's router is, with a web app, all of whose visitors come from one address. */
 const settingsOf = (web: string) => `
 environments:
   staging:
     gateway: { name: f1-staging, namespace: router, class: router, port: 8080 }
-    services: { f1-backend: null }
+    services: { api: { variables: { RATE_LIMIT_VISITS: 10000/minute } }, f1-backend: null }
     frontends: { web: ${web} }
   production:
     gateway: { name: f1-production, namespace: router, class: router, port: 8080 }
@@ -264,6 +266,65 @@ describe("a web app", { timeout: 20 * 60_000 }, () => {
     const wrong = await releaseOf("wrong", (image) => image.withEnvVariable("SERVICE_NAME", "f1-frontend"))
     expect(await refused(...deploy(wrong))).toMatch(/the image is a build of f1-frontend; allowed: web/)
     expect((await page()).status).toBe(200)
+  })
+
+  describe("as a canary", () => {
+    let canary: string[]
+    let visited: Visited
+    /** Half of the visitors get it, for seconds; then it waits for so many views of it and of what is live. */
+    const halfOf = (seconds: number, visits: { views: number; wait: string }) =>
+      flagged(false, { canary: [{ percent: 50, for: `${seconds}s` }], visits })
+    const healthy = () => visit(visited, () => false)
+    const pointer = () =>
+      JSON.parse(values.values.get("web") ?? "") as { live: { release: string }; canary?: object }
+    const live = () => pointer().live.release
+
+    beforeAll(async () => {
+      const router = await rehearsal.cluster.router()
+      visited = { edge: edge.server.address, router, backend: "api.staging.example.com" }
+      canary = await releaseOf("canary", (image) =>
+        image.withNewFile("/srv/www/robots.txt", "User-agent: canary\n", { permissions: 0o644 }),
+      )
+    })
+
+    it("is taken back when pages of it fail", async () => {
+      const before = live()
+      await halfOf(30, { views: 20, wait: "10m" })
+      const failing = () => visit(visited, (release) => release !== before)
+      expect(await visitedDuring(refused(...deploy(canary)), failing)).toMatch(
+        /the canary is worse: pages with a failure: \d+ of \d+ \(\S+ %\), and 0 of \d+ \(0 %\) of the live release .*; revision \d+ is live/,
+      )
+      expect(live()).toBe(before)
+      expect(pointer()).not.toHaveProperty("canary")
+      expect((await page()).headers.get("x-release")).toBe(before)
+    })
+
+    it("is taken back when too few pages of it are told of", async () => {
+      const before = live()
+      await halfOf(5, { views: 10_000, wait: "5s" })
+      expect(await visitedDuring(refused(...deploy(canary)), healthy)).toMatch(
+        /too little is known of the canary 5\.0 s after its time: browsers told of \d+ views of the canary and \d+ of the live release, .*; each has to be 10000; revision \d+ is live/,
+      )
+      expect(live()).toBe(before)
+      expect(pointer()).not.toHaveProperty("canary")
+    })
+
+    it("waits while too little is known, and goes on once pages of it are told to be as good", async () => {
+      const before = live()
+      await halfOf(5, { views: 20, wait: "10m" })
+      const deploying = call(deploy(canary))
+      await deploying.until("web: waits: browsers told of 0 views of the canary")
+      expect(pointer()).toMatchObject({ live: { release: before }, canary: { percent: 50 } })
+      const { code, stdout, stderr } = await visitedDuring(deploying.ended, healthy)
+      expect(code, stderr.slice(-4_000)).toBe(0)
+      expect(stderr).toMatch(
+        /web: browsers told of \d+ views of the canary and \d+ of the live release; none of what they told is worse/,
+      )
+      expect(stdout).toMatch(/^web +promoted +\d+ /m)
+      expect(live()).not.toBe(before)
+      expect(pointer()).not.toHaveProperty("canary")
+      expect((await page()).headers.get("x-release")).toBe(live())
+    })
   })
 
   // Twice ten runs of Lighthouse, on a machine that does other work.

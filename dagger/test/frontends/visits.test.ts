@@ -173,6 +173,8 @@ describe("a canary's visits", () => {
     ["are few", { views: 99 }, { views: 4_000 }],
     ["have nothing to be compared with", { views: 4_000 }, { views: 99 }],
     ["do not tell how fast they were", { views: 4_000, left: 5 }, { views: 4_000 }],
+    // It may be asked again and again while there are too few.
+    ["are few and worse, but not beyond any doubt", { views: 60, failed: 10 }, { views: 4_000, failed: 80 }],
   ])("that %s hold it", (_, canary, live) => {
     expect(judgeVisits(visits(canary), visits(live), settings, true)).toMatchObject({ outcome: "hold" })
   })

@@ -57,7 +57,7 @@ def test_no_request_breaks_the_api(
 ) -> None:
     schema = schemathesis.openapi.from_asgi("/api/f1/openapi.json", app)
     operations = [each.ok() for each in schema.get_all_operations() if isinstance(each, Ok)]
-    assert len(operations) == 18
+    assert len(operations) == 19
     if mode is GenerationMode.NEGATIVE:
         # Where nothing can be sent, nothing can be wrong.
         operations = [each for each in operations if each.body or any(each.iter_parameters())]

@@ -1,2 +1,3 @@
 export { checkAccessibility, expect, setTheme, test } from "./accessibility.ts"
 export { describeServing } from "./serving.ts"
+export { describeVisits } from "./visits.ts"

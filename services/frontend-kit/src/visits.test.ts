@@ -90,6 +90,12 @@ test.each([
   ])
 })
 
+test("tells nothing of a picture that does not load", () => {
+  beginVisit("/api/visits", { release })
+  document.body.appendChild(new Image()).dispatchEvent(new Event("error"))
+  expect(visits()).toEqual([{ release, event: "view" }])
+})
+
 test("tells how fast the page was when it is left first", () => {
   beginVisit("/api/visits", { release })
   document.dispatchEvent(new Event("visibilitychange", { bubbles: true }))

@@ -55,8 +55,12 @@ export function beginVisit(url: string, { release = releaseShown(), config }: Sh
     tell({ event: "vitals", vitals })
   }
   tell({ event: "view" })
+  const broke = ({ target }: Event) => {
+    // Pictures may be of other sites, and pages go on without.
+    if (!(target instanceof HTMLImageElement)) failed()
+  }
   // Of scripts that do not load, too.
-  addEventListener("error", failed, { capture: true })
+  addEventListener("error", broke, { capture: true })
   addEventListener("unhandledrejection", failed)
   addEventListener("vite:preloadError", failed)
   for (const measure of [onLCP, onINP, onCLS]) measure(note)

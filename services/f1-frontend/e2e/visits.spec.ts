@@ -1,0 +1,3 @@
+import { describeVisits } from "@f1/frontend-kit/e2e"
+
+describeVisits("/api/f1/visits")
