@@ -22,6 +22,7 @@ const repository = fileURLToPath(new URL("../..", import.meta.url))
  * @typedef {{
  *   services: Record<string, Record<string, unknown> | undefined>
  *   environments: Record<string, { services: Record<string, { hostnames: [string] } | undefined> }>
+ *   clusters: [{ cluster: Record<string, unknown> }]
  *   users: [{ user: { token: string } }]
  * }} Parsed
  * @type {{ parse: (text: string) => Parsed, stringify: (value: unknown) => string }}
@@ -145,9 +146,10 @@ async function startCluster() {
     copyFileSync(file, join(checkout, "kubeconfig"))
     appendFileSync(join(checkout, ".env"), "KUBECONFIG=file://./kubeconfig\n")
   }
-  const { users } = yaml.parse(readFileSync(file, "utf8"))
-  // Like the kubeconfig of a throw-away cluster, which has no certificate authority that outlives it.
-  const agent = new Agent({ keepAlive: true, maxSockets: 16, rejectUnauthorized: false })
+  const { clusters, users } = yaml.parse(readFileSync(file, "utf8"))
+  // A throw-away cluster's kubeconfig names no certificate authority.
+  const rejectUnauthorized = clusters[0].cluster["insecure-skip-tls-verify"] !== true
+  const agent = new Agent({ keepAlive: true, maxSockets: 16, rejectUnauthorized })
   /** @param {string} method @param {string} path @param {object} [body] @returns {Promise<number | undefined>} */
   const ask = (method, path, body) =>
     new Promise((resolve, reject) => {

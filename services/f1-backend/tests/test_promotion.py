@@ -24,7 +24,7 @@ from f1.registry.registry import Pointer, Registry
 from servicekit.testing import wait_until
 from servicekit.testing_storage import Bucket
 from tests.conftest import MakeClient, Models
-from tests.models import KEY
+from tests.models import KEY, registry_of
 from tests.test_following import following, packaged
 from tests.test_registry import NOW, published
 
@@ -251,7 +251,6 @@ def test_an_answer_is_compared_once_and_a_failure_stops_nothing(models: Models) 
 @integration
 def test_a_server_says_which_models_it_has_loaded_and_how_their_answers_differ(
     make_client: MakeClient,
-    registry: Registry,
     bucket: Bucket,
     models: Models,
     trained: training.Trained,
@@ -270,6 +269,7 @@ def test_a_server_says_which_models_it_has_loaded_and_how_their_answers_differ(
         "refused": None,
         "shadow": None,
     }
+    registry = registry_of(bucket, "development")
     one = registry.publish(packaged(models, trained), KEY)
     two = registry.publish(packaged(models, trained, "def"), KEY)
     registry.point(registry.pointed(), Pointer(champion=one, challenger=two))

@@ -7,7 +7,7 @@ from typing import Any
 
 from fastapi import APIRouter, FastAPI
 from pydantic import BaseModel
-from sqlalchemy import text
+from sqlalchemy import Select, column, literal_column, select, table
 
 from servicekit.app import create_app
 from servicekit.database import Database, DatabaseDependency
@@ -15,7 +15,8 @@ from servicekit.server import serve
 from servicekit.settings import ServiceSettings, load_settings
 
 router = APIRouter(prefix="/api")
-columns = os.environ.get("COLUMNS", "id, name")
+columns = os.environ.get("COLUMNS", "id, name").split(", ")
+all_things: Select[Any] = select(*map(literal_column, columns)).select_from(table("things"))
 
 
 class Thing(BaseModel):
@@ -26,13 +27,13 @@ class Thing(BaseModel):
 @router.get("/things")
 def things(database: DatabaseDependency) -> list[Thing]:
     with database.session() as session:
-        return [_thing(row) for row in session.execute(text(f"SELECT {columns} FROM things LIMIT 20"))]
+        return [_thing(row) for row in session.execute(all_things.limit(20))]
 
 
 @router.get("/things/{id}")
 def thing(id: int, database: DatabaseDependency) -> Thing:
     with database.session() as session:
-        return _thing(session.execute(text(f"SELECT {columns} FROM things WHERE id = :id"), {"id": id}).one())
+        return _thing(session.execute(all_things.where(column("id") == id)).one())
 
 
 def _thing(row: Sequence[Any]) -> Thing:

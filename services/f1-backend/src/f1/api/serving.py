@@ -127,13 +127,13 @@ class ServedModel:
         self._swap(candidate)
         RELOADS.labels("loaded").inc()
 
-    def _shadowed(self, digest: str) -> Loaded | None:
+    def _shadowed(self, model: str) -> Loaded | None:
         shadow = self._shadow
-        return shadow.loaded if shadow is not None and shadow.digest == digest else None
+        return shadow.loaded if shadow is not None and model == shadow.digest else None
 
     def _follow_challenger(self, registry: Registry, challenger: str | None) -> None:
         shadow = self._shadow
-        if shadow is not None and shadow.digest == challenger and not shadow.is_to_be_tried_again:
+        if shadow is not None and challenger == shadow.digest and not shadow.is_to_be_tried_again:
             return
         if shadow is not None:
             shadow.stop()
