@@ -11,6 +11,7 @@ import type { EventKind } from "../delivery/events/event.js"
 import { iso } from "../delivery/journal.js"
 import { Lease } from "../delivery/lease.js"
 import { digestOf, type Release } from "../delivery/release.js"
+import { refuseUnserved } from "../delivery/rollback-contract.js"
 import { day } from "../lib/clock.js"
 import { count, duration, oneLine } from "../lib/text.js"
 import { auditFaults, auditOf, auditReport, auditRuns, auditSummary, readAudit } from "./audit.js"
@@ -131,9 +132,9 @@ export class LockedFrontend implements LockedComponent {
   /**
    * Takes back what an interrupted command began, or returns to an earlier revision. Nothing is uploaded; the revision is looked at in full before.
    *
-   * @throws Error when there is no such revision, or its files are not complete
+   * @throws Error when there is no such revision, its files are not complete, or its backend does not serve what it calls
    */
-  async revert({ to, reason }: RevertRequest): Promise<OperationOutcome> {
+  async revert({ to, reason, override }: RevertRequest): Promise<OperationOutcome> {
     const { app } = this
     const { context, settings } = app
     let state = await this.record.read()
@@ -156,6 +157,12 @@ export class LockedFrontend implements LockedComponent {
       return { result: "unchanged", revision: target.number, message: `revision ${target.number} is live` }
     await verify(app.stores.bucket, app.layout, target.release, target.config)
     const from = liveRevision(state)
+    const others = state.revisions.filter(({ number }) => number !== target.number && number !== state.live)
+    const overridden = await refuseUnserved(target, others, {
+      lacks: (revision) => app.lacksOf(revision),
+      first: "deploy or take back the backend first",
+      override,
+    })
     const after = await this.begin(
       state,
       {
@@ -167,7 +174,7 @@ export class LockedFrontend implements LockedComponent {
         began: iso(context.cluster.now()),
         ...(from && { from: from.number }),
       },
-      { message: `goes back to revision ${target.number}, version ${target.version}` },
+      { message: `goes back to revision ${target.number}, version ${target.version}`, ...overridden },
     )
     return this.goBack(after, after.running)
   }
