@@ -102,7 +102,7 @@ export class LockedFrontend implements LockedComponent {
         return {
           result: "unchanged",
           revision: action.revision.number,
-          message: `revision ${action.revision.number} is live`,
+          message: liveAlready(action.revision),
         }
       case "resume":
         await this.event("resumed", action.running, { message: "its deploy goes on" })
@@ -154,7 +154,7 @@ export class LockedFrontend implements LockedComponent {
     const target = targetOf(state, settings.app, to)
     const pointer = await app.stores.edge.read()
     if (target.number === state.live && isLive(pointer, target) && !pointer?.canary)
-      return { result: "unchanged", revision: target.number, message: `revision ${target.number} is live` }
+      return { result: "unchanged", revision: target.number, message: liveAlready(target) }
     await verify(app.stores.bucket, app.layout, target.release, target.config)
     const from = liveRevision(state)
     const others = state.revisions.filter(({ number }) => number !== target.number && number !== state.live)
@@ -364,7 +364,9 @@ export class LockedFrontend implements LockedComponent {
     const { revision } = running
     const { edge } = app.stores
     lease.check()
-    const warnings = await edge.switch(writerOf(running), (now) => promoted(now, variantOf(revision)))
+    const { warnings, switched } = await edge.switch(writerOf(running), (now) =>
+      promoted(now, variantOf(revision)),
+    )
     const begin = clock.now()
     const expected = { release: revision.release, manifest, configuration }
     const patient = running.from === undefined
@@ -378,8 +380,13 @@ export class LockedFrontend implements LockedComponent {
     }
     await edge.settle(variantOf(revision))
     for (const warning of warnings) app.say(warning)
+    const became = !switched
+      ? "was live already, so that nothing was switched"
+      : seen.result === "served"
+        ? `is served ${duration((clock.now() - begin) / 1_000)} after the switch`
+        : `was switched, and ${seen.reason}`
     const message = [
-      `revision ${revision.number}, version ${revision.version}, ${seen.result === "served" ? `is served ${duration((clock.now() - begin) / 1_000)} after the switch` : `was switched, and ${seen.reason}`}`,
+      `revision ${revision.number}, version ${revision.version}, ${became}`,
       ...(audited === undefined ? [] : [`audit: ${audited}`]),
       ...warnings,
     ].join("; ")
@@ -571,6 +578,9 @@ export class LockedFrontend implements LockedComponent {
     })
   }
 }
+
+const liveAlready = ({ number }: { number: number }) =>
+  `revision ${number} is live already: nothing was switched`
 
 const writerOf = ({ id, began }: RunningSwitch): Writer => ({ operation: id, since: began })
 
