@@ -614,7 +614,8 @@ export class Pitwall {
   /**
    * Takes back the deploy in progress, or returns to a proven revision, without losing a request. With a database it takes migrations back, with a model it returns to the champion before.
    *
-   * No guard stands in the way, but it refuses a revision that cannot work with the database as it is now.
+   * No guard stands in the way, but it refuses a revision that cannot work with the database as it is now, and one after which a web app that visitors get would call what
+   * its backend does not serve; it names a revision that fits.
    *
    * A database goes back behind a verified backup and a rehearsal on its copy. That is refused where rows or values would be lost, and where the code that serves
    * was built for a migration that would be undone: take the code back first.
@@ -633,6 +634,7 @@ export class Pitwall {
    * @param database One database by its name, such as recipes.
    * @param loseData Why the database may lose rows or values; recorded in the audit log. Default: it may not.
    * @param model One model by its name, such as f1-winners.
+   * @param override Why a web app may call what its backend does not serve, or although that is not known; recorded in the audit log. Default: it may not.
    */
   @func({ cache: "never" })
   async rollback(
@@ -643,6 +645,7 @@ export class Pitwall {
     database = "",
     loseData = "",
     model = "",
+    override = "",
   ): Promise<string> {
     const names = [service, database, model].filter((name) => name !== "")
     if (names.length > 1)
@@ -651,6 +654,7 @@ export class Pitwall {
       reason,
       ...(to !== "" && { to }),
       ...(loseData !== "" && { loseData }),
+      ...(override !== "" && { override }),
     })
   }
 

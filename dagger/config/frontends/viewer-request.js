@@ -5,15 +5,18 @@ const settings = {}
 
 const kept = /^[0-9a-f]{40}$/
 
+// An answer without the bucket. The function for responses does not see it.
 function answer(status, description) {
+  const headers = {
+    "content-type": { value: "text/plain; charset=utf-8" },
+    "cache-control": { value: "no-store" },
+  }
+  const own = Object.keys(settings.headers)
+  for (let at = 0; at < own.length; at++) headers[own[at]] = { value: settings.headers[own[at]] }
   return {
     statusCode: status,
     statusDescription: description,
-    headers: {
-      "content-type": { value: "text/plain; charset=utf-8" },
-      "cache-control": { value: "no-store" },
-      "x-content-type-options": { value: "nosniff" },
-    },
+    headers: headers,
     body: description + "\n",
   }
 }

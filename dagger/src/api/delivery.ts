@@ -18,6 +18,7 @@ import { confirmationOf, refuseOtherSettings, requestOf, requestText } from "../
 import { verdictFor } from "../delivery/verdicts.js"
 import { environmentAccess } from "../environments/access.js"
 import { functionFiles } from "../frontends/edge-functions.js"
+import { previewsOf } from "../frontends/frontend.js"
 import { bundleIn } from "../frontends/image.js"
 import { infrastructureText } from "../frontends/infrastructure.js"
 import { checkPreviewName } from "../frontends/preview.js"
@@ -468,8 +469,8 @@ export class Delivery {
     return this.within(env, async ({ delivery, frontends, secrets }) => {
       const all = frontends(only)
       const having = only.length > 0 ? all : all.filter(({ hasPreviews }) => hasPreviews)
-      // Where no app has previews, the first one says what it needs.
-      const apps = (having.length > 0 ? having : all).map((app) => ({ app, previews: app.previews() }))
+      // Where no app has previews, each is named with what it needs.
+      const apps = previewsOf(having.length > 0 ? having : all)
       if (remove) return allOf(apps, ({ previews }) => previews.remove(name))
       const platform = await readPlatform(this.source)
       // All are built before the first is shown.

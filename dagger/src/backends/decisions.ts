@@ -77,6 +77,10 @@ export function blockedMessage({ service, kind, revision, phase, by }: Rollout, 
     : `${service}: the deploy of revision ${revision} by ${by} is under way (${phase}): repeat the command that began it, with the same image and settings, or take it back with \`${back}\``
 }
 
+/** The revisions that a rollback may go to, in their order. */
+export const provenRevisions = (revisions: Revision[], present: number): Revision[] =>
+  revisions.filter(({ outcome, number }) => outcome === "promoted" && number !== present)
+
 /**
  * The revision that a rollback goes to.
  *
@@ -85,7 +89,7 @@ export function blockedMessage({ service, kind, revision, phase, by }: Rollout, 
  * @throws Error when that revision is not kept or was never proven
  */
 export function rollbackTarget(revisions: Revision[], present: number, to?: number): Revision {
-  const proven = revisions.filter(({ outcome, number }) => outcome === "promoted" && number !== present)
+  const proven = provenRevisions(revisions, present)
   const numbers = proven.map(({ number }) => number).join(", ")
   const allowed = `allowed: ${numbers === "" ? "none" : numbers}`
   if (to === present) throw new Error(`revision ${to} has all traffic already; ${allowed}`)

@@ -33,6 +33,8 @@ export interface BackendContext {
   strategy?: Strategy
   /** Reads which migrations that revisions of a service brought have not run; without it, all of them count as run. */
   waitingMigrations?: (service: string) => Promise<string[]>
+  /** Reads what web apps that visitors get would miss if a service were served by an image, each in a sentence; without it, there are none. */
+  missedByWebApps?: (service: string, image: string) => Promise<string[]>
   say: (line: string) => void
   clock: Clock
 }
@@ -75,6 +77,11 @@ export class DeployedService {
   /** Migrations that its revisions brought and that have not run. */
   async waitingMigrations(): Promise<string[]> {
     return (await this.context.waitingMigrations?.(this.name)) ?? []
+  }
+
+  /** What web apps that visitors get would miss if one of its images served, each in a sentence. */
+  async missedByWebApps(image: string): Promise<string[]> {
+    return (await this.context.missedByWebApps?.(this.name, image)) ?? []
   }
 
   say(line: string): void {

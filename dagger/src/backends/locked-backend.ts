@@ -74,7 +74,10 @@ export class LockedBackend implements LockedComponent {
   }
 
   /** Begins a rollout by hand of a caller that has worked out where it goes, as a rollback does. */
-  async begin(rollout: Omit<Rollout, "controller">, operation?: Operation): Promise<Rollout> {
+  async begin(
+    rollout: Omit<Rollout, "controller">,
+    operation?: Pick<Operation, "overridden" | "approval">,
+  ): Promise<Rollout> {
     await this.deployed.recordEvent(rollout, "started", {
       ...(operation?.overridden && { overridden: operation.overridden }),
       ...(operation?.approval && { approval: operation.approval }),

@@ -1,7 +1,9 @@
 import type { OperationOutcome, RevertRequest } from "../delivery/component.js"
 import type { DeployedService } from "./deployed-service.js"
 import { LockedBackend } from "./locked-backend.js"
-import { compatibility, blockedMessage, rollbackTarget } from "./decisions.js"
+import { compatibility, blockedMessage, provenRevisions, rollbackTarget } from "./decisions.js"
+import { refuseUnserved } from "../delivery/rollback-contract.js"
+import type { Revision } from "./revisions/revisions.js"
 import { requestAbort } from "./rollout/controller.js"
 import { LeaseHeld } from "../delivery/lease.js"
 import { settledRevision } from "./rollout/record.js"
@@ -12,7 +14,7 @@ const routeDeleted = "its HTTPRoute was deleted meanwhile"
 /**
  * Takes back the deploy in progress, or returns to a proven revision.
  *
- * @throws Error when there is nothing to return to, or the database has moved past what the revision can read
+ * @throws Error when there is nothing to return to, the database has moved past what the revision can read, or a web app needs what the revision does not serve
  */
 export async function revert(
   deployed: DeployedService,
@@ -41,9 +43,8 @@ function revisionNumber(text: string): number {
 }
 
 /** What a rollback of a backend asks for. */
-interface BackendRevert {
+interface BackendRevert extends Pick<RevertRequest, "reason" | "override"> {
   to?: number
-  reason: string
 }
 
 async function exclusively<Value>(
@@ -104,14 +105,24 @@ async function switchBack(locked: LockedBackend, request: BackendRevert): Promis
     throw new Error("no revision of it was ever proven, so there is nothing to go back to")
   const kept = await revisions.all()
   const to = rollbackTarget(kept, present, request.to)
-  const readable = compatibility(to.schema, kept, to.number, await deployed.waitingMigrations())
+  const waiting = await deployed.waitingMigrations()
+  const canRead = ({ schema, number }: Revision) => compatibility(schema, kept, number, waiting)
+  const readable = canRead(to)
   if (readable.compatible !== true) {
     throw new Error(
       `it cannot go back to revision ${to.number}: ${readable.reason}; deploy a repaired revision instead`,
     )
   }
+  const others = provenRevisions(kept, present).filter(
+    (one) => one.number !== to.number && canRead(one).compatible === true,
+  )
+  const overridden = await refuseUnserved(to, others, {
+    lacks: ({ image }) => deployed.missedByWebApps(image),
+    first: "take the web app back first",
+    override: request.override,
+  })
   const now = context.cluster.now()
-  const begun = await locked.begin({
+  const rollout: Omit<Rollout, "controller"> = {
     id: context.id,
     service,
     // All at once: the revision was proven, and the present one may be harming users.
@@ -128,7 +139,8 @@ async function switchBack(locked: LockedBackend, request: BackendRevert): Promis
     author: context.who,
     reason: request.reason,
     message: `back from revision ${present} to ${to.number}`,
-  })
+  }
+  const begun = await locked.begin(rollout, overridden)
   await record.write(begun)
   return locked.verified(await locked.drive(begun))
 }

@@ -113,6 +113,8 @@ export interface RevertRequest {
   reason: string
   /** Of a database: why it may lose rows or values; it may not, if absent. */
   loseData?: string
+  /** Of a backend or a web app: why a web app may call what its backend does not serve; it may not, if absent. */
+  override?: string
 }
 
 /** The state of one component. */

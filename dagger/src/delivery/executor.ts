@@ -18,7 +18,7 @@ import {
 import type { GuardPolicy } from "./guards/configuration.js"
 import { approvalFor, type GuardInput, type Refusal, evaluateGuards } from "./guards/guards.js"
 import { type Author, type Authors, authorText, identitiesOf, type Identity } from "./guards/identities.js"
-import { applyOverride, mayOverride } from "./guards/override.js"
+import { applyOverride, mayOverride, refusePoorReason } from "./guards/override.js"
 import { type Weakening, weakeningRefusal, weakeningText } from "./guards/weakening.js"
 import { iso, type Journal } from "./journal.js"
 import { type DeployPlan, planText, refusalsText } from "./plan.js"
@@ -190,7 +190,8 @@ export async function plan(
 }
 
 /**
- * Takes components back to a proven revision. No guard stands in the way.
+ * Takes components back to a proven revision. No guard stands in the way; a web app is not left with a backend that does not serve what it calls, unless the request
+ * overrides that.
  *
  * @returns the table of results
  * @throws Error with the table when a component failed
@@ -202,6 +203,14 @@ export async function rollback(
 ): Promise<string> {
   if (request.to !== undefined && components.length !== 1) {
     throw new Error("--to names a revision of one component: name that with --service, --database or --model")
+  }
+  if (request.override !== undefined) {
+    const other = components.find(({ id }) => id.kind === "database" || id.kind === "model")
+    if (other)
+      throw new Error(
+        `--override is for backends and web apps, and ${componentText(other.id)} is none of them`,
+      )
+    refusePoorReason(request.override)
   }
   const results = await Promise.all(components.map((one) => resultOf(one.id, () => one.revert(request))))
   return conclude(results, environment, undefined)

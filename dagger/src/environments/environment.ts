@@ -292,6 +292,10 @@ export function openEnvironment(options: EnvironmentOptions): OpenEnvironment {
         const own = openDatabases(databases.filter((one) => one.service === service))
         return (await Promise.all(own.map(({ migrated }) => migrated.waiting()))).flat()
       },
+      missedByWebApps: async (service, image) => {
+        const apps = options.frontends ? openFrontends(frontends, []) : []
+        return (await Promise.all(apps.map(({ deployed }) => deployed.lacksWith(service, image)))).flat()
+      },
       ...(strategy && { strategy }),
     }
     return settings.map((one) => new Backend(context, one))

@@ -21,7 +21,10 @@ export type BackendContract =
   | { found: "described"; image: string; text: string }
 
 /** Whether a web app may be switched to. */
-export type ContractVerdict = { served: true; text: string } | { served: false; reason: string }
+export type ContractVerdict =
+  | { served: true; text: string }
+  /** `reason` is `lack` with what a deploy can do about it. */
+  | { served: false; lack: string; reason: string }
 
 /** Differences that a sentence names. */
 const named = 3
@@ -29,6 +32,7 @@ const named = 3
 /**
  * Whether a backend serves what a build calls: the very contract, or a later one that still answers all of it. What is not known is not served.
  *
+ * @param app as sentences name it, such as `web`, or `revision 2 of web`
  * @param where name of the environment
  */
 export function judgeContract(
@@ -37,10 +41,15 @@ export function judgeContract(
   needed: NeededContract | undefined,
   backend: BackendContract,
 ): ContractVerdict {
-  const refuse = (reason: string): ContractVerdict => ({ served: false, reason: `${app} ${reason}` })
+  const refuse = (lack: string, remedy = ""): ContractVerdict => ({
+    served: false,
+    lack: `${app} ${lack}`,
+    reason: `${app} ${lack}${remedy}`,
+  })
   if (!needed)
     return refuse(
-      "does not say which API it calls: its image was built without /srv/contract.json or without release.json; build it anew",
+      "does not say which API it calls: its image was built without /srv/contract.json or without release.json",
+      "; build it anew",
     )
   const { backend: name, sha256 } = needed
   const contract = `contract ${sha256.slice(0, 12)} of ${name}`
@@ -51,7 +60,8 @@ export function judgeContract(
       )
     case "not-live":
       return refuse(
-        `needs the ${contract}, and ${name} is not live in ${where}: deploy it first, or together with ${app}`,
+        `needs the ${contract}, and ${name} is not live in ${where}`,
+        `: deploy it first, or together with ${app}`,
       )
     case "unreadable":
       return refuse(
@@ -62,7 +72,8 @@ export function judgeContract(
       if (missing.length === 0) return { served: true, text: `${contract}, served by ${backend.image}` }
       const more = missing.length - named
       return refuse(
-        `needs the ${contract}, which ${backend.image} does not serve: ${missing.slice(0, named).join("; ")}${more > 0 ? `; and ${count(more, "more difference")}` : ""}. Deploy ${name} with it first, or together with ${app}`,
+        `needs the ${contract}, which ${backend.image} does not serve: ${missing.slice(0, named).join("; ")}${more > 0 ? `; and ${count(more, "more difference")}` : ""}`,
+        `. Deploy ${name} with it first, or together with ${app}`,
       )
     }
   }

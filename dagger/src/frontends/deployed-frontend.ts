@@ -10,7 +10,7 @@ import { count, duration, oneLine } from "../lib/text.js"
 import { type AuditFiles, type AuditRequest, auditRuns, devices } from "./audit.js"
 import type { Bucket } from "./bucket.js"
 import { type Bundle, readFiles } from "./bundle.js"
-import { type BackendContract, type ContractVerdict, judgeContract } from "./contract.js"
+import { type BackendContract, type ContractVerdict, judgeContract, type NeededContract } from "./contract.js"
 import { decideSwitch, type FrontendAction } from "./decisions.js"
 import type { Edge } from "./edge.js"
 import { type Layout, layoutOf } from "./layout.js"
@@ -232,6 +232,53 @@ export class DeployedFrontend {
     return judgeContract(app, environment, needed, backend)
   }
 
+  /** Why visitors of a revision would miss something of what its backend serves now; nothing when they would not. What cannot be read is a reason too. */
+  lacksOf(revision: Pick<FrontendRevision, "number" | "image">): Promise<string[]> {
+    return this.lacks(revision, (needed) => this.backendContract(needed.backend, undefined))
+  }
+
+  /**
+   * Why visitors would miss something when a backend served by another image: those of the live revision, and of one whose operation has not ended.
+   *
+   * @param backend name of the service; what calls another one misses nothing
+   * @param image `repository@sha256:…`
+   */
+  async lacksWith(backend: string, image: string): Promise<string[]> {
+    try {
+      const state = await this.stateRecord().read()
+      const live = liveRevision(state)
+      const { running } = state
+      const shown = [...(live ? [live] : []), ...(running && !running.end ? [running.revision] : [])]
+      const all = shown.map((revision) =>
+        this.lacks(revision, async (needed) =>
+          needed.backend === backend ? this.describedBy(image) : undefined,
+        ),
+      )
+      return [...new Set((await Promise.all(all)).flat())]
+    } catch (error) {
+      return [`it is not known what ${this.settings.app} calls: ${oneLine((error as Error).message, 200)}`]
+    }
+  }
+
+  /** @param served what it is compared with; undefined where it has nothing to do with it */
+  private async lacks(
+    { number, image }: Pick<FrontendRevision, "number" | "image">,
+    served: (needed: NeededContract) => Promise<BackendContract | undefined>,
+  ): Promise<string[]> {
+    const { app, environment } = this.settings
+    const what = `revision ${number} of ${app}`
+    let needed: NeededContract | undefined
+    try {
+      needed = (await this.bundle(image)).contract
+    } catch (error) {
+      return [`it is not known what ${what} calls: ${oneLine((error as Error).message, 200)}`]
+    }
+    const backend = needed ? await served(needed) : ({ found: "not-live" } as const)
+    if (!backend) return []
+    const verdict = judgeContract(what, environment, needed, backend)
+    return verdict.served ? [] : [verdict.lack]
+  }
+
   /**
    * What browsers tell of a canary, where the settings ask for it: the backend that the build calls counts it.
    *
@@ -246,15 +293,21 @@ export class DeployedFrontend {
   }
 
   private async backendContract(name: string, release: Release | undefined): Promise<BackendContract> {
-    const { backends, contract } = this.context
+    const { backends } = this.context
     const backend = backends[name]
     if (!backend) return { found: "no-service", allowed: Object.keys(backends) }
     try {
       const coming = backend.deployed ? release?.images[name] : undefined
       const image = (coming ?? (await backend.current()))?.reference
-      return image === undefined
-        ? { found: "not-live" }
-        : { found: "described", image, text: await contract(image) }
+      return image === undefined ? { found: "not-live" } : await this.describedBy(image)
+    } catch (error) {
+      return { found: "unreadable", reason: (error as Error).message }
+    }
+  }
+
+  private async describedBy(image: string): Promise<BackendContract> {
+    try {
+      return { found: "described", image, text: await this.context.contract(image) }
     } catch (error) {
       return { found: "unreadable", reason: (error as Error).message }
     }

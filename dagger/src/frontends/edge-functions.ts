@@ -14,25 +14,14 @@ export const longestFunction = 10_240
 
 const placeholder = "const settings = {}"
 
-/** What the function for requests is told. */
-export function requestSettings({ app, prefix, edge, preview, previews }: FrontendSettings): object {
-  const types = Object.entries(fileTypes).map(([extension, { compressed }]) => [
-    extension,
-    compressed ? 1 : 0,
-  ])
-  return {
-    app,
-    root: `/${layoutOf({ prefix, app }).root}`,
-    store: edge.kind === "key-value-store",
-    cookie: cookieOf(app),
-    preview,
-    ...domainOf(previews),
-    types: Object.fromEntries(types) as Record<string, number>,
-  }
-}
-
-/** What the function for responses is told. */
-export function responseSettings({ app, api, images, edge, previews }: FrontendSettings): object {
+/**
+ * The headers that every answer has, by lower-case names. The functions add them to what they see, and a policy of the distribution to all that its origin answers: CloudFront runs
+ * no function for an error of the origin, and no function for responses after the one for requests has answered.
+ */
+export function securityHeaders({
+  api,
+  images,
+}: Pick<FrontendSettings, "api" | "images">): Record<string, string> {
   const backend = api === "" ? [] : [new URL(api).origin]
   const policy = {
     "default-src": "'none'",
@@ -48,22 +37,47 @@ export function responseSettings({ app, api, images, edge, previews }: FrontendS
     "frame-ancestors": "'none'",
   }
   return {
+    "content-security-policy": Object.entries(policy)
+      .map(([directive, sources]) => `${directive} ${sources}`)
+      .join("; "),
+    "strict-transport-security": "max-age=31536000; includeSubDomains",
+    "x-content-type-options": "nosniff",
+    "x-frame-options": "DENY",
+    "referrer-policy": "strict-origin-when-cross-origin",
+    "permissions-policy": "camera=(), geolocation=(), microphone=(), payment=(), usb=()",
+    "cross-origin-opener-policy": "same-origin",
+    "cross-origin-resource-policy": "same-origin",
+  }
+}
+
+/** What the function for requests is told. */
+export function requestSettings(settings: FrontendSettings): object {
+  const { app, prefix, edge, preview, previews } = settings
+  const types = Object.entries(fileTypes).map(([extension, { compressed }]) => [
+    extension,
+    compressed ? 1 : 0,
+  ])
+  return {
+    app,
+    root: `/${layoutOf({ prefix, app }).root}`,
+    store: edge.kind === "key-value-store",
+    cookie: cookieOf(app),
+    preview,
+    ...domainOf(previews),
+    types: Object.fromEntries(types) as Record<string, number>,
+    headers: securityHeaders(settings),
+  }
+}
+
+/** What the function for responses is told. */
+export function responseSettings(settings: FrontendSettings): object {
+  const { app, edge, previews } = settings
+  return {
     app,
     store: edge.kind === "key-value-store",
     cookie: cookieOf(app),
     ...domainOf(previews),
-    headers: {
-      "content-security-policy": Object.entries(policy)
-        .map(([directive, sources]) => `${directive} ${sources}`)
-        .join("; "),
-      "strict-transport-security": "max-age=31536000; includeSubDomains",
-      "x-content-type-options": "nosniff",
-      "x-frame-options": "DENY",
-      "referrer-policy": "strict-origin-when-cross-origin",
-      "permissions-policy": "camera=(), geolocation=(), microphone=(), payment=(), usb=()",
-      "cross-origin-opener-policy": "same-origin",
-      "cross-origin-resource-policy": "same-origin",
-    },
+    headers: securityHeaders(settings),
   }
 }
 

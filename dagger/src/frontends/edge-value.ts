@@ -37,5 +37,5 @@ export async function readBack(what: string, clock: Clock, holds: () => Promise<
     if (await holds()) return
     await clock.pause(pauses.readBack)
   }
-  throw new Error(`the store took ${what} and does not hold it: run this command again`)
+  throw new Error(`the store took ${what} and does not hold it: nothing was switched; run this command again`)
 }

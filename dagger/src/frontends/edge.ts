@@ -14,16 +14,22 @@ import {
 } from "./pointer.js"
 import { jsonObject, manifestIn } from "./publish.js"
 
+/** What a switch did. */
+export interface Switched {
+  /** Whether visitors were given something else; not, where what was asked for was live already. */
+  switched: boolean
+  warnings: string[]
+}
+
 /** How visitors get another release. */
 export interface Edge {
   read(): Promise<Pointer | undefined>
   /**
    * Makes a change of what is live, so that visitors get it. The same change by the same operation may be made again.
    *
-   * @returns warnings
    * @throws PointerSuperseded when a newer command has changed it
    */
-  switch(writer: Writer, change: PointerChange): Promise<string[]>
+  switch(writer: Writer, change: PointerChange): Promise<Switched>
   /** Completes a switch once it has been seen to work. */
   settle(live: Variant): Promise<void>
 }
@@ -43,9 +49,9 @@ export class KeyValueEdge implements Edge {
     return readPointer(this.parts.pointers)
   }
 
-  async switch(writer: Writer, change: PointerChange): Promise<string[]> {
-    await switchPointer(this.parts.pointers, writer, change, this.parts.clock)
-    return []
+  async switch(writer: Writer, change: PointerChange): Promise<Switched> {
+    const { written: switched } = await switchPointer(this.parts.pointers, writer, change, this.parts.clock)
+    return { switched, warnings: [] }
   }
 
   async settle(live: Variant): Promise<void> {
@@ -61,10 +67,12 @@ export class InvalidationEdge implements Edge {
     return readPointer(this.parts.pointers)
   }
 
-  /** The pointer first: who loses the race for it copies nothing. */
-  async switch(writer: Writer, change: PointerChange): Promise<string[]> {
+  /** The pointer first: who loses the race for it copies nothing. One that was there already may have come without its copies. */
+  async switch(writer: Writer, change: PointerChange): Promise<Switched> {
     const { pointers, clock, layout, invalidations } = this.parts
-    const { live } = await switchPointer(pointers, writer, change, clock)
+    const {
+      pointer: { live },
+    } = await switchPointer(pointers, writer, change, clock)
     const { manifest, removed } = await copyLive(this.parts, live)
     // The cache knows a page by the name that the function has given it.
     const paths = liveObjects(layout, manifest).map(({ object }) => `/${object.key}`)
@@ -72,7 +80,7 @@ export class InvalidationEdge implements Edge {
       [...paths, ...removed.map((key) => `/${key}`), `/${liveConfig(layout)}`],
       `${writer.operation}-${live.release}-${live.config}`,
     )
-    return warning === undefined ? [] : [warning]
+    return { switched: true, warnings: warning === undefined ? [] : [warning] }
   }
 
   settle(): Promise<void> {

@@ -79,10 +79,7 @@ export class Frontend implements Component {
   previews(): PreviewedFrontend {
     const store = this.hasPreviews ? this.deployed.stores.previews : undefined
     if (store) return new PreviewedFrontend(this.deployed, store)
-    const { app, environment } = this.deployed.settings
-    throw new Error(
-      `${app} has no previews: environments.${environment}.frontends.${app} needs preview: true and an edge of the kind key-value-store`,
-    )
+    throw new Error(withoutPreviews([this]))
   }
 
   async status(): Promise<ComponentStatus> {
@@ -107,4 +104,22 @@ export class Frontend implements Component {
       use: `revision ${number} of ${componentText(this.id)}`,
     }))
   }
+}
+
+/**
+ * The previews of web apps.
+ *
+ * @throws Error that names every app whose settings have none
+ */
+export function previewsOf(apps: Frontend[]): { app: Frontend; previews: PreviewedFrontend }[] {
+  const without = apps.filter(({ hasPreviews }) => !hasPreviews)
+  if (without.length > 0) throw new Error(withoutPreviews(without))
+  return apps.map((app) => ({ app, previews: app.previews() }))
+}
+
+function withoutPreviews(apps: Frontend[]): string {
+  const all = apps.map(({ deployed }) => deployed.settings)
+  const sections = all.map(({ app, environment }) => `environments.${environment}.frontends.${app}`)
+  const [have, need] = all.length === 1 ? ["has", "needs"] : ["have", "need"]
+  return `${all.map(({ app }) => app).join(", ")} ${have} no previews: ${sections.join(", ")} ${need} preview: true and an edge of the kind key-value-store`
 }

@@ -1,5 +1,5 @@
 import { stringify } from "yaml"
-import { functionText, requestSettings, responseSettings } from "./edge-functions.js"
+import { functionText, requestSettings, responseSettings, securityHeaders } from "./edge-functions.js"
 import { layoutOf } from "./layout.js"
 import type { FrontendSettings } from "./settings.js"
 
@@ -48,6 +48,7 @@ export function infrastructure(settings: FrontendSettings, sources: FunctionSour
     ViewerProtocolPolicy: "redirect-to-https",
     AllowedMethods: ["GET", "HEAD"],
     CachePolicyId: managed.cached,
+    ResponseHeadersPolicyId: ref("Headers"),
     Compress: true,
     FunctionAssociations: [
       {
@@ -164,6 +165,16 @@ export function infrastructure(settings: FrontendSettings, sources: FunctionSour
       }),
       RequestFunction: edgeFunction(sources.request, requestSettings(settings), "request"),
       ResponseFunction: edgeFunction(sources.response, responseSettings(settings), "response"),
+      Headers: {
+        Type: "AWS::CloudFront::ResponseHeadersPolicy",
+        Properties: {
+          ResponseHeadersPolicyConfig: {
+            Name: name,
+            Comment: `Security headers of ${app}, on errors of its bucket too`,
+            ...headersPolicy(securityHeaders(settings)),
+          },
+        },
+      },
       Distribution: {
         Type: "AWS::CloudFront::Distribution",
         Properties: {
@@ -253,6 +264,52 @@ export function infrastructure(settings: FrontendSettings, sources: FunctionSour
 /** The template as YAML, without aliases, which CloudFormation does not read. */
 export const infrastructureText = (settings: FrontendSettings, sources: FunctionSources): string =>
   stringify(infrastructure(settings, sources), { aliasDuplicateObjects: false })
+
+/**
+ * Headers as CloudFront wants them in a policy: those for security each in a form of its own, which it does not take among the others.
+ *
+ * @param headers by lower-case names
+ * @throws Error for a value that the form has no place for
+ */
+export function headersPolicy(headers: Record<string, string>): object {
+  const Override = true
+  const forms: Record<string, (value: string) => object | undefined> = {
+    "content-security-policy": (ContentSecurityPolicy) => ({
+      ContentSecurityPolicy: { ContentSecurityPolicy, Override },
+    }),
+    "strict-transport-security": (value) => {
+      const [, age, subdomains] = /^max-age=(\d+)(; includeSubDomains)?$/.exec(value) ?? []
+      return age === undefined
+        ? undefined
+        : {
+            StrictTransportSecurity: {
+              AccessControlMaxAgeSec: Number(age),
+              IncludeSubdomains: subdomains !== undefined,
+              Override,
+            },
+          }
+    },
+    "x-content-type-options": (value) =>
+      value === "nosniff" ? { ContentTypeOptions: { Override } } : undefined,
+    "x-frame-options": (FrameOption) =>
+      ["DENY", "SAMEORIGIN"].includes(FrameOption) ? { FrameOptions: { FrameOption, Override } } : undefined,
+    "referrer-policy": (value) => ({ ReferrerPolicy: { ReferrerPolicy: value, Override } }),
+  }
+  const formed = Object.entries(headers).flatMap(([name, value]) => {
+    const form = forms[name]
+    if (!form) return []
+    const made = form(value)
+    if (!made) throw new Error(`a policy of CloudFront cannot say ${name}: ${value}`)
+    return [made]
+  })
+  const others = Object.entries(headers).filter(([name]) => !(name in forms))
+  return {
+    SecurityHeadersConfig: Object.assign({}, ...formed) as object,
+    CustomHeadersConfig: {
+      Items: others.map(([Header, Value]) => ({ Header, Value, Override })),
+    },
+  }
+}
 
 const fromDistribution = {
   StringEquals: {

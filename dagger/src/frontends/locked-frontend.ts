@@ -11,6 +11,7 @@ import type { EventKind } from "../delivery/events/event.js"
 import { iso } from "../delivery/journal.js"
 import { Lease } from "../delivery/lease.js"
 import { digestOf, type Release } from "../delivery/release.js"
+import { refuseUnserved } from "../delivery/rollback-contract.js"
 import { day } from "../lib/clock.js"
 import { count, duration, oneLine } from "../lib/text.js"
 import { auditFaults, auditOf, auditReport, auditRuns, auditSummary, readAudit } from "./audit.js"
@@ -101,7 +102,7 @@ export class LockedFrontend implements LockedComponent {
         return {
           result: "unchanged",
           revision: action.revision.number,
-          message: `revision ${action.revision.number} is live`,
+          message: liveAlready(action.revision),
         }
       case "resume":
         await this.event("resumed", action.running, { message: "its deploy goes on" })
@@ -131,9 +132,9 @@ export class LockedFrontend implements LockedComponent {
   /**
    * Takes back what an interrupted command began, or returns to an earlier revision. Nothing is uploaded; the revision is looked at in full before.
    *
-   * @throws Error when there is no such revision, or its files are not complete
+   * @throws Error when there is no such revision, its files are not complete, or its backend does not serve what it calls
    */
-  async revert({ to, reason }: RevertRequest): Promise<OperationOutcome> {
+  async revert({ to, reason, override }: RevertRequest): Promise<OperationOutcome> {
     const { app } = this
     const { context, settings } = app
     let state = await this.record.read()
@@ -153,9 +154,15 @@ export class LockedFrontend implements LockedComponent {
     const target = targetOf(state, settings.app, to)
     const pointer = await app.stores.edge.read()
     if (target.number === state.live && isLive(pointer, target) && !pointer?.canary)
-      return { result: "unchanged", revision: target.number, message: `revision ${target.number} is live` }
+      return { result: "unchanged", revision: target.number, message: liveAlready(target) }
     await verify(app.stores.bucket, app.layout, target.release, target.config)
     const from = liveRevision(state)
+    const others = state.revisions.filter(({ number }) => number !== target.number && number !== state.live)
+    const overridden = await refuseUnserved(target, others, {
+      lacks: (revision) => app.lacksOf(revision),
+      first: "deploy or take back the backend first",
+      override,
+    })
     const after = await this.begin(
       state,
       {
@@ -167,7 +174,7 @@ export class LockedFrontend implements LockedComponent {
         began: iso(context.cluster.now()),
         ...(from && { from: from.number }),
       },
-      { message: `goes back to revision ${target.number}, version ${target.version}` },
+      { message: `goes back to revision ${target.number}, version ${target.version}`, ...overridden },
     )
     return this.goBack(after, after.running)
   }
@@ -357,7 +364,9 @@ export class LockedFrontend implements LockedComponent {
     const { revision } = running
     const { edge } = app.stores
     lease.check()
-    const warnings = await edge.switch(writerOf(running), (now) => promoted(now, variantOf(revision)))
+    const { warnings, switched } = await edge.switch(writerOf(running), (now) =>
+      promoted(now, variantOf(revision)),
+    )
     const begin = clock.now()
     const expected = { release: revision.release, manifest, configuration }
     const patient = running.from === undefined
@@ -371,8 +380,13 @@ export class LockedFrontend implements LockedComponent {
     }
     await edge.settle(variantOf(revision))
     for (const warning of warnings) app.say(warning)
+    const became = !switched
+      ? "was live already, so that nothing was switched"
+      : seen.result === "served"
+        ? `is served ${duration((clock.now() - begin) / 1_000)} after the switch`
+        : `was switched, and ${seen.reason}`
     const message = [
-      `revision ${revision.number}, version ${revision.version}, ${seen.result === "served" ? `is served ${duration((clock.now() - begin) / 1_000)} after the switch` : `was switched, and ${seen.reason}`}`,
+      `revision ${revision.number}, version ${revision.version}, ${became}`,
       ...(audited === undefined ? [] : [`audit: ${audited}`]),
       ...warnings,
     ].join("; ")
@@ -564,6 +578,9 @@ export class LockedFrontend implements LockedComponent {
     })
   }
 }
+
+const liveAlready = ({ number }: { number: number }) =>
+  `revision ${number} is live already: nothing was switched`
 
 const writerOf = ({ id, began }: RunningSwitch): Writer => ({ operation: id, since: began })
 

@@ -74,6 +74,7 @@ export async function readPointer(store: PointerStore): Promise<Pointer | undefi
 /**
  * Changes what is live, by a write that fails when somebody else has written meanwhile, and reads it back.
  *
+ * @returns the pointer, and whether it was not there already
  * @throws PointerSuperseded when a newer command has written, and Error when the store takes the value and does not hold it
  */
 export async function switchPointer(
@@ -81,21 +82,21 @@ export async function switchPointer(
   writer: Writer,
   change: PointerChange,
   clock: Clock,
-): Promise<Pointer> {
+): Promise<{ pointer: Pointer; written: boolean }> {
   return changed("what is live", clock, async () => {
     const { text: before, version } = await store.read()
     const now = before === undefined ? undefined : parsePointer(before)
     refuseOlder(now, writer)
     const next: Pointer = { ...change(now), ...writer }
     const text = pointerText(next)
-    if (text === before) return next
+    if (text === before) return { pointer: next, written: false }
     if (!(await store.write(text, version))) return undefined
     await readBack("the new value", clock, async () => {
       const { text: found } = await store.read()
       if (found !== undefined && found !== text) refuseOlder(parsePointer(found), writer)
       return found === text
     })
-    return next
+    return { pointer: next, written: true }
   })
 }
 

@@ -378,3 +378,28 @@ describe("a web app", { timeout: 20 * 60_000 }, () => {
     expect(stdout + stderr).not.toContain("secret-key-of-the-test")
   })
 })
+
+describe("a rollback that would leave a web app without what it calls", { timeout: 20 * 60_000 }, () => {
+  const back = (service: string, to: string) =>
+    ["rollback", "--env", "staging", "--service", service, "--to", to, "--reason", "it is wrong"] as const
+
+  it("is refused for the web app, under a backend that serves less by now, and goes with a reason", async () => {
+    expect(await refused(...back("web", "1"))).toMatch(
+      /it cannot go back to revision 1: revision 1 of web needs the contract [0-9a-f]{12} of api, which .* does not serve: GET \/api\/recipes is not there/,
+    )
+    expect(await done(...back("web", "1"), "--override", "the recipes are not shown anyway")).toMatch(
+      /^web +promoted +1 /m,
+    )
+    expect(await done("history", "--env", "staging", "--only", "web", "text")).toContain(
+      "contract overridden: the recipes are not shown anyway",
+    )
+  })
+
+  it("is refused for the backend, under a live web app that calls more than the older one serves", async () => {
+    expect(await done(...back("api", "1"))).toMatch(/^api +promoted +1 /m)
+    expect(await refused(...back("api", "2"))).toMatch(
+      /it cannot go back to revision 2: revision 1 of web needs the contract .*GET \/api\/recipes is not there.*take the web app back first/,
+    )
+    expect((await page()).status).toBe(200)
+  })
+})

@@ -8,6 +8,7 @@ import {
   functionText,
   requestSettings,
   responseSettings,
+  securityHeaders,
 } from "../../src/frontends/edge-functions.js"
 import { frontendSection, type FrontendSettings } from "../../src/frontends/settings.js"
 
@@ -167,6 +168,18 @@ describe("a request", () => {
   it("that writes is refused", async () => {
     expect((await asked("/", { method: "POST" })).statusCode).toBe(405)
   })
+
+  it.each([
+    ["405", "/", { method: "POST" }],
+    ["404", "/assets/gone", html],
+  ])(
+    "that is answered by %s gets the security headers with it: no other function adds them",
+    async (_, uri, request) => {
+      const { headers } = await asked(uri, request)
+      for (const [name, value] of Object.entries(securityHeaders(settings())))
+        expect(headers[name]?.value, name).toBe(value)
+    },
+  )
 
   it("gets the copies of what was live last while the store fails, is empty, or holds something else", async () => {
     for (const value of [undefined, "", "{", "{}", { live: { release: "../../x", config } }]) {
@@ -334,6 +347,10 @@ describe("a response", () => {
       more: { api: "https://api.example.com/v1", images: ["https:"] },
     })
     expect(headers["x-release"]?.value).toBe(live)
+    for (const [name, value] of Object.entries(
+      securityHeaders(settings({ api: "https://api.example.com/v1", images: ["https:"] })),
+    ))
+      expect(headers[name]?.value, name).toBe(value)
     expect(headers["content-security-policy"]?.value).toContain(
       "connect-src 'self' https://api.example.com; ",
     )

@@ -164,14 +164,24 @@ describe("a deploy", () => {
     )
     expect(platform.pointers.pointer?.live.revision).toBe(2)
     platform.stale = false
-    expect(await platform.deployWeb("b")).toMatch(/^web +promoted +2 /m)
+    expect(await platform.deployWeb("b")).toMatch(
+      /^web +promoted +2 .*revision 2, version b, was live already, so that nothing was switched/m,
+    )
+    expect(await platform.deployWeb("b")).toMatch(
+      /^web +unchanged +2 .*revision 2 is live already: nothing was switched/m,
+    )
+    expect(await platform.rollback({ to: "2" }, platform.web())).toMatch(
+      /^web +unchanged +2 .*revision 2 is live already: nothing was switched/m,
+    )
   })
 
   it("whose switch the store takes and does not hold is no success", async () => {
     const platform = new WebPlatform()
     await platform.deployWeb("a")
     platform.pointers.forgetful = true
-    await expect(platform.deployWeb("b")).rejects.toThrow(/took the new value and does not hold it/)
+    await expect(platform.deployWeb("b")).rejects.toThrow(
+      /took the new value and does not hold it: nothing was switched/,
+    )
     expect(await platform.live()).toBe("a")
     platform.pointers.forgetful = false
     expect(await platform.deployWeb("b")).toMatch(/^web +promoted +2 /m)

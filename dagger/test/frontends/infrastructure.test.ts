@@ -2,10 +2,11 @@
 import { readFileSync, writeFileSync } from "node:fs"
 import { describe, expect, it } from "vitest"
 import { parse } from "yaml"
-import { functionFiles } from "../../src/frontends/edge-functions.js"
-import { infrastructureText } from "../../src/frontends/infrastructure.js"
-import { frontendSection } from "../../src/frontends/settings.js"
+import { functionFiles, securityHeaders } from "../../src/frontends/edge-functions.js"
+import { headersPolicy, infrastructureText } from "../../src/frontends/infrastructure.js"
+import { frontendSection, type FrontendSettings } from "../../src/frontends/settings.js"
 import { store } from "./platform.js"
+import { policyHeaders } from "./servers.js"
 
 const source = (file: string) => readFileSync(new URL(`../../../${file}`, import.meta.url), "utf8")
 const sources = { request: source(functionFiles.request), response: source(functionFiles.response) }
@@ -22,20 +23,18 @@ interface Template {
   Resources: Record<string, { Type: string; Properties: Record<string, unknown> }>
 }
 
-const text = (edge: object, more: object = {}): string => {
-  const parsed = frontendSection.parse({
+const settingsOf = (edge: object, more: object = {}): FrontendSettings => ({
+  ...frontendSection.parse({
     hostnames: ["app.example.com"],
     bucket: "apps",
     prefix: "staging",
     region: "us-east-1",
     edge,
     ...more,
-  })
-  return infrastructureText(
-    { ...parsed, app: "web", environment: "staging", namespace: "f1-staging" },
-    sources,
-  )
-}
+  }),
+  ...{ app: "web", environment: "staging", namespace: "f1-staging" },
+})
+const text = (edge: object, more: object = {}): string => infrastructureText(settingsOf(edge, more), sources)
 const texts = {
   store: text({ kind: "key-value-store", store }),
   previews: text(
@@ -158,6 +157,33 @@ describe("the infrastructure", () => {
     expect(String(shown.Resources.RequestFunction?.Properties.FunctionCode)).toContain(
       '"previews":"preview.example.com"',
     )
+  })
+
+  it.each([
+    ["its own backend", {}],
+    ["another backend and images", { api: "https://api.example.com/v1", images: ["https:"] }],
+  ])(
+    "adds the security headers to what no function sees, such as errors of the bucket, with %s",
+    (_, more) => {
+      const settings = settingsOf({ kind: "key-value-store", store }, more)
+      expect(policyHeaders(settings)).toEqual(securityHeaders(settings))
+      const custom = JSON.stringify(headersPolicy({ "x-frame-options": "DENY", "x-own": "1" }))
+      expect(JSON.parse(custom)).toEqual({
+        SecurityHeadersConfig: { FrameOptions: { FrameOption: "DENY", Override: true } },
+        CustomHeadersConfig: { Items: [{ Header: "x-own", Value: "1", Override: true }] },
+      })
+    },
+  )
+
+  it("says no other header than the functions do", () => {
+    for (const [name, value] of [
+      ["strict-transport-security", "max-age=1; preload; what"],
+      ["x-content-type-options", "sniff"],
+      ["x-frame-options", "ALLOW-FROM x"],
+    ] as const)
+      expect(() => headersPolicy({ [name]: value })).toThrow(
+        `a policy of CloudFront cannot say ${name}: ${value}`,
+      )
   })
 
   it("has no alias, which CloudFormation does not read", () => {

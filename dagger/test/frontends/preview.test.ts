@@ -1,6 +1,7 @@
 // Previews of web apps: published, replaced, ended and expired, on a fake cluster, with a bucket and an edge in memory.
 import { afterEach, describe, expect, it } from "vitest"
 import type { Bundle } from "../../src/frontends/bundle.js"
+import { Frontend, previewsOf } from "../../src/frontends/frontend.js"
 import {
   checkPreviewName,
   clockTolerance,
@@ -297,6 +298,22 @@ describe("a preview", () => {
     )
     expect(platform.web().opened.frontends([])[0]?.hasPreviews).toBe(false)
     expect(platform.bucket.written).toEqual([])
+  })
+
+  it("is refused with every app named that has none", () => {
+    const platform = new WebPlatform("preview: false")
+    const [app] = platform.web().opened.frontends([])
+    if (!app) throw new Error("staging has no web app")
+    const { context, settings } = app.deployed
+    const other = (name: string, preview: boolean) =>
+      new Frontend(context, { ...settings, app: name, preview })
+    expect(() => previewsOf([other("shown", true), app, other("shop", false)])).toThrow(
+      "web, shop have no previews: environments.staging.frontends.web, environments.staging.frontends.shop need preview: true and",
+    )
+    expect(() => previewsOf([app])).toThrow(
+      "web has no previews: environments.staging.frontends.web needs preview: true and",
+    )
+    expect(previewsOf([other("shown", true)]).map((one) => one.app.service)).toEqual(["shown"])
   })
 
   it("is of web apps that there are", () => {

@@ -7,6 +7,7 @@ import type { Operation } from "../../src/delivery/component.js"
 import { Notifier } from "../../src/delivery/events/notifier.js"
 import { Journal } from "../../src/delivery/journal.js"
 import { type AuditFiles, type AuditRequest, auditSection } from "../../src/frontends/audit.js"
+import { securityHeaders } from "../../src/frontends/edge-functions.js"
 import { Frontend } from "../../src/frontends/frontend.js"
 import { frontendSection, type FrontendSettings } from "../../src/frontends/settings.js"
 import { storesOf } from "../../src/frontends/stores.js"
@@ -172,6 +173,18 @@ describe.skipIf(withoutMoto !== undefined)("a web app behind its edge", () => {
     expect(config.headers["cache-control"]).toBe("no-store")
     expect(JSON.parse(config.body.toString())).toMatchObject({ environment: "staging", version: "a" })
     expect((await ask("/assets/gone-1a2b3c4d.js", { accept: "*/*" })).status).toBe(404)
+  })
+
+  it.each([
+    ["a page", "/", 200],
+    ["a file that the bucket lacks", "/assets/gone-1a2b3c4d.js", 404],
+    ["an address that no release has", "/assets/gone", 404],
+    ["a preview that is none", "/?none", 404],
+  ])("has all security headers on the answer for %s", async (_, path, expected) => {
+    const named: Record<string, string> = path === "/?none" ? { "x-preview-release": "none" } : {}
+    const { status, headers } = await ask(path, { accept: "text/html", ...named })
+    expect(status).toBe(expected)
+    expect(headers).toMatchObject(securityHeaders(settings))
   })
 
   it("serves the next release to all, and to open pages what they ask for", async () => {

@@ -4,12 +4,14 @@ import { createServer, get, request, type IncomingMessage, type Server, type Ser
 import type { AddressInfo } from "node:net"
 import { setTimeout as sleep } from "node:timers/promises"
 import { createContext, Script } from "node:vm"
+import { parse } from "yaml"
 import {
   functionFiles,
   functionText,
   requestSettings,
   responseSettings,
 } from "../../src/frontends/edge-functions.js"
+import { infrastructureText } from "../../src/frontends/infrastructure.js"
 import type { FrontendSettings } from "../../src/frontends/settings.js"
 
 /** Why tests that need moto, a server with Amazon's API, are skipped; nothing where it is installed. */
@@ -107,7 +109,66 @@ type EdgeFunction = (
   event: object,
 ) => Promise<EdgeValues & { uri?: string; statusCode?: number; body?: string }>
 
-/** The functions of the edge, run in front of a bucket: CloudFront without a cache. */
+const sourceOf = (file: string) => readFileSync(new URL(`../../../${file}`, import.meta.url), "utf8")
+
+interface HeadersPolicy {
+  SecurityHeadersConfig: {
+    ContentSecurityPolicy?: { ContentSecurityPolicy: string }
+    StrictTransportSecurity?: { AccessControlMaxAgeSec: number; IncludeSubdomains: boolean }
+    ContentTypeOptions?: object
+    FrameOptions?: { FrameOption: string }
+    ReferrerPolicy?: { ReferrerPolicy: string }
+  }
+  CustomHeadersConfig: { Items: { Header: string; Value: string }[] }
+}
+interface HeadersTemplate {
+  Resources: {
+    Headers?: { Properties: { ResponseHeadersPolicyConfig: HeadersPolicy } }
+    Distribution: {
+      Properties: {
+        DistributionConfig: { DefaultCacheBehavior: { ResponseHeadersPolicyId?: { Ref: string } } }
+      }
+    }
+  }
+}
+
+/** The headers that CloudFront adds to all that the bucket answers, by a template's policy, if its distribution has it. */
+export function policyHeaders(settings: FrontendSettings): Record<string, string> {
+  const { Resources } = parse(
+    infrastructureText(settings, {
+      request: sourceOf(functionFiles.request),
+      response: sourceOf(functionFiles.response),
+    }),
+  ) as HeadersTemplate
+  const { ResponseHeadersPolicyId: attached } =
+    Resources.Distribution.Properties.DistributionConfig.DefaultCacheBehavior
+  const config = attached?.Ref === "Headers" && Resources.Headers?.Properties.ResponseHeadersPolicyConfig
+  if (!config) return {}
+  const {
+    ContentSecurityPolicy: content,
+    StrictTransportSecurity: transport,
+    ContentTypeOptions: type,
+    FrameOptions: frame,
+    ReferrerPolicy: referrer,
+  } = config.SecurityHeadersConfig
+  return {
+    ...(content && { "content-security-policy": content.ContentSecurityPolicy }),
+    ...(transport && {
+      "strict-transport-security": `max-age=${transport.AccessControlMaxAgeSec}${transport.IncludeSubdomains ? "; includeSubDomains" : ""}`,
+    }),
+    ...(type && { "x-content-type-options": "nosniff" }),
+    ...(frame && { "x-frame-options": frame.FrameOption }),
+    ...(referrer && { "referrer-policy": referrer.ReferrerPolicy }),
+    ...Object.fromEntries(
+      config.CustomHeadersConfig.Items.map(({ Header, Value }): [string, string] => [
+        Header.toLowerCase(),
+        Value,
+      ]),
+    ),
+  }
+}
+
+/** The functions of the edge and the policy of its headers, in front of a bucket: CloudFront without a cache. */
 export class EdgeServer {
   server!: TestServer
   /** Whether the functions can ask the key-value store. */
@@ -119,6 +180,7 @@ export class EdgeServer {
     private readonly bucket: string,
     private readonly values: ReadonlyMap<string, string>,
     private readonly programs: { request: string; response: string },
+    private readonly policy: Record<string, string>,
   ) {}
 
   /**
@@ -131,15 +193,12 @@ export class EdgeServer {
     settings: FrontendSettings,
     host?: string,
   ): Promise<EdgeServer> {
-    const program = (file: string, of: object) =>
-      functionText(readFileSync(new URL(`../../../${file}`, import.meta.url), "utf8"), of).replace(
-        /^import .*$/m,
-        "",
-      )
-    const edge = new EdgeServer(bucket, values, {
+    const program = (file: string, of: object) => functionText(sourceOf(file), of).replace(/^import .*$/m, "")
+    const programs = {
       request: program(functionFiles.request, requestSettings(settings)),
       response: program(functionFiles.response, responseSettings(settings)),
-    })
+    }
+    const edge = new EdgeServer(bucket, values, programs, policyHeaders(settings))
     edge.server = await TestServer.start((request, response) => {
       edge.answer(request, response).catch((error: unknown) => response.writeHead(502).end(String(error)))
     }, host)
@@ -189,11 +248,13 @@ export class EdgeServer {
     })
     const response: EdgeValues & { statusCode: number } = {
       statusCode: stored.statusCode ?? 502,
-      headers: valuesOf(
-        Object.entries(stored.headers)
+      headers: valuesOf([
+        ...Object.entries(stored.headers)
           .filter(([name]) => !["connection", "transfer-encoding"].includes(name))
           .map(([name, value]): [string, string] => [name, String(value)]),
-      ),
+        // Of an error too, and before a function sees the answer.
+        ...Object.entries(this.policy),
+      ]),
     }
     // CloudFront runs no function for an error of the origin.
     const answered =

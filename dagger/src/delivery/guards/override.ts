@@ -30,14 +30,7 @@ export function applyOverride(
   reason: string,
   by: Overrider,
 ): { overridden: Refusal[]; standing: Refusal[] } {
-  // Many scripts write vowels as marks on their letters.
-  const characters = reason.toLowerCase().match(/[\p{L}\p{Mc}\p{Mn}\p{N}]/gu) ?? []
-  const letters = characters.reduce((sum, character) => sum + (dense.test(character) ? 2 : 1), 0)
-  if (letters < leastReason.letters || new Set(characters).size < leastReason.different) {
-    throw new Error(
-      `"${oneLine(reason)}" is no reason to override a guard; allowed: one that others can judge, of at least ${leastReason.letters} letters and digits, such as "fixes the failing login, agreed with Ada"`,
-    )
-  }
+  refusePoorReason(reason)
   const [overridden, standing]: [Refusal[], Refusal[]] = [[], []]
   for (const refusal of refusals) {
     const against = refusal.overridable ? overrideObjection(refusal.guard, by) : undefined
@@ -46,6 +39,17 @@ export function applyOverride(
       standing.push(against === undefined ? refusal : { ...refusal, reason: `${refusal.reason}; ${against}` })
   }
   return { overridden, standing }
+}
+
+/** @throws Error when a reason is too short for others to judge it */
+export function refusePoorReason(reason: string): void {
+  // Many scripts write vowels as marks on their letters.
+  const characters = reason.toLowerCase().match(/[\p{L}\p{Mc}\p{Mn}\p{N}]/gu) ?? []
+  const letters = characters.reduce((sum, character) => sum + (dense.test(character) ? 2 : 1), 0)
+  if (letters >= leastReason.letters && new Set(characters).size >= leastReason.different) return
+  throw new Error(
+    `"${oneLine(reason)}" is no reason to override a guard; allowed: one that others can judge, of at least ${leastReason.letters} letters and digits, such as "fixes the failing login, agreed with Ada"`,
+  )
 }
 
 /** Why this user may not override a guard; undefined when they may. */
