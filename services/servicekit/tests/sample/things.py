@@ -16,7 +16,7 @@ from servicekit.settings import ServiceSettings, load_settings
 
 router = APIRouter(prefix="/api")
 columns = os.environ.get("COLUMNS", "id, name").split(", ")
-all_things: Select[Any] = select(*map(literal_column, columns)).select_from(table("things"))
+all_things: Select[*tuple[Any, ...]] = select(*map(literal_column, columns)).select_from(table("things"))
 
 
 class Thing(BaseModel):
