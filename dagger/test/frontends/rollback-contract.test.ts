@@ -20,7 +20,7 @@ async function calling(platform: WebPlatform, letter: string, api: string | unde
 
 /** The build of an image that cannot be pulled. */
 function unreadable(): Promise<never> {
-  const failed = Promise.reject<never>(new Error("401 Unauthorized"))
+  const failed = Promise.reject(new Error("401 Unauthorized"))
   failed.catch(() => undefined)
   return failed
 }
@@ -208,8 +208,8 @@ describe("an override of a rollback", () => {
     const platform = new WebPlatform()
     const [component] = api(platform).components
     if (!component) throw new Error("there is no api")
-    const other = Object.assign(Object.create(component) as typeof component, { revert: component.revert })
-    Object.defineProperty(other, "id", { value: { kind, name: "recipes" } })
+    const id = { value: { kind, name: "recipes" } }
+    const other = Object.create(component, { id }) as typeof component
     await expect(
       rollback({ environment: "staging" }, [other], { reason: "x", override: "nobody has used it yet" }),
     ).rejects.toThrow(`--override is for backends and web apps, and ${kind} recipes is none of them`)
