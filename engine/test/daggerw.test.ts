@@ -23,7 +23,8 @@ import { delimiter, dirname, join } from "node:path"
 import { setTimeout as sleep } from "node:timers/promises"
 import { afterAll, afterEach, beforeEach, describe, expect, it, vi } from "vitest"
 
-vi.setConfig({ testTimeout: 30_000 })
+// Programs that wait for each other: on a busy machine that takes a while.
+vi.setConfig({ testTimeout: 300_000 })
 
 const daggerw = join(import.meta.dirname, "../../daggerw")
 const pin = "v0.21.8"
