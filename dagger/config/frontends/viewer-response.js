@@ -35,13 +35,16 @@ async function handler(event) {
   headers.vary = { value: "Accept-Encoding" }
   const host = event.request.headers.host ? event.request.headers.host.value.split(":")[0].toLowerCase() : ""
   const suffix = "." + settings.previews
-  if (settings.previews !== undefined && host.slice(-suffix.length) === suffix)
-    headers["x-robots-tag"] = { value: "noindex" }
+  const hasPreviewName = settings.previews !== undefined && host.slice(-suffix.length) === suffix
+  if (hasPreviewName) headers["x-robots-tag"] = { value: "noindex" }
   if (release === undefined) return response
   headers["x-release"] = { value: release }
   const type = headers["content-type"] ? headers["content-type"].value : ""
-  // Pages read it, and tell of which release they are; they cannot read other headers of their own.
-  if (type.indexOf("text/html") === 0) headers["server-timing"] = { value: 'release;desc="' + release + '"' }
+  // Pages read it, and tell of which release they are; they cannot read other headers of their own. Who looks at a preview, such as an audit, is no visitor.
+  const isPreview =
+    hasPreviewName || event.request.headers["x-preview-release"] !== undefined || /^[0-9a-f]{40}\./.test(host)
+  if (!isPreview && type.indexOf("text/html") === 0)
+    headers["server-timing"] = { value: 'release;desc="' + release + '"' }
   if (!settings.store || type.indexOf("text/html") !== 0 || event.request.cookies[settings.cookie])
     return response
   const number = await drawn(release)

@@ -317,6 +317,20 @@ describe("a preview with a name", () => {
     expect(await robots("pr-12.preview.example.com")).toBe("noindex")
     expect(await robots("app.example.com")).toBeUndefined()
   })
+
+  it("has pages that do not know their release: who looks at one is no visitor", async () => {
+    const timing = async (viewer: Parameters<typeof requestOf>[1]) => {
+      const response = {
+        statusCode: 200,
+        headers: { "content-type": { value: "text/html" }, "x-amz-meta-release": { value: live } },
+      }
+      const request = requestOf("/", viewer)
+      return (await edge("response", options)({ request, response })).headers["server-timing"]?.value
+    }
+    expect(await timing(at("app.example.com"))).toBe(`release;desc="${live}"`)
+    for (const viewer of [at("pr-12.preview.example.com"), at(`${other}.example.com`), by("pr-12"), by(live ?? "")])
+      expect(await timing(viewer)).toBeUndefined()
+  })
 })
 
 describe("a response", () => {
