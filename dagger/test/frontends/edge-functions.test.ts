@@ -328,7 +328,12 @@ describe("a preview with a name", () => {
       return (await edge("response", options)({ request, response })).headers["server-timing"]?.value
     }
     expect(await timing(at("app.example.com"))).toBe(`release;desc="${live}"`)
-    for (const viewer of [at("pr-12.preview.example.com"), at(`${other}.example.com`), by("pr-12"), by(live ?? "")])
+    for (const viewer of [
+      at("pr-12.preview.example.com"),
+      at(`${other}.example.com`),
+      by("pr-12"),
+      by(live ?? ""),
+    ])
       expect(await timing(viewer)).toBeUndefined()
   })
 })
