@@ -679,6 +679,21 @@ export class Pitwall {
   }
 
   /**
+   * Returns the newest audit of each web app as a folder: what Lighthouse and axe found of the release, the difference to the release that was live, and screenshots.
+   *
+   * Contents: `index.html`, `summary.md`, and for each app a folder with `report.md`, `audit.json` and the pictures. An audit that cannot be read is shown as such.
+   *
+   * Example: `./daggerw call audits --env staging export --path audits`
+   *
+   * @param env staging or production.
+   * @param only Web apps; all of the environment, if none is named.
+   */
+  @func({ cache: "never" })
+  async audits(env: string, only: string[] = []): Promise<Directory> {
+    return this.delivery.audits(env, only)
+  }
+
+  /**
    * Shows the components of an environment: phase, traffic, revisions with their images and pods, who works on them, and what happened last.
    *
    * Of web apps it shows their previews, each with its end. Of databases it shows their revision, the last verified backup, and which migrations wait for which revisions.

@@ -5,7 +5,9 @@ import { parse } from "yaml"
 import { daggerw, repository } from "./daggerw.js"
 
 interface Step {
+  id?: string
   name?: string
+  if?: string
   uses?: string
   run?: string
   with?: Record<string, unknown>
@@ -15,7 +17,7 @@ interface Workflow {
   permissions: Record<string, string>
   jobs: Record<
     string,
-    { name: string; permissions?: Record<string, string>; environment?: string; steps: Step[] }
+    { name: string; if?: string; permissions?: Record<string, string>; environment?: string; steps: Step[] }
   >
 }
 interface Action {
@@ -53,6 +55,7 @@ const functionOf = (words: string[]) =>
       "publish",
       "record-checks",
       "deploy",
+      "audits",
       "verify-backup",
       "backup",
       "drift",
@@ -85,6 +88,7 @@ describe("the workflow", () => {
       "report",
       "ci",
       "deploy",
+      "audits",
     ])
     expect(Object.keys(workflow.jobs)).toEqual([
       "pipeline",
@@ -105,6 +109,19 @@ describe("the workflow", () => {
       const used = workflow.jobs[name]?.steps.map(({ uses }) => uses ?? "") ?? []
       expect(used).toEqual([expect.stringMatching(/^actions\/checkout@/), "./.github/actions/deploy"])
     }
+  })
+
+  it("shows the audits of web apps also after a deploy that was refused, and keeps them with their pictures", () => {
+    const steps = actions[1]?.runs.steps ?? []
+    const at = steps.findIndex(({ id }) => id === "audits")
+    expect(steps[at - 1]?.name).toBe("Deploy")
+    expect(steps[at]?.if).toBe("${{ !cancelled() }}")
+    const [shown, kept, ...others] = steps.slice(at + 1)
+    expect(others).toEqual([])
+    expect(shown?.run).toBe('cat audits/summary.md >> "$GITHUB_STEP_SUMMARY"')
+    expect(kept?.with).toMatchObject({ name: "audits-${{ inputs.environment }}", path: "audits" })
+    for (const step of [shown, kept])
+      expect(step?.if).toBe("${{ !cancelled() && steps.audits.outcome == 'success' }}")
   })
 
   it("takes the authors of a deploy from git's whole history, and not from who pressed the button", () => {
