@@ -2,6 +2,7 @@ import { readFile } from "node:fs/promises"
 import { join } from "node:path"
 import { describe, expect, it } from "vitest"
 import { parse } from "yaml"
+import { githubEntries } from "../../src/attestations/entries.js"
 import { daggerw, repository } from "./daggerw.js"
 
 interface Step {
@@ -174,6 +175,33 @@ describe("the workflow", () => {
     for (const job of [staging, production]) {
       expect(job?.permissions).toEqual({ actions: "read", contents: "read", "id-token": "write" })
     }
+  })
+
+  it("signs only for a push to main, with a right of its own and no other, in the one step that publishes", async () => {
+    const { release } = workflow.jobs
+    expect(release?.if).toBe("${{ github.event_name == 'push' && github.ref == 'refs/heads/main' }}")
+    expect(release?.environment).toBe("main")
+    // The others have it to sign in to the cloud, and none of them pushes.
+    const rights = [workflow, training].flatMap(({ jobs }) => Object.entries(jobs))
+    const having = (right: string) =>
+      rights.flatMap(([name, { permissions }]) => (permissions?.[right] === "write" ? [name] : []))
+    expect(having("id-token")).toEqual(["release", "verdict", "staging", "production", "backups", "train"])
+    expect(having("packages")).toEqual(["release"])
+    const written = rights.flatMap(([, { permissions = {} }]) =>
+      Object.entries(permissions).flatMap(([right, access]) => (access === "write" ? [right] : [])),
+    )
+    // Signatures are in the registry: GitHub's own attestations, releases and code need no right.
+    expect(new Set(written)).toEqual(new Set(["security-events", "packages", "id-token"]))
+    const entries = Object.values(githubEntries)
+    const naming = steps.filter((step) => entries.some((entry) => JSON.stringify(step).includes(entry)))
+    expect(naming.map(({ name }) => name)).toEqual(["Publish", "Run the gates"])
+    const [publish, gates] = naming
+    for (const entry of entries) expect(publish?.run).toContain(` ${entry} "$${entry}"`)
+    // Before the engine starts, which runs the code of the gates.
+    expect(gates?.run?.split("\n")[0]).toBe(`unset ${entries.join(" ")}`)
+    expect(JSON.stringify({ ...gates, run: gates?.run?.split("\n").slice(1) })).not.toContain(entries[0])
+    // Who must have signed, as it is documented, is this very workflow.
+    expect(await read("docs/images.md")).toContain("/.github/workflows/pipeline.yml@refs/heads/main")
   })
 
   it("gives the secrets of an environment to its own deploy and to nothing else", () => {
