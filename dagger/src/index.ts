@@ -326,7 +326,7 @@ export class Pitwall {
    *
    * What stays: every revision that an environment keeps, what its approvals and its history name, releases with such images and all their images, and what is younger
    * than --older-than; all of it with signatures and attestations. An environment or a registry that cannot be read removes nothing. It may be interrupted and run twice
-   * at once. The registry must allow deletion, and frees the space itself.
+   * at once. The registry must allow deletion, and frees the space itself. On ghcr.io GitHub's API deletes, with REGISTRY_PASSWORD, and never the last image of a package.
    *
    * Example: `./daggerw call --registry registry.example.com/owner prune --older-than 720h --dry-run`
    *
