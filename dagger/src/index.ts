@@ -326,7 +326,7 @@ export class Pitwall {
    *
    * What stays: every revision that an environment keeps, what its approvals and its history name, releases with such images and all their images, and what is younger
    * than --older-than; all of it with signatures and attestations. An environment or a registry that cannot be read removes nothing. It may be interrupted and run twice
-   * at once. The registry must allow deletion, and frees the space itself.
+   * at once. The registry must allow deletion, and frees the space itself. On ghcr.io GitHub's API deletes, with REGISTRY_PASSWORD, and never the last image of a package.
    *
    * Example: `./daggerw call --registry registry.example.com/owner prune --older-than 720h --dry-run`
    *
@@ -676,6 +676,21 @@ export class Pitwall {
   @func({ cache: "never" })
   async preview(name: string, env = "staging", only: string[] = [], remove = false): Promise<string> {
     return this.delivery.preview(env, name, { only, remove })
+  }
+
+  /**
+   * Returns the newest audit of each web app as a folder: what Lighthouse and axe found of the release, the difference to the release that was live, and screenshots.
+   *
+   * Contents: `index.html`, `summary.md`, and for each app a folder with `report.md`, `audit.json` and the pictures. An audit that cannot be read is shown as such.
+   *
+   * Example: `./daggerw call audits --env staging export --path audits`
+   *
+   * @param env staging or production.
+   * @param only Web apps; all of the environment, if none is named.
+   */
+  @func({ cache: "never" })
+  async audits(env: string, only: string[] = []): Promise<Directory> {
+    return this.delivery.audits(env, only)
   }
 
   /**

@@ -62,7 +62,8 @@ import { useCaches } from "../platform/caches.js"
 import { builtFrom } from "../platform/catalog.js"
 import { readPlatform } from "../platform/platform.js"
 import type { Trust } from "../attestations/trust.js"
-import { type Output, outputOf } from "./output.js"
+import { auditsFolder } from "./audits.js"
+import { folderOf, type Output, outputOf } from "./output.js"
 import { trustOf, type VerifyRequest } from "./trust.js"
 
 /** What is to be deployed, as the command line names it. */
@@ -482,6 +483,21 @@ export class Delivery {
         }),
       )
       return allOf(shown, ({ previews, bundle }) => previews.publish({ name, bundle, secrets }))
+    })
+  }
+
+  /**
+   * The newest audits of web apps, with their pictures. One that cannot be read is in it as such.
+   *
+   * @param only names of web apps; all of the environment, if empty
+   * @throws Error for a name that is none
+   */
+  async audits(env: string, only: string[]): Promise<Directory> {
+    return this.within(env, async ({ environment, frontends }) => {
+      const hasNone = only.length === 0 && Object.keys(environment.frontends).length === 0
+      const apps = hasNone ? [] : frontends(only)
+      const all = await Promise.all(apps.map((app) => app.newestAudit()))
+      return folderOf(auditsFolder(environment.name, all))
     })
   }
 

@@ -54,7 +54,11 @@ const violation = z.object({
   help: z.string(),
   places: z.array(z.string()),
 })
-const page = { path: z.string(), device: z.enum(devices), screenshot: z.string() }
+const page = {
+  path: z.string(),
+  device: z.enum(devices),
+  screenshot: z.string().regex(/^[\w-]+\.png$/, "the name of a PNG file"),
+}
 const measured = z.object({
   pages: z.array(
     z.object({
@@ -90,13 +94,25 @@ const audited = z.object({
   violations: z.array(violation),
 })
 type AuditedPage = z.output<typeof audited>
-const schema = z.object({ pages: z.array(audited) })
+const pages = z.array(audited)
 /** What an audit of a release found. */
-export type Audit = z.output<typeof schema>
+export interface Audit {
+  pages: AuditedPage[]
+}
+
+const schema = z.object({
+  pages,
+  /** Why the release may not be shown; absent in what earlier versions have kept. */
+  faults: z.array(z.string()).optional(),
+  /** The audit of the release that was live; absent where that had none. */
+  before: z.object({ release: z.string(), pages }).optional(),
+})
+/** An audit with what was made of it, as it is kept. */
+export type KeptAudit = z.output<typeof schema>
 
 /** @throws Error for a text that is no audit */
-export const readAudit = (text: string): Audit => schema.parse(JSON.parse(text))
-export const auditText = (audit: Audit): string => `${JSON.stringify(audit, undefined, 2)}\n`
+export const readAudit = (text: string): KeptAudit => schema.parse(JSON.parse(text))
+export const auditText = (audit: KeptAudit): string => `${JSON.stringify(audit, undefined, 2)}\n`
 
 /**
  * The medians of an audit.
@@ -174,21 +190,11 @@ export const auditSummary = ({ pages }: Audit): string =>
     })
     .join(", ")
 
-/**
- * The report of an audit, in Markdown.
- *
- * @param before the audit of the release that is live, if it had one
- * @param faults why the release may not be shown
- */
-export function auditReport(
-  release: string,
-  audit: Audit,
-  before: Audit | undefined,
-  faults: string[],
-): string {
+/** The figures of an audit, with those of the release that was live in brackets where they differ. */
+export function auditTable({ pages, before }: KeptAudit): { heads: string[]; rows: string[][] } {
   const cell = (now: string, old: string | undefined) =>
     old === undefined || old === now ? now : `${now} (${old})`
-  const rows = audit.pages.map((one) => {
+  const rows = pages.map((one) => {
     const old = before?.pages.find(({ path, device }) => path === one.path && device === one.device)
     const value = (show: (page: AuditedPage) => string) => cell(show(one), old && show(old))
     return [
@@ -202,20 +208,48 @@ export function auditReport(
     ]
   })
   const heads = ["page", ...Object.values(scores), "LCP", "blocking", "layout shift", "bytes", "violations"]
-  const line = (cells: string[]) => `| ${cells.join(" | ")} |`
-  const found = audit.pages.flatMap(({ path, device, violations }) =>
-    violations.map(
-      ({ id, impact, help, places }) =>
-        `- ${path} on ${device}: ${oneLine(help)} (${id}, ${impact}): ${places.map((one) => `\`${oneLine(one)}\``).join(", ")}`,
-    ),
+  return { heads, rows }
+}
+
+/** What the figures of an audit are. */
+export function auditCaption({ before, faults }: KeptAudit): string {
+  const what = "Medians of Lighthouse's runs."
+  if (before) return `${what} In brackets: release ${before.release}, which was live then, where it differs.`
+  return faults
+    ? `${what} The release that was live had no audit.`
+    : `${what} An earlier version kept this audit: its report says whether it was refused, and what differs from the release that was live.`
+}
+
+/** What axe found, each with its places. */
+export const auditFindings = ({ pages }: Audit): { text: string; places: string[] }[] =>
+  pages.flatMap(({ path, device, violations }) =>
+    violations.map(({ id, impact, help, places }) => ({
+      text: `${path} on ${device}: ${oneLine(help)} (${id}, ${impact})`,
+      places: places.map((one) => oneLine(one)),
+    })),
   )
+
+/** What an audit found, in paragraphs of Markdown, without its pictures. */
+export function auditParagraphs(audit: KeptAudit): string[] {
+  const { heads, rows } = auditTable(audit)
+  const line = (cells: string[]) => `| ${cells.join(" | ")} |`
+  const found = auditFindings(audit).map(
+    ({ text, places }) => `- ${text}: ${places.map((one) => `\`${one}\``).join(", ")}`,
+  )
+  const refused = audit.faults?.map((fault) => `- ${fault}`) ?? []
   return [
-    `# Audit of release ${release}`,
-    faults.length > 0 ? ["Refused:", "", ...faults.map((fault) => `- ${fault}`)].join("\n") : "Passed.",
-    `Medians of Lighthouse's runs.${before ? " In brackets: the release that was live, where it differs." : " The release that was live had no audit."}`,
+    ...(refused.length > 0 ? [["Refused:", "", ...refused].join("\n")] : audit.faults ? ["Passed."] : []),
+    auditCaption(audit),
     [line(heads), line(heads.map(() => "---")), ...rows.map(line)].join("\n"),
     ...(found.length > 0 ? [found.join("\n")] : []),
+  ]
+}
+
+/** The report of an audit, in Markdown, with its pictures. */
+export const auditReport = (release: string, audit: KeptAudit): string =>
+  [
+    `# Audit of release ${release}`,
+    ...auditParagraphs(audit),
     ...audit.pages.map(({ path, device, screenshot }) => `![${path} on ${device}](${screenshot})`),
     "",
   ].join("\n\n")
-}

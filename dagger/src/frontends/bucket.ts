@@ -2,6 +2,7 @@ import {
   CopyObjectCommand,
   DeleteObjectsCommand,
   GetObjectCommand,
+  type GetObjectCommandOutput,
   HeadObjectCommand,
   ListObjectsV2Command,
   PutObjectCommand,
@@ -60,6 +61,7 @@ export interface Bucket {
   list(prefix: string): Promise<ListedObject[]>
   head(key: string): Promise<ObjectHead | undefined>
   text(key: string): Promise<{ text: string; version: string } | undefined>
+  contents(key: string): Promise<Uint8Array | undefined>
   /** @returns false when the condition does not hold */
   put(object: StoredObject, body: Uint8Array, condition?: WriteCondition): Promise<boolean>
   /** Copies an object within the bucket. */
@@ -150,11 +152,25 @@ export class S3Bucket implements Bucket {
   }
 
   async text(key: string): Promise<{ text: string; version: string } | undefined> {
-    const found = await this.unlessMissing(`read ${key}`, () =>
-      this.client.send(new GetObjectCommand({ Bucket: this.options.bucket, Key: key })),
-    )
-    if (!found) return undefined
-    return { text: (await found.Body?.transformToString()) ?? "", version: found.ETag ?? "" }
+    const found = await this.read(key, (body) => body.transformToString())
+    return found && { text: found.content ?? "", version: found.version }
+  }
+
+  async contents(key: string): Promise<Uint8Array | undefined> {
+    const found = await this.read(key, (body) => body.transformToByteArray())
+    return found && (found.content ?? new Uint8Array())
+  }
+
+  private read<Content>(
+    key: string,
+    content: (body: NonNullable<GetObjectCommandOutput["Body"]>) => Promise<Content>,
+  ): Promise<{ content: Content | undefined; version: string } | undefined> {
+    return this.unlessMissing(`read ${key}`, async () => {
+      const { Body, ETag } = await this.client.send(
+        new GetObjectCommand({ Bucket: this.options.bucket, Key: key }),
+      )
+      return { content: Body && (await content(Body)), version: ETag ?? "" }
+    })
   }
 
   async put(object: StoredObject, body: Uint8Array, condition?: WriteCondition): Promise<boolean> {

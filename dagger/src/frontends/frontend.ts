@@ -10,12 +10,24 @@ import type {
 } from "../delivery/component.js"
 import { componentText } from "../delivery/component.js"
 import { digestOf, type Release, type ReleasedImage } from "../delivery/release.js"
+import { oneLine } from "../lib/text.js"
+import { newestAudit, type StoredAudit } from "./audit-objects.js"
 import { DeployedFrontend, type FrontendContext } from "./deployed-frontend.js"
 import { LockedFrontend } from "./locked-frontend.js"
 import { PreviewedFrontend } from "./previewed-frontend.js"
 import type { FrontendSettings } from "./settings.js"
 import { liveRevision } from "./state.js"
 import { statusText } from "./status.js"
+
+/** The newest audit of a web app, or why there is none to show. */
+export type NewestAudit = { app: string } & (
+  | ({
+      found: "audit"
+      /** The release that visitors get now. */
+      live?: string
+    } & StoredAudit)
+  | { found: "none" | "unreadable"; reason: string }
+)
 
 /** A web app as a component: files in a bucket, and an edge that knows which release visitors get. */
 export class Frontend implements Component {
@@ -95,6 +107,26 @@ export class Frontend implements Component {
     ])
     const now = deployed.context.cluster.now()
     return { component: this.id, ...statusText(deployed.settings, state, pointer, { previews, now }) }
+  }
+
+  /** The audit that was kept last. One that cannot be read is no error, but said to be so. */
+  async newestAudit(): Promise<NewestAudit> {
+    const { deployed } = this
+    const { app } = deployed.settings
+    try {
+      const [stored, state] = await Promise.all([
+        newestAudit(deployed.stores.bucket, deployed.layout),
+        deployed.stateRecord().read(),
+      ])
+      const live = liveRevision(state)?.release
+      if (stored) return { app, found: "audit", ...stored, ...(live !== undefined && { live }) }
+      const reason = deployed.settings.audit
+        ? "no release was audited yet"
+        : `its settings ask for none: environments.${deployed.settings.environment}.frontends.${app}.audit`
+      return { app, found: "none", reason }
+    } catch (error) {
+      return { app, found: "unreadable", reason: oneLine((error as Error).message, 500) }
+    }
   }
 
   async imagesInUse(): Promise<ImageInUse[]> {

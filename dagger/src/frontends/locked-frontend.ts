@@ -14,7 +14,7 @@ import { digestOf, type Release } from "../delivery/release.js"
 import { refuseUnserved } from "../delivery/rollback-contract.js"
 import { day } from "../lib/clock.js"
 import { count, duration, oneLine } from "../lib/text.js"
-import { auditFaults, auditOf, auditReport, auditRuns, auditSummary, readAudit } from "./audit.js"
+import { auditFaults, auditOf, auditRuns, auditSummary, readAudit } from "./audit.js"
 import { auditFiles, auditObjects } from "./audit-objects.js"
 import type { Bundle } from "./bundle.js"
 import { cookieOf } from "./cookie.js"
@@ -280,12 +280,16 @@ export class LockedFrontend implements LockedComponent {
     app.say(`release ${release} is audited before visitors get it: ${paths.join(", ")}`)
     try {
       const files = await context.audit(request)
-      const audit = auditOf(files, { release, paths, runs: auditRuns })
+      const found = auditOf(files, { release, paths, runs: auditRuns })
       const live = liveRevision(state)
       const before = live && (await bucket.text(layout.audit(live.release) + auditFiles.data))
-      const faults = auditFaults(audit, settings.audit)
-      const report = auditReport(release, audit, before && readAudit(before.text), faults)
-      for (const { object, body } of auditObjects(layout.audit(release), { audit, report, files }))
+      const faults = auditFaults(found, settings.audit)
+      const audit = {
+        ...found,
+        faults,
+        ...(live && before && { before: { release: live.release, pages: readAudit(before.text).pages } }),
+      }
+      for (const { object, body } of auditObjects(layout, { release, audit, files }))
         await bucket.put(object, body)
       const summary = auditSummary(audit)
       app.say(`the audit found ${summary}; its report: ${layout.audit(release)}${auditFiles.report}`)

@@ -29,11 +29,12 @@ export interface Verdict {
  *
  * @param age seconds for which what nobody uses stays
  * @param now milliseconds since the epoch
+ * @param last why the newest of a repository stays where nothing else with a tag does; absent where the registry empties repositories
  */
 export function decide(
   all: Stored[],
   used: ImageInUse[],
-  { age, now }: { age: number; now: number },
+  { age, now, last }: { age: number; now: number; last?: string | undefined },
 ): Verdict[] {
   const uses = new Map([...used].reverse().map(({ digest, use }) => [digest, use]))
   const useOf = ({ images, manifests, digest }: Stored) => {
@@ -54,12 +55,19 @@ export function decide(
     const stays = staysOf(stored)
     return { stored, ...(stays !== undefined && { stays }) }
   })
+  if (last === undefined) return withReleasedImages(first)
+  // A release that stays keeps its images.
+  const released = withReleasedImages(withLast(first, ({ images }) => images.length > 0, last))
+  return withLast(released, () => true, last)
+}
+
+function withReleasedImages(verdicts: Verdict[]): Verdict[] {
   const releases = new Map(
-    first.flatMap(({ stored, stays }) =>
+    verdicts.flatMap(({ stored, stays }) =>
       stays === undefined ? [] : stored.images.map((image) => [image, nameOf(stored)] as const),
     ),
   )
-  return first.map((verdict) => {
+  return verdicts.map((verdict) => {
     const release = releases.get(verdict.stored.digest)
     return verdict.stays === undefined && release !== undefined
       ? { ...verdict, stays: `an image of ${release}` }
@@ -67,9 +75,25 @@ export function decide(
   })
 }
 
+/** Verdicts by which something with a tag stays in each repository that holds something of a kind. */
+function withLast(verdicts: Verdict[], isOf: (stored: Stored) => boolean, reason: string): Verdict[] {
+  const names = new Set(verdicts.flatMap(({ stored }) => (isOf(stored) ? [stored.name] : [])))
+  const isTagged = ({ stored }: Verdict) => stored.manifests.some(({ tags }) => tags.length > 0)
+  const rank = ({ stored: { incomplete, at = -Infinity } }: Verdict) => (incomplete ? -Infinity : at)
+  const kept = [...names].flatMap((name) => {
+    const tagged = verdicts.filter((one) => one.stored.name === name && isTagged(one))
+    if (tagged.some(({ stays }) => stays !== undefined)) return []
+    const [newest] = tagged.sort((one, other) => rank(other) - rank(one) || 0)
+    return newest ? [newest] : []
+  })
+  return verdicts.map((one) => (kept.includes(one) ? { ...one, stays: reason } : one))
+}
+
 /** Manifests to delete from one repository, each behind those that belong to it, so that a command that is killed leaves nothing that the next does not find. */
 export interface Removal {
   name: string
+  /** Digest of the image or release that it belongs to. */
+  of: string
   digest: string
   tags: string[]
 }
@@ -83,12 +107,12 @@ export function removals(verdicts: Verdict[]): Removal[] {
     ),
   )
   const seen = new Set(kept)
-  return verdicts.flatMap(({ stored: { name, manifests }, stays }) =>
+  return verdicts.flatMap(({ stored: { name, digest: of, manifests }, stays }) =>
     stays === undefined
       ? [...manifests].reverse().flatMap(({ digest, tags }) => {
           if (seen.has(key(name, digest))) return []
           seen.add(key(name, digest))
-          return [{ name, digest, tags }]
+          return [{ name, of, digest, tags }]
         })
       : [],
   )

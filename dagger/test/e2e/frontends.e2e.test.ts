@@ -1,7 +1,8 @@
 // A web app deployed by the commands of a user to a throw-away cluster's environment: its image built from source, its files in an S3 store, and the functions of the edge
 // in front of it. After the backend that it calls. Killed half-way and gone on with, another flag, a rollback, the build of another app, and canaries by what visitors' browsers
 // tell. A deployer's rights and no more.
-import { readFile, rm, writeFile } from "node:fs/promises"
+import { mkdtemp, readdir, readFile, rm, writeFile } from "node:fs/promises"
+import { tmpdir } from "node:os"
 import { join } from "node:path"
 import { connection, type Container, type Service } from "@dagger.io/dagger"
 import { afterAll, aroundAll, beforeAll, describe, expect, it } from "vitest"
@@ -31,6 +32,8 @@ let rehearsal: RehearsalEnvironment
 let moto: Service
 let values: KeyValueServer
 let edge: EdgeServer
+/** Where this machine reaches the S3 store. */
+let s3Address: string
 /** A copy of the repository with a .env, as a user has one. */
 let checkout: string
 /** Writes the settings anew, with a flag and whatever else. */
@@ -65,7 +68,7 @@ beforeAll(async () => {
   checkout = await copyOfTheRepository()
   const shipped = await readFile(join(repository, deployFile), "utf8")
   moto = await s3("frontends-test").start()
-  const s3Address = `http://${await tunnels.open(moto, storePort)}`
+  s3Address = `http://${await tunnels.open(moto, storePort)}`
   const made = await fetch(`${s3Address}/${bucket}`, { method: "PUT" })
   expect(made.status, await made.text()).toBe(200)
   values = await KeyValueServer.start(machine)
@@ -401,5 +404,58 @@ describe("a rollback that would leave a web app without what it calls", { timeou
       /it cannot go back to revision 2: revision 1 of web needs the contract .*GET \/api\/recipes is not there.*take the web app back first/,
     )
     expect((await page()).status).toBe(200)
+  })
+})
+
+describe("the audits of an environment", { timeout: 20 * 60_000 }, () => {
+  const exported = async (): Promise<{ folder: string; stdout: string }> => {
+    const folder = await mkdtemp(join(tmpdir(), "audits-"))
+    const stdout = await done("audits", "--env", "staging", "export", "--path", folder)
+    return { folder, stdout }
+  }
+  const inBucket = async (key: string) =>
+    fetch(`${s3Address}/${bucket}/staging/web/audits/${key}`).then(async (answer) => ({
+      status: answer.status,
+      body: Buffer.from(await answer.arrayBuffer()),
+    }))
+
+  it("are a page with the pictures, as the bucket has them, and a summary", async () => {
+    const { folder, stdout } = await exported()
+    const [page, summary, files] = await Promise.all([
+      readFile(join(folder, "index.html"), "utf8"),
+      readFile(join(folder, "summary.md"), "utf8"),
+      readdir(join(folder, "web")),
+    ])
+    expect(files.sort()).toEqual(["1-desktop.png", "1-mobile.png", "audit.json", "report.md"])
+    const [, release = ""] = /Release `([0-9a-f]{40})`/.exec(summary) ?? []
+    expect(summary).toMatch(/^## web: passed$/m)
+    expect(summary).toMatch(/^\| \/, mobile \| \d+/m)
+    for (const name of files) {
+      const kept = await readFile(join(folder, "web", name))
+      expect(kept.equals((await inBucket(`${release}/${name}`)).body), name).toBe(true)
+      expect(page).toContain(`"web/${name}"`)
+    }
+    expect((await readFile(join(folder, "web/1-mobile.png"))).subarray(1, 4).toString()).toBe("PNG")
+    expect(stdout + page + summary).not.toContain("secret-key-of-the-test")
+    await rm(folder, { recursive: true })
+  })
+
+  it("say of one that cannot be read that it cannot", async () => {
+    const key = `${"f".repeat(40)}/audit.json`
+    const made = await fetch(`${s3Address}/${bucket}/staging/web/audits/${key}`, { method: "PUT", body: "{" })
+    expect(made.status, await made.text()).toBe(200)
+    const { folder } = await exported()
+    const summary = await readFile(join(folder, "summary.md"), "utf8")
+    expect(summary).toMatch(/^## web: cannot be read$/m)
+    expect(summary).toMatch(/f{40}\/audit\.json is no audit/)
+    expect(await readdir(folder)).not.toContain("web")
+    await rm(folder, { recursive: true })
+    await fetch(`${s3Address}/${bucket}/staging/web/audits/${key}`, { method: "DELETE" })
+  })
+
+  it("are not those of an app that there is not", async () => {
+    expect(
+      await refused("audits", "--env", "staging", "--only", "shop", "export", "--path", checkout),
+    ).toMatch(/staging has no web app shop; allowed: web/)
   })
 })

@@ -2,10 +2,13 @@ import { readFile } from "node:fs/promises"
 import { join } from "node:path"
 import { describe, expect, it } from "vitest"
 import { parse } from "yaml"
+import { githubEntries } from "../../src/attestations/entries.js"
 import { daggerw, repository } from "./daggerw.js"
 
 interface Step {
+  id?: string
   name?: string
+  if?: string
   uses?: string
   run?: string
   with?: Record<string, unknown>
@@ -15,7 +18,7 @@ interface Workflow {
   permissions: Record<string, string>
   jobs: Record<
     string,
-    { name: string; permissions?: Record<string, string>; environment?: string; steps: Step[] }
+    { name: string; if?: string; permissions?: Record<string, string>; environment?: string; steps: Step[] }
   >
 }
 interface Action {
@@ -53,6 +56,7 @@ const functionOf = (words: string[]) =>
       "publish",
       "record-checks",
       "deploy",
+      "audits",
       "verify-backup",
       "backup",
       "drift",
@@ -85,6 +89,7 @@ describe("the workflow", () => {
       "report",
       "ci",
       "deploy",
+      "audits",
     ])
     expect(Object.keys(workflow.jobs)).toEqual([
       "pipeline",
@@ -105,6 +110,19 @@ describe("the workflow", () => {
       const used = workflow.jobs[name]?.steps.map(({ uses }) => uses ?? "") ?? []
       expect(used).toEqual([expect.stringMatching(/^actions\/checkout@/), "./.github/actions/deploy"])
     }
+  })
+
+  it("shows the audits of web apps also after a deploy that was refused, and keeps them with their pictures", () => {
+    const steps = actions[1]?.runs.steps ?? []
+    const at = steps.findIndex(({ id }) => id === "audits")
+    expect(steps[at - 1]?.name).toBe("Deploy")
+    expect(steps[at]?.if).toBe("${{ !cancelled() }}")
+    const [shown, kept, ...others] = steps.slice(at + 1)
+    expect(others).toEqual([])
+    expect(shown?.run).toBe('cat audits/summary.md >> "$GITHUB_STEP_SUMMARY"')
+    expect(kept?.with).toMatchObject({ name: "audits-${{ inputs.environment }}", path: "audits" })
+    for (const step of [shown, kept])
+      expect(step?.if).toBe("${{ !cancelled() && steps.audits.outcome == 'success' }}")
   })
 
   it("takes the authors of a deploy from git's whole history, and not from who pressed the button", () => {
@@ -157,6 +175,33 @@ describe("the workflow", () => {
     for (const job of [staging, production]) {
       expect(job?.permissions).toEqual({ actions: "read", contents: "read", "id-token": "write" })
     }
+  })
+
+  it("signs only for a push to main, with a right of its own and no other, in the one step that publishes", async () => {
+    const { release } = workflow.jobs
+    expect(release?.if).toBe("${{ github.event_name == 'push' && github.ref == 'refs/heads/main' }}")
+    expect(release?.environment).toBe("main")
+    // The others have it to sign in to the cloud, and none of them pushes.
+    const rights = [workflow, training].flatMap(({ jobs }) => Object.entries(jobs))
+    const having = (right: string) =>
+      rights.flatMap(([name, { permissions }]) => (permissions?.[right] === "write" ? [name] : []))
+    expect(having("id-token")).toEqual(["release", "verdict", "staging", "production", "backups", "train"])
+    expect(having("packages")).toEqual(["release"])
+    const written = rights.flatMap(([, { permissions = {} }]) =>
+      Object.entries(permissions).flatMap(([right, access]) => (access === "write" ? [right] : [])),
+    )
+    // Signatures are in the registry: GitHub's own attestations, releases and code need no right.
+    expect(new Set(written)).toEqual(new Set(["security-events", "packages", "id-token"]))
+    const entries = Object.values(githubEntries)
+    const naming = steps.filter((step) => entries.some((entry) => JSON.stringify(step).includes(entry)))
+    expect(naming.map(({ name }) => name)).toEqual(["Publish", "Run the gates"])
+    const [publish, gates] = naming
+    for (const entry of entries) expect(publish?.run).toContain(` ${entry} "$${entry}"`)
+    // Before the engine starts, which runs the code of the gates.
+    expect(gates?.run?.split("\n")[0]).toBe(`unset ${entries.join(" ")}`)
+    expect(JSON.stringify({ ...gates, run: gates?.run?.split("\n").slice(1) })).not.toContain(entries[0])
+    // Who must have signed, as it is documented, is this very workflow.
+    expect(await read("docs/images.md")).toContain("/.github/workflows/pipeline.yml@refs/heads/main")
   })
 
   it("gives the secrets of an environment to its own deploy and to nothing else", () => {

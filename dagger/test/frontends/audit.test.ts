@@ -13,6 +13,7 @@ import {
   auditReport,
   auditSection,
   auditSummary,
+  readAudit,
 } from "../../src/frontends/audit.js"
 import { auditFilesIn } from "../../src/frontends/auditor.js"
 import { previewHeaders } from "../../src/frontends/settings.js"
@@ -88,7 +89,8 @@ describe("an audit", () => {
   it("reports what differs from the release that is live, and what was found, with screenshots", () => {
     const before = auditOf(auditFiles(asked, { run: () => ({ performance: 0.99, lcp: 900 }) }), asked)
     const audit = auditOf(auditFiles(asked, { violations: [image] }), asked)
-    const report = auditReport(release, audit, before, ["/ on mobile: bad"])
+    const kept = { ...audit, faults: ["/ on mobile: bad"], before: { release: "b".repeat(40), ...before } }
+    const report = auditReport(release, kept)
     expect(report).toContain(
       "| /, mobile | 97 (99) | 100 | 100 | 1.2 s (0.9 s) | 40 ms | 0.000 | 120.0 kB | 1 (0) |",
     )
@@ -97,7 +99,119 @@ describe("an audit", () => {
       "- / on mobile: Images must have alternative text (image-alt, critical): `main > img`",
     )
     expect(report).toContain("![/ on desktop](1-desktop.png)")
-    expect(auditReport(release, audit, undefined, [])).toContain("The release that was live had no audit.")
+    expect(report).toContain(`In brackets: release ${"b".repeat(40)}, which was live then`)
+    expect(auditReport(release, { ...audit, faults: [] })).toContain(
+      "The release that was live had no audit.",
+    )
+    // As earlier versions have kept it.
+    const earlier = auditReport(release, readAudit(JSON.stringify(audit)))
+    expect(earlier).toContain("An earlier version kept this audit")
+    expect(earlier).not.toContain("Passed")
+  })
+})
+
+describe("the newest audit", () => {
+  const audited = "preview: true\naudit: {}"
+  const newest = (platform: WebPlatform) => {
+    const [app] = platform.web().opened.frontends([])
+    if (!app) throw new Error("no web app")
+    return platform.clock.until(app.newestAudit())
+  }
+  const folderOf = (platform: WebPlatform) =>
+    platform.layout.audit(platform.pointers.pointer?.live.release ?? "")
+
+  it("is read with its files and beside the release that was live before", async () => {
+    const platform = new WebPlatform(audited)
+    expect(await newest(platform)).toEqual({
+      app: "web",
+      found: "none",
+      reason: "no release was audited yet",
+    })
+    await platform.deployWeb("a")
+    const first = platform.pointers.pointer?.live.release
+    await platform.deployWeb("b")
+    const live = platform.pointers.pointer?.live.release
+    const found = await newest(platform)
+    if (found.found !== "audit") throw new Error(found.found)
+    expect(found).toMatchObject({ app: "web", release: live, live, missing: [] })
+    expect(found.audit).toMatchObject({ faults: [], before: { release: first } })
+    expect([...found.files.keys()].sort()).toEqual([
+      "1-desktop.png",
+      "1-mobile.png",
+      "audit.json",
+      "report.md",
+    ])
+  })
+
+  it("is that of a release that was refused, which is not the live one", async () => {
+    const platform = new WebPlatform(audited)
+    await platform.deployWeb("a")
+    const live = platform.pointers.pointer?.live.release
+    platform.audited = (request) =>
+      Promise.resolve(auditFiles({ ...request, release: releaseIn(request) }, { violations: [image] }))
+    await expect(platform.deployWeb("b")).rejects.toThrow(/the audit refuses/)
+    const found = await newest(platform)
+    if (found.found !== "audit") throw new Error(found.found)
+    expect(found.live).toBe(live)
+    expect(found.release).not.toBe(live)
+    expect(found.audit.faults).toHaveLength(2)
+  })
+
+  it.each([
+    [
+      "without its figures",
+      (platform: WebPlatform) => platform.bucket.delete([`${folderOf(platform)}audit.json`]),
+      /has no audit\.json: the deploy of release [0-9a-f]{40} was interrupted/,
+    ],
+    [
+      "cut off",
+      async (platform: WebPlatform) => {
+        const held = platform.bucket.objects.get(`${folderOf(platform)}audit.json`)
+        if (held) await platform.bucket.put(held.object, held.body.subarray(0, 100))
+      },
+      /audit\.json is no audit: /,
+    ],
+    [
+      "with a picture whose name leads out of its folder",
+      async (platform: WebPlatform) => {
+        const held = platform.bucket.objects.get(`${folderOf(platform)}audit.json`)
+        const text = Buffer.from(held?.body ?? []).toString()
+        if (held) await platform.bucket.put(held.object, Buffer.from(text.replace("1-mobile", "../web")))
+      },
+      /the name of a PNG file/,
+    ],
+    [
+      "in a bucket that does not answer",
+      (platform: WebPlatform) => {
+        platform.bucket.list = () => Promise.reject(new Error("AccessDenied (403)"))
+      },
+      /^AccessDenied \(403\)$/,
+    ],
+  ])("%s cannot be read, and is not absent", async (_, break_, reason) => {
+    const platform = new WebPlatform(audited)
+    await platform.deployWeb("a")
+    await break_(platform)
+    expect(await newest(platform)).toEqual({
+      app: "web",
+      found: "unreadable",
+      reason: expect.stringMatching(reason) as string,
+    })
+  })
+
+  it("without a picture names it", async () => {
+    const platform = new WebPlatform(audited)
+    await platform.deployWeb("a")
+    await platform.bucket.delete([`${folderOf(platform)}1-mobile.png`, `${folderOf(platform)}report.md`])
+    expect(await newest(platform)).toMatchObject({ found: "audit", missing: ["report.md", "1-mobile.png"] })
+  })
+
+  it("is none where the settings ask for none", async () => {
+    const platform = new WebPlatform("preview: true")
+    await platform.deployWeb("a")
+    expect(await newest(platform)).toMatchObject({
+      found: "none",
+      reason: "its settings ask for none: environments.staging.frontends.web.audit",
+    })
   })
 })
 

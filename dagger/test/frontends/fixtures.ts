@@ -167,6 +167,11 @@ export class MemoryBucket implements Bucket {
     return Promise.resolve(held && { text: Buffer.from(held.body).toString(), version: held.etag })
   }
 
+  contents(key: string): Promise<Uint8Array | undefined> {
+    this.count++
+    return Promise.resolve(this.objects.get(key)?.body)
+  }
+
   put(object: StoredObject, body: Uint8Array, condition?: WriteCondition): Promise<boolean> {
     this.count++
     const live = this.objects.get(object.key)

@@ -1,6 +1,7 @@
 // Web apps with real clients and servers: moto for S3 and CloudFront, and a small server for the data plane of the key-value store. Skipped without moto.
 import { readdir, stat, writeFile } from "node:fs/promises"
 import { join } from "node:path"
+import { setTimeout as sleep } from "node:timers/promises"
 import {
   CloudFrontClient,
   CreateDistributionCommand,
@@ -8,6 +9,8 @@ import {
 } from "@aws-sdk/client-cloudfront"
 import { HeadObjectCommand, ListObjectsV2Command, PutObjectCommand, S3Client } from "@aws-sdk/client-s3"
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from "vitest"
+import { auditOf } from "../../src/frontends/audit.js"
+import { auditObjects, newestAudit } from "../../src/frontends/audit-objects.js"
 import { type Bundle, readFiles } from "../../src/frontends/bundle.js"
 import { S3Bucket } from "../../src/frontends/bucket.js"
 import { promoted } from "../../src/frontends/decisions.js"
@@ -20,7 +23,7 @@ import { readPointer, switchPointer } from "../../src/frontends/pointer.js"
 import { readPreviews, removePreview, writePreview } from "../../src/frontends/preview.js"
 import { type Configuration, uploadRelease, verify } from "../../src/frontends/publish.js"
 import { monotonic } from "../../src/lib/clock.js"
-import { build, removeBuilds, scriptOf } from "./fixtures.js"
+import { auditFiles, build, removeBuilds, scriptOf } from "./fixtures.js"
 import { store } from "./platform.js"
 import { forward, KeyValueServer, Moto, TestServer, withoutMoto } from "./servers.js"
 
@@ -95,6 +98,31 @@ describe.skipIf(withoutMoto !== undefined)("a bucket", () => {
       bytes: 0,
     })
     expect(await verify(bucket, layout, releaseId(manifest), configuration.id)).toEqual(manifest)
+  })
+
+  it("keeps audits, of which the newest is read as it was written, pictures included", async () => {
+    const bucket = bucketAt(moto.endpoint)
+    expect(await newestAudit(bucket, layout)).toBeUndefined()
+    const picture = Buffer.from([0x89, 0x50, 0x4e, 0x47, 0x0d, 0x0a, 0x1a, 0x0a, 0xff, 0x00, 0xfe])
+    const keep = async (release: string, faults: string[], left: string[] = []) => {
+      const asked = { release, paths: ["/"], runs: 1 }
+      const files = auditFiles(asked)
+      for (const name of files.screenshots.keys()) files.screenshots.set(name, picture)
+      const kept = { release, audit: { ...auditOf(files, asked), faults }, files }
+      for (const { object, body } of auditObjects(layout, kept))
+        if (!left.some((name) => object.key.endsWith(name))) await bucket.put(object, body)
+    }
+    await keep("a".repeat(40), [])
+    // The store knows whole seconds.
+    await sleep(1_100)
+    await keep("b".repeat(40), ["slow"])
+    const found = await newestAudit(bucket, layout)
+    expect(found).toMatchObject({ release: "b".repeat(40), audit: { faults: ["slow"] }, missing: [] })
+    expect(Buffer.from(found?.files.get("1-mobile.png") ?? [])).toEqual(picture)
+    expect(Buffer.from(found?.files.get("report.md") ?? []).toString()).toContain("- slow")
+    await sleep(1_100)
+    await keep("c".repeat(40), [], ["audit.json"])
+    await expect(newestAudit(bucket, layout)).rejects.toThrow(/cccc\/ has no audit\.json/)
   })
 
   it("is listed in whole, although a page has a thousand objects", async () => {

@@ -1,5 +1,5 @@
 // Pruning registries of others, with real images, signatures and releases, and with faults.
-import { afterAll, afterEach, beforeAll, describe, expect, it } from "vitest"
+import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from "vitest"
 import type { Signer } from "../../src/attestations/signer.js"
 import { verifierFor } from "../../src/attestations/trust.js"
 import { verifyImage } from "../../src/attestations/verify.js"
@@ -9,6 +9,7 @@ import { pruneRegistry } from "../../src/images/prune.js"
 import { fetchRelease, storeRelease } from "../../src/images/release.js"
 import { attest, newSigner, pushImage, said } from "../attestations/images.js"
 import { describeRegistries } from "../clients/registry/describe.js"
+import { PackagesServer } from "../clients/github-packages.js"
 import { clientOf, MemoryRegistry, type TestRegistry } from "../clients/registry/servers.js"
 
 const day = 86_400_000
@@ -18,12 +19,16 @@ let count = 0
 
 /** A place of its own in a registry. */
 class Place {
-  readonly path = `owner-${++count}`
+  readonly path: string
   readonly api: Repository
   /** What belongs to the images, by their digests. */
   private readonly closures = new Map<string, string[]>()
 
-  constructor(readonly registry: TestRegistry) {
+  constructor(
+    readonly registry: TestRegistry,
+    private readonly github?: { api: string; password?: string },
+  ) {
+    this.path = `owner-${++count}${github ? "/repository" : ""}`
     this.api = new Repository(clientOf(registry), `${this.path}/api`)
   }
 
@@ -31,6 +36,7 @@ class Place {
     const { address } = this.registry
     return {
       address: `${address}/${this.path}`,
+      ...this.github,
       service: { start: () => Promise.resolve(), endpoint: () => Promise.resolve(address) } as never,
     }
   }
@@ -58,6 +64,7 @@ class Place {
       now: Date.now() + later,
       dryRun,
       say: say ?? (() => undefined),
+      ...(this.github && { github: { registry: this.registry.address, api: this.github.api } }),
     })
   }
 
@@ -267,5 +274,95 @@ describe("pruning", { timeout: 5 * 60_000 }, () => {
     await expect(place.prune([])).rejects.toThrow(/does not let anybody delete: .*405 UNSUPPORTED/)
     registry.fault = () => undefined
     expect(await place.isWhole(digest)).toBe(true)
+  })
+})
+
+// Its API wants a second between two deletions.
+describe("pruning GitHub's registry", { timeout: 5 * 60_000 }, () => {
+  let github: PackagesServer
+  beforeEach(async () => {
+    github = await PackagesServer.start()
+  })
+  afterEach(() => {
+    github.stop()
+  })
+  const placeAt = (password = "secret") =>
+    new Place(github.registry, { api: github.address, ...(password !== "" && { password }) })
+
+  it("deletes by GitHub's API, and leaves what is in use with all that is said of it", async () => {
+    const place = placeAt()
+    const used = await place.image("used", "sha-used")
+    const all = await place.closure(await place.image("unused", "sha-unused"))
+    expect(await place.prune([used], { dryRun: true })).toMatch(/^api:sha-unused .* goes +not in use/m)
+    expect(github.requests).toEqual([])
+    expect(await place.prune([used])).toContain("Removed 1 of 2.")
+    expect(await place.left(all)).toEqual([])
+    expect(await place.isWhole(used)).toBe(true)
+    expect(github.registry.requests.filter((one) => one.startsWith("DELETE"))).toEqual([])
+    expect(await place.prune([used])).toContain("Removed 0 of 1.")
+  })
+
+  it("leaves the newest image of a package that nobody uses, which GitHub does not delete", async () => {
+    const place = placeAt()
+    const old = await place.image("old", "sha-old")
+    const last = await place.image("new", "sha-new")
+    // The images name the time of their build, which is the same for both.
+    const text = await place.prune([])
+    expect(text).toContain("Removed 1 of 2.")
+    expect(text).toMatch(/ stays +GitHub does not delete the last image of a package/)
+    expect((await place.left([old, last])).length).toBe(1)
+  })
+
+  it("goes on where one ended that was killed, after each of its deletions", async () => {
+    const place = placeAt()
+    const used = await place.image("used", "sha-used")
+    const all = await place.closure(await place.image("a", "sha-a"))
+    const killed = () => {
+      throw new Error("killed")
+    }
+    let runs = 1
+    while ((await place.prune([used], { say: killed }).catch(String)) === "Error: killed") runs++
+    expect(runs - 1).toBeGreaterThanOrEqual(all.length)
+    expect(await place.left(all)).toEqual([])
+    expect(await place.isWhole(used)).toBe(true)
+  })
+
+  it("removes the rest where GitHub refuses to delete what was downloaded too often, and says so", async () => {
+    const place = placeAt()
+    const used = await place.image("used", "sha-used")
+    const popular = await place.image("popular", "sha-popular")
+    const other = await place.closure(await place.image("other", "sha-other"))
+    // Whoever pulls an index pulls the image of a platform.
+    const parts = await place.api.manifest(popular)
+    const platforms = (parts?.json.manifests ?? []).map(({ digest }) => digest)
+    for (const digest of [popular, ...platforms]) github.popular.add(digest)
+    const refusal = place.prune([used])
+    await expect(refusal).rejects.toThrow(
+      /^api:sha-popular .* stays +GitHub refuses: Publicly visible package versions with more than 5000 downloads cannot be deleted/m,
+    )
+    await expect(refusal).rejects.toThrow(/Removed 1 of 3\.[^]*Not all was removed: .* refuses 1 image/)
+    expect(await place.left(other)).toEqual([])
+    expect(await place.left([popular, ...platforms])).toEqual([popular, ...platforms])
+    expect(await place.isWhole(used)).toBe(true)
+  })
+
+  it("removes nothing without a token, and nothing more once GitHub refuses it", async () => {
+    const without = placeAt("")
+    const digest = await without.image("a", "sha-a")
+    await expect(without.prune([])).rejects.toThrow(
+      /wants a token: add REGISTRY_PASSWORD=… to the file given with --secrets/,
+    )
+    expect(await without.prune([], { dryRun: true })).toContain("sha-a")
+    expect(await without.isWhole(digest)).toBe(true)
+    const place = placeAt()
+    const used = await place.image("used", "sha-used")
+    const going = await place.image("a", "sha-a")
+    github.rights = "read"
+    await expect(place.prune([used])).rejects.toThrow(
+      /cannot delete repository\/api@sha256:.*: GitHub answers 404: .*delete:packages/,
+    )
+    expect(await place.isWhole(going)).toBe(true)
+    github.rights = "admin"
+    expect(await place.prune([used])).toContain("Removed 1 of 2.")
   })
 })

@@ -72,13 +72,45 @@ describe("what stays in a registry", () => {
   })
 })
 
+describe("what stays where a repository is never emptied", () => {
+  const last = "the last"
+  const kept = (all: Stored[], used: ReturnType<typeof use>[] = []) =>
+    decide(all, used, { ...policy, last }).map(({ stays }) => stays)
+
+  it("is the newest of each where nothing else with a tag does", () => {
+    const older = now - 50 * day
+    const all = [
+      stored("a", { at: older }),
+      stored("b"),
+      stored("c", { at: older }),
+      stored("d", { name: "web" }),
+    ]
+    expect(kept(all)).toEqual([undefined, last, undefined, last])
+    expect(kept(all, [use("a"), use("d")])).toEqual(["revision of a", undefined, undefined, "revision of d"])
+  })
+
+  it("is not what has no tag, and rather what is whole", () => {
+    const untagged = stored("a", { tags: [], manifests: [{ digest: digest("a"), tags: [] }] })
+    expect(kept([untagged, stored("b")], [use("a")])).toEqual(["revision of a", last])
+    expect(kept([stored("b", { incomplete: true }), stored("c", { at: now - 99 * day })])).toEqual([
+      undefined,
+      last,
+    ])
+  })
+
+  it("has the images of a release that stays for that", () => {
+    const all = [release("x", "a", { at: now - 41 * day }), release("y", "b"), stored("a"), stored("b")]
+    expect(kept(all)).toEqual([undefined, last, undefined, "an image of release:tag-y"])
+  })
+})
+
 describe("what is deleted", () => {
   it("comes before what it belongs to, and never belongs to something that stays", () => {
     // Both images have the same manifest c for one of their platforms.
     const verdicts = decide([stored("abc"), stored("dec")], [use("a")], policy)
     expect(removals(verdicts)).toEqual([
-      { name: "api", digest: digest("e"), tags: [] },
-      { name: "api", digest: digest("d"), tags: ["tag-d"] },
+      { name: "api", of: digest("d"), digest: digest("e"), tags: [] },
+      { name: "api", of: digest("d"), digest: digest("d"), tags: ["tag-d"] },
     ])
   })
 

@@ -1,6 +1,6 @@
 import { createHash } from "node:crypto"
 import type { Octokit } from "@octokit/rest"
-import { reportProgress } from "../../lib/progress.js"
+import { gitHub } from "./client.js"
 
 /** A release as GitHub shows it. */
 export interface GitHubRelease {
@@ -66,31 +66,11 @@ export class GitHubReleases {
    * @param api address of the API, of an own server
    * @throws Error for a name that is none
    */
-  static async of(
-    repository: string,
-    token: string,
-    api = "https://api.github.com",
-  ): Promise<GitHubReleases> {
+  static async of(repository: string, token: string, api?: string): Promise<GitHubReleases> {
     const [, owner, repo] = /^([\w.-]+)\/([\w.-]+)$/.exec(repository) ?? []
     if (owner === undefined || repo === undefined)
       throw new Error(`"${repository}" is no repository of GitHub; allowed is OWNER/NAME`)
-    // Loaded here, because no other function needs it.
-    const [{ Octokit }, { retry }, { throttling }] = await Promise.all([
-      import("@octokit/rest"),
-      import("@octokit/plugin-retry"),
-      import("@octokit/plugin-throttling"),
-    ])
-    const waits = (seconds: number, { url }: { url: string }, _: unknown, tried: number) => {
-      reportProgress(`GitHub limits requests: ${url} waits ${seconds} s`)
-      return tried < 2
-    }
-    const octokit = new (Octokit.plugin(retry, throttling))({
-      auth: token,
-      baseUrl: api,
-      userAgent: "pitwall",
-      throttle: { onRateLimit: waits, onSecondaryRateLimit: waits },
-      log: { debug: quiet, info: quiet, warn: quiet, error: quiet },
-    })
+    const octokit = await gitHub(token, api)
     return new GitHubReleases(octokit, { owner, repo })
   }
 
@@ -168,5 +148,3 @@ export class GitHubReleases {
 
 /** An address with a template for its query, such as https://…/assets{?name,label}. */
 const uploadAddress = (template: string) => `${template.replace(/\{.*$/, "")}{?name}`
-
-const quiet = () => undefined
