@@ -15,6 +15,7 @@ import { LeaseHeld } from "../delivery/lease.js"
 import { digestOf, type Release, type ReleasedImage } from "../delivery/release.js"
 import { readExamination } from "../migrations/examination.js"
 import { applicationsBeside } from "./applications.js"
+import { backupsOf } from "./backups.js"
 import { permitted, stillWaiting, type Waiting, waitingText } from "./decisions.js"
 import { isBackupId, migrationObjects, type MigrationRun, settingsDigest } from "./job.js"
 import { LockedDatabase } from "./locked-database.js"
@@ -28,7 +29,8 @@ import { statusText } from "./status.js"
 
 /** Something that the serving image checks beside the database. */
 interface Check {
-  run: Pick<MigrationRun, "mode" | "backup">
+  /** @param image that serves */
+  run: (image: string) => Promise<RunEnd>
   action: "backup" | "verify-backup" | "drift"
   passes: { outcome: MigrationResult["outcome"]; kind: EventKind }
   fails: { kind: EventKind; prefix: string }
@@ -135,14 +137,14 @@ export class Database implements Component {
   }
 
   /**
-   * Makes a backup, restores it into a throw-away PostgreSQL beside the database and compares it; then those that have expired are removed.
+   * Makes a backup, restores it beside the database and compares it; then those that have expired are removed.
    *
    * @returns what is in it, for people
    * @throws Error when it cannot be made, stored or restored
    */
   async backUp(): Promise<string> {
     const found = await this.check({
-      run: { mode: "backup" },
+      run: (image) => backupsOf(this.migrated).make(image),
       action: "backup",
       passes: { outcome: "backed-up", kind: "backup-verified" },
       fails: { kind: "backup-not-verified", prefix: "no verified backup: " },
@@ -154,7 +156,7 @@ export class Database implements Component {
   }
 
   /**
-   * Restores a backup into a throw-away PostgreSQL beside the database, and compares the copy with what the backup says of itself. The database is not read.
+   * Restores a backup beside the database, and compares the copy with what the backup says of itself. The database is not read.
    *
    * @param backup its id; the newest, without it
    * @returns what is in it, for people
@@ -164,7 +166,7 @@ export class Database implements Component {
     if (backup !== undefined && !isBackupId(backup))
       throw new Error(`"${backup}" is no id of a backup; allowed: such as 2026-03-02T10-00-00Z-0a1b2c`)
     const found = await this.check({
-      run: { mode: "verify", ...(backup !== undefined && { backup }) },
+      run: (image) => backupsOf(this.migrated).verify(image, backup),
       action: "verify-backup",
       passes: { outcome: "verified", kind: "backup-verified" },
       fails: { kind: "backup-not-verified", prefix: "no verified backup: " },
@@ -180,7 +182,7 @@ export class Database implements Component {
    */
   async drift(): Promise<string> {
     const found = await this.check({
-      run: { mode: "drift" },
+      run: (image) => this.run({ mode: "drift", id: this.migrated.context.id, image, allowBreaking: false }),
       action: "drift",
       passes: { outcome: "compared", kind: "compared" },
       fails: { kind: "drifted", prefix: "" },
@@ -201,8 +203,7 @@ export class Database implements Component {
     const { context, owner, settings } = this.migrated
     const image = await owner.current()
     if (!image) throw new Error(`${settings.service} was never deployed, and its image ${purpose}`)
-    const { id } = context
-    const end = await this.run({ ...run, id, image: image.reference, allowBreaking: false })
+    const end = await run(image.reference)
     const passed = end.result?.outcome === passes.outcome
     const text = passed ? end.message : `${fails.prefix}${end.message}`
     await context.journal.record({

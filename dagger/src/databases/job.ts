@@ -24,16 +24,28 @@ export interface MigrationRun {
   id: string
   /**
    * `backup`: a backup is made and restored, and old ones are removed. `plan`: only the dry run on a copy; the database is not changed. `verify`: a backup is restored and compared; the database is not read. `revert`: migrations
-   * are taken back. `restore`: a backup comes into the place of the database. `drift`: the database is compared with an empty one that gets the same migrations.
+   * are taken back. `restore`: a backup comes into the place of the database. `drift`: the database is compared with an empty one that gets the same migrations. `before`
+   * and `after`: what is in the database is noted around a snapshot of its disk. `compare`: a server restored from that is compared with it. `prune`: expired backups are removed.
    */
-  mode: "migrate" | "backup" | "plan" | "verify" | "revert" | "restore" | "drift"
+  mode:
+    | "migrate"
+    | "backup"
+    | "plan"
+    | "verify"
+    | "revert"
+    | "restore"
+    | "drift"
+    | "before"
+    | "after"
+    | "compare"
+    | "prune"
   /** The image that will serve: `repository@sha256:…`. */
   image: string
   /** Whether migrations run that code released before cannot live with. */
   allowBreaking: boolean
   /** Seconds that a migration may take on the copy; without it, any time. */
   longest?: number
-  /** Of a run that verifies: which backup; the newest without it. */
+  /** Of a run that verifies: which backup; the newest without it. Of `after` and `compare`: of which snapshot. */
   backup?: string
   /** Of a run that takes migrations back. */
   back?: Back
@@ -148,7 +160,17 @@ export const momentPattern = "[0-9]{4}-[0-9]{2}-[0-9]{2}T[0-9]{2}:[0-9]{2}:[0-9]
 export const migrationPattern = "[0-9A-Za-z_]{1,32}"
 
 /** What the command `database` is asked to do. */
-export const commands = ["migrate", "backup", "verify", "downgrade", "restore", "drift"] as const
+export const commands = [
+  "migrate",
+  "backup",
+  "verify",
+  "downgrade",
+  "restore",
+  "drift",
+  "observe",
+  "compare",
+  "prune",
+] as const
 
 const places = ["--copy", copyUrl, "--work", "/work"]
 
@@ -156,8 +178,17 @@ const backupStart = (settings: Parameters<typeof backupLocation>[0], operation: 
   ...["database", "backup", ...places, "--operation", operation, "--backup", backupLocation(settings)],
 ]
 
-const backupEnd = ({ backup: { keep } }: Pick<DatabaseSettings, "backup">): string[] => [
-  ...["--verify", "--keep-days", String(keep.days), "--keep-count", String(keep.count)],
+const keepWords = ({ backup: { keep } }: Pick<DatabaseSettings, "backup">): string[] => [
+  ...["--keep-days", String(keep.days), "--keep-count", String(keep.count)],
+]
+
+const backupEnd = (settings: Pick<DatabaseSettings, "backup">): string[] => [
+  "--verify",
+  ...keepWords(settings),
+]
+
+const pruneWords = (settings: Parameters<typeof backupLocation>[0]): string[] => [
+  ...["database", "prune", "--backup", backupLocation(settings), ...keepWords(settings)],
 ]
 
 /**
@@ -166,6 +197,8 @@ const backupEnd = ({ backup: { keep } }: Pick<DatabaseSettings, "backup">): stri
 export const migrationArguments = (settings: Pick<DatabaseSettings, "backup" | "environment" | "name">) => ({
   /** How the arguments of a backup end, and where that begins. */
   backupEnd: { at: backupStart(settings, "").length, words: backupEnd(settings) },
+  /** All arguments of a run that only removes expired backups. */
+  pruneWords: pruneWords(settings),
   words: [
     ...["database", ...commands, "--copy", copyUrl, "--work", "/work", "--operation"],
     ...["--backup", backupLocation(settings), "--plan-only", "--allow-breaking", "--id"],
@@ -291,8 +324,11 @@ function argumentsOf(settings: DatabaseSettings, run: MigrationRun): string[] {
   const { id, image, mode, allowBreaking, back, backup, longest, restore } = run
   const store = ["--backup", backupLocation(settings)]
   if (mode === "drift") return ["database", "drift", "--copy", copyUrl]
-  if (mode === "verify")
-    return ["database", "verify", ...places, ...store, ...(backup === undefined ? [] : ["--id", backup])]
+  const ofBackup = backup === undefined ? [] : ["--id", backup]
+  if (mode === "before" || mode === "after") return ["database", "observe", ...store, ...ofBackup]
+  if (mode === "compare") return ["database", "compare", ...store, ...ofBackup]
+  if (mode === "prune") return pruneWords(settings)
+  if (mode === "verify") return ["database", "verify", ...places, ...store, ...ofBackup]
   // The Job's next pod uses what this one has stored.
   if (mode === "backup") return [...backupStart(settings, operationOf(settings, id)), ...backupEnd(settings)]
   if (restore) {

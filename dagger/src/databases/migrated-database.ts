@@ -20,6 +20,7 @@ import { type Application, applicationsBeside, type ServingRevision } from "./ap
 import { decideMigration, type KeptRevision, type MigrationAction, waitingText } from "./decisions.js"
 import { containerNames, credentialsFile, migrationObjects, runOf, settingsDigest } from "./job.js"
 import { headsText, type MigrationResult, readLog, resultText } from "./result.js"
+import type { Rds } from "./rds/client.js"
 import type { DatabaseSettings } from "./settings.js"
 import { type DatabaseState, type Running, DatabaseRecord } from "./state.js"
 
@@ -55,6 +56,8 @@ export interface DatabaseContext {
    * @throws Error for one key without the other
    */
   backupKeys: () => { id: string; secret: string } | undefined
+  /** Amazon RDS in a Region; absent where no database has backups there. */
+  rds?: (place: { region: string; endpoint?: string | undefined }) => Rds
   say: (line: string) => void
   clock: Clock
   /** Ask the database even when nothing seems to be left to do. */

@@ -12,6 +12,7 @@ import type {
 import { restorePointText } from "../delivery/component.js"
 import { iso } from "../delivery/journal.js"
 import { oneLine } from "../lib/text.js"
+import { backupsOf } from "./backups.js"
 import { decideRestore } from "./decisions.js"
 import { isBackupId, migrationObjects, type Restoration, settingsDigest } from "./job.js"
 import { LockedDatabase } from "./locked-database.js"
@@ -136,6 +137,7 @@ export class DatabaseRestore implements Deployable {
 
   private async decide(state: DatabaseState): Promise<{ image: string; restore: Restoration }> {
     const { owner, settings } = this.database
+    await backupsOf(this.database).checkRestore(this.point)
     const [number, revisions, isRollingOut, serving] = await Promise.all([
       owner.live(),
       owner.revisions(),

@@ -18,6 +18,11 @@ const backup = z.object({
   taken: z.string().optional(),
   /** Rows of each table. */
   rows: z.record(z.string(), z.number()).optional(),
+  /** Tables that changed while a snapshot was made: they were read in whole, and not compared. */
+  changed: z
+    .array(z.string())
+    .nullish()
+    .transform((tables) => tables ?? []),
   /** It was restored and compared. */
   verified: z.boolean(),
 })
@@ -36,6 +41,8 @@ const result = z
       "compared",
       "restored",
       "backed-up",
+      "observed",
+      "pruned",
       "failed",
     ]),
     from: z.array(z.string()),
@@ -55,7 +62,7 @@ const result = z
       .array(z.string())
       .nullish()
       .transform((ids) => ids ?? []),
-    /** Why backups that have expired are still there. */
+    /** Why backups that have expired, or an instance that was restored to compare one, are still there. */
     unpruned: z.string().nullish(),
     /** Rows that the database has more than the backup that it is restored from, by table; fewer are negative. */
     lost: z
@@ -100,6 +107,7 @@ export const headsText = (heads: string[]): string => heads.join(", ") || "no re
 export function resultText(result: MigrationResult): string {
   const { outcome, from, to, backup, step, message, waiting, undone, lost, removed, unpruned, proven } =
     result
+  const problem = unpruned ? `; not removed: ${unpruned}` : ""
   const waits = waiting.length > 0 ? `; ${waiting.join(", ")} ${waiting.length > 1 ? "wait" : "waits"}` : ""
   switch (outcome) {
     case "unchanged":
@@ -112,15 +120,18 @@ export function resultText(result: MigrationResult): string {
       return `back from ${headsText(from)} to ${headsText(to)}, after the verified backup ${backup?.id ?? ""}; taken back: ${undone.join(", ")}`
     case "backed-up": {
       const gone = removed.length > 0 ? `; expired and removed: ${removed.join(", ")}` : ""
-      const problem = unpruned ? `; old ones were not removed: ${unpruned}` : ""
       return `the backup ${backup?.id ?? ""} was made and can be restored: ${contentsText(backup)}${oneLine(`${gone}${problem}`, 500)}`
     }
     case "restored":
       return `at ${headsText(to)}; ${oneLine(message ?? "", 300)}${lostText(lost)}`
     case "compared":
       return `at ${headsText(to)}, as its migrations and models say`
+    case "observed":
+      return `what is in the database is noted for the snapshot ${backup?.id ?? ""}`
+    case "pruned":
+      return `expired and removed: ${removed.join(", ") || "none"}`
     case "verified":
-      return `the backup ${backup?.id ?? ""} can be restored: ${contentsText(backup)}`
+      return `the backup ${backup?.id ?? ""} can be restored: ${contentsText(backup)}${oneLine(problem, 500)}`
     case "failed":
       return oneLine(
         `${step ? `${step} failed` : "failed"}: ${oneLine(message ?? "it does not say why", 500)}; the database is at ${headsText(to)}`,
@@ -150,9 +161,13 @@ export function lostText(lost: MigrationResult["lost"]): string {
 
 /** For example `3 tables with 1,234 rows as when it was taken, 2026-03-02 10:00 UTC, at 0003`. */
 export function contentsText(backup: Backup | null | undefined): string {
-  const { rows = {}, heads = [], taken = "" } = backup ?? {}
+  const { rows = {}, heads = [], taken = "", changed = [] } = backup ?? {}
   const all = Object.values(rows)
   const sum = all.reduce((total, count) => total + count, 0).toLocaleString("en-GB")
   const when = taken === "" ? "" : ` ${taken.slice(0, 16).replace("T", " ")} UTC,`
-  return `${all.length} tables with ${sum} rows as when it was taken,${when} at ${headsText(heads)}`
+  const more =
+    changed.length > 0
+      ? `; changed while it was taken, so read in whole and not compared: ${changed.join(", ")}`
+      : ""
+  return `${all.length} tables with ${sum} rows as when it was taken,${when} at ${headsText(heads)}${more}`
 }

@@ -20,9 +20,8 @@ const url = z.string().refine(
   { error: "an address such as https://s3.example.com, without a user and a password" },
 )
 
-/** Where backups of a database go; see `dagger/config/deploy.yaml`. */
-export const backupSection = section({
-  kind: z.literal("postgres", { error: "the kind of backup; allowed: postgres" }),
+/** Where dumps go, and manifests of all backups. */
+const store = {
   bucket: bucketName,
   prefix: z
     .string()
@@ -37,7 +36,29 @@ export const backupSection = section({
     days: z.int({ error: "a number of days, from 1" }).min(1, "a number of days, from 1").default(30),
     count: z.int({ error: "a number of backups, from 1" }).min(1, "a number of backups, from 1").default(7),
   }).prefault({}),
-})
+}
+
+/** How a database is backed up; see `dagger/config/deploy.yaml`. */
+export const backupSection = z.discriminatedUnion(
+  "kind",
+  [
+    section({ kind: z.literal("postgres"), ...store }),
+    section({
+      kind: z.literal("rds"),
+      ...store,
+      instance: z
+        .string()
+        .regex(
+          /^[a-z](-?[a-z0-9])*$/,
+          "the name of a DB instance: lower-case letters, digits and single hyphens",
+        )
+        .max(63, "the name of a DB instance: at most 63 characters"),
+      region: regionName,
+      api: url.optional(),
+    }),
+  ],
+  { error: "the kind of backup; allowed: postgres, rds" },
+)
 
 const image = z.string().refine((text) => readImageReference(text) !== undefined, {
   error: "an image of PostgreSQL, such as postgres:15-bookworm",
@@ -66,6 +87,8 @@ export const databaseSection = section({
 })
 
 export type BackupSettings = z.output<typeof backupSection>
+/** Of backups that are snapshots of an RDS instance. */
+export type SnapshotSettings = Extract<BackupSettings, { kind: "rds" }>
 
 /** How the database of a service is migrated in one environment. */
 export interface DatabaseSettings {

@@ -388,7 +388,7 @@ const fromConfigMaps = "(!has(container.envFrom) || container.envFrom.all(source
 /** A Job of a database that changes nothing in it: a backup, the test of one, a comparison, a restore on trial. */
 const checksOnly = [
   "variables.spec.containers.all(container, has(container.args) && container.args.size() > 1",
-  `&& (container.args[1] in ["backup", "verify", "drift"] || (container.args[1] == "restore" && "--dry-run" in container.args)))`,
+  `&& (container.args[1] in ["backup", "verify", "drift", "observe", "compare", "prune"] || (container.args[1] == "restore" && "--dry-run" in container.args)))`,
 ].join(" ")
 
 /** A container that runs what its image says. */
@@ -403,7 +403,7 @@ const plain = [
 
 /** The Job of a migration: the command `database` of the service's image, and the copy beside it, each as `databases/job.ts` writes it. */
 function asMigration(database: DatabaseSettings): string[] {
-  const { words, pattern, backupEnd } = migrationArguments(database)
+  const { words, pattern, backupEnd, pruneWords } = migrationArguments(database)
   const migrate = [
     `container.name == ${cel(containerNames.migrate)}`,
     "!has(container.command)",
@@ -411,7 +411,8 @@ function asMigration(database: DatabaseSettings): string[] {
     `container.args.all(word, word in ${cel(words)} || word.matches(${cel(pattern)}))`,
     // Which backups are removed is the configuration's to say.
     `(container.args[1] != "backup" || (container.args.size() == ${backupEnd.at + backupEnd.words.length} && ${backupEnd.words.map((word, index) => `container.args[${backupEnd.at + index}] == ${cel(word)}`).join(" && ")}))`,
-    `(container.args[1] == "backup" || !("--keep-days" in container.args))`,
+    `(container.args[1] != "prune" || container.args == ${cel(pruneWords)})`,
+    `(container.args[1] in ["backup", "prune"] || !("--keep-days" in container.args))`,
     // Variables of a ConfigMap come first, so that these stand.
     `has(container.env) && container.env == ${cel(migrationVariables(database))}`,
     fromConfigMaps,

@@ -187,9 +187,13 @@ async function open(source: Directory, name: string, connection: Connection): Pr
     fromContainer: true,
     ...(token !== undefined && { token }),
   })
-  // The clients of AWS take a while to load, and only web apps need them.
+  // The clients of AWS take a while to load, and few environments need all of them.
   const clients =
     Object.keys(environment.frontends).length > 0 ? await import("../frontends/stores.js") : undefined
+  const hasSnapshots = databaseSettings(configuration, environment).some(
+    ({ backup }) => backup.kind === "rds",
+  )
+  const rds = hasSnapshots ? await import("../databases/rds/client.js") : undefined
   const registryKeys = {
     user: secrets.REGISTRY_USER,
     password: secrets.REGISTRY_PASSWORD,
@@ -211,11 +215,18 @@ async function open(source: Directory, name: string, connection: Connection): Pr
         audit: (request) => auditPages(source.directory(auditFolder), request),
         stores: (settings, layout) =>
           clients.storesOf(settings, layout, {
-            credentials: cloudCredentials(secrets, environment.name),
+            credentials: cloudCredentials(secrets, environment.name, "web apps"),
             clock: monotonic,
           }),
         fetch,
       },
+    }),
+    ...(rds && {
+      rds: (place) =>
+        new rds.AmazonRds({
+          ...place,
+          credentials: cloudCredentials(secrets, environment.name, "snapshots"),
+        }),
     }),
     ...(guards.effective.signatures && {
       verify: verifyBy(guards.effective.signatures, secrets, connection),
@@ -256,6 +267,8 @@ export interface EnvironmentOptions {
   metrics: () => MetricsSource
   /** What web apps are deployed with; a command that deploys none needs nothing. */
   frontends?: Pick<FrontendContext, "bundle" | "contract" | "audit" | "stores" | "fetch">
+  /** Amazon RDS; absent where no database has backups there. */
+  rds?: DatabaseContext["rds"]
   /** Verifies images where that is required; without it, none is. */
   verify?: DeliveryContext["verify"]
   sinks: Sink[]
@@ -306,6 +319,7 @@ export function openEnvironment(options: EnvironmentOptions): OpenEnvironment {
       always,
       window: () => migrationWindow(guards.effective, now()),
       backupKeys: () => keysOf(secrets, environment.name),
+      ...(options.rds && { rds: options.rds }),
     }
     const owners = openBackends(backendSettings(configuration, environment, []))
     return settings.flatMap((one) =>

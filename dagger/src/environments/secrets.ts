@@ -15,7 +15,7 @@ const signingKey = "MODEL_SIGNING_KEY"
 const perEnvironment = [...ownSecrets, ...registryKeys] as const
 /** Keys for backups, of each environment; without them, an administrator gives the databases' accounts a role of the cloud. */
 const backupKeys = ["BACKUP_ACCESS_KEY_ID", "BACKUP_SECRET_ACCESS_KEY"] as const
-/** Keys for the buckets and the edge of web apps: those of an environment, or else those of all. */
+/** Keys for the buckets and the edge of web apps, and for snapshots at Amazon RDS: those of an environment, or else those of all. */
 const cloudKeys = ["AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY", "AWS_SESSION_TOKEN"] as const
 /** Secrets of the pipeline itself. */
 const pipeline = [
@@ -46,26 +46,28 @@ export const backupEntry = (name: (typeof backupKeys)[number], environment: Envi
 export const signingKeyEntry = (environment: EnvironmentName): string =>
   `${environment.toUpperCase()}_${signingKey}`
 
-/** The entry of the secrets file with a key for web apps that an environment has of its own, such as `STAGING_AWS_ACCESS_KEY_ID`. */
+/** The entry of the secrets file with a key for Amazon's services that an environment has of its own, such as `STAGING_AWS_ACCESS_KEY_ID`. */
 function cloudEntry(name: (typeof cloudKeys)[number], environment: EnvironmentName): string {
   return `${environment.toUpperCase()}_${name}`
 }
 
 /**
- * The keys for the buckets and the edge of web apps: those of the environment, or else those that all environments share.
+ * The keys for the buckets and the edge of web apps, or for snapshots: those of the environment, or else those that all environments share.
  *
+ * @param purpose what needs them, for people
  * @throws Error that names the entries when one is missing
  */
 export function cloudCredentials(
   secrets: Record<string, string>,
   environment: EnvironmentName,
+  purpose: string,
 ): { accessKeyId: string; secretAccessKey: string; sessionToken?: string } {
   const own = cloudKeys.map((name) => cloudEntry(name, environment))
   const names = own.some((name) => secrets[name] !== undefined) ? own : cloudKeys
   const [accessKeyId, secretAccessKey, sessionToken] = names.map((name) => secrets[name])
   if (accessKeyId === undefined || secretAccessKey === undefined) {
     throw new Error(
-      `web apps need keys: add ${cloudKeys.slice(0, 2).join(" and ")}, or ${own.slice(0, 2).join(" and ")}, to the file given with --secrets; AWS_SESSION_TOKEN beside them where the keys are temporary`,
+      `${purpose} need keys: add ${cloudKeys.slice(0, 2).join(" and ")}, or ${own.slice(0, 2).join(" and ")}, to the file given with --secrets; AWS_SESSION_TOKEN beside them where the keys are temporary`,
     )
   }
   return { accessKeyId, secretAccessKey, ...(sessionToken !== undefined && { sessionToken }) }

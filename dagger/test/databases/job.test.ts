@@ -93,9 +93,14 @@ describe("the Job of a migration", () => {
 
   it("has arguments that the admission policy admits", () => {
     const { words, pattern } = migrationArguments(settings())
-    const verify = { mode: "verify", backup: "2026-03-02T10-00-00Z-0a1b2c" }
+    const backup = "2026-03-02T10-00-00Z-0a1b2c"
+    const verify = { mode: "verify", backup }
     const beside = { applications: [{ revision: 12, image, configMap: "api-12" }] }
-    for (const change of [{}, beside, { mode: "plan" }, { allowBreaking: true }, { mode: "verify" }, verify])
+    const ofSnapshots = [
+      ...[{ mode: "before" }, { mode: "after", backup }, { mode: "compare", backup }, { mode: "prune" }],
+    ]
+    const others = [{ mode: "plan" }, { allowBreaking: true }, { mode: "verify" }, verify]
+    for (const change of [{}, beside, ...others, ...ofSnapshots])
       for (const word of args(change))
         expect(words.includes(word) || new RegExp(pattern).test(word)).toBe(true)
   })

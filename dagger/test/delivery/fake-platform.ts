@@ -161,6 +161,8 @@ export class FakePlatform {
   readonly authors: Record<string, Author[]> = {}
   /** What web apps are deployed with. */
   frontends?: EnvironmentOptions["frontends"]
+  /** Amazon RDS. */
+  rds?: EnvironmentOptions["rds"]
   /** Verifies images; without it, none is. */
   verify?: EnvironmentOptions["verify"]
   private readonly committed = [{ file: "short.yaml", text: short }]
@@ -197,6 +199,7 @@ export class FakePlatform {
       secrets: options.secrets ?? secrets,
       clock: this.clock,
       ...(this.frontends && { frontends: this.frontends }),
+      ...(this.rds && { rds: this.rds }),
       ...(this.verify && { verify: this.verify }),
       metrics: () => ({
         name: "fake",

@@ -182,8 +182,12 @@ services: { api: { database: { name: recipes, ${recipes} } } }
     [database(`name: r, ${recipes}, limits: { time: 5s }`), "limits.time: from 1m to 24h"],
     [database(`name: r, ${recipes}, limits: { disk: 3 }`), "limits.disk: an amount of memory"],
     [
-      database("name: r, backup: { kind: rds, bucket: backups }"),
-      "backup.kind: the kind of backup; allowed: postgres",
+      database("name: r, backup: { kind: tape, bucket: backups }"),
+      "backup.kind: the kind of backup; allowed: postgres, rds",
+    ],
+    [
+      database("name: r, backup: { kind: rds, bucket: backups, region: eu-central-1, instance: a--b }"),
+      "backup.instance: the name of a DB instance: lower-case letters, digits and single hyphens",
     ],
     [database("name: r, backup: { kind: postgres, bucket: B }"), "backup.bucket: the name of a bucket"],
     [

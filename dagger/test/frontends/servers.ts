@@ -18,7 +18,7 @@ import type { FrontendSettings } from "../../src/frontends/settings.js"
 export const withoutMoto =
   spawnSync("moto_server", ["--version"]).error === undefined
     ? undefined
-    : "moto_server is not on the PATH: pip install 'moto[server,s3,cloudfront]==5.2.5'"
+    : "moto_server is not on the PATH: pip install 'moto[server,s3,cloudfront,rds]==5.2.5'"
 
 /** A process of moto on a port of this machine. */
 export class Moto {

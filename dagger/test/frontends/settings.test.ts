@@ -193,18 +193,23 @@ describe("the keys for web apps", () => {
     }
     const text = Object.entries({ ...shared, ...own }).map(([name, value]) => `${name}=${value}`)
     const secrets = readSecrets(text.join("\n"))
-    expect(cloudCredentials(secrets, "staging")).toEqual({
+    expect(cloudCredentials(secrets, "staging", "web apps")).toEqual({
       accessKeyId: "own",
       secretAccessKey: "own-secret",
       sessionToken: "token",
     })
-    expect(cloudCredentials(secrets, "production")).toEqual({ accessKeyId: "id", secretAccessKey: "secret" })
+    expect(cloudCredentials(secrets, "production", "web apps")).toEqual({
+      accessKeyId: "id",
+      secretAccessKey: "secret",
+    })
   })
 
   it("are never those of two at once", () => {
-    expect(() => cloudCredentials({ ...shared, STAGING_AWS_ACCESS_KEY_ID: "own" }, "staging")).toThrow(
+    expect(() =>
+      cloudCredentials({ ...shared, STAGING_AWS_ACCESS_KEY_ID: "own" }, "staging", "web apps"),
+    ).toThrow(
       /web apps need keys: add AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, or STAGING_AWS_ACCESS_KEY_ID and STAGING_AWS_SECRET_ACCESS_KEY/,
     )
-    expect(() => cloudCredentials({}, "production")).toThrow(/web apps need keys/)
+    expect(() => cloudCredentials({}, "production", "web apps")).toThrow(/web apps need keys/)
   })
 })

@@ -190,6 +190,14 @@ class Runner:
         task = self.operation(**places)
         return self._result(task, lambda: task.backup(verify=verify, keep=keep))
 
+    def observe(self, backup: str | None = None) -> Event:
+        task = self.operation()
+        return self._result(task, lambda: task.observe(backup))
+
+    def compare(self, backup: str) -> Event:
+        task = self.operation()
+        return self._result(task, lambda: task.compare(backup))
+
     def verify(self, backup: str | None = None, **places: Any) -> Event:
         task = self.operation(**places)
         return self._result(task, lambda: task.verify(backup))
@@ -794,6 +802,111 @@ def test_a_backup_that_was_stopped_uses_what_it_has_stored(runner: Runner) -> No
     assert (again["id"], again["verified"]) == (first, True)
 
 
+def _observed(runner: Runner, meanwhile: str = "SELECT 1") -> Event:
+    """What has to be in a snapshot during which this statement ran."""
+    id = runner.observe()["backup"]["id"]
+    runner.sql(meanwhile)
+    return runner.observe(id)
+
+
+def test_a_snapshot_is_a_backup_once_what_is_restored_from_it_was_compared(runner: Runner) -> None:
+    seen = _observed(runner)
+    id = seen["backup"]["id"]
+    assert (seen["outcome"], seen["backup"]["verified"], seen["backup"]["changed"]) == ("observed", False, [])
+    assert runner.manifests() == []
+    result = runner.compare(id)
+    assert (result["outcome"], result["backup"]["verified"]) == ("verified", True), result["message"]
+    assert (result["backup"]["rows"], result["to"]) == ({"things": 2500}, ["a"])
+    assert runner.manifests() == [f"service/snapshots/{id}/manifest.json"]
+    # Also again, by whoever was stopped or looks later.
+    runner.sql("CREATE TABLE later AS SELECT 1 AS id")
+    assert runner.observe(id)["backup"]["sha256"] == seen["backup"]["sha256"]
+    runner.sql("DROP TABLE later")
+    assert runner.compare(id)["outcome"] == "verified"
+    # It is none of the dumps.
+    assert "there is no finished backup" in runner.verify()["message"]
+    assert "it has no manifest" in runner.restore(id)["message"]
+
+
+@pytest.mark.parametrize(
+    ("statement", "message"),
+    [
+        ("DELETE FROM things WHERE id = 7", "table things has 2499 rows instead of 2500"),
+        ("UPDATE things SET name = 'other' WHERE id = 7", "the values in table things are others"),
+        ("DROP TABLE things", "table things is missing"),
+    ],
+)
+def test_what_is_restored_from_a_snapshot_and_differs_is_no_backup(
+    runner: Runner, statement: str, message: str
+) -> None:
+    id = _observed(runner)["backup"]["id"]
+    runner.sql(statement)
+    result = runner.compare(id)
+    assert (result["outcome"], result["step"]) == ("failed", "compare")
+    assert message in result["message"]
+    assert runner.manifests() == []
+
+
+def test_a_table_that_changed_during_a_snapshot_is_read_and_not_compared(runner: Runner) -> None:
+    runner.sql("CREATE TABLE visits AS SELECT 1 AS id")
+    seen = _observed(runner, "INSERT INTO visits VALUES (2)")
+    assert (seen["backup"]["changed"], seen["backup"]["rows"]) == (["visits"], {"things": 2500})
+    id = seen["backup"]["id"]
+    # The snapshot may have been taken before that.
+    runner.sql("DELETE FROM visits WHERE id = 2")
+    result = runner.compare(id)
+    assert (result["outcome"], result["backup"]["changed"]) == ("verified", ["visits"]), result["message"]
+    runner.sql("DELETE FROM things WHERE id = 7")
+    assert "table things has 2499 rows" in runner.compare(id)["message"]
+    runner.sql("DROP TABLE visits")
+    assert "table visits is missing" in runner.compare(id)["message"]
+
+
+@pytest.mark.parametrize(
+    ("meanwhile", "message"),
+    [
+        ("ALTER TABLE things ADD COLUMN more int", "was migrated while the snapshot"),
+        ("UPDATE alembic_version SET version_num = 'b'", "was migrated while the snapshot"),
+        ("DELETE FROM things WHERE id = 7", "every table changed while the snapshot"),
+    ],
+)
+def test_a_snapshot_of_which_nothing_is_known_is_refused(
+    runner: Runner, meanwhile: str, message: str
+) -> None:
+    result = _observed(runner, meanwhile)
+    assert (result["outcome"], result["step"]) == ("failed", "observe")
+    assert message in result["message"]
+
+
+def test_a_server_that_is_not_restored_from_the_snapshot_is_found_out(runner: Runner) -> None:
+    id = _observed(runner)["backup"]["id"]
+    store = Store(runner.bucket.location, runner.bucket.endpoint).snapshots()
+    expected = store.noted("expected", id)
+    assert expected is not None
+    store.note("expected", dataclasses.replace(expected, system="1"))
+    assert "the restored server is no copy" in runner.compare(id)["message"]
+    origin = dataclasses.replace(expected.origin, environment="production")
+    store.note("expected", dataclasses.replace(expected, origin=origin))
+    assert "is of another database" in runner.compare(id)["message"]
+    unknown = "2020-01-01T00-00-00Z-000000"
+    assert "does not say what has to be in the snapshot" in runner.compare(unknown)["message"]
+    assert "does not say what was in the database before" in runner.observe(unknown)["message"]
+
+
+def test_dumps_and_manifests_of_snapshots_expire(runner: Runner) -> None:
+    dumps = [runner.backup()["backup"]["id"] for _ in range(2)]
+    snapshots = [_observed(runner)["backup"]["id"] for _ in range(3)]
+    for id in snapshots[:2]:
+        assert runner.compare(id)["outcome"] == "verified"
+    task = runner.operation()
+    result = runner._result(task, lambda: task.prune(Retention(days=0, count=1)))
+    # The newest that was compared is the newest that is a backup.
+    assert (result["outcome"], result["removed"]) == ("pruned", [dumps[0], snapshots[2], snapshots[0]])
+    assert runner.manifests() == sorted(
+        [f"service/{dumps[1]}/manifest.json", f"service/snapshots/{snapshots[1]}/manifest.json"]
+    )
+
+
 @pytest.fixture
 def backed_up(runner: Runner) -> Iterator[Runner]:
     """A migrated database with a backup, whose rows somebody has deleted since. Its owner may restore."""
@@ -1279,6 +1392,9 @@ def test_each_command_prints_events_only(runner: Runner) -> None:
         (["migrate", "--work", str(runner.work), "--plan-only"], "planned"),
         (["backup", *common], "backed-up"),
         (["verify", *common], "verified"),
+        (["observe", "--backup", runner.bucket.location], "observed"),
+        (["compare", "--backup", runner.bucket.location, "--id", "2020-01-01T00-00-00Z-000000"], "failed"),
+        (["prune", "--backup", runner.bucket.location, "--keep-days", "1"], "pruned"),
         (["migrate", *common], "migrated"),
         (["downgrade", *common, "--to", "a"], "failed"),
         (["downgrade", *common, "--to", "a", "--lose-data"], "downgraded"),

@@ -2,6 +2,7 @@
 
 from servicekit.backups.errors import BackupError
 from servicekit.backups.manifest import Manifest, Origin
+from servicekit.backups.observed import compare, enclosed, observe
 from servicekit.backups.replacement import Replacement
 from servicekit.backups.retention import Retention, prune
 from servicekit.backups.snapshot import dump
@@ -16,8 +17,11 @@ __all__ = [
     "Retention",
     "Store",
     "analyze",
+    "compare",
     "dump",
     "empty",
+    "enclosed",
+    "observe",
     "prune",
     "restored",
 ]

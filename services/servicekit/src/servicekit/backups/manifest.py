@@ -84,6 +84,8 @@ class Manifest:
     contents: Contents
     files: dict[str, DumpFile]
     format: int = _FORMAT
+    # Tables that changed while a snapshot of the disk was made: what is in them there, nobody can know.
+    changed: list[str] = dataclasses.field(default_factory=list)
 
     @property
     def bytes(self) -> int:
@@ -101,13 +103,20 @@ class Manifest:
 
     def to_json(self) -> str:
         """The manifest as it is stored, with a checksum of itself."""
-        fields = dataclasses.asdict(self)
+        fields = self._fields()
         return json.dumps({"sha256": _digest(fields), "manifest": fields}, indent=1, ensure_ascii=False)
 
     @property
     def sha256(self) -> str:
         """The checksum of the manifest, and by it of everything in the backup."""
-        return _digest(dataclasses.asdict(self))
+        return _digest(self._fields())
+
+    def _fields(self) -> dict[str, Any]:
+        """Those of a dump are what they were before there were snapshots."""
+        fields = dataclasses.asdict(self)
+        if not self.changed:
+            del fields["changed"]
+        return fields
 
 
 def new_id() -> tuple[str, str]:

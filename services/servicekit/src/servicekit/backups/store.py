@@ -34,6 +34,7 @@ class Store:
 
     def __init__(self, location: str, endpoint: str | None = None, kms_key: str | None = None) -> None:
         self._objects = Objects(location, endpoint, kms_key)
+        self._endpoint, self._kms_key = endpoint, kms_key
 
     @property
     def _client(self) -> Any:
@@ -68,6 +69,26 @@ class Store:
                 **self._encryption,
             )
 
+    def snapshots(self) -> "Store":
+        """Where the manifests of snapshots of the disk are, which have no files."""
+        return Store(self._objects.address("snapshots"), self._endpoint, self._kms_key)
+
+    def note(self, name: str, manifest: Manifest) -> None:
+        """Keeps what is known of a backup that is not finished, in place of what was noted by this name."""
+        with self._explained("write", f"{manifest.id}/{name}.json"):
+            self._client.put_object(
+                Bucket=self._bucket,
+                Key=self._key(manifest.id, f"{name}.json"),
+                Body=manifest.to_json().encode(),
+                ContentType="application/json",
+                ChecksumAlgorithm="SHA256",
+                **self._encryption,
+            )
+
+    def noted(self, name: str, backup: str) -> Manifest | None:
+        """What `note` has kept, None without it."""
+        return self._read(backup, f"{name}.json")
+
     def ids(self) -> list[str]:
         """The newest first. Some may be of backups that were not finished: `find` returns None for these."""
         with self._explained("list"):
@@ -81,7 +102,10 @@ class Store:
 
     def find(self, backup: str) -> Manifest | None:
         """The manifest of a backup, None without one: such a backup was not finished."""
-        name = f"{backup}/{_MANIFEST}"
+        return self._read(backup, _MANIFEST)
+
+    def _read(self, backup: str, file: str) -> Manifest | None:
+        name = f"{backup}/{file}"
         with self._explained("read", name):
             found = self._objects.read(name)
         if found is None:

@@ -148,6 +148,34 @@ def database_commands(package: ModuleType, api_prefix: str = "/api") -> typer.Ty
         _run(package, lambda operation: operation.verify(id), backup, copy=copy, work=work, jobs=jobs)
 
     @commands.command()
+    def observe(
+        backup: BackupOption,
+        id: Annotated[
+            str | None, typer.Option("--id", help="Of a snapshot that was made since; a new one without it")
+        ] = None,
+    ) -> None:
+        """Note what is in the database before a snapshot of its disk is made, and with --id after it."""
+        _run(package, lambda operation: operation.observe(id), backup)
+
+    @commands.command()
+    def compare(
+        backup: BackupOption, id: Annotated[str, typer.Option("--id", help="Of the snapshot")]
+    ) -> None:
+        """Compare the database, on a server that was restored from a snapshot, with what was noted of it."""
+        _run(package, lambda operation: operation.compare(id), backup)
+
+    @commands.command()
+    def prune(
+        backup: BackupOption,
+        keep_days: Annotated[int, typer.Option(min=1, help="Remove what is older, in days")],
+        keep_count: Annotated[int, typer.Option(min=1, help="The newest that stay whatever their age")] = 7,
+    ) -> None:
+        """Remove backups that have expired."""
+        from servicekit.backups import Retention
+
+        _run(package, lambda operation: operation.prune(Retention(keep_days, keep_count)), backup)
+
+    @commands.command()
     def restore(
         copy: CopyOption,
         work: WorkOption,

@@ -49,6 +49,9 @@ log = logging.getLogger(__name__)
 # A repeated operation uses its own backup again, unless the database has moved on for longer than this.
 REUSE_SECONDS = 3_600.0
 
+# What is known of a snapshot until it is compared.
+_BEFORE, _EXPECTED = "before", "expected"
+
 Choose = Callable[[ScriptDirectory, steps.Heads], list[RevisionStep]]
 
 
@@ -176,6 +179,58 @@ class Operation:
                 details["backup"] = manifest.id
                 self._restore_stored(manifest, work, copies)
         self._finish("verified", manifest.contents.heads, f"the backup {manifest.id} can be restored")
+
+    def observe(self, backup: str | None) -> None:
+        """Notes what is in the database before a snapshot of its disk is made; with its id, after it.
+
+        Tables that changed between the two cannot be compared later.
+        """
+        store = self._store().snapshots()
+        with self._step("observe") as details:
+            if backup is None:
+                manifest = backups.observe(self._url, self._origin)
+                store.note(_BEFORE, manifest)
+            elif found := store.noted(_EXPECTED, backup):
+                # The longer after the snapshot, the more has changed.
+                manifest = found
+            else:
+                before = store.noted(_BEFORE, backup)
+                if before is None:
+                    raise BackupError(f"{store.location(backup)} does not say what was in the database before")
+                manifest = backups.enclosed(before, backups.observe(self._url, self._origin))
+                store.note(_EXPECTED, manifest)
+            self._record_backup(manifest, store=store)
+            details |= {"backup": manifest.id, "changed": manifest.changed}
+        heads = manifest.contents.heads
+        self._result["from"] = heads
+        self._finish("observed", heads, f"{len(manifest.contents.rows)} tables are noted for {manifest.id}")
+
+    def compare(self, backup: str) -> None:
+        """Compares the database, on a server restored from a snapshot, with what was noted of it.
+
+        The snapshot counts as a backup from then on.
+        """
+        store = self._store().snapshots()
+        with self._step("compare", backup=backup) as details:
+            finished = store.find(backup)
+            manifest = finished or store.noted(_EXPECTED, backup)
+            if manifest is None:
+                raise BackupError(f"{store.location(backup)} does not say what has to be in the snapshot")
+            self._refuse_other(manifest)
+            self._record_backup(manifest, store=store)
+            backups.compare(manifest, self._url)
+            if finished is None:
+                store.upload(manifest, Path())
+            details |= {"changed": manifest.changed}
+        self._finish("verified", manifest.contents.heads, f"the snapshot {backup} can be restored")
+
+    def prune(self, keep: Retention) -> None:
+        """Removes dumps, and manifests of snapshots, that have expired."""
+        with self._step("prune") as details:
+            for store in (self._store(), self._store().snapshots()):
+                self._result["removed"] += backups.prune(store, keep, self._origin)
+            details |= {"removed": self._result["removed"]}
+        self._finish("pruned", [], f"{len(self._result['removed'])} backups have expired")
 
     def restore(
         self, backup: str | None, before: datetime | None, *, target: str | None, dry_run: bool
@@ -651,10 +706,10 @@ class Operation:
         assert self._places.store is not None
         return self._places.store
 
-    def _record_backup(self, manifest: Manifest, verified: bool = False) -> None:
+    def _record_backup(self, manifest: Manifest, verified: bool = False, store: Store | None = None) -> None:
         self._result["backup"] = {
             "id": manifest.id,
-            "location": self._store().location(manifest.id),
+            "location": (store or self._store()).location(manifest.id),
             "bytes": manifest.bytes,
             "sha256": manifest.sha256,
             "rows": manifest.contents.rows,
@@ -662,6 +717,7 @@ class Operation:
             "heads": manifest.contents.heads,
             "server": manifest.server,
             "taken": manifest.taken,
+            "changed": manifest.changed,
             "verified": verified,
         }
 
