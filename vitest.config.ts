@@ -22,8 +22,8 @@ export default defineConfig({
           ],
           exclude: ["**/*.e2e.test.ts"],
           // As gates they share two processors with all the others.
-          testTimeout: minutes,
-          hookTimeout: minutes,
+          testTimeout: 5 * minutes,
+          hookTimeout: 5 * minutes,
         },
       },
       {
@@ -32,8 +32,8 @@ export default defineConfig({
           name: "engine",
           include: ["engine/test/**/*.test.ts"],
           exclude: ["**/*.e2e.test.ts"],
-          testTimeout: minutes,
-          hookTimeout: minutes,
+          testTimeout: 5 * minutes,
+          hookTimeout: 5 * minutes,
         },
       },
       // These use the SDK, on the session that `daggerw run` starts them in. On a new machine they wait for their

@@ -20,7 +20,7 @@ import type { AuditTrail } from "../../src/delivery/audit.js"
 import type { Layer } from "../../src/lib/document.js"
 import { operationsOf } from "../../src/delivery/history.js"
 import type { Release } from "../../src/delivery/release.js"
-import { environmentOf, readDeploy } from "../../src/environments/configuration.js"
+import { type DeployConfiguration, environmentOf, readDeploy } from "../../src/environments/configuration.js"
 import { Backend } from "../../src/backends/backend.js"
 import { secretsDigest } from "../../src/delivery/guards/digest.js"
 import { verdictObject } from "../../src/delivery/verdicts.js"
@@ -140,6 +140,16 @@ export interface Command extends DeliveryContext {
   requests: () => number
 }
 
+const configurations = new Map<string, DeployConfiguration>()
+
+/** The shipped configuration with these layers over it, read once: most of the time of a command is this. */
+function configurationOf(layers: Layer[]): DeployConfiguration {
+  const key = JSON.stringify(layers)
+  const known = configurations.get(key) ?? readDeploy(shipped, ...layers)
+  configurations.set(key, known)
+  return known
+}
+
 /** A cluster with nothing in it, and commands of people who work on its backends. */
 export class FakePlatform {
   readonly clock = new FakeClock()
@@ -187,8 +197,8 @@ export class FakePlatform {
       whoAmI: () => Promise.resolve(who),
       proxy: (_kind, _namespace, name, path) => Promise.resolve(this.answer(name, path)),
     }
-    const committed = readDeploy(shipped, ...this.committed)
-    const configuration = readDeploy(shipped, ...this.committed, ...this.settings)
+    const committed = configurationOf(this.committed)
+    const configuration = configurationOf([...this.committed, ...this.settings])
     const opened = openEnvironment({
       configuration,
       environment: environmentOf(configuration, environment),

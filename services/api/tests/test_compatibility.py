@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from alembic.script import ScriptDirectory
 from sqlalchemy import create_engine, make_url, text
 from sqlalchemy.pool import NullPool
 
@@ -31,6 +32,9 @@ from tests.conftest import SECRET
 pytestmark = pytest.mark.integration
 
 SOURCE = Path(recipes.__file__).parent
+HEAD = ScriptDirectory(SOURCE / "migrations").get_current_head()
+# The one more migration of a release.
+NEXT = "next"
 NOWHERE = "redis://127.0.0.1:1/0"
 # Seconds in which a command ends on a busy machine.
 LONG = 300
@@ -77,13 +81,13 @@ class Rehearsal:
             module.write_text(module.read_text().replace(old, new))
         body = f"""
             from alembic import op
-            revision, down_revision = "0002", "0001"
+            revision, down_revision = {NEXT!r}, {HEAD!r}
             def upgrade():
                 op.execute({migration!r})
             def downgrade():
                 pass
             """
-        (package / "migrations" / "versions" / "0002.py").write_text(textwrap.dedent(body))
+        (package / "migrations" / "versions" / f"{NEXT}.py").write_text(textwrap.dedent(body))
         return package
 
     def serve(self, package: Path, **variables: str) -> Server:
@@ -152,14 +156,14 @@ def test_a_migration_that_both_can_live_with_is_planned(rehearsal: Rehearsal) ->
     *steps, result = rehearsal.plan(
         release, {"revision-1": rehearsal.serve(SOURCE)}, rehearsal.serve(release)
     )
-    assert (result["outcome"], result["to"]) == ("planned", ["0002"]), result["message"]
+    assert (result["outcome"], result["to"]) == ("planned", [NEXT]), result["message"]
     # Lists, searches, pages, some recipes, and what needs a token.
     reads = result["proven"]["revision-1"]
     assert reads > 15
     assert result["proven"] == {"revision-1": reads, "the new image": reads}
     done = [event["step"] for event in steps if event["state"] == "done"]
     assert done == ["plan", "copy", "record-reads", "dry-run", "replay-reads"]
-    assert rehearsal.head() == "0001"
+    assert rehearsal.head() == HEAD
 
 
 @pytest.mark.parametrize(
@@ -176,7 +180,7 @@ def test_a_migration_that_passes_alone_and_breaks_old_code_is_refused(
     release = rehearsal.release(migration, changes)
     result = rehearsal.plan(release, {"revision-1": rehearsal.serve(SOURCE)}, rehearsal.serve(release))[-1]
     assert (result["outcome"], result["step"]) == ("failed", "replay-reads"), result["message"]
-    assert result["message"].startswith("code does not work with the database after 0002: revision-1: ")
+    assert result["message"].startswith(f"code does not work with the database after {NEXT}: revision-1: ")
     assert re.search(f"{reads} answered 200 before the migration and 500 after it", result["message"])
     # The copy alone says nothing against it.
     assert rehearsal.plan(release, {}, None)[-1]["outcome"] == "planned"
@@ -187,7 +191,7 @@ def test_new_code_that_does_not_work_after_its_own_migration_is_refused(rehearsa
     result = rehearsal.plan(release, {"revision-1": rehearsal.serve(SOURCE)}, rehearsal.serve(release))[-1]
     assert (result["outcome"], result["step"]) == ("failed", "replay-reads")
     assert result["message"] == (
-        "code does not work with the database after 0002: the new image: GET /api/recipes?sort=quickest"
+        f"code does not work with the database after {NEXT}: the new image: GET /api/recipes?sort=quickest"
         " answers 500, and the code before it answered 200"
     )
 

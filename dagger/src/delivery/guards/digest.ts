@@ -18,6 +18,8 @@ function canonical(data: unknown): unknown {
 
 /** Work of one guess at secrets that somebody knows the digest of. */
 const scryptCost = { N: 4096, r: 8, p: 1 }
+/** What was computed, by scope and secrets: a command asks for the same several times. */
+const known = new Map<string, string>()
 
 /**
  * A digest of the values of all secrets of a service together: equal digests are equal secrets. It is slow to compute and covers the service's signing key, so that a
@@ -27,5 +29,9 @@ const scryptCost = { N: 4096, r: 8, p: 1 }
  */
 export function secretsDigest(scope: string, secrets: Record<string, string>): string {
   const text = JSON.stringify(Object.entries(secrets).sort(([one], [other]) => (one < other ? -1 : 1)))
-  return `scrypt:${scryptSync(text, `pitwall/${scope}`, 32, scryptCost).toString("hex")}`
+  const key = JSON.stringify([scope, text])
+  const digest =
+    known.get(key) ?? `scrypt:${scryptSync(text, `pitwall/${scope}`, 32, scryptCost).toString("hex")}`
+  known.set(key, digest)
+  return digest
 }
