@@ -1,10 +1,11 @@
 // A fault for every gate, planted in a copy of the repository: the gate that it is meant for finds it, and no other does. Faults that do not hide each
 // other are planted together: a run takes minutes, and each gate names what it has found.
 import { createHash } from "node:crypto"
-import { appendFile, readdir, readFile, rm, writeFile } from "node:fs/promises"
+import { appendFile, readFile, rm, writeFile } from "node:fs/promises"
 import { join } from "node:path"
 import { afterAll, beforeAll, describe, expect, it } from "vitest"
 import { copyOfTheRepository, daggerw, type Ended, findings, outcomes, tableIn } from "./daggerw.js"
+import { newestMigration, versions } from "./newest-migration.js"
 
 interface Fault {
   fault: string
@@ -37,18 +38,14 @@ const replaced =
     await writeFile(join(root, path), changed)
   }
 
-const versions = "services/api/src/recipes/migrations/versions"
-
-/** The newest migration as the repository has it, and what it comes behind. */
-async function newestMigration(root: string): Promise<{ revision: string; parent: string }> {
-  const names = (await readdir(join(root, versions))).filter((name) => /^\d.*\.py$/.test(name))
-  const text = await readFile(join(root, versions, names.sort().at(-1) ?? ""), "utf8")
-  const value = (name: string) => new RegExp(`^${name}.*= (.*)$`, "m").exec(text)?.[1] ?? "None"
-  return { revision: value("revision"), parent: value("down_revision") }
-}
-
 /** A migration that black and flake8 have nothing against. */
-const migrationText = (revision: string, down: string, up: string[], back: string[], marks = "") => {
+const migrationText = (
+  revision: string,
+  down: string | undefined,
+  up: string[],
+  back: string[],
+  marks = "",
+) => {
   const body = (lines: string[]) => (lines.length > 0 ? lines : ["pass"]).map((line) => `    ${line}`)
   const code = [...up, ...back].join("\n")
   return [
@@ -60,7 +57,7 @@ const migrationText = (revision: string, down: string, up: string[], back: strin
       : []),
     ...(code === "" || !/op\.|outside_/.test(code) ? [] : [""]),
     `revision = "${revision}"`,
-    `down_revision = ${down}`,
+    `down_revision = ${down === undefined ? "None" : `"${down}"`}`,
     ...(marks === "" ? [] : [marks]),
     "",
     "",
@@ -198,7 +195,7 @@ const link =
       const undo = [sql("DROP TABLE planted_too"), sql("DROP TABLE planted")]
       await write(join(versions, `${name(0)}.py`), migrationText(name(0), revision, tables, undo, loses))
     }
-    const text = migrationText(name(at + 1), `"${name(at)}"`, up, back, marks)
+    const text = migrationText(name(at + 1), name(at), up, back, marks)
     await write(join(versions, `${name(at + 1)}.py`), text)
   }
 

@@ -19,6 +19,7 @@ import { registryPort } from "../../src/platform/cluster/throw-away-registry.js"
 import { labelled, type Schema } from "../../src/platform/schema.js"
 import { RehearsalEnvironment } from "../../src/rehearsal/environment.js"
 import { copyOfTheRepository, daggerw, repository } from "./daggerw.js"
+import { newestMigration } from "./newest-migration.js"
 import { s3, storePort } from "./s3.js"
 import { Tunnels } from "./tunnels.js"
 import { configure, rehearsalSource } from "./user-checkout.js"
@@ -150,18 +151,26 @@ async function releaseWith(schema: Schema, ...migrations: Migration[]): Promise<
   return ["--release", file]
 }
 
+/** Where a new database is. */
+const { revision: start } = await newestMigration(repository)
 // Views, so that the models and the service do not notice them.
 const view = "CREATE VIEW of_the_test AS SELECT count(*) AS recipes FROM recipes"
-const expand = { revision: "0002", down: "0001", body: view, undo: "DROP VIEW of_the_test" }
-const contract = { revision: "0003", down: "0002", body: "DROP VIEW of_the_test", undo: view, breaking: true }
+const expand = { revision: "of_test_2", down: start, body: view, undo: "DROP VIEW of_the_test" }
+const contract = {
+  revision: "of_test_3",
+  down: "of_test_2",
+  body: "DROP VIEW of_the_test",
+  undo: view,
+  breaking: true,
+}
 // The models do not notice it, and no code can read it.
 const unreadable = {
-  revision: "0008",
-  down: "0002",
+  revision: "of_test_8",
+  down: "of_test_2",
   body: "UPDATE recipes SET tags = '{}'",
   undo: "UPDATE recipes SET tags = '[]'",
 }
-const failing = { revision: "0009", down: "0002", body: "SELECT 1 / 0", undo: "SELECT 1" }
+const failing = { revision: "of_test_9", down: "of_test_2", body: "SELECT 1 / 0", undo: "SELECT 1" }
 
 const call = (args: string[], mortal = false) =>
   daggerw(["--progress", "plain", "call", ...args], checkout, { mortal })
@@ -220,23 +229,23 @@ describe("the database of a service", { timeout: 20 * 60_000 }, () => {
   let second: string[]
 
   it("is left as it is by a deploy of an image without further migrations", async () => {
-    const first = await releaseWith({ head: "0001", breaking: [] })
+    const first = await releaseWith({ head: start, breaking: [] })
     const { stdout } = await done(...deploy(first))
-    expect(stdout).toMatch(/^recipes +unchanged .*at 0001/m)
+    expect(stdout).toMatch(new RegExp(`^recipes +unchanged .*at ${start}`, "m"))
     expect(stdout).toMatch(/^api +promoted +1 /m)
-    expect((await database()).heads).toEqual(["0001"])
+    expect((await database()).heads).toEqual([start])
   })
 
   it("is not changed by a plan, which shows what the migrations do on a copy", async () => {
-    second = await releaseWith({ head: "0002", breaking: [] }, expand)
+    second = await releaseWith({ head: "of_test_2", breaking: [] }, expand)
     const { stdout } = await done("migrate", "--env", "staging", "--plan-only", ...second)
-    expect(stdout).toMatch(/0002 .*expand/)
+    expect(stdout).toMatch(/of_test_2 .*expand/)
     expect(stdout).toContain("CREATE VIEW of_the_test")
     expect(stdout).toMatch(
       /on the copy, revision-1 answered [1-9]\d* reads, the new image answered [1-9]\d* reads/,
     )
     expect(await viewExists()).toBe(false)
-    expect(await head()).toBe("0001")
+    expect(await head()).toBe(start)
   })
 
   it("is migrated by a deploy that is killed and run again, after a backup that is verified", async () => {
@@ -245,13 +254,13 @@ describe("the database of a service", { timeout: 20 * 60_000 }, () => {
     first.kill()
     expect((await first.ended).signal).toBe("SIGKILL")
     const { stdout } = await done(...deploy(second))
-    expect(stdout).toMatch(/^recipes +migrated .*0001 → 0002/m)
+    expect(stdout).toMatch(new RegExp(`^recipes +migrated .*${start} → of_test_2`, "m"))
     expect(stdout).toMatch(/^api +promoted +2 /m)
     expect(await viewExists()).toBe(true)
     const { heads, backup } = await database()
-    expect(heads).toEqual(["0002"])
+    expect(heads).toEqual(["of_test_2"])
     const folder = `pitwall/staging/recipes/${backup?.id ?? "?"}`
-    expect(backup).toMatchObject({ heads: ["0001"], location: `s3://${bucket}/${folder}` })
+    expect(backup).toMatchObject({ heads: [start], location: `s3://${bucket}/${folder}` })
     const list = await (await fetch(`${storeAddress}/${bucket}?list-type=2`)).text()
     expect(list).toContain(`<Key>${folder}/manifest.json</Key>`)
   })
@@ -262,7 +271,7 @@ describe("the database of a service", { timeout: 20 * 60_000 }, () => {
     const id = backup?.id ?? "?"
     expect(stdout).toMatch(
       new RegExp(
-        `^recipes: the backup ${id} can be restored: [2-9]\\d* tables with [\\d,]+ rows .* at 0001$`,
+        `^recipes: the backup ${id} can be restored: [2-9]\\d* tables with [\\d,]+ rows .* at ${start}$`,
         "m",
       ),
     )
@@ -295,28 +304,31 @@ describe("the database of a service", { timeout: 20 * 60_000 }, () => {
   it("goes back when its code has, behind a backup of its own, and forward again", async () => {
     const back = ["rollback", "--env", "staging", "--reason", "the view is slow"]
     expect(await refused(...back, "--database", "recipes")).toMatch(
-      /revision 2, which serves, was built for 0002, where the database is: take the code back first/,
+      /revision 2, which serves, was built for of_test_2, where the database is: take the code back first/,
     )
     expect((await done(...back, "--service", "api")).stdout).toMatch(/^api +promoted +1 /m)
     const { backup: before } = await database()
     const { stdout } = await done(...back, "--database", "recipes")
     expect(stdout).toMatch(
-      /^recipes +downgraded .*back from 0002 to 0001, after the verified backup \S+; taken back: 0002/m,
+      new RegExp(
+        `^recipes +downgraded .*back from of_test_2 to ${start}, after the verified backup \\S+; taken back: of_test_2`,
+        "m",
+      ),
     )
     expect(await viewExists()).toBe(false)
     const { heads, backup } = await database()
-    expect(heads).toEqual(["0001"])
-    expect(backup).toMatchObject({ heads: ["0002"] })
+    expect(heads).toEqual([start])
+    expect(backup).toMatchObject({ heads: ["of_test_2"] })
     expect(backup?.id).not.toBe(before?.id)
     const again = await done("migrate", "--env", "staging", ...second)
-    expect(again.stdout).toMatch(/^recipes +migrated .*0001 → 0002/m)
+    expect(again.stdout).toMatch(new RegExp(`^recipes +migrated .*${start} → of_test_2`, "m"))
     expect((await done(...back, "--service", "api", "--to", "2")).stdout).toMatch(/^api +promoted +2 /m)
   })
 
   it("is backed up, which is proven at once", async () => {
     const { backup: before } = await database()
     const { stdout } = await done("backup", "--env", "staging")
-    expect(stdout).toMatch(/^recipes: the backup \S+ was made and can be restored: .* at 0002$/m)
+    expect(stdout).toMatch(/^recipes: the backup \S+ was made and can be restored: .* at of_test_2$/m)
     const { backup } = await database()
     expect(backup?.id).not.toBe(before?.id)
     expect(stdout).toContain(backup?.id)
@@ -341,18 +353,20 @@ describe("the database of a service", { timeout: 20 * 60_000 }, () => {
     await first.ended
     const { stdout } = await done(...restore, "--reason", "a recipe is gone")
     expect(stdout).toMatch(
-      /^recipes +restored .*at 0002; the backup \S+ is in its place, and what was there is kept as /m,
+      /^recipes +restored .*at of_test_2; the backup \S+ is in its place, and what was there is kept as /m,
     )
     expect(await recipes()).toBe(before)
-    expect(await head()).toBe("0002")
+    expect(await head()).toBe("of_test_2")
     const status = await done("status", "--env", "staging", "--only", "recipes", "text")
-    expect(status.stdout).toMatch(/recipes, the database of api: at 0002\n +last: restored at /)
+    expect(status.stdout).toMatch(/recipes, the database of api: at of_test_2\n +last: restored at /)
     const { stdout: api } = await done("status", "--env", "staging", "--only", "api", "text")
     expect(api).toMatch(/api/)
   })
 
   it("is what its migrations make; what somebody else changed is found", async () => {
-    expect((await done("drift", "--env", "staging")).stdout).toMatch(/^recipes: at 0002, as its migrations/m)
+    expect((await done("drift", "--env", "staging")).stdout).toMatch(
+      /^recipes: at of_test_2, as its migrations/m,
+    )
     await rehearsal.query("CREATE SEQUENCE by_hand")
     expect(await refused("drift", "--env", "staging")).toMatch(/recipes: .*sequence by_hand is left over/)
     const { stdout } = await done("status", "--env", "staging", "--only", "recipes", "text")
@@ -362,24 +376,24 @@ describe("the database of a service", { timeout: 20 * 60_000 }, () => {
   })
 
   it("is not touched by a migration that fails on the copy, and nothing is deployed then", async () => {
-    const bad = await releaseWith({ head: "0009", breaking: [] }, expand, failing)
+    const bad = await releaseWith({ head: "of_test_9", breaking: [] }, expand, failing)
     const refusal = await refused(...deploy(bad))
     expect(refusal).toMatch(/recipes +failed .*dry-run failed/)
     expect(refusal).toMatch(/api +skipped/)
-    expect(await head()).toBe("0002")
+    expect(await head()).toBe("of_test_2")
     expect((await database()).runs[0]).toMatchObject({ outcome: "failed" })
   })
 
   it("is not touched by a migration that passes alone and breaks older code, and the request that fails is named", async () => {
-    const breaking = await releaseWith({ head: "0008", breaking: [] }, expand, unreadable)
+    const breaking = await releaseWith({ head: "of_test_8", breaking: [] }, expand, unreadable)
     const before = await rehearsal.query("SELECT md5(string_agg(tags::text, '' ORDER BY id)) FROM recipes")
     const named =
-      /replay-reads failed: code does not work with the database after 0008: revision-\d+: GET \/api\/\S+ answered 200 before the migration and 500 after it/
+      /replay-reads failed: code does not work with the database after of_test_8: revision-\d+: GET \/api\/\S+ answered 200 before the migration and 500 after it/
     expect(await refused("migrate", "--env", "staging", "--plan-only", ...breaking)).toMatch(named)
     const refusal = await refused(...deploy(breaking))
     expect(refusal).toMatch(named)
     expect(refusal).toMatch(/api +skipped/)
-    expect(await head()).toBe("0002")
+    expect(await head()).toBe("of_test_2")
     expect(await rehearsal.query("SELECT md5(string_agg(tags::text, '' ORDER BY id)) FROM recipes")).toBe(
       before,
     )
@@ -390,12 +404,14 @@ describe("the database of a service", { timeout: 20 * 60_000 }, () => {
   })
 
   it("keeps the old shape for as long as revisions need it, to which a rollback still returns", async () => {
-    const third = await releaseWith({ head: "0003", breaking: ["0003"] }, expand, contract)
+    const third = await releaseWith({ head: "of_test_3", breaking: ["of_test_3"] }, expand, contract)
     const { stdout } = await done(...deploy(third))
     expect(stdout).toMatch(/^api +promoted +3 /m)
     expect(await viewExists()).toBe(true)
     const { waiting, ...state } = await database()
-    expect(waiting, `${stdout}\n${JSON.stringify(state)}`).toEqual([{ migration: "0003", revisions: [2, 1] }])
+    expect(waiting, `${stdout}\n${JSON.stringify(state)}`).toEqual([
+      { migration: "of_test_3", revisions: [2, 1] },
+    ])
     const back = await done("rollback", "--env", "staging", "--service", "api", "--reason", "it is wrong")
     expect(back.stdout).toMatch(/^api +promoted +2 /m)
     expect(await done(...deploy(third))).toMatchObject({
@@ -413,12 +429,12 @@ describe("the database of a service", { timeout: 20 * 60_000 }, () => {
     const hours = `days: [${day}], from: "02:00", to: "04:00", longest: 5m`
     await guarded(`{ timezone: UTC, migrationWindow: { ${hours} } }`)
     const waits = await done("migrate", "--env", "staging", "--reason", "nothing needs it")
-    expect(waits.stdout).toMatch(/^recipes +unchanged .*0003 waits/m)
+    expect(waits.stdout).toMatch(/^recipes +unchanged .*of_test_3 waits/m)
     const { stdout: closed } = await done("status", "--env", "staging", "--only", "recipes", "text")
-    expect(closed).toMatch(/0003 waits for the maintenance window, .*, which opens next on /)
+    expect(closed).toMatch(/of_test_3 waits for the maintenance window, .*, which opens next on /)
     await guarded("{}")
     const migrated = await done("migrate", "--env", "staging", "--reason", "nothing needs it")
-    expect(migrated.stdout).toMatch(/^recipes +migrated .*0002 → 0003/m)
+    expect(migrated.stdout).toMatch(/^recipes +migrated .*of_test_2 → of_test_3/m)
     expect(await viewExists()).toBe(false)
   })
 
