@@ -6,14 +6,19 @@ import { join } from "node:path"
 import { connection, type Service } from "@dagger.io/dagger"
 import type { V1Job, V1Pod } from "@kubernetes/client-node"
 import { afterAll, aroundAll, beforeAll, describe, expect, it } from "vitest"
+import { PodMetrics } from "../../src/backends/analysis/sources.js"
+import { ClusterPods } from "../../src/backends/revisions/pods.js"
 import { KubernetesClient } from "../../src/clients/kubernetes/client.js"
 import type { Plain } from "../../src/clients/kubernetes/manifest.js"
 import { environmentAccess } from "../../src/environments/access.js"
 import { deployFile, environmentOf, modelSettings, readDeploy } from "../../src/environments/configuration.js"
 import { watchdogFile } from "../../src/environments/environment.js"
 import { trainingObjects } from "../../src/models/job.js"
+import { predictionPath } from "../../src/models/serving.js"
 import { registryPort } from "../../src/platform/cluster/throw-away-registry.js"
 import { RehearsalEnvironment } from "../../src/rehearsal/environment.js"
+import { addresses, underLoad } from "../../src/rehearsal/load.js"
+import { loadImages, prepareImages } from "../../src/rehearsal/prepare.js"
 import { copyOfTheRepository, daggerw, repository } from "./daggerw.js"
 import { s3, storePort } from "./s3.js"
 import { Tunnels } from "./tunnels.js"
@@ -30,6 +35,9 @@ const { publicKey, privateKey } = generateKeyPairSync("ec", {
   privateKeyEncoding: { type: "pkcs8", format: "pem" },
 })
 const keys = { id: "key-of-the-test", secret: "secret-key-of-the-test" }
+
+/** Requests per second while models change. Few by default: the machine has other things to do. */
+const rate = Number(process.env.PITWALL_TEST_RATE ?? 10)
 
 /** As it is shipped, where this cluster's router is and in less time, with models in the image instead of a volume. */
 const settingsOf = (model: string) => `
@@ -64,6 +72,8 @@ let checkout: string
 /** The same with a registry. */
 let withModel: string
 let image: string
+/** Where users find the service. */
+let hostname: string
 const tunnels = new Tunnels()
 
 beforeAll(async () => {
@@ -89,6 +99,7 @@ beforeAll(async () => {
 `)
   const configuration = configured(withModel)
   const environment = environmentOf(configuration, "staging")
+  hostname = environment.services["f1-backend"]?.hostnames[0] ?? ""
   const watchdog = await readFile(join(repository, watchdogFile), "utf8")
   const people = { deployers: [deployer], approvers: [] }
   for (const object of environmentAccess(
@@ -229,7 +240,7 @@ describe("the model of a service", { timeout: 40 * 60_000 }, () => {
       })
   })
 
-  it("gives way to another one that predicts beside it first, and comes back by a rollback", async () => {
+  it("gives way to another one that predicts beside it first, and comes back by a rollback, without a request lost", async () => {
     const serving = async () =>
       (await answers("/api/f1/model/served")).map(
         (answer) => (JSON.parse(answer) as { champion: { digest: string } }).champion.digest,
@@ -241,16 +252,45 @@ describe("the model of a service", { timeout: 40 * 60_000 }, () => {
     )
     const others = [...(await registry("list")).matchAll(/^[0-9a-f]{64}/gm)].map(([digest]) => digest)
     const second = others.find((digest) => digest !== first) ?? ""
-    const table = await done("deploy", "--env", "staging", "--only", `f1-winners@${second}`)
-    expect(table).toMatch(/^f1-winners +promoted .*serves on every pod .*answers to [1-9]/m)
-    expect(await serving()).toEqual([second])
+    await prepareImages(loadImages, () => undefined)
+    const metrics = new PodMetrics(new ClusterPods(rehearsal.admin))
+    const target = { namespace, service: "f1-backend", revision: 2, role: "stable" as const }
+    const moved: Record<string, number> = {}
+    const { requests, unsent } = await underLoad(
+      {
+        id: "train-test",
+        cluster: rehearsal.cluster.service,
+        host: hostname,
+        paths: [...(addresses["f1-backend"] ?? []), predictionPath],
+        rate,
+      },
+      rehearsal.admin,
+      async () => (await metrics.sample(target)).requests > 0,
+      async () => {
+        moved.promote = Date.now()
+        const table = await done("deploy", "--env", "staging", "--only", `f1-winners@${second}`)
+        moved.promoted = Date.now()
+        expect(table).toMatch(/^f1-winners +promoted .*serves on every pod .*answers to [1-9]/m)
+        expect(await serving()).toEqual([second])
+        const status = await done("status", "--env", "staging", "--only", "f1-winners")
+        expect(status).toContain(second.slice(0, 12))
+        moved.rollBack = Date.now()
+        const back = ["rollback", "--env", "staging", "--model", "f1-winners", "--reason", "the test says so"]
+        expect(await done(...back)).toMatch(/^f1-winners +promoted /m)
+        moved.rolledBack = Date.now()
+        expect(await serving()).toEqual([first])
+      },
+    )
+    const lost = requests.filter(({ status }) => status < 200 || status > 299)
+    const seconds = (from = 0, to = 0) => ((to - from) / 1000).toFixed(1)
+    console.log(
+      `${rate} requests per second: ${requests.length} sent, ${unsent} not sent, ${lost.length} lost; ` +
+        `promoted in ${seconds(moved.promote, moved.promoted)} s, back in ${seconds(moved.rollBack, moved.rolledBack)} s`,
+    )
+    expect(requests.length).toBeGreaterThan(rate)
+    expect(lost).toEqual([])
     const history = await done("history", "--env", "staging", "--only", "f1-winners")
     expect(history).toContain(`${first.slice(0, 12)} → ${second.slice(0, 12)}`)
-    expect(await done("status", "--env", "staging", "--only", "f1-winners")).toContain(second.slice(0, 12))
-    expect(
-      await done("rollback", "--env", "staging", "--model", "f1-winners", "--reason", "the test says so"),
-    ).toMatch(/^f1-winners +promoted /m)
-    expect(await serving()).toEqual([first])
   })
 
   it("is trained by that Job alone: the account runs nothing else", async () => {
