@@ -2,6 +2,7 @@ import type { ComponentId, ComponentPlan, WouldRun } from "../delivery/component
 import { digestOfData, secretsDigest } from "../delivery/guards/digest.js"
 import { JobRunner } from "../delivery/job-runner.js"
 import { digestOf } from "../delivery/release.js"
+import type { ServingPod } from "../delivery/serving-pod.js"
 import type { StateRecord } from "../delivery/state-record.js"
 import { oneLine } from "../lib/text.js"
 import { continues, decidePromotion, type PromotionAction, short } from "./decisions.js"
@@ -9,7 +10,7 @@ import { pointerContainer, pointerObjects } from "./job.js"
 import type { ModelContext, TrainingService } from "./model.js"
 import { promotionState, type PromotionState, type RunningPromotion } from "./promotion-state.js"
 import { type Examination, type Moved, readExaminationLog, readMovedLog, stepText } from "./result.js"
-import { askPods, type PodReport, type ServingPod } from "./serving.js"
+import { askPods, type PodReport } from "./serving.js"
 import type { ModelSettings } from "./settings.js"
 
 /** The service that serves a model, as it is in the environment. */
