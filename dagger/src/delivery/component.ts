@@ -184,3 +184,6 @@ export const restorePointText = (point: RestorePoint): string =>
 
 /** For example `backend api`. */
 export const componentText = ({ kind, name }: ComponentId): string => `${kind} ${name}`
+
+/** A model as tables and messages name it: the beginning of its digest, or `none` where there is none. */
+export const modelText = (digest: string | undefined): string => digest?.slice(0, 12) ?? "none"

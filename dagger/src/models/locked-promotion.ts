@@ -1,11 +1,12 @@
 import { promotionObject } from "../delivery/access.js"
-import type {
-  ComponentId,
-  ComponentPlan,
-  LockedComponent,
-  Operation,
-  OperationOutcome,
-  RevertRequest,
+import {
+  type ComponentId,
+  type ComponentPlan,
+  type LockedComponent,
+  modelText,
+  type Operation,
+  type OperationOutcome,
+  type RevertRequest,
 } from "../delivery/component.js"
 import type { EventKind } from "../delivery/events/event.js"
 import { iso } from "../delivery/journal.js"
@@ -22,7 +23,6 @@ import {
   judgePods,
   judgeShadow,
   type ModelChange,
-  short,
 } from "./decisions.js"
 import { pointerObjects, type PointerStep } from "./job.js"
 import type { PreparedPromotion, PromotedModel } from "./promoted-model.js"
@@ -95,7 +95,7 @@ export class LockedPromotion implements LockedComponent {
           change,
           { ...begin, shadow },
           {
-            message: `promotes ${change.version} (${short(change.to)}) in the place of ${short(change.from)}: ${action.because}`,
+            message: `promotes ${change.version} (${modelText(change.to)}) in the place of ${modelText(change.from)}: ${action.because}`,
             ...(overridden && { overridden }),
             ...(approval && { approval }),
           },
@@ -123,18 +123,18 @@ export class LockedPromotion implements LockedComponent {
       if (to === undefined && outcome.result === "aborted") {
         return {
           result: "promoted",
-          message: `the promotion of ${short(running.to)} is taken back: ${outcome.message}`,
+          message: `the promotion of ${modelText(running.to)} is taken back: ${outcome.message}`,
         }
       }
       state = await this.record.read()
     }
     const image = await model.image()
     const change = decideRollback(await model.examine(image, to ?? "previous"), to)
-    if (!change) return { result: "unchanged", message: `${short(to)} serves` }
+    if (!change) return { result: "unchanged", message: `${modelText(to)} serves` }
     const { id, who } = model.context
     const begin = { id, by: who, author: who, reason, action: "rollback" as const, image, shadow: false }
     const after = await this.begin(state, change, begin, {
-      message: `goes back from ${short(change.from)} to ${change.version} (${short(change.to)})`,
+      message: `goes back from ${modelText(change.from)} to ${change.version} (${modelText(change.to)})`,
     })
     return this.attempt(after, after.running)
   }
@@ -186,7 +186,7 @@ export class LockedPromotion implements LockedComponent {
     if (running.phase === "shadowing") {
       const { refused, compared } = await this.shadow(state, running)
       if (refused !== undefined)
-        return this.finish(state, running, "aborted", `${refused}; ${short(from)} goes on serving`)
+        return this.finish(state, running, "aborted", `${refused}; ${modelText(from)} goes on serving`)
       this.model.say(compared)
       return this.carryOut(...(await this.write(state, { ...running, phase: "moving", compared })))
     }
@@ -200,8 +200,8 @@ export class LockedPromotion implements LockedComponent {
     }
     const message = [
       seen.unfollowed
-        ? `${short(to)} is the champion; no pod follows the registry yet, and the next deploy of ${this.model.settings.service} serves it`
-        : `${short(to)} serves on every pod (${seen.pods}), ${duration((seen.served - began) / 1_000)} after the switch from ${short(from)}`,
+        ? `${modelText(to)} is the champion; no pod follows the registry yet, and the next deploy of ${this.model.settings.service} serves it`
+        : `${modelText(to)} serves on every pod (${seen.pods}), ${duration((seen.served - began) / 1_000)} after the switch from ${modelText(from)}`,
       ...(running.compared === undefined ? [] : [running.compared]),
     ].join("; ")
     return this.finish(state, running, "promoted", message)
@@ -218,7 +218,7 @@ export class LockedPromotion implements LockedComponent {
     const { from, to } = running
     const moved = await this.step(state, running, "s", { kind: "shadow", model: to, champion: from })
     if (moved.outcome === "superseded") return { refused: moved.message, compared: "" }
-    model.say(`${short(to)} predicts beside the champion`)
+    model.say(`${modelText(to)} predicts beside the champion`)
     for (const until = clock.now() + timeout * 1_000; ; await clock.pause(lookEvery)) {
       this.lease.check()
       const { refused, waiting, compared } = judgeShadow(await model.reports(), to)
@@ -256,7 +256,7 @@ export class LockedPromotion implements LockedComponent {
       if (waiting.length === 0 && served === undefined) {
         served = clock.now()
         model.say(
-          `${short(target)} serves on every pod (${reports.length}); they are watched for ${duration(watch)}`,
+          `${modelText(target)} serves on every pod (${reports.length}); they are watched for ${duration(watch)}`,
         )
       }
       const now = clock.now()
@@ -280,7 +280,9 @@ export class LockedPromotion implements LockedComponent {
       return this.finish(state, running, "aborted", `${why}; ${moved.message}`)
     const late = from === undefined ? [] : await this.untilServed(from)
     const end =
-      late.length === 0 ? `${short(from)} serves` : `${short(from)} is the champion, but ${late.join("; ")}`
+      late.length === 0
+        ? `${modelText(from)} serves`
+        : `${modelText(from)} is the champion, but ${late.join("; ")}`
     return this.finish(state, running, "aborted", `${why}; ${end}`)
   }
 
@@ -312,7 +314,7 @@ export class LockedPromotion implements LockedComponent {
       return this.resume(state, running, "it goes on to its end")
     const why = `it was interrupted, and ${oneLine(reason)}`
     if (running.phase === "shadowing")
-      return this.finish(state, running, "aborted", `${why}; ${short(running.from)} goes on serving`)
+      return this.finish(state, running, "aborted", `${why}; ${modelText(running.from)} goes on serving`)
     await this.event("rolling-back", running, { message: why })
     // One that still runs could move the pointer after it was taken back.
     const job = this.objectsOf(running, "p", forwards(running), {}).job

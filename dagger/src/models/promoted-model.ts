@@ -1,11 +1,11 @@
-import type { ComponentId, ComponentPlan, WouldRun } from "../delivery/component.js"
+import { type ComponentId, type ComponentPlan, modelText, type WouldRun } from "../delivery/component.js"
 import { digestOfData, secretsDigest } from "../delivery/guards/digest.js"
 import { JobRunner } from "../delivery/job-runner.js"
 import { digestOf } from "../delivery/release.js"
 import type { ServingPod } from "../delivery/serving-pod.js"
 import type { StateRecord } from "../delivery/state-record.js"
 import { oneLine } from "../lib/text.js"
-import { continues, decidePromotion, type PromotionAction, short } from "./decisions.js"
+import { continues, decidePromotion, type PromotionAction } from "./decisions.js"
 import { pointerContainer, pointerObjects } from "./job.js"
 import type { ModelContext, TrainingService } from "./model.js"
 import { promotionState, type PromotionState, type RunningPromotion } from "./promotion-state.js"
@@ -148,7 +148,7 @@ export class PromotedModel {
           ...plan,
           action: "start",
           summary: oneLine(
-            `from ${short(change.from)} to ${change.version} (${short(change.to)}), ${verdict}: ${because}${beside}`,
+            `from ${modelText(change.from)} to ${change.version} (${modelText(change.to)}), ${verdict}: ${because}${beside}`,
             800,
           ),
           changes: [
@@ -189,4 +189,4 @@ export class PromotedModel {
 
 /** For example `the promotion of 0a1b… that ada began at …`. */
 export const underWay = ({ action, to, by, began }: RunningPromotion): string =>
-  `the ${action === "deploy" ? "promotion of" : "rollback to"} ${short(to)} that ${by} began at ${began}`
+  `the ${action === "deploy" ? "promotion of" : "rollback to"} ${modelText(to)} that ${by} began at ${began}`
