@@ -29,6 +29,7 @@ import type { Component, ImageInUse } from "../delivery/component.js"
 import { Journal, newId } from "../delivery/journal.js"
 import type { Strategy } from "../delivery/strategy.js"
 import { type Clock, monotonic } from "../lib/clock.js"
+import { hexDigestPattern } from "../lib/image-reference.js"
 import { reportProgress } from "../lib/progress.js"
 import { oneLine } from "../lib/text.js"
 import {
@@ -473,7 +474,7 @@ function modelsIn(only: string[], models: string[]): [{ name: string; digest?: s
     const [name = "", digest] = one.split("@", 2)
     if (!models.includes(name)) others.push(one)
     else if (digest === undefined) named.push({ name })
-    else if (/^[0-9a-f]{64}$/.test(digest)) named.push({ name, digest })
+    else if (hexDigestPattern.test(digest)) named.push({ name, digest })
     else
       throw new Error(
         `"${oneLine(one)}" names no model; allowed: ${name}, or ${name}@ and all 64 digits of its digest`,

@@ -13,6 +13,7 @@ import { iso } from "../delivery/journal.js"
 import { Lease } from "../delivery/lease.js"
 import { digestOf } from "../delivery/release.js"
 import type { StateRecord } from "../delivery/state-record.js"
+import { hexDigestPattern } from "../lib/image-reference.js"
 import { duration, oneLine } from "../lib/text.js"
 import {
   backwards,
@@ -32,8 +33,6 @@ import type { PodReport } from "./serving.js"
 
 /** Milliseconds between two looks at the pods. */
 const lookEvery = 5_000
-
-const digestPattern = /^[0-9a-f]{64}$/
 
 /** The promotions of a model under this command's lease. */
 export class LockedPromotion implements LockedComponent {
@@ -112,7 +111,7 @@ export class LockedPromotion implements LockedComponent {
    */
   async revert({ to, reason }: RevertRequest): Promise<OperationOutcome> {
     const { model } = this
-    if (to !== undefined && !digestPattern.test(to))
+    if (to !== undefined && !hexDigestPattern.test(to))
       throw new Error(`"${oneLine(to, 80)}" is no digest of a model; allowed: all 64 hexadecimal digits`)
     let state = await this.record.read()
     const { running } = state
