@@ -4,6 +4,7 @@ import {
   type ComponentPlan,
   type ComponentStatus,
   componentText,
+  exclusively,
   type ImageInUse,
   modelText,
   type OperationOutcome,
@@ -70,13 +71,8 @@ export class Promotion implements Component {
     return LockedPromotion.take(this.model)
   }
 
-  async revert(request: RevertRequest): Promise<OperationOutcome> {
-    const locked = await this.lock()
-    try {
-      return await locked.revert(request)
-    } finally {
-      await locked.unlock()
-    }
+  revert(request: RevertRequest): Promise<OperationOutcome> {
+    return exclusively(this.lock(), (locked) => locked.revert(request))
   }
 
   async status(): Promise<ComponentStatus> {
