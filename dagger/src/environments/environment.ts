@@ -16,7 +16,6 @@ import { Frontend } from "../frontends/frontend.js"
 import { auditFolder, auditPages } from "../frontends/auditor.js"
 import { bundleOf, servedContract } from "../frontends/image.js"
 import type { FrontendSettings } from "../frontends/settings.js"
-import type { ModelSettings } from "../models/settings.js"
 import { migrationWindow } from "../delivery/guards/calendar.js"
 import { Approvals } from "../delivery/approvals.js"
 import { AuditLog } from "../delivery/audit.js"
@@ -314,6 +313,16 @@ export function openEnvironment(options: EnvironmentOptions): OpenEnvironment {
     }
     return settings.map((one) => new Backend(context, one))
   }
+  /** Opens what belongs to backends, each with its own. */
+  const withOwners = <Settings extends { service: string }, One>(
+    all: Settings[],
+    open: (settings: Settings, owner: Backend) => One,
+  ): One[] =>
+    all.flatMap((one) =>
+      openBackends(backendSettings(configuration, environment, [one.service])).map((owner) =>
+        open(one, owner),
+      ),
+    )
   const openDatabases = (settings: DatabaseSettings[], { always = false } = {}): Database[] => {
     const context: DatabaseContext = {
       ...common,
@@ -322,29 +331,18 @@ export function openEnvironment(options: EnvironmentOptions): OpenEnvironment {
       backupKeys: () => keysOf(secrets, environment.name),
       ...(options.rds && { rds: options.rds }),
     }
-    const owners = openBackends(backendSettings(configuration, environment, []))
-    return settings.flatMap((one) =>
-      owners
-        .filter(({ service }) => service === one.service)
-        .map((owner) => new Database(context, one, owner)),
-    )
+    return withOwners(settings, (one, owner) => new Database(context, one, owner))
   }
   const models = modelSettings(configuration, environment)
-  const ofEachModel = <One>(task: (settings: ModelSettings, owner: Backend) => One): One[] => {
-    const owners = openBackends(backendSettings(configuration, environment, []))
-    return models.flatMap((one) =>
-      owners.filter(({ service }) => service === one.service).map((owner) => task(one, owner)),
-    )
-  }
   const openModels = (): Model[] => {
     const context: ModelContext = {
       ...common,
       signingKey: () => signingKeyOf(secrets, environment.name),
     }
-    return ofEachModel((one, owner) => new Model(context, one, owner))
+    return withOwners(models, (one, owner) => new Model(context, one, owner))
   }
   const promotions = (model?: string): Promotion[] =>
-    models.length === 0 ? [] : ofEachModel((one, owner) => new Promotion(common, one, owner, model))
+    withOwners(models, (one, owner) => new Promotion(common, one, owner, model))
   const frontends = frontendSettings(environment)
   const openFrontends = (settings: FrontendSettings[], deployed: Backend[]): Frontend[] => {
     if (settings.length === 0) return []
