@@ -8,9 +8,9 @@ import {
   type OperationOutcome,
   type RevertRequest,
 } from "../delivery/component.js"
-import type { EventKind } from "../delivery/events/event.js"
 import { iso } from "../delivery/journal.js"
 import { Lease } from "../delivery/lease.js"
+import { Operations, type Said } from "../delivery/operations.js"
 import { digestOf } from "../delivery/release.js"
 import type { StateRecord } from "../delivery/state-record.js"
 import { hexDigestPattern } from "../lib/image-reference.js"
@@ -37,12 +37,25 @@ const lookEvery = 5_000
 /** The promotions of a model under this command's lease. */
 export class LockedPromotion implements LockedComponent {
   private prepared?: PreparedPromotion
+  private readonly operations: Operations<PromotionState, RunningPromotion>
 
   private constructor(
     private readonly model: PromotedModel,
     private readonly lease: Lease,
     private readonly record: StateRecord<PromotionState>,
-  ) {}
+  ) {
+    this.operations = new Operations({
+      component: model.id,
+      context: model.context,
+      record,
+      begun: withRunning,
+      facts: ({ action, image, from, to }) => ({
+        action,
+        digest: digestOf(image),
+        models: { to, ...(from !== undefined && { from }) },
+      }),
+    })
+  }
 
   /** @throws LeaseHeld while another command has the lease */
   static async take(model: PromotedModel): Promise<LockedPromotion> {
@@ -142,7 +155,6 @@ export class LockedPromotion implements LockedComponent {
     return this.lease.end()
   }
 
-  /** Writes down what begins, before anything changes: an interrupted command is resumed from there. */
   private async begin(
     state: PromotionState,
     change: ModelChange,
@@ -151,13 +163,11 @@ export class LockedPromotion implements LockedComponent {
       ...more
     }: Omit<Operation, "guards" | "overridden" | "approval"> &
       Pick<RunningPromotion, "action" | "image" | "guards"> & { shadow: boolean },
-    event: { message: string } & Partial<Pick<Operation, "overridden" | "approval">>,
+    said: Said,
   ): Promise<PromotionState & { running: RunningPromotion }> {
     const began = iso(this.model.context.cluster.now())
-    const after = withRunning(state, { ...change, ...more, began, phase: shadow ? "shadowing" : "moving" })
-    await this.event("started", after.running, { ...event, at: began })
-    await this.record.write(after)
-    return after
+    const phase = shadow ? "shadowing" : "moving"
+    return this.operations.begin(state, { ...change, ...more, began, phase, failed: 0 }, said)
   }
 
   private async resume(
@@ -165,7 +175,7 @@ export class LockedPromotion implements LockedComponent {
     running: RunningPromotion,
     message: string,
   ): Promise<OperationOutcome> {
-    await this.event("resumed", running, { message })
+    await this.operations.event("resumed", running, { message })
     return this.attempt(state, running)
   }
 
@@ -173,7 +183,7 @@ export class LockedPromotion implements LockedComponent {
     try {
       return await this.carryOut(state, running)
     } catch (error) {
-      await this.event("failed", running, { message: oneLine((error as Error).message, 500) })
+      await this.operations.failed(running, error)
       throw error
     }
   }
@@ -194,7 +204,7 @@ export class LockedPromotion implements LockedComponent {
     const began = this.model.context.clock.now()
     const seen = await this.watch(to)
     if (seen.broken !== undefined) {
-      await this.event("rolling-back", running, { message: oneLine(seen.broken, 500) })
+      await this.operations.event("rolling-back", running, { message: oneLine(seen.broken, 500) })
       return this.giveBack(...(await this.write(state, { ...running, phase: "returning", why: seen.broken })))
     }
     const message = [
@@ -314,7 +324,7 @@ export class LockedPromotion implements LockedComponent {
     const why = `it was interrupted, and ${oneLine(reason)}`
     if (running.phase === "shadowing")
       return this.finish(state, running, "aborted", `${why}; ${modelText(running.from)} goes on serving`)
-    await this.event("rolling-back", running, { message: why })
+    await this.operations.event("rolling-back", running, { message: why })
     // One that still runs could move the pointer after it was taken back.
     const job = this.objectsOf(running, "p", forwards(running), {}).job
     if (await this.model.mover.isActive(job)) await this.step(state, running, "p", forwards(running))
@@ -362,44 +372,14 @@ export class LockedPromotion implements LockedComponent {
     return [after, after.running]
   }
 
-  /** Records how an operation ended: in the state, then in the audit log, then as over. A command that dies in between, and the next one, record the same end. */
   private async finish(
     state: PromotionState,
     running: RunningPromotion,
     result: "promoted" | "aborted",
     message: string,
   ): Promise<OperationOutcome> {
-    const end = running.end ?? {
-      result,
-      message: oneLine(message, 500),
-      at: iso(this.model.context.cluster.now()),
-    }
-    const ending = withRunning(state, { ...running, end })
-    if (!running.end) await this.record.write(ending)
-    await this.event(end.result === "promoted" ? "promoted" : "rolled-back", running, {
-      message: end.message,
-      at: end.at,
-    })
-    await this.record.write(ended(ending))
+    const ending = { result, message: oneLine(message, 500) }
+    const { end } = await this.operations.finish(state, running, ending, ended)
     return { result: end.result, message: end.message }
-  }
-
-  private async event(
-    kind: EventKind,
-    { id, action, image, from, to, author, reason, guards }: RunningPromotion,
-    more: { message: string; at?: string } & Partial<Pick<Operation, "overridden" | "approval">>,
-  ): Promise<void> {
-    await this.model.context.journal.record({
-      kind,
-      component: this.model.id,
-      operation: id,
-      action,
-      digest: digestOf(image),
-      models: { to, ...(from !== undefined && { from }) },
-      author,
-      reason,
-      ...(guards !== undefined && { guards }),
-      ...more,
-    })
   }
 }
