@@ -201,7 +201,6 @@ export class LockedPromotion implements LockedComponent {
     }
     const moved = await this.step(state, running, "p", forwards(running))
     if (moved.outcome === "superseded") return this.finish(state, running, "aborted", moved.message)
-    const began = this.model.context.clock.now()
     const seen = await this.watch(to)
     if (seen.broken !== undefined) {
       await this.operations.event("rolling-back", running, { message: oneLine(seen.broken, 500) })
@@ -210,7 +209,7 @@ export class LockedPromotion implements LockedComponent {
     const message = [
       seen.unfollowed
         ? `${modelText(to)} is the champion; no pod follows the registry yet, and the next deploy of ${this.model.settings.service} serves it`
-        : `${modelText(to)} serves on every pod (${seen.pods}), ${duration((seen.served - began) / 1_000)} after the switch from ${modelText(from)}`,
+        : `${modelText(to)} serves on every pod (${seen.pods}), ${duration(seen.served)} after the switch from ${modelText(from)}`,
       ...(running.compared === undefined ? [] : [running.compared]),
     ].join("; ")
     return this.finish(state, running, "promoted", message)
@@ -222,63 +221,52 @@ export class LockedPromotion implements LockedComponent {
     running: RunningPromotion,
   ): Promise<{ refused?: string; compared: string }> {
     const { model } = this
-    const { clock } = model.context
     const { timeout } = model.settings.promotion
     const { from, to } = running
     const moved = await this.step(state, running, "s", { kind: "shadow", model: to, champion: from })
     if (moved.outcome === "superseded") return { refused: moved.message, compared: "" }
     model.say(`${modelText(to)} predicts beside the champion`)
-    for (const until = clock.now() + timeout * 1_000; ; await clock.pause(lookEvery)) {
-      this.lease.check()
-      const { refused, waiting, compared } = judgeShadow(await model.reports(), to)
+    return this.look((reports, waited) => {
+      const { refused, waiting, compared } = judgeShadow(reports, to)
       if (refused !== undefined) return { refused, compared }
       if (waiting.length === 0) return { compared }
-      if (clock.now() >= until) {
-        const late = `not every pod has compared it with the champion within ${duration(timeout)}: ${waiting.join("; ")}`
-        return { refused: late, compared }
-      }
-    }
+      if (waited < timeout) return undefined
+      const late = `not every pod has compared it with the champion within ${duration(timeout)}: ${waiting.join("; ")}`
+      return { refused: late, compared }
+    })
   }
 
   /**
    * Looks at the pods until all of them serve a model, and for a while after.
    *
-   * @returns why it is to be taken back, as `broken`
+   * @returns why it is to be taken back, as `broken`, and after how many seconds all of them served it
    */
-  private async watch(
+  private watch(
     target: string,
   ): Promise<Pick<Judged, "broken" | "unfollowed"> & { pods: number; served: number }> {
     const { model } = this
-    const { clock } = model.context
     const { timeout, watch } = model.settings.promotion
     const began = new Map<string, number>()
-    const until = clock.now() + timeout * 1_000
     let served: number | undefined
-    for (;;) {
-      this.lease.check()
-      const reports = await model.reports()
+    return this.look((reports, waited) => {
       for (const { uid, restarts } of reports) if (!began.has(uid)) began.set(uid, restarts)
       const { broken, waiting, unfollowed } = judgePods(reports, target, began)
-      const seen = { unfollowed, pods: reports.length, served: served ?? clock.now() }
+      const seen = { unfollowed, pods: reports.length, served: served ?? waited }
       if (unfollowed) return seen
       if (broken !== undefined) return { ...seen, broken }
-      if (waiting.length === 0 && served === undefined) {
-        served = clock.now()
-        model.say(
-          `${modelText(target)} serves on every pod (${reports.length}); they are watched for ${duration(watch)}`,
-        )
+      if (waiting.length === 0) {
+        if (served === undefined)
+          model.say(
+            `${modelText(target)} serves on every pod (${reports.length}); they are watched for ${duration(watch)}`,
+          )
+        served ??= waited
+        if (waited - served >= watch) return seen
       }
-      const now = clock.now()
-      if (waiting.length === 0 && served !== undefined && now - served >= watch * 1_000)
-        return { ...seen, served }
       // Pods that come up meanwhile have as long again.
-      if (now >= until + (served === undefined ? 0 : watch * 1_000))
-        return {
-          ...seen,
-          broken: `not every pod serves it within ${duration(timeout)}: ${waiting.join("; ")}`,
-        }
-      await clock.pause(lookEvery)
-    }
+      if (waited < timeout + (served === undefined ? 0 : watch)) return undefined
+      const late = `not every pod serves it within ${duration(timeout)}: ${waiting.join("; ")}`
+      return { ...seen, broken: late }
+    })
   }
 
   /** Puts the model before in place again, and waits for the pods. */
@@ -296,19 +284,28 @@ export class LockedPromotion implements LockedComponent {
   }
 
   /** @returns pods that do not serve the model in time, each with what it does instead */
-  private async untilServed(target: string): Promise<string[]> {
-    const { model } = this
-    const { clock } = model.context
-    for (
-      const until = clock.now() + model.settings.promotion.timeout * 1_000;
-      ;
-      await clock.pause(lookEvery)
-    ) {
-      this.lease.check()
-      const reports: PodReport[] = await model.reports()
+  private untilServed(target: string): Promise<string[]> {
+    const { timeout } = this.model.settings.promotion
+    return this.look((reports, waited) => {
       const { waiting, unfollowed } = judgePods(reports, target, new Map())
       if (unfollowed || waiting.length === 0) return []
-      if (clock.now() >= until) return waiting
+      return waited < timeout ? undefined : waiting
+    })
+  }
+
+  /**
+   * Looks at the pods until a look comes to something.
+   *
+   * @param judge is told how many seconds it has been
+   */
+  private async look<Found>(
+    judge: (reports: PodReport[], waited: number) => Found | undefined,
+  ): Promise<Found> {
+    const { clock } = this.model.context
+    for (const began = clock.now(); ; await clock.pause(lookEvery)) {
+      this.lease.check()
+      const found = judge(await this.model.reports(), (clock.now() - began) / 1_000)
+      if (found !== undefined) return found
     }
   }
 
