@@ -1,5 +1,5 @@
-import { html, Html } from "../ci/report/page/html.js"
-import { style } from "../ci/report/page/style.js"
+import { pageDocument } from "../ci/report/page/document.js"
+import { html, type Html } from "../ci/report/page/html.js"
 import { auditCaption, auditFindings, auditParagraphs, auditTable } from "../frontends/audit.js"
 import { auditFiles } from "../frontends/audit-objects.js"
 import type { NewestAudit } from "../frontends/frontend.js"
@@ -64,29 +64,14 @@ function summary(env: string, all: NewestAudit[]): string {
 
 function page(env: string, all: NewestAudit[]): string {
   const title = `Audits of ${env}`
-  return html`<!doctype html>
-    <html lang="en">
-      <head>
-        <meta charset="utf-8" />
-        <meta name="viewport" content="width=device-width, initial-scale=1" />
-        <meta name="color-scheme" content="light dark" />
-        <meta
-          http-equiv="Content-Security-Policy"
-          content="default-src 'none'; style-src 'unsafe-inline'; img-src 'self' file:"
-        />
-        <title>${title}</title>
-        <style>
-          ${new Html(style)}
-        </style>
-      </head>
-      <body>
-        <header class="page-header">
-          <p class="name">Pitwall</p>
-          <h1>${title}</h1>
-        </header>
-        <main>${all.length === 0 ? html`<p>${noApps(env)}</p>` : all.map(section)}</main>
-      </body>
-    </html> `.markup
+  return pageDocument(
+    title,
+    html`<header class="page-header">
+        <p class="name">Pitwall</p>
+        <h1>${title}</h1>
+      </header>
+      <main>${all.length === 0 ? html`<p>${noApps(env)}</p>` : all.map(section)}</main>`,
+  )
 }
 
 function section(one: NewestAudit): Html {
