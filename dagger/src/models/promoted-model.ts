@@ -1,9 +1,9 @@
 import { type ComponentId, type ComponentPlan, modelText, type WouldRun } from "../delivery/component.js"
-import { digestOfData, secretsDigest } from "../delivery/guards/digest.js"
+import { digestOfData } from "../delivery/guards/digest.js"
 import { JobRunner } from "../delivery/job-runner.js"
-import { digestOf } from "../delivery/release.js"
 import type { ServingPod } from "../delivery/serving-pod.js"
 import type { StateRecord } from "../delivery/state-record.js"
+import { wouldRunWith } from "../delivery/would-run.js"
 import { oneLine } from "../lib/text.js"
 import { continues, decidePromotion, type PromotionAction } from "./decisions.js"
 import { pointerContainer, pointerObjects } from "./job.js"
@@ -165,19 +165,9 @@ export class PromotedModel {
   }
 
   async wouldRun(image: string, model: string): Promise<WouldRun> {
-    const secrets = await this.owner.secrets()
-    const secretNames = Object.keys(secrets).sort()
     const { namespace, name } = this.settings
-    return {
-      image,
-      digest: digestOf(image),
-      secretNames,
-      contents: {
-        settings: this.settingsDigest(image, secretNames, model),
-        secrets: secretsDigest(`${namespace}/${name}`, secrets),
-      },
-      model,
-    }
+    const settings = (names: string[]) => this.settingsDigest(image, names, model)
+    return { ...wouldRunWith({ namespace, name, settings }, image, await this.owner.secrets()), model }
   }
 
   /** The digest of what a promotion of a model runs with. */
