@@ -1,7 +1,6 @@
-import { html, Html } from "../ci/report/page/html.js"
-import { style } from "../ci/report/page/style.js"
+import { pageDocument } from "../ci/report/page/document.js"
+import { html, type Html } from "../ci/report/page/html.js"
 import { auditCaption, auditFindings, auditParagraphs, auditTable } from "../frontends/audit.js"
-import { auditFiles } from "../frontends/audit-objects.js"
 import type { NewestAudit } from "../frontends/frontend.js"
 import { moment } from "../lib/text.js"
 
@@ -29,8 +28,10 @@ type AuditOfApp = Extract<NewestAudit, { found: "audit" }>
 
 /** What an audit came to, with the colour and the sign of the page's style. */
 function outcomeOf(one: NewestAudit): { word: string; tone: string; sign: string } {
-  if (one.found === "none") return { word: "no audit", tone: "idle", sign: "–" }
-  if (one.found === "unreadable") return { word: "cannot be read", tone: "odd", sign: "!" }
+  if (one.found !== "audit")
+    return one.found === "none"
+      ? { word: "no audit", tone: "idle", sign: "–" }
+      : { word: "cannot be read", tone: "odd", sign: "!" }
   const { faults } = one.audit
   if (one.missing.length > 0 || !faults) return { word: "incomplete", tone: "odd", sign: "!" }
   return faults.length > 0
@@ -64,29 +65,14 @@ function summary(env: string, all: NewestAudit[]): string {
 
 function page(env: string, all: NewestAudit[]): string {
   const title = `Audits of ${env}`
-  return html`<!doctype html>
-    <html lang="en">
-      <head>
-        <meta charset="utf-8" />
-        <meta name="viewport" content="width=device-width, initial-scale=1" />
-        <meta name="color-scheme" content="light dark" />
-        <meta
-          http-equiv="Content-Security-Policy"
-          content="default-src 'none'; style-src 'unsafe-inline'; img-src 'self' file:"
-        />
-        <title>${title}</title>
-        <style>
-          ${new Html(style)}
-        </style>
-      </head>
-      <body>
-        <header class="page-header">
-          <p class="name">Pitwall</p>
-          <h1>${title}</h1>
-        </header>
-        <main>${all.length === 0 ? html`<p>${noApps(env)}</p>` : all.map(section)}</main>
-      </body>
-    </html> `.markup
+  return pageDocument(
+    title,
+    html`<header class="page-header">
+        <p class="name">Pitwall</p>
+        <h1>${title}</h1>
+      </header>
+      <main>${all.length === 0 ? html`<p>${noApps(env)}</p>` : all.map(section)}</main>`,
+  )
 }
 
 function section(one: NewestAudit): Html {

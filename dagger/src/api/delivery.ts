@@ -299,12 +299,9 @@ export class Delivery {
       const components = opened.components(selection.only, strategyOf(selection))
       const { authors } = selection
       const request = { reason, override, authors, readAuthors: authorsIn(workspace) }
-      const services = servicesOf(components)
-      const given =
-        (await this.givenRelease(workspace, opened, selection, components)) ??
-        // A model is in its registry: nothing is built.
-        (services.length === 0 ? noImages : undefined)
+      const given = await this.givenRelease(workspace, opened, selection, components)
       if (given) return deploy(delivery, components, { ...request, release: given })
+      const services = servicesOf(components)
       const checks = this.gates(services)
       // Awaited by the deploy, unless publishing fails first.
       checks.catch(() => undefined)
@@ -331,7 +328,7 @@ export class Delivery {
       const components = opened.components(selection.only, strategyOf(selection))
       const release =
         (await this.givenRelease(workspace, opened, selection, components)) ??
-        (servicesOf(components).length === 0 ? noImages : await presentRelease(components, delivery.say))
+        (await presentRelease(components, delivery.say))
       const planned = await plan(delivery, components, {
         release,
         authors: selection.authors,
@@ -693,9 +690,7 @@ export class Delivery {
     const { release, images, only } = selection
     const named = only.length > 0 || release !== "" ? only : Object.keys(readImages(images))
     const components = opened.components(named)
-    const given =
-      (await this.givenRelease(workspace, opened, selection, components)) ??
-      (only.length > 0 && servicesOf(components).length === 0 ? noImages : undefined)
+    const given = await this.givenRelease(workspace, opened, selection, components)
     if (!given) throw new Error("say what to approve: --request, or --release or --image")
     try {
       return await Promise.all(
@@ -724,7 +719,7 @@ export class Delivery {
     return inEnvironment(this.source, env, { ...this.connection, committed }, task)
   }
 
-  /** The release that the command names, in whole or by its images; undefined where it names none. */
+  /** The release that the command names, in whole or by its images, or the empty one where components take no image; undefined where it names none. */
   private async givenRelease(
     workspace: Workspace,
     { delivery, secrets, environment }: OpenEnvironment,
@@ -742,7 +737,8 @@ export class Delivery {
     )
     const given = release ?? { images: readImages(images) as Record<string, unknown> }
     const named = Object.keys(given.images)
-    if (named.length === 0 && !release) return undefined
+    if (named.length === 0 && !release)
+      return services.length === 0 ? { schemaVersion: 1, images: {} } : undefined
     const missing = services.filter((service) => !named.includes(service))
     if (missing.length > 0) {
       throw new Error(
@@ -813,8 +809,6 @@ function deployableServices({ environments, services }: DeployConfiguration): st
 const servicesOf = (components: Component[]) => [
   ...new Set(components.flatMap(({ id, service }) => (id.kind === "model" ? [] : [service]))),
 ]
-
-const noImages: Release = { schemaVersion: 1, images: {} }
 
 /**
  * What a task says of each of several things.

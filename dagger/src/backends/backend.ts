@@ -10,6 +10,7 @@ import {
   componentText,
 } from "../delivery/component.js"
 import { digestOf, type Release, type ReleasedImage } from "../delivery/release.js"
+import type { ServingPod } from "../delivery/serving-pod.js"
 import { readPages, requestLimit } from "./analysis/sources.js"
 import { stableRevision } from "./decisions.js"
 import { type BackendContext, DeployedService } from "./deployed-service.js"
@@ -18,7 +19,7 @@ import { planOf, prepare, secretsOf, settingsOf, wouldRun } from "./prepare.js"
 import { revert } from "./revert.js"
 import { isOver } from "./rollout/rollout.js"
 import type { BackendSettings } from "./settings.js"
-import { ClusterPods, type ServingPod, servingPod } from "./revisions/pods.js"
+import { ClusterPods, servingPod } from "./revisions/pods.js"
 import type { Revision } from "./revisions/revisions.js"
 import { statusOf } from "./status.js"
 

@@ -1,8 +1,8 @@
 import { ApiError, type KubernetesApi } from "../clients/kubernetes/client.js"
 import type { Manifest } from "../clients/kubernetes/manifest.js"
 import type { Change, ComponentPlan, WouldRun } from "../delivery/component.js"
-import { secretsDigest } from "../delivery/guards/digest.js"
 import { digestOf, type Release } from "../delivery/release.js"
+import { wouldRunWith } from "../delivery/would-run.js"
 import type { DeployedService } from "./deployed-service.js"
 import {
   compatibility,
@@ -125,19 +125,11 @@ export function settingsOf(deployed: DeployedService, image: string, secretNames
 /** What a revision of a prepared deploy runs. */
 export function wouldRun(
   deployed: DeployedService,
-  { image, digest, secrets }: Pick<Prepared, "image" | "digest" | "secrets">,
+  { image, secrets }: Pick<Prepared, "image" | "secrets">,
 ): WouldRun {
   const { name, revisions } = deployed
-  const secretNames = Object.keys(secrets).sort()
-  return {
-    image,
-    digest,
-    secretNames,
-    contents: {
-      settings: settingsOf(deployed, image, secretNames),
-      secrets: secretsDigest(`${revisions.namespace}/${name}`, secrets),
-    },
-  }
+  const settings = (secretNames: string[]) => settingsOf(deployed, image, secretNames)
+  return wouldRunWith({ namespace: revisions.namespace, name, settings }, image, secrets)
 }
 
 /** The values of a backend's secrets: those given, otherwise those of the present revision. */

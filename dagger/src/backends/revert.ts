@@ -1,4 +1,4 @@
-import type { OperationOutcome, RevertRequest } from "../delivery/component.js"
+import { exclusively, type OperationOutcome, type RevertRequest } from "../delivery/component.js"
 import type { DeployedService } from "./deployed-service.js"
 import { LockedBackend } from "./locked-backend.js"
 import { compatibility, blockedMessage, provenRevisions, rollbackTarget } from "./decisions.js"
@@ -34,7 +34,7 @@ export async function revert(
     }
     deployed.say(`all traffic is on revision ${stable ?? "–"}; next: ${request.to ?? "the one before"}`)
   }
-  return exclusively(deployed, (locked) => switchBack(locked, request))
+  return exclusively(LockedBackend.take(deployed), (locked) => switchBack(locked, request))
 }
 
 function revisionNumber(text: string): number {
@@ -45,18 +45,6 @@ function revisionNumber(text: string): number {
 /** What a rollback of a backend asks for. */
 interface BackendRevert extends Pick<RevertRequest, "reason" | "override"> {
   to?: number
-}
-
-async function exclusively<Value>(
-  deployed: DeployedService,
-  task: (locked: LockedBackend) => Promise<Value>,
-): Promise<Value> {
-  const locked = await LockedBackend.take(deployed)
-  try {
-    return await task(locked)
-  } finally {
-    await locked.unlock()
-  }
 }
 
 /** Has the rollout in progress aborted: by the command that works on it while that lives, otherwise by this one. */
@@ -71,7 +59,7 @@ async function abortRollout(deployed: DeployedService, reason: string): Promise<
     if (!rollout) throw new Error(routeDeleted)
     if (isOver(rollout)) return rollout
     try {
-      return await exclusively(deployed, endOf)
+      return await exclusively(LockedBackend.take(deployed), endOf)
     } catch (error) {
       if (!(error instanceof LeaseHeld)) throw error
     }

@@ -9,6 +9,7 @@ import {
   type RevertRequest,
   type WouldRun,
   componentText,
+  exclusively,
 } from "../delivery/component.js"
 import type { EventKind } from "../delivery/events/event.js"
 import { LeaseHeld } from "../delivery/lease.js"
@@ -83,7 +84,7 @@ export class Database implements Component {
    * @throws Error when code that serves needs them, or it is not known where the database is or is to go
    */
   revert(request: RevertRequest): Promise<OperationOutcome> {
-    return this.exclusively((locked) => locked.revert(request))
+    return exclusively(this.lock(), (locked) => locked.revert(request))
   }
 
   /**
@@ -226,19 +227,10 @@ export class Database implements Component {
   /** Notes for `status` what the audit log has already. Whoever works on the database keeps it from nothing. */
   private async note(change: (state: DatabaseState) => DatabaseState): Promise<void> {
     try {
-      await this.exclusively((locked) => locked.write(change))
+      await exclusively(this.lock(), (locked) => locked.write(change))
     } catch (error) {
       if (!(error instanceof LeaseHeld)) throw error
       this.migrated.say(`status does not show this, because the database is in use: ${error.message}`)
-    }
-  }
-
-  private async exclusively<Value>(task: (locked: LockedDatabase) => Promise<Value>): Promise<Value> {
-    const locked = await this.lock()
-    try {
-      return await task(locked)
-    } finally {
-      await locked.unlock()
     }
   }
 

@@ -9,6 +9,7 @@ import type {
 import { databaseObject } from "../delivery/access.js"
 import { iso } from "../delivery/journal.js"
 import { Lease } from "../delivery/lease.js"
+import { Operations, type Said } from "../delivery/operations.js"
 import { digestOf, type Release } from "../delivery/release.js"
 import { continues, decideRevert } from "./decisions.js"
 import type { MigratedDatabase, PreparedMigration } from "./migrated-database.js"
@@ -19,12 +20,24 @@ import { begun, ended, type DatabaseState, type RunEnd, type Running, type Datab
 /** A database under this command's lease. */
 export class LockedDatabase implements LockedComponent {
   private prepared?: PreparedMigration
+  private readonly operations: Operations<DatabaseState, Running>
 
   private constructor(
     private readonly database: MigratedDatabase,
     private readonly lease: Lease,
     private readonly record: DatabaseRecord,
-  ) {}
+  ) {
+    this.operations = new Operations({
+      component: database.id,
+      context: database.context,
+      record,
+      begun,
+      facts: ({ image, back, restore }) => ({
+        action: restore ? "restore" : back ? "rollback" : "migrate",
+        digest: digestOf(image),
+      }),
+    })
+  }
 
   /** @throws LeaseHeld while another command has the lease */
   static async take(database: MigratedDatabase): Promise<LockedDatabase> {
@@ -168,22 +181,15 @@ export class LockedDatabase implements LockedComponent {
     })
   }
 
-  /** Writes down what begins, before anything runs: an interrupted command is resumed from there. */
-  async start(
-    state: DatabaseState,
-    begin: Running,
-    event: { message: string } & Partial<Pick<Operation, "overridden" | "approval">>,
-  ): Promise<OperationOutcome> {
-    const after = begun(state, begin)
-    const { running } = after
-    await this.recordEvent("started", running, { ...event, at: running.began })
-    await this.record.write(after)
-    return this.run(after, running)
+  /** Begins a run, which an interrupted command leaves to be resumed. */
+  async start(state: DatabaseState, begin: Running, said: Said): Promise<OperationOutcome> {
+    const after = await this.operations.begin(state, begin, said)
+    return this.run(after, after.running)
   }
 
   /** Follows a run that an interrupted command has begun. */
   async resume(state: DatabaseState, running: Running, message: string): Promise<OperationOutcome> {
-    await this.recordEvent("resumed", running, { message })
+    await this.operations.event("resumed", running, { message })
     return this.run(state, running)
   }
 
@@ -212,26 +218,8 @@ export class LockedDatabase implements LockedComponent {
     const [passed, failed] = running.restore
       ? (["restored", "restore-failed"] as const)
       : (["migrated", "migration-failed"] as const)
-    await this.recordEvent(outcome === "failed" ? failed : passed, running, { message, at })
+    await this.operations.event(outcome === "failed" ? failed : passed, running, { message, at })
     await this.record.write(after)
     return { result: outcome, message }
-  }
-
-  private async recordEvent(
-    kind: "started" | "resumed" | "migrated" | "migration-failed" | "restored" | "restore-failed",
-    { id, image, author, back, restore, guards, reason }: Running,
-    more: { message: string; at?: string } & Partial<Pick<Operation, "overridden" | "approval">>,
-  ): Promise<void> {
-    await this.database.context.journal.record({
-      kind,
-      component: this.database.id,
-      operation: id,
-      action: restore ? "restore" : back ? "rollback" : "migrate",
-      digest: digestOf(image),
-      author,
-      reason,
-      ...(guards !== undefined && { guards }),
-      ...more,
-    })
   }
 }

@@ -10,10 +10,10 @@ import {
   type WouldRun,
 } from "../delivery/component.js"
 import type { MigrationWindow } from "../delivery/guards/calendar.js"
-import { secretsDigest } from "../delivery/guards/digest.js"
 import { type JobKind, JobRunner } from "../delivery/job-runner.js"
 import type { Journal } from "../delivery/journal.js"
-import { digestOf, type Release, type ReleasedImage } from "../delivery/release.js"
+import type { Release, ReleasedImage } from "../delivery/release.js"
+import { wouldRunWith } from "../delivery/would-run.js"
 import type { Clock } from "../lib/clock.js"
 import { duration, oneLine } from "../lib/text.js"
 import { type Application, applicationsBeside, type ServingRevision } from "./applications.js"
@@ -110,17 +110,10 @@ export class MigratedDatabase {
 
   /** @param restore what a restore puts into its place; without it, a migration runs */
   async wouldRun(image: string, restore?: RestorePoint): Promise<WouldRun> {
-    const secrets = await this.secrets()
-    const secretNames = Object.keys(secrets).sort()
     const { namespace, name } = this.settings
+    const settings = (names: string[]) => settingsDigest(this.settings, image, names, restore)
     return {
-      image,
-      digest: digestOf(image),
-      secretNames,
-      contents: {
-        settings: settingsDigest(this.settings, image, secretNames, restore),
-        secrets: secretsDigest(`${namespace}/${name}`, secrets),
-      },
+      ...wouldRunWith({ namespace, name, settings }, image, await this.secrets()),
       ...(restore && { restore }),
     }
   }

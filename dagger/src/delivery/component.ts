@@ -178,9 +178,25 @@ export interface LockedComponent {
   unlock(): Promise<void>
 }
 
+/** Runs a task under the lock of a component, and gives the lock back however the task ends. */
+export async function exclusively<Locked extends Pick<LockedComponent, "unlock">, Value>(
+  lock: Promise<Locked>,
+  task: (locked: Locked) => Promise<Value>,
+): Promise<Value> {
+  const locked = await lock
+  try {
+    return await task(locked)
+  } finally {
+    await locked.unlock()
+  }
+}
+
 /** For example `the newest backup until 2026-03-02T10:00:00Z`. */
 export const restorePointText = (point: RestorePoint): string =>
   "backup" in point ? `the backup ${point.backup}` : `the newest backup until ${point.before}`
 
 /** For example `backend api`. */
 export const componentText = ({ kind, name }: ComponentId): string => `${kind} ${name}`
+
+/** A model as tables and messages name it: the beginning of its digest, or `none` where there is none. */
+export const modelText = (digest: string | undefined): string => digest?.slice(0, 12) ?? "none"

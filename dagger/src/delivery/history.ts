@@ -1,7 +1,7 @@
 import { columns, duration, oneLine } from "../lib/text.js"
 import type { Approval } from "./guards/guards.js"
 import type { AuditTrail } from "./audit.js"
-import { type ComponentId, componentText } from "./component.js"
+import { type ComponentId, componentText, modelText } from "./component.js"
 import type { DeliveryEvent } from "./events/event.js"
 
 /** A deploy, a rollback, a migration, a training, the test of a backup or the search for drift of one component, from its beginning to its end. */
@@ -183,7 +183,7 @@ export function historyText({ operations, approvals, next, unreadable }: History
     one.component.name,
     one.action,
     one.models
-      ? `${shortly(one.models.from)} → ${shortly(one.models.to)}`
+      ? `${modelText(one.models.from)} → ${modelText(one.models.to)}`
       : one.from === undefined
         ? `${one.revision ?? "–"}`
         : `${one.from} → ${one.revision ?? "–"}`,
@@ -212,8 +212,6 @@ export function historyText({ operations, approvals, next, unreadable }: History
       : [`Skipped ${unreadable.length} that this version cannot read: ${some.join(", ")}${more}`]),
   ].join("\n")
 }
-
-const shortly = (model: string | undefined) => model?.slice(0, 12) ?? "none"
 
 function overrideText(
   { guards, reason, weakened = [] }: NonNullable<OperationRecord["overridden"]>,

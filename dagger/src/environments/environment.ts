@@ -16,7 +16,6 @@ import { Frontend } from "../frontends/frontend.js"
 import { auditFolder, auditPages } from "../frontends/auditor.js"
 import { bundleOf, servedContract } from "../frontends/image.js"
 import type { FrontendSettings } from "../frontends/settings.js"
-import type { ModelSettings } from "../models/settings.js"
 import { migrationWindow } from "../delivery/guards/calendar.js"
 import { Approvals } from "../delivery/approvals.js"
 import { AuditLog } from "../delivery/audit.js"
@@ -29,6 +28,7 @@ import type { Component, ImageInUse } from "../delivery/component.js"
 import { Journal, newId } from "../delivery/journal.js"
 import type { Strategy } from "../delivery/strategy.js"
 import { type Clock, monotonic } from "../lib/clock.js"
+import { hexDigestPattern } from "../lib/image-reference.js"
 import { reportProgress } from "../lib/progress.js"
 import { oneLine } from "../lib/text.js"
 import {
@@ -313,6 +313,16 @@ export function openEnvironment(options: EnvironmentOptions): OpenEnvironment {
     }
     return settings.map((one) => new Backend(context, one))
   }
+  /** Opens what belongs to backends, each with its own. */
+  const withOwners = <Settings extends { service: string }, One>(
+    all: Settings[],
+    open: (settings: Settings, owner: Backend) => One,
+  ): One[] =>
+    all.flatMap((one) =>
+      openBackends(backendSettings(configuration, environment, [one.service])).map((owner) =>
+        open(one, owner),
+      ),
+    )
   const openDatabases = (settings: DatabaseSettings[], { always = false } = {}): Database[] => {
     const context: DatabaseContext = {
       ...common,
@@ -321,29 +331,18 @@ export function openEnvironment(options: EnvironmentOptions): OpenEnvironment {
       backupKeys: () => keysOf(secrets, environment.name),
       ...(options.rds && { rds: options.rds }),
     }
-    const owners = openBackends(backendSettings(configuration, environment, []))
-    return settings.flatMap((one) =>
-      owners
-        .filter(({ service }) => service === one.service)
-        .map((owner) => new Database(context, one, owner)),
-    )
+    return withOwners(settings, (one, owner) => new Database(context, one, owner))
   }
   const models = modelSettings(configuration, environment)
-  const ofEachModel = <One>(task: (settings: ModelSettings, owner: Backend) => One): One[] => {
-    const owners = openBackends(backendSettings(configuration, environment, []))
-    return models.flatMap((one) =>
-      owners.filter(({ service }) => service === one.service).map((owner) => task(one, owner)),
-    )
-  }
   const openModels = (): Model[] => {
     const context: ModelContext = {
       ...common,
       signingKey: () => signingKeyOf(secrets, environment.name),
     }
-    return ofEachModel((one, owner) => new Model(context, one, owner))
+    return withOwners(models, (one, owner) => new Model(context, one, owner))
   }
   const promotions = (model?: string): Promotion[] =>
-    models.length === 0 ? [] : ofEachModel((one, owner) => new Promotion(common, one, owner, model))
+    withOwners(models, (one, owner) => new Promotion(common, one, owner, model))
   const frontends = frontendSettings(environment)
   const openFrontends = (settings: FrontendSettings[], deployed: Backend[]): Frontend[] => {
     if (settings.length === 0) return []
@@ -473,7 +472,7 @@ function modelsIn(only: string[], models: string[]): [{ name: string; digest?: s
     const [name = "", digest] = one.split("@", 2)
     if (!models.includes(name)) others.push(one)
     else if (digest === undefined) named.push({ name })
-    else if (/^[0-9a-f]{64}$/.test(digest)) named.push({ name, digest })
+    else if (hexDigestPattern.test(digest)) named.push({ name, digest })
     else
       throw new Error(
         `"${oneLine(one)}" names no model; allowed: ${name}, or ${name}@ and all 64 digits of its digest`,

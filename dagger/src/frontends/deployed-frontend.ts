@@ -1,10 +1,11 @@
 import type { KubernetesApi } from "../clients/kubernetes/client.js"
 import type { Change, ComponentId, ComponentPlan, WouldRun } from "../delivery/component.js"
 import { frontendObject } from "../delivery/access.js"
-import { digestOfData, secretsDigest } from "../delivery/guards/digest.js"
+import { digestOfData } from "../delivery/guards/digest.js"
 import type { Journal } from "../delivery/journal.js"
 import { Lease, LeaseHeld } from "../delivery/lease.js"
 import { digestOf, type Release, type ReleasedImage } from "../delivery/release.js"
+import { wouldRunWith } from "../delivery/would-run.js"
 import type { Clock } from "../lib/clock.js"
 import { count, duration, oneLine } from "../lib/text.js"
 import { type AuditFiles, type AuditRequest, auditRuns, devices } from "./audit.js"
@@ -204,15 +205,8 @@ export class DeployedFrontend {
   wouldRun(release: Release): WouldRun {
     const { namespace, app } = this.settings
     const image = this.imageOf(release).reference
-    return {
-      image,
-      digest: digestOf(image),
-      secretNames: [],
-      contents: {
-        settings: this.settingsDigest(image, []),
-        secrets: secretsDigest(`${namespace}/${app}`, {}),
-      },
-    }
+    const settings = (secretNames: string[]) => this.settingsDigest(image, secretNames)
+    return wouldRunWith({ namespace, name: app, settings }, image, {})
   }
 
   settingsDigest(image: string, secretNames: string[]): string {

@@ -8,7 +8,7 @@ import type {
   RevertRequest,
   WouldRun,
 } from "../delivery/component.js"
-import { componentText } from "../delivery/component.js"
+import { componentText, exclusively } from "../delivery/component.js"
 import { digestOf, type Release, type ReleasedImage } from "../delivery/release.js"
 import { oneLine } from "../lib/text.js"
 import { newestAudit, type StoredAudit } from "./audit-objects.js"
@@ -72,13 +72,8 @@ export class Frontend implements Component {
     return LockedFrontend.take(this.deployed)
   }
 
-  async revert(request: RevertRequest): Promise<OperationOutcome> {
-    const locked = await this.lock()
-    try {
-      return await locked.revert(request)
-    } finally {
-      await locked.unlock()
-    }
+  revert(request: RevertRequest): Promise<OperationOutcome> {
+    return exclusively(this.lock(), (locked) => locked.revert(request))
   }
 
   /** Whether the settings let releases be shown that are not live. */

@@ -7,9 +7,9 @@ import type {
   RevertRequest,
 } from "../delivery/component.js"
 import { frontendObject } from "../delivery/access.js"
-import type { EventKind } from "../delivery/events/event.js"
 import { iso } from "../delivery/journal.js"
 import { Lease } from "../delivery/lease.js"
+import { Operations } from "../delivery/operations.js"
 import { digestOf, type Release } from "../delivery/release.js"
 import { refuseUnserved } from "../delivery/rollback-contract.js"
 import { day } from "../lib/clock.js"
@@ -56,12 +56,26 @@ const faultsInARow = 3
 export class LockedFrontend implements LockedComponent {
   private prepared?: PreparedFrontend
   private commit?: string | undefined
+  private readonly operations: Operations<FrontendState, RunningSwitch>
 
   private constructor(
     private readonly app: DeployedFrontend,
     private readonly lease: Lease,
     private readonly record: FrontendRecord,
-  ) {}
+  ) {
+    this.operations = new Operations({
+      component: app.id,
+      context: app.context,
+      record,
+      begun,
+      facts: ({ action, revision, from }) => ({
+        action,
+        revision: revision.number,
+        digest: digestOf(revision.image),
+        ...(from !== undefined && { from }),
+      }),
+    })
+  }
 
   /** @throws LeaseHeld while another command has the lease */
   static async take(app: DeployedFrontend): Promise<LockedFrontend> {
@@ -105,7 +119,7 @@ export class LockedFrontend implements LockedComponent {
           message: liveAlready(action.revision),
         }
       case "resume":
-        await this.event("resumed", action.running, { message: "its deploy goes on" })
+        await this.operations.event("resumed", action.running, { message: "its deploy goes on" })
         return this.deploy(state, action.running, prepared)
       case "begin": {
         const { id, author, reason, guards, overridden, approval } = operation
@@ -119,7 +133,7 @@ export class LockedFrontend implements LockedComponent {
           began: iso(app.context.cluster.now()),
           ...(action.from && { from: action.from.number }),
         }
-        const after = await this.begin(state, running, {
+        const after = await this.operations.begin(state, running, {
           message: `deploys version ${prepared.bundle.version}`,
           ...(overridden && { overridden }),
           ...(approval && { approval }),
@@ -140,7 +154,7 @@ export class LockedFrontend implements LockedComponent {
     let state = await this.record.read()
     const { running } = state
     if (running?.action === "rollback" && (to === undefined || to === String(running.revision.number))) {
-      await this.event("resumed", running, { message: "its rollback goes on" })
+      await this.operations.event("resumed", running, { message: "its rollback goes on" })
       return this.goBack(state, running)
     }
     if (running?.action === "deploy" && to === undefined) {
@@ -163,7 +177,7 @@ export class LockedFrontend implements LockedComponent {
       first: "deploy or take back the backend first",
       override,
     })
-    const after = await this.begin(
+    const after = await this.operations.begin(
       state,
       {
         id: context.id,
@@ -181,18 +195,6 @@ export class LockedFrontend implements LockedComponent {
 
   unlock(): Promise<void> {
     return this.lease.end()
-  }
-
-  /** Writes down what begins, before anything changes: an interrupted command is resumed from there. */
-  private async begin(
-    state: FrontendState,
-    running: RunningSwitch,
-    event: { message: string } & Partial<Pick<Operation, "overridden" | "approval">>,
-  ): Promise<FrontendState & { running: RunningSwitch }> {
-    const after = begun(state, running)
-    await this.event("started", after.running, { ...event, at: running.began })
-    await this.record.write(after)
-    return after
   }
 
   private async goBack(state: FrontendState, running: RunningSwitch): Promise<OperationOutcome> {
@@ -252,7 +254,7 @@ export class LockedFrontend implements LockedComponent {
         // Over, so that the next deploy of this release is a newer one.
         return this.giveUp(state, running, error.message)
       }
-      await this.event("failed", running, { message: oneLine((error as Error).message, 500) })
+      await this.operations.failed(running, error)
       throw error
     }
   }
@@ -420,7 +422,7 @@ export class LockedFrontend implements LockedComponent {
         `revision ${running.revision.number} is broken, and there is none to go back to: ${reason}`,
       )
     }
-    await this.event("rolling-back", running, { message: oneLine(reason, 500) })
+    await this.operations.event("rolling-back", running, { message: oneLine(reason, 500) })
     await app.stores.edge.switch(writerOf(running), (now) => ({
       live: variantOf(before),
       ...(now?.previous && now.previous.revision !== before.number && { previous: now.previous }),
@@ -505,26 +507,13 @@ export class LockedFrontend implements LockedComponent {
     return { id, text: found.text }
   }
 
-  /**
-   * Records how an operation ended: in the state, then in the audit log, then as over. A command that dies in between, and the next one, record the same end.
-   */
   private async finish(
     state: FrontendState,
     running: RunningSwitch,
     result: "promoted" | "aborted",
     message: string,
   ): Promise<FrontendState> {
-    const end = running.end ?? { result, message, at: iso(this.app.context.cluster.now()) }
-    const ending = { ...state, running: { ...running, end } }
-    if (!running.end) await this.record.write(ending)
-    const { at } = end
-    await this.event(end.result === "promoted" ? "promoted" : "rolled-back", running, {
-      message: end.message,
-      at,
-    })
-    const after = ended(ending)
-    await this.record.write(after)
-    return after
+    return (await this.operations.finish(state, running, { result, message }, ended)).after
   }
 
   /** Deletes what neither a kept revision nor a preview needs. Reads every manifest that is kept first: what cannot be read deletes nothing. */
@@ -560,26 +549,6 @@ export class LockedFrontend implements LockedComponent {
     if (old.length === 0) return
     await bucket.delete(old)
     app.say(`${count(old.length, "object")} of old releases deleted`)
-  }
-
-  private async event(
-    kind: EventKind,
-    { id, action, revision, from, author, guards, reason }: RunningSwitch,
-    more: { message: string; at?: string } & Partial<Pick<Operation, "overridden" | "approval">>,
-  ): Promise<void> {
-    await this.app.context.journal.record({
-      kind,
-      component: this.app.id,
-      operation: id,
-      action,
-      revision: revision.number,
-      digest: digestOf(revision.image),
-      author,
-      reason,
-      ...(from !== undefined && { from }),
-      ...(guards !== undefined && { guards }),
-      ...more,
-    })
   }
 }
 

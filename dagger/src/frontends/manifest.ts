@@ -1,6 +1,6 @@
 import { z } from "zod"
 import "../lib/schema-errors.js"
-import { hexDigest } from "../lib/image-reference.js"
+import { hexDigestPattern } from "../lib/image-reference.js"
 import { digestOfData } from "../delivery/guards/digest.js"
 
 /** How long a browser and the edge may keep a file without asking. */
@@ -46,7 +46,7 @@ export const listFile = "manifest.json"
 export const configFile = "config.json"
 export const pageFile = "index.html"
 
-const sha256 = z.string().regex(new RegExp(`^${hexDigest}$`), "a SHA-256 in hexadecimal digits")
+const sha256 = z.string().regex(hexDigestPattern, "a SHA-256 in hexadecimal digits")
 const size = z.int().min(0)
 const copy = z.object({ sha256, size })
 

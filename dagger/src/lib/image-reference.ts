@@ -26,6 +26,7 @@ const hostPattern = new RegExp(`^(?:${label}(?:\\.${label})*|\\[[0-9a-fA-F:]+\\]
 const tagPattern = /^\w[\w.-]{0,127}$/
 /** A SHA-256 in hexadecimal digits, as part of a pattern. */
 export const hexDigest = "[0-9a-f]{64}"
+export const hexDigestPattern = new RegExp(`^${hexDigest}$`)
 export const digestPattern = new RegExp(`^sha256:${hexDigest}$`)
 
 /**

@@ -1,11 +1,9 @@
+import { modelText } from "../delivery/component.js"
 import { count } from "../lib/text.js"
 import type { PointerStep } from "./job.js"
 import type { RunningPromotion } from "./promotion-state.js"
 import type { Examination } from "./result.js"
 import type { PodReport } from "./serving.js"
-
-/** A digest as messages name it. */
-export const short = (digest: string | undefined): string => digest?.slice(0, 12) ?? "none"
 
 /** What a deploy of a model has to do. */
 export type PromotionAction =
@@ -41,14 +39,14 @@ export function decidePromotion({ wanted, examined, pods, shadow }: PromotionSit
   if (!change) {
     return {
       kind: "nothing",
-      reason: `there is no challenger; ${champion === undefined ? "no model serves" : `${short(champion)} stays`}`,
+      reason: `there is no challenger; ${champion === undefined ? "no model serves" : `${modelText(champion)} stays`}`,
     }
   }
-  if (change.to === champion) return { kind: "nothing", reason: `${short(champion)} serves` }
+  if (change.to === champion) return { kind: "nothing", reason: `${modelText(champion)} serves` }
   if (problem !== undefined)
-    return { kind: "blocked", reason: `${short(change.to)} cannot be served: ${problem}` }
+    return { kind: "blocked", reason: `${modelText(change.to)} cannot be served: ${problem}` }
   if (verdict !== "better" && (wanted === undefined || verdict !== "unproven"))
-    return { kind: "blocked", reason: `${short(change.to)} was not found better (${verdict}): ${reason}` }
+    return { kind: "blocked", reason: `${modelText(change.to)} was not found better (${verdict}): ${reason}` }
   const mute = pods.find(({ ready, served }) => ready && !served)
   if (mute) {
     return {
@@ -78,7 +76,7 @@ export function decideRollback(examined: Examination, to: string | undefined): M
   if (change.to === champion) return undefined
   if (problem !== undefined) {
     const other = to === undefined ? ": name another one with --to" : ""
-    throw new Error(`${short(change.to)} cannot be served: ${problem}${other}`)
+    throw new Error(`${modelText(change.to)} cannot be served: ${problem}${other}`)
   }
   return change
 }
@@ -162,7 +160,7 @@ function faultOf(
 function waitsFor({ name, ready, served, silence }: PodReport, target: string): string | undefined {
   if (!served) return `${name} ${silence ?? "says nothing"}`
   if (served.champion?.digest !== target)
-    return `${name} serves ${short(served.champion?.digest ?? undefined)}`
+    return `${name} serves ${modelText(served.champion?.digest ?? undefined)}`
   return ready ? undefined : `${name} is not ready`
 }
 

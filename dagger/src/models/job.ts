@@ -4,6 +4,7 @@ import { modelAccount } from "../delivery/access.js"
 import { jobObjects, jobResources, unreachable } from "../delivery/job-objects.js"
 import type { JobObjects } from "../delivery/job-runner.js"
 import { digestOf } from "../delivery/release.js"
+import { hexDigest } from "../lib/image-reference.js"
 import { containerSecurity, servicePodSecurity, temporaryFolder } from "../platform/pod-security.js"
 import { type ModelSettings, registryPort } from "./settings.js"
 
@@ -52,7 +53,7 @@ export const pointerCommands: PointerStep["kind"][] = ["examine", "shadow", "poi
 /** Every word that {@link pointerArguments} may have in place of a digest or the id of an operation. */
 export const pointerWords = ["registry", ...pointerCommands, "challenger", "previous", "none"]
 /** What the others look like. */
-export const pointerPattern = "^([0-9a-f]{64}|[0-9]{8}-[0-9]{6}-[0-9a-z]{4})$"
+export const pointerPattern = `^(${hexDigest}|[0-9]{8}-[0-9]{6}-[0-9a-z]{4})$`
 
 /** What the container is asked to do. */
 function pointerArguments(step: PointerStep, operation: string): string[] {

@@ -1,17 +1,19 @@
 import { promotionObject } from "../delivery/access.js"
-import type {
-  ComponentId,
-  ComponentPlan,
-  LockedComponent,
-  Operation,
-  OperationOutcome,
-  RevertRequest,
+import {
+  type ComponentId,
+  type ComponentPlan,
+  type LockedComponent,
+  modelText,
+  type Operation,
+  type OperationOutcome,
+  type RevertRequest,
 } from "../delivery/component.js"
-import type { EventKind } from "../delivery/events/event.js"
 import { iso } from "../delivery/journal.js"
 import { Lease } from "../delivery/lease.js"
+import { Operations, type Said } from "../delivery/operations.js"
 import { digestOf } from "../delivery/release.js"
 import type { StateRecord } from "../delivery/state-record.js"
+import { hexDigestPattern } from "../lib/image-reference.js"
 import { duration, oneLine } from "../lib/text.js"
 import {
   backwards,
@@ -22,7 +24,6 @@ import {
   judgePods,
   judgeShadow,
   type ModelChange,
-  short,
 } from "./decisions.js"
 import { pointerObjects, type PointerStep } from "./job.js"
 import type { PreparedPromotion, PromotedModel } from "./promoted-model.js"
@@ -33,17 +34,28 @@ import type { PodReport } from "./serving.js"
 /** Milliseconds between two looks at the pods. */
 const lookEvery = 5_000
 
-const digestPattern = /^[0-9a-f]{64}$/
-
 /** The promotions of a model under this command's lease. */
 export class LockedPromotion implements LockedComponent {
   private prepared?: PreparedPromotion
+  private readonly operations: Operations<PromotionState, RunningPromotion>
 
   private constructor(
     private readonly model: PromotedModel,
     private readonly lease: Lease,
     private readonly record: StateRecord<PromotionState>,
-  ) {}
+  ) {
+    this.operations = new Operations({
+      component: model.id,
+      context: model.context,
+      record,
+      begun: withRunning,
+      facts: ({ action, image, from, to }) => ({
+        action,
+        digest: digestOf(image),
+        models: { to, ...(from !== undefined && { from }) },
+      }),
+    })
+  }
 
   /** @throws LeaseHeld while another command has the lease */
   static async take(model: PromotedModel): Promise<LockedPromotion> {
@@ -95,7 +107,7 @@ export class LockedPromotion implements LockedComponent {
           change,
           { ...begin, shadow },
           {
-            message: `promotes ${change.version} (${short(change.to)}) in the place of ${short(change.from)}: ${action.because}`,
+            message: `promotes ${change.version} (${modelText(change.to)}) in the place of ${modelText(change.from)}: ${action.because}`,
             ...(overridden && { overridden }),
             ...(approval && { approval }),
           },
@@ -112,7 +124,7 @@ export class LockedPromotion implements LockedComponent {
    */
   async revert({ to, reason }: RevertRequest): Promise<OperationOutcome> {
     const { model } = this
-    if (to !== undefined && !digestPattern.test(to))
+    if (to !== undefined && !hexDigestPattern.test(to))
       throw new Error(`"${oneLine(to, 80)}" is no digest of a model; allowed: all 64 hexadecimal digits`)
     let state = await this.record.read()
     const { running } = state
@@ -123,18 +135,18 @@ export class LockedPromotion implements LockedComponent {
       if (to === undefined && outcome.result === "aborted") {
         return {
           result: "promoted",
-          message: `the promotion of ${short(running.to)} is taken back: ${outcome.message}`,
+          message: `the promotion of ${modelText(running.to)} is taken back: ${outcome.message}`,
         }
       }
       state = await this.record.read()
     }
     const image = await model.image()
     const change = decideRollback(await model.examine(image, to ?? "previous"), to)
-    if (!change) return { result: "unchanged", message: `${short(to)} serves` }
+    if (!change) return { result: "unchanged", message: `${modelText(to)} serves` }
     const { id, who } = model.context
     const begin = { id, by: who, author: who, reason, action: "rollback" as const, image, shadow: false }
     const after = await this.begin(state, change, begin, {
-      message: `goes back from ${short(change.from)} to ${change.version} (${short(change.to)})`,
+      message: `goes back from ${modelText(change.from)} to ${change.version} (${modelText(change.to)})`,
     })
     return this.attempt(after, after.running)
   }
@@ -143,7 +155,6 @@ export class LockedPromotion implements LockedComponent {
     return this.lease.end()
   }
 
-  /** Writes down what begins, before anything changes: an interrupted command is resumed from there. */
   private async begin(
     state: PromotionState,
     change: ModelChange,
@@ -152,13 +163,11 @@ export class LockedPromotion implements LockedComponent {
       ...more
     }: Omit<Operation, "guards" | "overridden" | "approval"> &
       Pick<RunningPromotion, "action" | "image" | "guards"> & { shadow: boolean },
-    event: { message: string } & Partial<Pick<Operation, "overridden" | "approval">>,
+    said: Said,
   ): Promise<PromotionState & { running: RunningPromotion }> {
     const began = iso(this.model.context.cluster.now())
-    const after = withRunning(state, { ...change, ...more, began, phase: shadow ? "shadowing" : "moving" })
-    await this.event("started", after.running, { ...event, at: began })
-    await this.record.write(after)
-    return after
+    const phase = shadow ? "shadowing" : "moving"
+    return this.operations.begin(state, { ...change, ...more, began, phase, failed: 0 }, said)
   }
 
   private async resume(
@@ -166,7 +175,7 @@ export class LockedPromotion implements LockedComponent {
     running: RunningPromotion,
     message: string,
   ): Promise<OperationOutcome> {
-    await this.event("resumed", running, { message })
+    await this.operations.event("resumed", running, { message })
     return this.attempt(state, running)
   }
 
@@ -174,7 +183,7 @@ export class LockedPromotion implements LockedComponent {
     try {
       return await this.carryOut(state, running)
     } catch (error) {
-      await this.event("failed", running, { message: oneLine((error as Error).message, 500) })
+      await this.operations.failed(running, error)
       throw error
     }
   }
@@ -186,22 +195,21 @@ export class LockedPromotion implements LockedComponent {
     if (running.phase === "shadowing") {
       const { refused, compared } = await this.shadow(state, running)
       if (refused !== undefined)
-        return this.finish(state, running, "aborted", `${refused}; ${short(from)} goes on serving`)
+        return this.finish(state, running, "aborted", `${refused}; ${modelText(from)} goes on serving`)
       this.model.say(compared)
       return this.carryOut(...(await this.write(state, { ...running, phase: "moving", compared })))
     }
     const moved = await this.step(state, running, "p", forwards(running))
     if (moved.outcome === "superseded") return this.finish(state, running, "aborted", moved.message)
-    const began = this.model.context.clock.now()
     const seen = await this.watch(to)
     if (seen.broken !== undefined) {
-      await this.event("rolling-back", running, { message: oneLine(seen.broken, 500) })
+      await this.operations.event("rolling-back", running, { message: oneLine(seen.broken, 500) })
       return this.giveBack(...(await this.write(state, { ...running, phase: "returning", why: seen.broken })))
     }
     const message = [
       seen.unfollowed
-        ? `${short(to)} is the champion; no pod follows the registry yet, and the next deploy of ${this.model.settings.service} serves it`
-        : `${short(to)} serves on every pod (${seen.pods}), ${duration((seen.served - began) / 1_000)} after the switch from ${short(from)}`,
+        ? `${modelText(to)} is the champion; no pod follows the registry yet, and the next deploy of ${this.model.settings.service} serves it`
+        : `${modelText(to)} serves on every pod (${seen.pods}), ${duration(seen.served)} after the switch from ${modelText(from)}`,
       ...(running.compared === undefined ? [] : [running.compared]),
     ].join("; ")
     return this.finish(state, running, "promoted", message)
@@ -213,63 +221,52 @@ export class LockedPromotion implements LockedComponent {
     running: RunningPromotion,
   ): Promise<{ refused?: string; compared: string }> {
     const { model } = this
-    const { clock } = model.context
     const { timeout } = model.settings.promotion
     const { from, to } = running
     const moved = await this.step(state, running, "s", { kind: "shadow", model: to, champion: from })
     if (moved.outcome === "superseded") return { refused: moved.message, compared: "" }
-    model.say(`${short(to)} predicts beside the champion`)
-    for (const until = clock.now() + timeout * 1_000; ; await clock.pause(lookEvery)) {
-      this.lease.check()
-      const { refused, waiting, compared } = judgeShadow(await model.reports(), to)
+    model.say(`${modelText(to)} predicts beside the champion`)
+    return this.look((reports, waited) => {
+      const { refused, waiting, compared } = judgeShadow(reports, to)
       if (refused !== undefined) return { refused, compared }
       if (waiting.length === 0) return { compared }
-      if (clock.now() >= until) {
-        const late = `not every pod has compared it with the champion within ${duration(timeout)}: ${waiting.join("; ")}`
-        return { refused: late, compared }
-      }
-    }
+      if (waited < timeout) return undefined
+      const late = `not every pod has compared it with the champion within ${duration(timeout)}: ${waiting.join("; ")}`
+      return { refused: late, compared }
+    })
   }
 
   /**
    * Looks at the pods until all of them serve a model, and for a while after.
    *
-   * @returns why it is to be taken back, as `broken`
+   * @returns why it is to be taken back, as `broken`, and after how many seconds all of them served it
    */
-  private async watch(
+  private watch(
     target: string,
   ): Promise<Pick<Judged, "broken" | "unfollowed"> & { pods: number; served: number }> {
     const { model } = this
-    const { clock } = model.context
     const { timeout, watch } = model.settings.promotion
     const began = new Map<string, number>()
-    const until = clock.now() + timeout * 1_000
     let served: number | undefined
-    for (;;) {
-      this.lease.check()
-      const reports = await model.reports()
+    return this.look((reports, waited) => {
       for (const { uid, restarts } of reports) if (!began.has(uid)) began.set(uid, restarts)
       const { broken, waiting, unfollowed } = judgePods(reports, target, began)
-      const seen = { unfollowed, pods: reports.length, served: served ?? clock.now() }
+      const seen = { unfollowed, pods: reports.length, served: served ?? waited }
       if (unfollowed) return seen
       if (broken !== undefined) return { ...seen, broken }
-      if (waiting.length === 0 && served === undefined) {
-        served = clock.now()
-        model.say(
-          `${short(target)} serves on every pod (${reports.length}); they are watched for ${duration(watch)}`,
-        )
+      if (waiting.length === 0) {
+        if (served === undefined)
+          model.say(
+            `${modelText(target)} serves on every pod (${reports.length}); they are watched for ${duration(watch)}`,
+          )
+        served ??= waited
+        if (waited - served >= watch) return seen
       }
-      const now = clock.now()
-      if (waiting.length === 0 && served !== undefined && now - served >= watch * 1_000)
-        return { ...seen, served }
       // Pods that come up meanwhile have as long again.
-      if (now >= until + (served === undefined ? 0 : watch * 1_000))
-        return {
-          ...seen,
-          broken: `not every pod serves it within ${duration(timeout)}: ${waiting.join("; ")}`,
-        }
-      await clock.pause(lookEvery)
-    }
+      if (waited < timeout + (served === undefined ? 0 : watch)) return undefined
+      const late = `not every pod serves it within ${duration(timeout)}: ${waiting.join("; ")}`
+      return { ...seen, broken: late }
+    })
   }
 
   /** Puts the model before in place again, and waits for the pods. */
@@ -280,24 +277,35 @@ export class LockedPromotion implements LockedComponent {
       return this.finish(state, running, "aborted", `${why}; ${moved.message}`)
     const late = from === undefined ? [] : await this.untilServed(from)
     const end =
-      late.length === 0 ? `${short(from)} serves` : `${short(from)} is the champion, but ${late.join("; ")}`
+      late.length === 0
+        ? `${modelText(from)} serves`
+        : `${modelText(from)} is the champion, but ${late.join("; ")}`
     return this.finish(state, running, "aborted", `${why}; ${end}`)
   }
 
   /** @returns pods that do not serve the model in time, each with what it does instead */
-  private async untilServed(target: string): Promise<string[]> {
-    const { model } = this
-    const { clock } = model.context
-    for (
-      const until = clock.now() + model.settings.promotion.timeout * 1_000;
-      ;
-      await clock.pause(lookEvery)
-    ) {
-      this.lease.check()
-      const reports: PodReport[] = await model.reports()
+  private untilServed(target: string): Promise<string[]> {
+    const { timeout } = this.model.settings.promotion
+    return this.look((reports, waited) => {
       const { waiting, unfollowed } = judgePods(reports, target, new Map())
       if (unfollowed || waiting.length === 0) return []
-      if (clock.now() >= until) return waiting
+      return waited < timeout ? undefined : waiting
+    })
+  }
+
+  /**
+   * Looks at the pods until a look comes to something.
+   *
+   * @param judge is told how many seconds it has been
+   */
+  private async look<Found>(
+    judge: (reports: PodReport[], waited: number) => Found | undefined,
+  ): Promise<Found> {
+    const { clock } = this.model.context
+    for (const began = clock.now(); ; await clock.pause(lookEvery)) {
+      this.lease.check()
+      const found = judge(await this.model.reports(), (clock.now() - began) / 1_000)
+      if (found !== undefined) return found
     }
   }
 
@@ -312,8 +320,8 @@ export class LockedPromotion implements LockedComponent {
       return this.resume(state, running, "it goes on to its end")
     const why = `it was interrupted, and ${oneLine(reason)}`
     if (running.phase === "shadowing")
-      return this.finish(state, running, "aborted", `${why}; ${short(running.from)} goes on serving`)
-    await this.event("rolling-back", running, { message: why })
+      return this.finish(state, running, "aborted", `${why}; ${modelText(running.from)} goes on serving`)
+    await this.operations.event("rolling-back", running, { message: why })
     // One that still runs could move the pointer after it was taken back.
     const job = this.objectsOf(running, "p", forwards(running), {}).job
     if (await this.model.mover.isActive(job)) await this.step(state, running, "p", forwards(running))
@@ -361,44 +369,14 @@ export class LockedPromotion implements LockedComponent {
     return [after, after.running]
   }
 
-  /** Records how an operation ended: in the state, then in the audit log, then as over. A command that dies in between, and the next one, record the same end. */
   private async finish(
     state: PromotionState,
     running: RunningPromotion,
     result: "promoted" | "aborted",
     message: string,
   ): Promise<OperationOutcome> {
-    const end = running.end ?? {
-      result,
-      message: oneLine(message, 500),
-      at: iso(this.model.context.cluster.now()),
-    }
-    const ending = withRunning(state, { ...running, end })
-    if (!running.end) await this.record.write(ending)
-    await this.event(end.result === "promoted" ? "promoted" : "rolled-back", running, {
-      message: end.message,
-      at: end.at,
-    })
-    await this.record.write(ended(ending))
+    const ending = { result, message: oneLine(message, 500) }
+    const { end } = await this.operations.finish(state, running, ending, ended)
     return { result: end.result, message: end.message }
-  }
-
-  private async event(
-    kind: EventKind,
-    { id, action, image, from, to, author, reason, guards }: RunningPromotion,
-    more: { message: string; at?: string } & Partial<Pick<Operation, "overridden" | "approval">>,
-  ): Promise<void> {
-    await this.model.context.journal.record({
-      kind,
-      component: this.model.id,
-      operation: id,
-      action,
-      digest: digestOf(image),
-      models: { to, ...(from !== undefined && { from }) },
-      author,
-      reason,
-      ...(guards !== undefined && { guards }),
-      ...more,
-    })
   }
 }

@@ -1,15 +1,16 @@
-import type { ComponentId, ComponentPlan, WouldRun } from "../delivery/component.js"
-import { digestOfData, secretsDigest } from "../delivery/guards/digest.js"
+import { type ComponentId, type ComponentPlan, modelText, type WouldRun } from "../delivery/component.js"
+import { digestOfData } from "../delivery/guards/digest.js"
 import { JobRunner } from "../delivery/job-runner.js"
-import { digestOf } from "../delivery/release.js"
+import type { ServingPod } from "../delivery/serving-pod.js"
 import type { StateRecord } from "../delivery/state-record.js"
+import { wouldRunWith } from "../delivery/would-run.js"
 import { oneLine } from "../lib/text.js"
-import { continues, decidePromotion, type PromotionAction, short } from "./decisions.js"
+import { continues, decidePromotion, type PromotionAction } from "./decisions.js"
 import { pointerContainer, pointerObjects } from "./job.js"
 import type { ModelContext, TrainingService } from "./model.js"
 import { promotionState, type PromotionState, type RunningPromotion } from "./promotion-state.js"
 import { type Examination, type Moved, readExaminationLog, readMovedLog, stepText } from "./result.js"
-import { askPods, type PodReport, type ServingPod } from "./serving.js"
+import { askPods, type PodReport } from "./serving.js"
 import type { ModelSettings } from "./settings.js"
 
 /** The service that serves a model, as it is in the environment. */
@@ -147,7 +148,7 @@ export class PromotedModel {
           ...plan,
           action: "start",
           summary: oneLine(
-            `from ${short(change.from)} to ${change.version} (${short(change.to)}), ${verdict}: ${because}${beside}`,
+            `from ${modelText(change.from)} to ${change.version} (${modelText(change.to)}), ${verdict}: ${because}${beside}`,
             800,
           ),
           changes: [
@@ -164,19 +165,9 @@ export class PromotedModel {
   }
 
   async wouldRun(image: string, model: string): Promise<WouldRun> {
-    const secrets = await this.owner.secrets()
-    const secretNames = Object.keys(secrets).sort()
     const { namespace, name } = this.settings
-    return {
-      image,
-      digest: digestOf(image),
-      secretNames,
-      contents: {
-        settings: this.settingsDigest(image, secretNames, model),
-        secrets: secretsDigest(`${namespace}/${name}`, secrets),
-      },
-      model,
-    }
+    const settings = (names: string[]) => this.settingsDigest(image, names, model)
+    return { ...wouldRunWith({ namespace, name, settings }, image, await this.owner.secrets()), model }
   }
 
   /** The digest of what a promotion of a model runs with. */
@@ -188,4 +179,4 @@ export class PromotedModel {
 
 /** For example `the promotion of 0a1b… that ada began at …`. */
 export const underWay = ({ action, to, by, began }: RunningPromotion): string =>
-  `the ${action === "deploy" ? "promotion of" : "rollback to"} ${short(to)} that ${by} began at ${began}`
+  `the ${action === "deploy" ? "promotion of" : "rollback to"} ${modelText(to)} that ${by} began at ${began}`

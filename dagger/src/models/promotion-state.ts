@@ -2,13 +2,14 @@ import { z } from "zod"
 import type { KubernetesApi } from "../clients/kubernetes/client.js"
 import { promotionObject } from "../delivery/access.js"
 import { StateRecord } from "../delivery/state-record.js"
+import { hexDigestPattern } from "../lib/image-reference.js"
 import { clip } from "../lib/text.js"
 import { modelLabels } from "./job.js"
 
 /** Promotions that the state keeps. */
 const kept = 10
 const text = z.string().transform((all) => clip(all, 500))
-const digest = z.string().regex(/^[0-9a-f]{64}$/)
+const digest = z.string().regex(hexDigestPattern)
 
 const running = z.object({
   /** Of the command that began it; part of its Jobs' names. */

@@ -4,14 +4,15 @@ import {
   type ComponentPlan,
   type ComponentStatus,
   componentText,
+  exclusively,
   type ImageInUse,
+  modelText,
   type OperationOutcome,
   type RevertRequest,
   type WouldRun,
 } from "../delivery/component.js"
 import { digestOf, type ReleasedImage } from "../delivery/release.js"
 import { columns, oneLine } from "../lib/text.js"
-import { short } from "./decisions.js"
 import { LockedPromotion } from "./locked-promotion.js"
 import type { ModelContext } from "./model.js"
 import { PromotedModel, type ServingService, underWay } from "./promoted-model.js"
@@ -70,13 +71,8 @@ export class Promotion implements Component {
     return LockedPromotion.take(this.model)
   }
 
-  async revert(request: RevertRequest): Promise<OperationOutcome> {
-    const locked = await this.lock()
-    try {
-      return await locked.revert(request)
-    } finally {
-      await locked.unlock()
-    }
+  revert(request: RevertRequest): Promise<OperationOutcome> {
+    return exclusively(this.lock(), (locked) => locked.revert(request))
   }
 
   async status(): Promise<ComponentStatus> {
@@ -99,10 +95,10 @@ function statusText({ name }: ModelSettings, { running, runs }: PromotionState, 
     return [
       pod,
       ready ? "yes" : "no",
-      silence ?? champion?.digest?.slice(0, 12) ?? champion?.version ?? "none",
+      silence ?? (champion?.digest ? modelText(champion.digest) : (champion?.version ?? "none")),
       champion ? `${champion.predictions}, ${champion.failures} failed` : "–",
-      shadow ? short(shadow.digest) : "–",
-      refused ? `cannot load ${short(refused.digest)}: ${refused.reason}` : "",
+      shadow ? modelText(shadow.digest) : "–",
+      refused ? `cannot load ${modelText(refused.digest)}: ${refused.reason}` : "",
     ]
   })
   const [last] = runs
@@ -110,7 +106,7 @@ function statusText({ name }: ModelSettings, { running, runs }: PromotionState, 
     `${name}: ${running ? underWay(running) : "no promotion under way"}`,
     ...(last
       ? [
-          `  last: ${last.action} of ${short(last.to)} ${last.result}, ${last.ended}: ${oneLine(last.message, 300)}`,
+          `  last: ${last.action} of ${modelText(last.to)} ${last.result}, ${last.ended}: ${oneLine(last.message, 300)}`,
         ]
       : []),
     ...(rows.length === 0

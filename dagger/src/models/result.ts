@@ -1,12 +1,13 @@
 import { z } from "zod"
 import { type JobLog, readJobLog } from "../delivery/job-log.js"
+import { hexDigestPattern } from "../lib/image-reference.js"
 import { oneLine } from "../lib/text.js"
 
 // What the commands `registry train`, `examine`, `shadow` and `point` of a service's image write to their standard output: JSON Lines, the last one with the result.
 
 const digest = z
   .string()
-  .regex(/^[0-9a-f]{64}$/)
+  .regex(hexDigestPattern)
   .nullish()
   .transform((found) => found ?? undefined)
 

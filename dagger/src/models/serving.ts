@@ -1,5 +1,6 @@
 import { z } from "zod"
 import type { KubernetesApi } from "../clients/kubernetes/client.js"
+import type { ServingPod } from "../delivery/serving-pod.js"
 import { oneLine } from "../lib/text.js"
 
 /** What a server says of the models that it has loaded. */
@@ -35,17 +36,6 @@ const served = z.object({
 })
 /** Which models a server has loaded, and what became of their predictions. */
 export type ServedModels = z.output<typeof served>
-
-/** A pod that serves models. */
-export interface ServingPod {
-  name: string
-  /** Another one for each pod, also under a name that was there before. */
-  uid: string
-  /** Name and port, for requests by way of the API server. */
-  address: string
-  ready: boolean
-  restarts: number
-}
 
 /** What one pod said. */
 export interface PodReport extends ServingPod {

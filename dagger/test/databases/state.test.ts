@@ -29,7 +29,7 @@ const result = (change: Partial<MigrationResult> = {}): MigrationResult => ({
   differences: [],
   proven: {},
   examination: null,
-  backup,
+  backup: { ...backup, changed: [] },
   ...change,
 })
 
@@ -83,7 +83,7 @@ describe("the state after a run", () => {
   })
 
   it("takes no backup for a verified one that a failed run did not get to verify", () => {
-    const unverified = result({ outcome: "failed", backup: { ...backup, verified: false } })
+    const unverified = result({ outcome: "failed", backup: { ...backup, changed: [], verified: false } })
     const after = ended(begun(empty, running("one")), { at, result: unverified, message: "" })
     expect(after.backup).toBeUndefined()
   })

@@ -4,6 +4,7 @@ import { describe, expect, it } from "vitest"
 import type { Plain } from "../../src/clients/kubernetes/manifest.js"
 import { predictionPath, servedPath, type ServedModels } from "../../src/models/serving.js"
 import { FakeJobs } from "../databases/fixtures.js"
+import type { DeliveryEvent } from "../../src/delivery/events/event.js"
 import { deploy, rollback } from "../../src/delivery/executor.js"
 import type { Release } from "../../src/delivery/release.js"
 import { type Command, type CommandOptions, FakePlatform, releaseOf } from "../delivery/fake-platform.js"
@@ -171,9 +172,13 @@ class Platform extends FakePlatform {
     return JSON.parse(text) as Platform["state"]
   }
 
-  async audited(): Promise<string[]> {
+  async modelEvents(): Promise<DeliveryEvent[]> {
     const { events } = await this.trail("staging")
-    return events.filter(({ component }) => component.kind === "model").map(({ kind }) => kind)
+    return events.filter(({ component }) => component.kind === "model")
+  }
+
+  async audited(): Promise<string[]> {
+    return (await this.modelEvents()).map(({ kind }) => kind)
   }
 }
 
@@ -199,10 +204,9 @@ async function serving(): Promise<Platform> {
 
 /** What is audited, without beginnings of which nothing came: the event is written before the state. */
 const once = async (platform: Platform): Promise<string[]> => {
-  const { events } = await platform.trail("staging")
-  const of = events.filter(({ component }) => component.kind === "model")
-  const ended = of.filter(({ kind }) => kind !== "started").map(({ operation }) => operation)
-  return of.filter(({ operation }) => ended.includes(operation)).map(({ kind }) => kind)
+  const events = await platform.modelEvents()
+  const ended = events.filter(({ kind }) => kind !== "started").map(({ operation }) => operation)
+  return events.filter(({ operation }) => ended.includes(operation)).map(({ kind }) => kind)
 }
 
 /** The requests of a whole command, to be killed at each: before and after it is handled, or with every other one each. */

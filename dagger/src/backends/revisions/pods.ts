@@ -1,5 +1,6 @@
 import { podRoleOf, type MetricsTarget, type PodAccess, type RunningPods } from "../analysis/sources.js"
 import type { KubernetesApi } from "../../clients/kubernetes/client.js"
+import type { ServingPod } from "../../delivery/serving-pod.js"
 import { portName } from "../manifests/labels.js"
 import { isReady, type Pod, Revisions } from "./revisions.js"
 
@@ -26,18 +27,6 @@ export class ClusterPods implements PodAccess {
     if (status !== 200) throw new Error(`/metrics answered ${status}`)
     return text
   }
-}
-
-/** A pod that serves, or is about to. */
-export interface ServingPod {
-  name: string
-  /** Another one for each pod, also under a name that was there before. */
-  uid: string
-  /** Name and port, for requests by way of the API server. */
-  address: string
-  ready: boolean
-  /** How often the service's container was restarted. */
-  restarts: number
 }
 
 export const servingPod = (pod: Pod): ServingPod => ({

@@ -1,10 +1,11 @@
 import { createHash } from "node:crypto"
 import { z } from "zod"
+import { hexDigestPattern } from "../../lib/image-reference.js"
 import type { Artifacts } from "../report/artifacts.js"
 import { fileName } from "../report/paths.js"
 import type { CompletedGate } from "../runner/run.js"
 
-const digest = z.string().regex(/^[0-9a-f]{64}$/)
+const digest = z.string().regex(hexDigestPattern)
 
 const schema = z.object({
   schemaVersion: z.literal(1),

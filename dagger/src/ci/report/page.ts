@@ -3,10 +3,10 @@ import { reportFiles } from "./files.js"
 import { coverage } from "./page/coverage.js"
 import { failures } from "./page/failures.js"
 import { gateTable } from "./page/gates.js"
-import { html, Html } from "./page/html.js"
+import { pageDocument } from "./page/document.js"
+import { html, type Html } from "./page/html.js"
 import { pageHeader } from "./page/header.js"
 import { scans } from "./page/scans.js"
-import { style } from "./page/style.js"
 import { tests } from "./page/tests.js"
 import { timeline } from "./page/timeline.js"
 import { oneLine } from "../../lib/text.js"
@@ -27,42 +27,27 @@ export function page(report: Report): string {
     section("findings", "Findings of scanners", scans(report)),
     section("files", "Files", files(report)),
   ].filter((part) => part !== undefined)
-  return html`<!doctype html>
-    <html lang="en">
-      <head>
-        <meta charset="utf-8" />
-        <meta name="viewport" content="width=device-width, initial-scale=1" />
-        <meta name="color-scheme" content="light dark" />
-        <meta
-          http-equiv="Content-Security-Policy"
-          content="default-src 'none'; style-src 'unsafe-inline'; img-src 'self' file:"
-        />
-        <title>${report.outcome}: Pitwall report</title>
-        <style>
-          ${new Html(style)}
-        </style>
-      </head>
-      <body>
-        ${pageHeader(report)}
-        <nav aria-label="Sections">
-          <ul>
-            ${sections.map(({ id, title }) => html`<li><a href="#${id}">${title}</a></li>`)}
-          </ul>
-        </nav>
-        <main>
-          ${sections.map(
-            ({ id, title, content }) =>
-              html`<section id="${id}" aria-labelledby="${id}-title">
-                <h2 id="${id}-title">${title}</h2>
-                ${content}
-              </section> `,
-          )}
-        </main>
-        <footer>
-          <p>Pitwall · the same facts for programs: <a href="${reportFiles.json}">${reportFiles.json}</a></p>
-        </footer>
-      </body>
-    </html> `.markup
+  return pageDocument(
+    `${report.outcome}: Pitwall report`,
+    html`${pageHeader(report)}
+      <nav aria-label="Sections">
+        <ul>
+          ${sections.map(({ id, title }) => html`<li><a href="#${id}">${title}</a></li>`)}
+        </ul>
+      </nav>
+      <main>
+        ${sections.map(
+          ({ id, title, content }) =>
+            html`<section id="${id}" aria-labelledby="${id}-title">
+              <h2 id="${id}-title">${title}</h2>
+              ${content}
+            </section> `,
+        )}
+      </main>
+      <footer>
+        <p>Pitwall · the same facts for programs: <a href="${reportFiles.json}">${reportFiles.json}</a></p>
+      </footer>`,
+  )
 }
 
 function section(id: string, title: string, content: Html | undefined) {

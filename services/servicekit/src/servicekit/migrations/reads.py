@@ -77,6 +77,8 @@ class Contract:
             for path, operations in description["paths"].items()
             if "get" in operations and path.startswith(f"{prefix}/")
         }
+        # Of answers, by their path and status.
+        self._validators: dict[tuple[str, int], Draft202012Validator] = {}
 
     def record(self, ask: Callable[[str], Answer], more: Callable[[], bool] = lambda: True) -> Recording:
         """Asks all reads, those without parameters first.
@@ -108,7 +110,10 @@ class Contract:
         schema = described.get("content", {}).get(_JSON, {}).get("schema")
         if schema is None:
             return None
-        for error in self._validator(schema).iter_errors(answer.content):
+        key = (read.path, answer.status)
+        if key not in self._validators:
+            self._validators[key] = self._validator(schema)
+        for error in self._validators[key].iter_errors(answer.content):
             place = ".".join(str(part) for part in error.instance_path) or "the answer"
             return (
                 f"answers {answer.status} with what its description does not allow: {place}: {error.message}"
@@ -187,9 +192,9 @@ def changed(contract: Contract, read: Read, before: Answer, after: Answer) -> st
         return after.problem
     if after.status != before.status:
         return f"answered {before.status} before the migration and {after.status} after it"
-    if contract.fault(read, before) is None:
-        return contract.fault(read, after)
-    return None
+    fault = contract.fault(read, after)
+    # What was no answer by the description before the migration is not the migration's fault.
+    return fault if fault is not None and contract.fault(read, before) is None else None
 
 
 def broken(contract: Contract, read: Read, answer: Answer, before: Sequence[Answer]) -> str | None:
