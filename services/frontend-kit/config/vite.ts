@@ -3,10 +3,14 @@ import { readFileSync } from "node:fs"
 import { join } from "node:path"
 import { compression } from "vite-plugin-compression2"
 import type { Plugin, PluginOption } from "vite"
+import { stylesFirst } from "./page.ts"
 import { releasePlugin, type Release } from "./release.ts"
 import { configDefaults, defineConfig, type ViteUserConfig } from "vitest/config"
 
 const kit = join(import.meta.dirname, "..")
+
+/** React changes less often than what is built with it, and so stays in browsers' caches over releases. */
+const reactItself = /\/node_modules\/(react|react-dom|scheduler)\//
 
 export interface AppConfig {
   /** Port of the development server. */
@@ -37,6 +41,7 @@ export function defineAppConfig({
     plugins: [
       react(),
       themeScript(),
+      stylesFirst(),
       developmentRuntimeConfig(),
       ...(release ? [releasePlugin(release)] : []),
       ...plugins,
@@ -48,7 +53,12 @@ export function defineAppConfig({
       }),
     ],
     // Inlined assets would be data: URLs, which the content security policy does not allow for fonts and scripts.
-    build: { assetsInlineLimit: 0, sourcemap: false, target: "baseline-widely-available" },
+    build: {
+      assetsInlineLimit: 0,
+      sourcemap: false,
+      target: "baseline-widely-available",
+      rolldownOptions: { output: { codeSplitting: { groups: [{ name: "react", test: reactItself }] } } },
+    },
     server: { port, strictPort: true, proxy: { "/api": process.env.API_UPSTREAM ?? apiUpstream } },
     test: {
       environment: "jsdom",

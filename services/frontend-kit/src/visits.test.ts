@@ -113,6 +113,16 @@ test("tells which configuration the page has", () => {
   expect(visits()).toEqual([{ release, config: "c".repeat(40), event: "view" }])
 })
 
+test("reads what it is answered, without which browsers take the request for one that goes on", async () => {
+  const answers = [new Response("{}", { status: 429 }), new Response("{}", { status: 429 })]
+  const rest = [...answers]
+  vi.stubGlobal("fetch", () => Promise.resolve(rest.shift()))
+  beginVisit("/api/visits", { release }).failed()
+  await vi.waitFor(() => {
+    expect(answers.map(({ bodyUsed }) => bodyUsed)).toEqual([true, true])
+  })
+})
+
 test("tells nothing of a page that was left before anything was measured", () => {
   beginVisit("/api/visits", { release })
   leave()

@@ -35,9 +35,12 @@ export function beginVisit(url: string, { release = releaseShown(), config }: Sh
       keepalive: true,
       headers: { "content-type": "application/json" },
       body: JSON.stringify({ release, config, ...visit }),
-    }).catch((error: unknown) => {
-      console.warn(`${url} could not be told of this visit:`, error)
     })
+      // Until its answer is read, browsers take the request for one that goes on.
+      .then((answer) => answer.arrayBuffer())
+      .catch((error: unknown) => {
+        console.warn(`${url} could not be told of this visit:`, error)
+      })
   }
   let hasFailed = false
   const failed = () => {
