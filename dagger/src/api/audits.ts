@@ -1,7 +1,6 @@
 import { html, Html } from "../ci/report/page/html.js"
 import { style } from "../ci/report/page/style.js"
 import { auditCaption, auditFindings, auditParagraphs, auditTable } from "../frontends/audit.js"
-import { auditFiles } from "../frontends/audit-objects.js"
 import type { NewestAudit } from "../frontends/frontend.js"
 import { moment } from "../lib/text.js"
 
@@ -29,8 +28,10 @@ type AuditOfApp = Extract<NewestAudit, { found: "audit" }>
 
 /** What an audit came to, with the colour and the sign of the page's style. */
 function outcomeOf(one: NewestAudit): { word: string; tone: string; sign: string } {
-  if (one.found === "none") return { word: "no audit", tone: "idle", sign: "–" }
-  if (one.found === "unreadable") return { word: "cannot be read", tone: "odd", sign: "!" }
+  if (one.found !== "audit")
+    return one.found === "none"
+      ? { word: "no audit", tone: "idle", sign: "–" }
+      : { word: "cannot be read", tone: "odd", sign: "!" }
   const { faults } = one.audit
   if (one.missing.length > 0 || !faults) return { word: "incomplete", tone: "odd", sign: "!" }
   return faults.length > 0
