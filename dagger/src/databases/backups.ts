@@ -75,29 +75,37 @@ class SnapshotBackups implements Backups {
   ) {}
 
   make(image: string): Promise<RunEnd> {
-    return this.exclusively(async (snapshots, lease) => {
-      const { say } = this.database
-      const found = await snapshots.interrupted()
-      await snapshots.removeLeft(found?.id)
-      if (found) say(`goes on with ${found.name}, which an interrupted backup has left`)
-      const id = found?.id ?? (await this.begin(image, snapshots))
-      const snapshot = await snapshots.available(id)
-      lease.check()
-      await this.orRefused(snapshots, snapshot, () => this.job("after", "observed", image, { backup: id }))
-      const end = await this.compare(image, snapshots, snapshot, lease)
-      await snapshots.mark(snapshot, "verified")
-      const left = await this.leftAfter(snapshots, id)
-      lease.check()
-      const { removed, unpruned } = await this.prune(image, snapshots)
-      const problem = [left, unpruned].filter((one) => one !== undefined).join("; ") || undefined
-      return this.ended(end.at, { ...end.result, outcome: "backed-up", removed, unpruned: problem })
+    return this.reported(() =>
+      this.exclusively(async (snapshots, lease) => {
+        const { say } = this.database
+        const found = await snapshots.interrupted()
+        await snapshots.removeLeft(found?.id)
+        if (found) say(`goes on with ${found.name}, which an interrupted backup has left`)
+        const id = found?.id ?? (await this.begin(image, snapshots))
+        const snapshot = await snapshots.available(id)
+        lease.check()
+        await this.orRefused(snapshots, snapshot, () => this.job("after", "observed", image, { backup: id }))
+        const end = await this.compare(image, snapshots, snapshot, lease)
+        await snapshots.mark(snapshot, "verified")
+        const left = await this.leftAfter(snapshots, id)
+        lease.check()
+        const { removed, unpruned } = await this.prune(image, snapshots)
+        const problem = [left, unpruned].filter((one) => one !== undefined).join("; ") || undefined
+        return this.ended(end.at, { ...end.result, outcome: "backed-up", removed, unpruned: problem })
+      }),
+    )
+  }
+
+  verify(image: string, backup?: string): Promise<RunEnd> {
+    return this.reported(async () => {
+      // Migrations make dumps, whatever the kind of backup.
+      if (backup !== undefined && !(await this.find(backup)))
+        return new DumpBackups(this.database).verify(image, backup)
+      return this.verifySnapshot(image, backup)
     })
   }
 
-  async verify(image: string, backup?: string): Promise<RunEnd> {
-    // Migrations make dumps, whatever the kind of backup.
-    if (backup !== undefined && !(await this.find(backup)))
-      return new DumpBackups(this.database).verify(image, backup)
+  private verifySnapshot(image: string, backup: string | undefined): Promise<RunEnd> {
     return this.exclusively(async (snapshots, lease) => {
       const own = await snapshots.own()
       const found = own.find(({ id, verified }) =>
@@ -254,13 +262,20 @@ class SnapshotBackups implements Backups {
     })
     try {
       return await task(this.snapshots(), lease)
+    } finally {
+      await lease.end()
+    }
+  }
+
+  /** What fails, as the end of the backup. */
+  private async reported(task: () => Promise<RunEnd>): Promise<RunEnd> {
+    try {
+      return await task()
     } catch (error) {
       if (isOthers(error)) throw error
       if (error instanceof JobFailed) return error.end
-      const at = new Date(cluster.now()).toISOString()
+      const at = new Date(this.database.context.cluster.now()).toISOString()
       return { at, message: oneLine((error as Error).message, 1_000) }
-    } finally {
-      await lease.end()
     }
   }
 

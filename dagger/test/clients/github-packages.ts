@@ -20,8 +20,6 @@ export class PackagesServer {
   readonly popular = new Set<string>()
   /** Answers to give before its own. */
   readonly failures: { status: number; message?: string; headers?: Record<string, string> }[] = []
-  /** Called before each deletion with the digest. */
-  before: (digest: string) => void = () => undefined
   /** Every request, as `GET /orgs/…`. */
   readonly requests: string[] = []
   private readonly ids = new Map<string, number>()
@@ -126,7 +124,6 @@ export class PackagesServer {
       send(200, version)
       return
     }
-    this.before(version.name)
     const isTagged = (one: Version) => one.metadata.container.tags.length > 0
     if (this.popular.has(version.name)) {
       send(400, {

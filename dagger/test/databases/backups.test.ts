@@ -49,8 +49,7 @@ class Platform extends FakePlatform {
     this.commit(settings)
     this.rds = () => this.amazon
     this.cluster.watchers.push(({ kind, data }) => {
-      const address =
-        kind === "Secret" ? (data as Record<string, string> | undefined)?.database_url : undefined
+      const address = kind === "Secret" ? data?.database_url : undefined
       if (address !== undefined) this.addresses.push(Buffer.from(address, "base64").toString())
     })
     this.jobs.script = ({ metadata }) => {
@@ -275,6 +274,32 @@ describe("verify-backup of kind rds", () => {
     const dump = "2026-03-01T10-00-00Z-ab12cd"
     await platform.clock.until(platform.database().verifyBackup(dump))
     expect(platform.modes).toEqual(["verify"])
+  })
+
+  it("is recorded as failed, and proves nothing, when RDS does not say whose backup an id is", async () => {
+    const platform = await new Platform().deployed()
+    platform.amazon.before = () => Promise.reject(new RdsError("Throttling", "cannot list the snapshots"))
+    await expect(platform.clock.until(platform.database().verifyBackup(id))).rejects.toThrow(
+      "recipes: no verified backup: cannot list the snapshots",
+    )
+    expect(platform.modes).toEqual([])
+    expect(await platform.audited()).toEqual(["backup-not-verified"])
+  })
+
+  it("takes the newest that was good the last time", async () => {
+    const platform = await new Platform().deployed()
+    platform.script = (name) => (name.includes("-compare-") ? failing("a row is missing") : undefined)
+    const older = "2026-03-01T10-00-00Z-ab12cd"
+    const marks = { "pitwall:verified": "2026-03-02T11:00:00Z" }
+    platform.amazon.taken = [
+      snapshot({ tags: marks }),
+      snapshot({ tags: { ...marks, "pitwall:backup": older } }),
+    ]
+    await expect(platform.clock.until(platform.database().verifyBackup())).rejects.toThrow("a row is missing")
+    platform.script = (name) => said(name, older)
+    expect(await platform.clock.until(platform.database().verifyBackup())).toContain(
+      `the backup ${older} can be restored`,
+    )
   })
 })
 

@@ -1086,9 +1086,7 @@ describe("a backup of a database", () => {
 
   it("is good although old ones were not removed, and says why", async () => {
     const platform = await deployed(backedUp({ removed: [], unpruned: "one is of another database" }))
-    expect(await platform.backUp()).toMatch(
-      /can be restored: .*; not removed: one is of another/,
-    )
+    expect(await platform.backUp()).toMatch(/can be restored: .*; not removed: one is of another/)
   })
 
   it("that is not good, or is somebody else's result, is none", async () => {

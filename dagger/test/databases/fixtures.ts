@@ -35,6 +35,7 @@ export const backup = {
   sha256: "5".repeat(64),
   heads: ["0001"],
   server: "15.8",
+  changed: [] as string[],
   verified: true,
   rows: { recipes: 3 },
   checksums: { recipes: "md5" },

@@ -73,7 +73,7 @@ describe("the policies of an environment with a database", () => {
       /^\(object\.kind == "Job" \|\| \(object\.kind == "Pod" && variables\.automatic\)\) && /,
     )
     expect(variable("images", "accompanies", [recipes])).toMatch(
-      /^\(object\.kind == "Job" && \(!variables\.migration \|\| \(variables\.spec\.containers\.all\(container, .* in \["backup", "verify", "drift"\]/,
+      /^\(object\.kind == "Job" && \(!variables\.migration \|\| \(variables\.spec\.containers\.all\(container, .* in \["backup", "verify", "drift", "observe", "compare", "prune"\]/,
     )
   })
 

@@ -184,6 +184,7 @@ describe("the newest audit", () => {
       "in a bucket that does not answer",
       (platform: WebPlatform) => {
         platform.bucket.list = () => Promise.reject(new Error("AccessDenied (403)"))
+        return Promise.resolve()
       },
       /^AccessDenied \(403\)$/,
     ],

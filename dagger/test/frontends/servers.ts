@@ -2,6 +2,7 @@ import { readFileSync } from "node:fs"
 import { type ChildProcess, spawn, spawnSync } from "node:child_process"
 import { createServer, get, request, type IncomingMessage, type Server, type ServerResponse } from "node:http"
 import type { AddressInfo } from "node:net"
+import { env } from "node:process"
 import { setTimeout as sleep } from "node:timers/promises"
 import { createContext, Script } from "node:vm"
 import { parse } from "yaml"
@@ -18,7 +19,7 @@ import type { FrontendSettings } from "../../src/frontends/settings.js"
 export const withoutMoto =
   spawnSync("moto_server", ["--version"]).error === undefined
     ? undefined
-    : "moto_server is not on the PATH: pip install 'moto[server,s3,cloudfront,rds]==5.2.5'"
+    : "moto_server is not on the PATH: pip install --require-hashes -r dagger/config/moto/requirements.txt"
 
 /** A process of moto on a port of this machine. */
 export class Moto {
@@ -27,9 +28,13 @@ export class Moto {
     private readonly process: ChildProcess,
   ) {}
 
-  static async start(): Promise<Moto> {
+  /** @param variables of its environment, beside those of this process */
+  static async start(variables: Record<string, string> = {}): Promise<Moto> {
     const port = await freePort()
-    const process = spawn("moto_server", ["-H", "127.0.0.1", "-p", String(port)], { stdio: "ignore" })
+    const process = spawn("moto_server", ["-H", "127.0.0.1", "-p", String(port)], {
+      stdio: "ignore",
+      env: { ...env, ...variables },
+    })
     const endpoint = `http://127.0.0.1:${port}`
     for (let left = 600; left > 0; left--) {
       const answer = await fetch(`${endpoint}/moto-api/`).catch(() => undefined)

@@ -1070,7 +1070,7 @@ def test_a_second_operation_waits_and_finds_nothing_to_do(runner: Runner, tmp_pa
             _until_step(second, "plan")
             runner.bucket.release.set()
             for process, outcome in ((first, "migrated"), (second, "unchanged")):
-                output, errors = process.communicate(timeout=LONG)
+                output, errors = process.communicate()
                 assert json.loads(output.splitlines()[-1])["outcome"] == outcome, errors
     assert len(runner.manifests()) == 1
 
@@ -1234,7 +1234,7 @@ def test_sigterm_ends_it_with_a_result_and_no_password_shows(runner: Runner, ste
         else:
             wait_until(lambda: "pg_sleep" in _running(runner.copy), LONG)
         process.send_signal(signal.SIGTERM)
-        output, errors = process.communicate(timeout=LONG)
+        output, errors = process.communicate()
     events += [json.loads(line) for line in output.splitlines()]
     result = events[-1]
     assert (result["event"], result["outcome"], result["step"]) == ("result", "failed", step)
@@ -1400,7 +1400,7 @@ def test_each_command_prints_events_only(runner: Runner) -> None:
         (["downgrade", *common, "--to", "a", "--lose-data"], "downgraded"),
     ):
         with runner.process(*arguments) as process:
-            output, errors = process.communicate(timeout=LONG)
+            output, errors = process.communicate()
         events = [json.loads(line) for line in output.splitlines()]
         assert all("event" in event for event in events)
         assert events[-1].get("outcome") == outcome, errors

@@ -5,7 +5,7 @@ import { withPackages } from "../../platform/packages.js"
 import { cache } from "../../platform/caches.js"
 import { commandGate, lastLine } from "../runner/command.js"
 import type { Gate } from "../runner/gate.js"
-import { pypiTool } from "./pypi.js"
+import { installLocked, pypiTool, withPipCache } from "./pypi.js"
 import type { Subjects } from "./subjects.js"
 import { testCount } from "./react.js"
 
@@ -56,7 +56,7 @@ export function moduleGates({ source, manifests: rendered }: Pick<Subjects, "sou
     npmGate("unit", "the module's decisions", units, {
       detail: testCount,
       // The watchdog of a rollout is a Python program, and the changes since a ref come from git.
-      container: withPackages(npm, "python3", "git").withDirectory(
+      container: withMoto(withPackages(npm, "python3", "python3-venv", "git"), source).withDirectory(
         ".",
         source.filter({ include: unitTestInputs }),
       ),
@@ -127,6 +127,16 @@ for bot in dependabot.yml renovate.json; do
 done
 [ "$status" -eq 0 ] || exit "$status"
 echo "$# workflows, no findings"`
+
+/** Python with moto as well, a server with Amazon's API. */
+function withMoto(container: Container, source: Directory): Container {
+  const [lock, folder] = ["dagger/config/moto/requirements.txt", "/moto"]
+  return withPipCache(container)
+    .withDirectory("/tool", source.filter({ include: [lock] }))
+    .withExec(["python3", "-m", "venv", folder])
+    .withEnvVariable("PATH", `${folder}/bin:$PATH`, { expand: true })
+    .withExec(installLocked(`/tool/${lock}`))
+}
 
 /** Node with the locked packages. Only a changed manifest installs them again. */
 function workbench(manifests: Directory): Container {

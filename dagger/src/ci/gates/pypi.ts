@@ -2,10 +2,12 @@ import { type Container, dag, type Directory } from "@dagger.io/dagger"
 import { images } from "../../platform/base-images.js"
 import { cache } from "../../platform/caches.js"
 
-/** Python with pip's downloads kept between runs. */
-export function pip(): Container {
-  return dag.container().from(images.python).withMountedCache("/root/.cache/pip", cache("pip"))
-}
+/** Keeps pip's downloads between runs. */
+export const withPipCache = (container: Container): Container =>
+  container.withMountedCache("/root/.cache/pip", cache("pip"))
+
+/** Python with pip. */
+export const pip = (): Container => withPipCache(dag.container().from(images.python))
 
 /** The command that installs the packages of a lock file, each held to its hash. */
 export const installLocked = (lock: string): string[] => [

@@ -21,9 +21,9 @@ export interface Snapshot {
   /** In ms since the epoch: the moment in its id. */
   taken: number
   bytes: number
-  /** When what was restored from it was compared, ISO 8601. */
+  /** When what was restored from it was compared the last time, ISO 8601. */
   verified?: string
-  /** When that failed. */
+  /** When that failed, if it failed the last time. */
   refused?: string
 }
 
@@ -86,11 +86,11 @@ export function ownSnapshots(owner: Owner, found: DBSnapshot[]): Snapshot[] {
       if (one.SnapshotType !== "manual") return []
       const tag = (key: string) => one.TagList?.find(({ Key }) => Key === key)?.Value
       const [verified, refused] = [tag(tagNames.verified), tag(tagNames.refused)]
+      const isRefused = refused !== undefined && (verified === undefined || refused > verified)
       return [
         {
           ...{ id, name, arn, status, taken, bytes: (one.AllocatedStorage ?? 0) * 2 ** 30 },
-          ...(verified !== undefined && { verified }),
-          ...(refused !== undefined && { refused }),
+          ...(isRefused ? { refused } : verified !== undefined && { verified }),
         },
       ]
     })
@@ -119,7 +119,7 @@ export const interrupted = (own: Snapshot[], now: number): Snapshot | undefined 
         verified === undefined &&
         refused === undefined &&
         now - taken < resumable &&
-        stateOf("snapshot", status) !== "failed",
+        stateOf(status) !== "failed",
     )
 
 /** Snapshots to remove: nothing while fewer are verified than have to stay. */
@@ -129,17 +129,18 @@ export function expired(own: Snapshot[], { days, count }: Keep, now: number): Sn
   return own.filter((one) => !kept.includes(one) && now - one.taken > days * day)
 }
 
+/** Statuses of snapshots and instances after which none is ever available by itself. */
+const final =
+  /^(failed|restore-error|storage-full|insufficient-capacity|delet(ing|ed)|stopp(ing|ed)|incompatible-.*|inaccessible-.*)$/
+
 /** What a status of RDS means for whoever waits. A status that nobody knows may pass. */
-export function stateOf(kind: "snapshot" | "instance", status: string): "ready" | "failed" | "waiting" {
-  if (kind === "snapshot") {
-    if (status === "available") return "ready"
-    return ["creating", "pending", "copying"].includes(status) ? "waiting" : "failed"
-  }
+export function stateOf(status: string): "ready" | "failed" | "waiting" {
   if (["available", "storage-optimization"].includes(status)) return "ready"
-  const final =
-    /^(failed|restore-error|storage-full|insufficient-capacity|delet(ing|ed)|stopp(ing|ed)|incompatible-.*|inaccessible-.*)$/
   return final.test(status) ? "failed" : "waiting"
 }
+
+/** Parameters of an address by which it may name its server as well. */
+const serverParameters = ["host", "hostaddr", "port", "service"]
 
 /**
  * The address of a database on another server, where everything else is the same.
@@ -148,11 +149,15 @@ export function stateOf(kind: "snapshot" | "instance", status: string): "ready" 
  */
 export function addressAt(address: string, { host, port }: { host: string; port: number }): string {
   const url = URL.canParse(address) ? new URL(address) : undefined
-  if (!url || url.hostname === "" || url.hostname.includes(",") || url.searchParams.has("host")) {
+  const isSingle =
+    url !== undefined &&
+    url.hostname !== "" &&
+    !url.hostname.includes(",") &&
+    !serverParameters.some((name) => url.searchParams.has(name))
+  if (!isSingle)
     throw new Error(
       "the secret DATABASE_URL names no single server, so the restored one cannot be put in its place; allowed: postgresql://USER:PASSWORD@HOST:PORT/DATABASE",
     )
-  }
   if (url.hostname.toLowerCase() === host.toLowerCase())
     throw new Error(`the restored instance has the address of the database itself, ${host}`)
   url.hostname = host

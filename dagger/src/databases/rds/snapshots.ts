@@ -69,7 +69,7 @@ export class RdsSnapshots {
    * @throws Error when it fails, is gone, or does not become available in time
    */
   async available(id: string): Promise<Snapshot> {
-    return this.waitFor(`the snapshot ${snapshotName(this.options.owner, id)}`, "snapshot", async () => {
+    return this.waitFor(`the snapshot ${snapshotName(this.options.owner, id)}`, async () => {
       const found = (await this.own()).find((one) => one.id === id)
       return found && { found, status: found.status }
     })
@@ -108,7 +108,7 @@ export class RdsSnapshots {
     const { DBInstanceIdentifier: name = "" } = found
     if (found.DeletionProtection === true) {
       await rds.modify(name, { DeletionProtection: false })
-      await this.waitFor(`the end of the deletion protection of ${name}`, "instance", async () => {
+      await this.waitFor(`the end of the deletion protection of ${name}`, async () => {
         const changed = await this.restored(id)
         return (
           changed && {
@@ -176,7 +176,7 @@ export class RdsSnapshots {
   }
 
   private instanceAvailable(id: string): Promise<DBInstance> {
-    return this.waitFor(restoredName(this.options.owner, id), "instance", async () => {
+    return this.waitFor(restoredName(this.options.owner, id), async () => {
       const found = await this.restored(id)
       return found && { found, status: found.DBInstanceStatus ?? "" }
     })
@@ -201,7 +201,6 @@ export class RdsSnapshots {
   /** Looks until something is available. Progress is said when it changes. */
   private async waitFor<Found>(
     what: string,
-    kind: "snapshot" | "instance",
     look: () => Promise<{ found: Found; status: string } | undefined>,
   ): Promise<Found> {
     const { clock, limit, say } = this.options
@@ -212,7 +211,7 @@ export class RdsSnapshots {
       if (!seen && said === "" && clock.now() < began + waits.appear) continue
       if (!seen) throw new Error(`${what} is not there: somebody has removed it`)
       const { found, status } = seen
-      const state = stateOf(kind, status)
+      const state = stateOf(status)
       if (state === "ready") return found
       if (state === "failed") throw new Error(`${what} will never be available: its status is ${status}`)
       if (clock.now() >= until)

@@ -4,6 +4,7 @@ import {
   CreateDBInstanceCommand,
   CreateDBParameterGroupCommand,
   CreateDBSnapshotCommand,
+  CreateOptionGroupCommand,
   RDSClient,
 } from "@aws-sdk/client-rds"
 import { afterAll, beforeAll, describe, expect, it } from "vitest"
@@ -26,8 +27,7 @@ describe.skipIf(withoutMoto !== undefined)("Amazon RDS", () => {
   let rds: AmazonRds
 
   beforeAll(async () => {
-    process.env.MOTO_RDS_SNAPSHOT_LIMIT = String(quota)
-    moto = await Moto.start()
+    moto = await Moto.start({ MOTO_RDS_SNAPSHOT_LIMIT: String(quota) })
     const options = { endpoint: moto.endpoint, region: "eu-central-1", credentials }
     client = new RDSClient(options)
     rds = new AmazonRds(options)
@@ -38,9 +38,17 @@ describe.skipIf(withoutMoto !== undefined)("Amazon RDS", () => {
         Description: "settings",
       }),
     )
+    // moto has no default ones, and knows those of old versions only.
+    await client.send(
+      new CreateOptionGroupCommand({
+        OptionGroupName: "recipes",
+        EngineName: "postgres",
+        MajorEngineVersion: "13",
+        OptionGroupDescription: "options",
+      }),
+    )
   }, 90_000)
   afterAll(() => {
-    delete process.env.MOTO_RDS_SNAPSHOT_LIMIT
     moto.stop()
   })
 
@@ -57,6 +65,7 @@ describe.skipIf(withoutMoto !== undefined)("Amazon RDS", () => {
         MasterUsername: "recipes",
         MasterUserPassword: "only-for-tests",
         DBParameterGroupName: "recipes15",
+        OptionGroupName: "recipes",
         VpcSecurityGroupIds: ["sg-0123456789abcdef0"],
         MultiAZ: true,
         StorageEncrypted: true,

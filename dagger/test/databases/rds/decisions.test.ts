@@ -55,6 +55,17 @@ describe("what is ours", () => {
     ])
   })
 
+  it("is as it was found the last time that it was compared", () => {
+    const found = (marks: Record<string, string>) => {
+      const tags = Object.fromEntries(Object.entries(marks).map(([mark, at]) => [`pitwall:${mark}`, at]))
+      const [own] = ownSnapshots(owner, [snapshot({ tags })])
+      return own && { verified: own.verified, refused: own.refused }
+    }
+    const later = "2026-03-05T11:00:00Z"
+    expect(found({ verified, refused: later })).toEqual({ refused: later })
+    expect(found({ verified: later, refused: verified })).toEqual({ verified: later })
+  })
+
   it("is an instance that was restored for a backup, and never the one that serves", () => {
     const restored = source({ DBInstanceIdentifier: restoredName(owner, id), TagList: tagsOf(owner, id) })
     const serving = source({ DBInstanceIdentifier: "recipes-staging", TagList: tagsOf(owner, id) })
@@ -98,21 +109,19 @@ describe("an interrupted backup", () => {
 
 describe("a status", () => {
   it.each([
-    ["snapshot", "available", "ready"],
-    ["snapshot", "creating", "waiting"],
-    ["snapshot", "failed", "failed"],
-    ["snapshot", "deleting", "failed"],
-    ["instance", "available", "ready"],
-    ["instance", "storage-optimization", "ready"],
-    ["instance", "configuring-enhanced-monitoring", "waiting"],
-    ["instance", "something-new", "waiting"],
-    ["instance", "incompatible-network", "failed"],
-    ["instance", "inaccessible-encryption-credentials-recoverable", "failed"],
-    ["instance", "restore-error", "failed"],
-    ["instance", "deleting", "failed"],
-    ["instance", "stopped", "failed"],
-  ] as const)("of a %s, %s, means %s", (kind, status, meaning) => {
-    expect(stateOf(kind, status)).toBe(meaning)
+    ["available", "ready"],
+    ["storage-optimization", "ready"],
+    ["creating", "waiting"],
+    ["configuring-enhanced-monitoring", "waiting"],
+    ["something-new", "waiting"],
+    ["failed", "failed"],
+    ["incompatible-network", "failed"],
+    ["inaccessible-encryption-credentials-recoverable", "failed"],
+    ["restore-error", "failed"],
+    ["deleting", "failed"],
+    ["stopped", "failed"],
+  ] as const)("of %s means %s", (status, meaning) => {
+    expect(stateOf(status)).toBe(meaning)
   })
 })
 
@@ -133,6 +142,8 @@ describe("the address of the restored database", () => {
     "postgresql:///recipes",
     "postgresql://me@/recipes?host=db",
     "postgresql://me@one,two/recipes",
+    "postgresql://me@db/recipes?hostaddr=10.0.0.1",
+    "postgresql://me@db/recipes?sslmode=require&port=5433",
   ])("is refused where %j names no single server, without showing it", (address) => {
     expect(() => addressAt(address, place)).toThrow(/^the secret DATABASE_URL names no single server/)
   })

@@ -29,8 +29,12 @@ describe("the settings of an instance", () => {
       CopyTagsToSnapshot: true,
       DeletionProtection: true,
     })
-    const { PreferredMaintenanceWindow: _window, BackupRetentionPeriod: _days, ...bare } = source()
-    expect(modifyParameters(source(), { ...bare, MonitoringInterval: 0 })).toEqual({
+    const bare = source({
+      PreferredMaintenanceWindow: undefined,
+      BackupRetentionPeriod: undefined,
+      MonitoringInterval: 0,
+    })
+    expect(modifyParameters(source(), bare)).toEqual({
       BackupRetentionPeriod: 14,
       PreferredMaintenanceWindow: "sun:04:00-sun:05:00",
       MonitoringInterval: 60,
@@ -67,7 +71,7 @@ describe("the settings of an instance", () => {
     ],
     [{ EnabledCloudwatchLogsExports: undefined }, "logs in CloudWatch: none instead of postgresql"],
   ])("that differ are named: %j", (change, line) => {
-    const found = settingDifferences(source(), { ...source(), ...change } as ReturnType<typeof source>)
+    const found = settingDifferences(source(), { ...source(), ...change })
     expect(found.join("\n")).toContain(line)
   })
 

@@ -1,7 +1,7 @@
 """Snapshots of the disk under a database, which the platform of the server makes and restores.
 
-Nobody can read what is in one at the moment that it is taken. What is the same in the live database before and
-after it has to be the same on the server that is restored from it.
+Nobody can read what is in one at the moment that it is taken. What is the same in the live database before
+and after it has to be the same on the server that is restored from it.
 """
 
 import dataclasses
@@ -35,14 +35,14 @@ def enclosed(before: Manifest, after: Manifest) -> Manifest:
     """
     if before.origin != after.origin or before.system != after.system:
         raise BackupError(
-            f"{before.origin.database} is on another server than when the snapshot {before.id} was begun: make"
-            " another"
+            f"{before.origin.database} is on another server than when the snapshot {before.id} was begun:"
+            " make another"
         )
     first, last = before.contents, after.contents
     if (sorted(first.heads), sorted(first.objects)) != (sorted(last.heads), sorted(last.objects)):
         raise BackupError(
-            f"the database was migrated while the snapshot {before.id} was made, so what is in it is not known:"
-            " make another"
+            f"the database was migrated while the snapshot {before.id} was made, so what is in it is not"
+            " known: make another"
         )
     changed = sorted(
         table
@@ -73,7 +73,8 @@ def compare(expected: Manifest, url: str) -> None:
         if (system, kind) != (expected.system, expected.kind):
             raise BackupError(
                 f"the restored server is no copy of the one that the snapshot {expected.id} is of: it is"
-                f" {system}, PostgreSQL {kind.server}, instead of {expected.system}, PostgreSQL {expected.server}"
+                f" {system}, PostgreSQL {kind.server}, instead of {expected.system}, PostgreSQL"
+                f" {expected.server}"
             )
         found = read_contents(connection)
     contents = dataclasses.replace(

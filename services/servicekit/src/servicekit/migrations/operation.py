@@ -196,7 +196,9 @@ class Operation:
             else:
                 before = store.noted(_BEFORE, backup)
                 if before is None:
-                    raise BackupError(f"{store.location(backup)} does not say what was in the database before")
+                    raise BackupError(
+                        f"{store.location(backup)} does not say what was in the database before"
+                    )
                 manifest = backups.enclosed(before, backups.observe(self._url, self._origin))
                 store.note(_EXPECTED, manifest)
             self._record_backup(manifest, store=store)
