@@ -21,21 +21,6 @@ test("renders the app with the configuration", async () => {
   expect(document.documentElement.dataset.version).toBe("1.2.3")
 })
 
-test("starts in a task of its own, after that which evaluates the scripts", async () => {
-  const fetched = vi.fn(() =>
-    Promise.resolve(Response.json({ apiBaseUrl: "", environment: "staging", version: "1" })),
-  )
-  vi.stubGlobal("fetch", fetched)
-  await act(async () => {
-    const started = startApp({}, () => <p>App</p>, { visits: "/api/visits" })
-    // All that a task leaves to be done at its end, before the next one.
-    for (let turn = 0; turn < 100; turn++) await Promise.resolve()
-    expect(fetched).not.toHaveBeenCalled()
-    await started
-  })
-  expect(fetched).toHaveBeenCalledTimes(1)
-})
-
 test("says what is wrong with the configuration, and offers to try again", async () => {
   configured({ apiBaseUrl: "", environment: "moon", version: "1" })
   const reload = vi.fn()

@@ -17,8 +17,6 @@ export async function startApp<Declared extends FlagDeclarations>(
 ): Promise<void> {
   const element = document.getElementById("root")
   if (!element) throw new Error("index.html has no element with the id root")
-  // In a task of its own, after that which evaluates the scripts: the browser paints and answers between them.
-  await new Promise((resolve) => setTimeout(resolve))
   let visit: Visit | undefined
   const root = createRoot(element, {
     onCaughtError: (error) => {
