@@ -68,13 +68,13 @@ def test_statements_have_lines_limits_transactions_and_locks(examined: Examine) 
         7,
         "ALTER TABLE",
     )
-    assert (add.autocommit, add.lock_timeout_ms, add.statement_timeout_ms) == (False, 2_000, 5_000)
+    assert (add.autocommit, add.lock_timeout_ms, add.statement_timeout_ms) == (False, 1_000, 5_000)
     assert [(lock.mode, lock.name) for lock in add.locks if lock.name == "things"] == [
         ("AccessExclusiveLock", "things")
     ]
     assert [limit.tag for limit in limits] == ["SELECT 1", "SELECT 1"]
     assert (index.autocommit, index.lock_timeout_ms, index.statement_timeout_ms) == (True, 60_000, 60_000)
-    assert (unlimited.lock_timeout_ms, update.lock_timeout_ms) == (2_000, 0)
+    assert (unlimited.lock_timeout_ms, update.lock_timeout_ms) == (1_000, 0)
     assert ("RowExclusiveLock", "things") in [(lock.mode, lock.name) for lock in update.locks]
     assert found.downgrade.line == 14
     assert [each.name for each in found.upgrade.before if each.kind == "column"] == [

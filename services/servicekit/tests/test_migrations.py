@@ -2,6 +2,7 @@
 
 import multiprocessing
 import os
+import re
 import shutil
 import signal
 import subprocess
@@ -19,7 +20,9 @@ from sqlalchemy.exc import OperationalError
 from sqlalchemy.pool import NullPool
 
 from servicekit import migrations
+from servicekit.database import connect_arguments
 from servicekit.migrations import Limits, MigrationError
+from servicekit.migrations.environment import LOCK_TIMEOUT_MS
 from servicekit.migrations.lock import LOCK_KEY, exclusive, refuse_pooler
 from servicekit.migrations.run import Event
 from servicekit.settings import ServiceSettings
@@ -194,6 +197,14 @@ def test_tries_again_until_a_long_query_has_ended(
         migrations.upgrade(settings, package_of(tmp_path), report=report)
     assert _names(events) == ["retrying", "upgraded", "verified"]
     assert "SELECT * FROM things" in events[0]["blockers"][0]
+    # Services that waited behind the migration have as long to catch up.
+    assert events[0]["pause"] >= 1
+
+
+def test_waits_for_locks_half_as_long_as_services_wait() -> None:
+    lock = re.search(r"lock_timeout=(\d+)", connect_arguments(1, 1)["options"])
+    connection = ServiceSettings.model_fields["db_pool_timeout_seconds"].default
+    assert lock and 2 * LOCK_TIMEOUT_MS <= min(int(lock[1]), 1000 * connection)
 
 
 @pytest.mark.integration
@@ -412,5 +423,5 @@ def test_offline_mode_prints_sql_with_limits(
     command.upgrade(config, "head", sql=True)
     printed = capsys.readouterr().out
     assert "CREATE TABLE things" in printed
-    assert printed.index("set_config('lock_timeout', '2000', false)") < printed.index("CREATE TABLE")
+    assert printed.index("set_config('lock_timeout', '1000', false)") < printed.index("CREATE TABLE")
     assert "set_config('statement_timeout', '5000', false)" in printed

@@ -15,8 +15,9 @@ from servicekit.database import connect_arguments
 from servicekit.migrations.lock import exclusive
 from servicekit.settings import DatabaseSettings, sqlalchemy_url
 
-# A statement that waits for a lock makes everything behind it wait too, so it gives way and tries again.
-LOCK_TIMEOUT_MS = 2_000
+# A statement that waits for a lock makes everything behind it wait too, so it gives way and tries again. Half
+# of what services wait for a lock or a connection: what has queued up needs time to be answered as well.
+LOCK_TIMEOUT_MS = 1_000
 # For as long as a statement may hold a lock that blocks the running services.
 STATEMENT_TIMEOUT_MS = 5_000
 _CONNECT_TIMEOUT_SECONDS = 5

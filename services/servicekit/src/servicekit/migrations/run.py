@@ -18,7 +18,7 @@ from alembic.util import CommandError
 from psycopg import sql
 from sqlalchemy import Connection, text
 from sqlalchemy.exc import OperationalError
-from tenacity import RetryCallState, Retrying, retry_if_exception, wait_random_exponential
+from tenacity import RetryCallState, Retrying, retry_if_exception, wait_fixed, wait_random_exponential
 
 from servicekit.migrations import steps
 from servicekit.migrations.environment import alembic_config, migration_engine
@@ -28,6 +28,8 @@ from servicekit.settings import DatabaseSettings
 log = logging.getLogger(__name__)
 
 _WATCH_SECONDS = 0.2
+# As long as services may have waited for the migration, so that they catch up before the next attempt.
+_SHORTEST_PAUSE_SECONDS = 1.0
 
 Event = dict[str, Any]
 Report = Callable[[Event], None]
@@ -106,7 +108,7 @@ class _Run:
             )
         retrying = Retrying(
             retry=retry_if_exception(_may_pass),
-            wait=wait_random_exponential(multiplier=0.5, max=5),
+            wait=wait_fixed(_SHORTEST_PAUSE_SECONDS) + wait_random_exponential(multiplier=0.5, max=5),
             stop=lambda _: time.monotonic() - self._progress > self._limits.patience,
             before_sleep=self._report_retry,
             reraise=True,
