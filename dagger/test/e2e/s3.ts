@@ -1,5 +1,6 @@
 import { dag, type Service } from "@dagger.io/dagger"
-import { images } from "../../src/platform/base-images.js"
+import { pypiTool } from "../../src/platform/pypi.js"
+import { repository } from "./daggerw.js"
 
 /** Where the store listens. */
 export const storePort = 5000
@@ -10,10 +11,8 @@ export const storePort = 5000
  * @param owner who uses it: the engine runs equal services once
  */
 export function s3(owner: string): Service {
-  return dag
-    .container()
-    .from(images.python)
-    .withExec(["pip", "install", "--quiet", "--root-user-action=ignore", "moto[server,s3]==5.2.5"])
+  const source = dag.host().directory(repository, { include: ["dagger/config/moto"] })
+  return pypiTool(source, "moto")
     .withEnvVariable("OWNER", owner)
     .withExposedPort(storePort)
     .asService({ args: ["moto_server", "-H", "0.0.0.0", "-p", String(storePort)] })

@@ -15,7 +15,7 @@ import { withStores } from "../../platform/stores.js"
 import { writeSarif } from "../security/sarif.js"
 import { afterCommand, reportsFolder, runCommand, withoutReportsLine } from "../runner/command.js"
 import { type Gate, GateFailure, type GatePass } from "../runner/gate.js"
-import { pypiTool } from "./pypi.js"
+import { pypiTool } from "../../platform/pypi.js"
 
 /**
  * The gates of a service's migrations.

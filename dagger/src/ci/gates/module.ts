@@ -5,7 +5,7 @@ import { withPackages } from "../../platform/packages.js"
 import { cache } from "../../platform/caches.js"
 import { commandGate, lastLine } from "../runner/command.js"
 import type { Gate } from "../runner/gate.js"
-import { installLocked, pypiTool, withPipCache } from "./pypi.js"
+import { installLocked, pypiTool, withPipCache } from "../../platform/pypi.js"
 import type { Subjects } from "./subjects.js"
 import { testCount } from "./react.js"
 

@@ -8,7 +8,7 @@ import { coverageGate } from "./coverage.js"
 import { afterCommand, commandGate, lastLine, reportsFolder } from "../runner/command.js"
 import type { Gate } from "../runner/gate.js"
 import { migrationGates } from "./migrations.js"
-import { installLocked, pip } from "./pypi.js"
+import { installLocked, pip } from "../../platform/pypi.js"
 import { verifyTestsRan } from "./tests.js"
 
 /**

@@ -33,7 +33,7 @@ import {
   unread,
 } from "../security/trivy.js"
 import type { Platform } from "../../platform/platform.js"
-import { pip, pypiTool } from "./pypi.js"
+import { pip, pypiTool } from "../../platform/pypi.js"
 import { settingsFiles } from "./settings.js"
 import type { Subjects } from "./subjects.js"
 import {

@@ -1,6 +1,6 @@
 import { type Container, dag, type Directory } from "@dagger.io/dagger"
-import { images } from "../../platform/base-images.js"
-import { cache } from "../../platform/caches.js"
+import { images } from "./base-images.js"
+import { cache } from "./caches.js"
 
 /** Keeps pip's downloads between runs. */
 export const withPipCache = (container: Container): Container =>
