@@ -33,6 +33,24 @@ export function isolated(text: string): string {
   return rightToLeft.test(text) ? `\u2068${text}\u2069` : text
 }
 
+/** Quotes a word for a POSIX shell if it needs quotes. */
+export function shellQuoted(word: string): string {
+  return /^[\w./:@%+=,-]+$/.test(word) ? word : `'${word.replaceAll("'", `'\\''`)}'`
+}
+
+/**
+ * Quotes a word for a command that is shown to people. Control characters, direction marks and workflow commands are written as escapes, which the shells of
+ * terminals (Bash, Zsh) turn back: removing them, as {@link plain} does, would make it another word.
+ */
+export function printableWord(word: string): string {
+  const printable = word
+    .replace(/[\\']/g, "\\$&")
+    .replace(oldCommand, "#\\x23")
+    .replace(invisible, (character) => Buffer.from(character).toString("hex").replace(/../g, "\\x$&"))
+  const active = word.search(invisible) >= 0 || word.search(oldCommand) >= 0
+  return active ? `$'${printable}'` : shellQuoted(word)
+}
+
 /** Puts text on one line of at most `width` characters. */
 export function oneLine(text: string, width = 200): string {
   return clip(plain(text).replace(/\s+/g, " ").trim(), width)
