@@ -88,7 +88,8 @@ export function percent(value: number): string {
 
 export function duration(seconds: number): string {
   if (seconds < 0.1) return `${Math.round(seconds * 1000)} ms`
-  if (seconds < 60) return `${seconds.toFixed(1)} s`
+  // 59.97 is not 60.0.
+  if (seconds < 59.95) return `${seconds.toFixed(1)} s`
   const whole = Math.round(seconds)
   return `${Math.floor(whole / 60)} min ${String(whole % 60).padStart(2, "0")} s`
 }
@@ -110,8 +111,9 @@ export function columns(cells: string[][]): string {
     .join("\n")
 }
 
-/** Such as `0.4 %`, and never `0 %` for what is more. */
+/** Such as `0.4 %`, and never `0 %` for what is more, nor `100 %` for what is less. */
 export function rateText(value: number): string {
   const rounded = Math.round(value * 10) / 10
-  return value > 0 && rounded === 0 ? "< 0.1 %" : `${rounded} %`
+  if (value > 0 && rounded === 0) return "< 0.1 %"
+  return value < 100 && rounded === 100 ? "> 99.9 %" : `${rounded} %`
 }
