@@ -174,7 +174,7 @@ function stringOf(literal: string): string | undefined {
   if (/r/i.test(prefix)) return body
   if (body.includes("\\N")) return undefined
   return body.replaceAll(
-    /\\(?:x([0-9a-f]{2})|u([0-9a-f]{4})|U([0-9a-f]{8})|([0-7]{1,3})|([\s\S]))/gi,
+    /\\(?:x([0-9a-fA-F]{2})|u([0-9a-fA-F]{4})|U([0-9a-fA-F]{8})|([0-7]{1,3})|([\s\S]))/g,
     (
       whole,
       x: string | undefined,

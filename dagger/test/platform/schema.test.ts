@@ -33,7 +33,7 @@ describe("the schema of a service", () => {
     ["a set", '{"b1", "b2"}'],
     ["joined strings", '("b" "1", "b" + "2")'],
     ["a continued line", '"b1", \\\n    "b2"'],
-    ["escapes and raw strings", '("\\x62\\u0031", r"b2")'],
+    ["escapes and raw strings", '("\\x62\\U00000031", r"b2")'],
     ["several quotes", `("""b1""", '''b2''')`],
     ["names assigned before", "(FIRST, SECOND)"],
   ])("reads down_revision from %s", (_, down) => {
