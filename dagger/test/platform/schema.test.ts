@@ -74,6 +74,18 @@ describe("the schema of a service", () => {
     )
   })
 
+  it("never takes a migration for harmless that imports every name of another module", () => {
+    const harmless = migration("a1", "None")
+    const read = (text: string) => () => schemaOf({ "1.py": text })
+    expect(read(`from marks import *\n${harmless}`)).toThrow("1.py:1: breaking must be True or False")
+    expect(read(`${harmless}from marks import *\n`)).toThrow("revision must be a string, written out")
+  })
+
+  it("reads what is assigned behind an import of every name", () => {
+    const text = `from marks import *\n${migration("a1", "None", "breaking = False\n")}`
+    expect(schemaOf({ "1.py": text })).toEqual({ head: "a1", breaking: [] })
+  })
+
   it("is not taken in by names of something else", () => {
     const marks =
       "marks.breaking = True\nmarks['breaking'] = True\nfrom marks import breaking as other\nfor marks.breaking in [1]:\n    pass\n"
