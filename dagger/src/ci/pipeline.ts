@@ -13,14 +13,14 @@ import { readSecurity, securityFile } from "./security/configuration.js"
 import { gateNamed, groupOf, inGroups, withNeeds } from "./gates/selection.js"
 import { collect } from "./report/collect.js"
 import { composeReport } from "./report/compose.js"
+import { testAgain } from "./report/failures.js"
 import { readReport } from "./report/report.js"
 import type { Artifacts, GateResult, Run } from "./report/artifacts.js"
 import { reportFiles } from "./report/files.js"
-import type { TestCase } from "./report/junit.js"
 import { readSummary, toSummary, verdictsOf } from "./report/summary.js"
 import type { Gate } from "./runner/gate.js"
 import type { CompletedGate } from "./runner/run.js"
-import { allPassed, checkCommand, failureDetails, summarize } from "./runner/summary.js"
+import { allPassed, failureDetails, summarize } from "./runner/summary.js"
 import type { Verdict } from "./runner/verdict.js"
 import { Worktree } from "./worktree/worktree.js"
 
@@ -101,7 +101,7 @@ export class Pipeline {
       run,
     }
     let report = folderOf({
-      ...composeReport(run, rerunCommand),
+      ...composeReport(run, testAgain),
       ...passes,
       ...(part && { [partFile]: JSON.stringify(part) }),
     })
@@ -126,7 +126,7 @@ export class Pipeline {
     const read = await Promise.all(
       paths.map(async (path) => readPart(path, await parts.file(path).contents())),
     )
-    let report = folderOf(composeReport(joined(read), rerunCommand))
+    let report = folderOf(composeReport(joined(read), testAgain))
     for (const path of paths) {
       const folder = path.slice(0, -partFile.length)
       report = report.withDirectory(
@@ -270,7 +270,7 @@ export class Pipeline {
     policy: Pick<RunOptions, "failFast" | "parallel">,
   ): Promise<Verdict[]> {
     const { run } = await this.run(selection, policy, { all: false })
-    return verdictsOf(toSummary(readReport(run, rerunCommand)))
+    return verdictsOf(toSummary(readReport(run, testAgain)))
   }
 
   /**
@@ -351,18 +351,6 @@ function tableOf(verdicts: Verdict[], reason: string): string {
   if (!allPassed(verdicts)) throw new Error(`not every gate passed\n\n${summary}`)
   // Dagger prints no line break of its own behind it when the output is no terminal.
   return `${summary}\n`
-}
-
-/** The command that runs a gate again, or one of its tests. */
-function rerunCommand(gate: string, test?: TestCase): string {
-  if (!test || test.select.length === 0) return checkCommand(gate)
-  const select = test.select.map(quote).join(" ")
-  return `./daggerw call test --gate ${gate} --select ${quote(select)}`
-}
-
-/** Quotes a word for a shell if it needs quotes. */
-function quote(word: string): string {
-  return /^[\w./:@%+=,-]+$/.test(word) ? word : `'${word.replaceAll("'", `'\\''`)}'`
 }
 
 /** The gates of some groups, or all, with the gates that they need. */

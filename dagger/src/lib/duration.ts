@@ -2,10 +2,13 @@ import { z } from "zod"
 
 const units: Record<string, number> = { s: 1, m: 60, h: 3600 }
 
+/** Seconds. Kubernetes counts in 32 bits, and longer times from now are no dates. */
+const longest = 200_000 * 3600
+
 /**
  * Parses a duration such as `90s`, `5m` or `1h30m` into seconds.
  *
- * @throws Error for other text, and for a duration of 0
+ * @throws Error for other text, for a duration of 0, and for one above 200000h (22 years)
  */
 export function secondsOf(text: string): number {
   const parts = [...text.matchAll(/(\d+)([smh])/g)]
@@ -15,6 +18,7 @@ export function secondsOf(text: string): number {
       `"${text}" is not a duration; allowed: numbers with a unit (s, m, h), such as 90s, 5m or 1h30m`,
     )
   }
+  if (seconds > longest) throw new Error(`"${text}" is too long; allowed: up to ${longest / 3600}h`)
   return seconds
 }
 

@@ -20,7 +20,8 @@ const sample =
   /^([a-zA-Z_:][\w:]*)(?:\s*\{((?:[^"}]|"(?:[^"\\]|\\.)*")*)\}\s*|\s+)(\S+)(?:\s+[+-]?\d+(?:\.\d*)?(?:e[+-]?\d+)?)?(?:\s+#\s.*)?\s*$/i
 /** The form of names with other characters, such as `{"disk.used",host="a"} 1`. No metric of the services has one. */
 const quotedName = /^\{\s*"(?:[^"\\]|\\.)*"\s*[,}]/
-const pair = /\s*([a-zA-Z_]\w*)\s*=\s*"((?:[^"\\]|\\[\\"n])*)"\s*(?:,\s*|$)/y
+/** Quotes are around names of labels with other characters, as in OpenTelemetry's. */
+const pair = /\s*([a-zA-Z_]\w*|"(?:[^"\\]|\\.)*")\s*=\s*"((?:[^"\\]|\\[\\"n])*)"\s*(?:,\s*|$)/y
 
 /**
  * Reads a page of metrics.
@@ -50,7 +51,7 @@ function readSample(line: string): MetricSample {
     const found = pair.exec(inner)
     if (!found) throw new Error(`no labels, such as {route="/",status="200"}: ${clip(`{${inner}}`, shown)}`)
     const [, key = "", content = ""] = found
-    labels.set(key, content)
+    labels.set(key.replace(/^"|"$/g, ""), content)
   }
   const label = (wanted: string): string => {
     const found = labels.get(wanted)

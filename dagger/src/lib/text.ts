@@ -33,6 +33,24 @@ export function isolated(text: string): string {
   return rightToLeft.test(text) ? `\u2068${text}\u2069` : text
 }
 
+/** Quotes a word for a POSIX shell if it needs quotes. */
+export function shellQuoted(word: string): string {
+  return /^[\w./:@%+=,-]+$/.test(word) ? word : `'${word.replaceAll("'", `'\\''`)}'`
+}
+
+/**
+ * Quotes a word for a command that is shown to people. Control characters, direction marks and workflow commands are written as escapes, which the shells of
+ * terminals (Bash, Zsh) turn back: removing them, as {@link plain} does, would make it another word.
+ */
+export function printableWord(word: string): string {
+  const printable = word
+    .replace(/[\\']/g, "\\$&")
+    .replace(oldCommand, "#\\x23")
+    .replace(invisible, (character) => Buffer.from(character).toString("hex").replace(/../g, "\\x$&"))
+  const active = word.search(invisible) >= 0 || word.search(oldCommand) >= 0
+  return active ? `$'${printable}'` : shellQuoted(word)
+}
+
 /** Puts text on one line of at most `width` characters. */
 export function oneLine(text: string, width = 200): string {
   return clip(plain(text).replace(/\s+/g, " ").trim(), width)
@@ -70,7 +88,8 @@ export function percent(value: number): string {
 
 export function duration(seconds: number): string {
   if (seconds < 0.1) return `${Math.round(seconds * 1000)} ms`
-  if (seconds < 60) return `${seconds.toFixed(1)} s`
+  // 59.97 is not 60.0.
+  if (seconds < 59.95) return `${seconds.toFixed(1)} s`
   const whole = Math.round(seconds)
   return `${Math.floor(whole / 60)} min ${String(whole % 60).padStart(2, "0")} s`
 }
@@ -92,8 +111,9 @@ export function columns(cells: string[][]): string {
     .join("\n")
 }
 
-/** Such as `0.4 %`, and never `0 %` for what is more. */
+/** Such as `0.4 %`, and never `0 %` for what is more, nor `100 %` for what is less. */
 export function rateText(value: number): string {
   const rounded = Math.round(value * 10) / 10
-  return value > 0 && rounded === 0 ? "< 0.1 %" : `${rounded} %`
+  if (value > 0 && rounded === 0) return "< 0.1 %"
+  return value < 100 && rounded === 100 ? "> 99.9 %" : `${rounded} %`
 }

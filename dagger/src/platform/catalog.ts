@@ -1,5 +1,5 @@
 import { posix } from "node:path"
-import { Add, Copy, DockerfileParser, type Instruction, ModifiableInstruction } from "dockerfile-ast"
+import { Add, Copy, DockerfileParser, type Instruction, ModifiableInstruction, Onbuild } from "dockerfile-ast"
 import { z } from "zod"
 import { ConfigurationError, placeIn, readConfiguration, section } from "../lib/document.js"
 
@@ -262,6 +262,11 @@ export function copiedPaths(dockerfile: string, files: string[] = []): string[] 
 
 /** The paths of the build context that one instruction reads. */
 function sourcesOf(instruction: Instruction): string[] {
+  // It runs where a stage begins with this one, in this Dockerfile too.
+  if (instruction instanceof Onbuild) {
+    const trigger = instruction.getTriggerInstruction()
+    return trigger ? sourcesOf(trigger) : []
+  }
   const flags = instruction instanceof ModifiableInstruction ? instruction.getFlags() : []
   if (instruction instanceof Copy || instruction instanceof Add) {
     if (flags.some((flag) => flag.getName() === "from")) return []
@@ -282,17 +287,23 @@ function sourcesOf(instruction: Instruction): string[] {
         flag.getOptions().map((option) => [option.getName(), option.getValue() ?? ""]),
       )
       const { type = "bind", from, source = options.src ?? "." } = options
-      // Docker takes quotes out of flags.
-      return type === "bind" && from === undefined ? [source.replace(/["']/g, "")] : []
+      const reads = !otherMounts.includes(type.toLowerCase()) && from === undefined
+      return reads ? [unquoted(source)] : []
     })
 }
+
+/** Types of mounts that read nothing of the build context. A variable may stand for any type. */
+const otherMounts = ["cache", "tmpfs", "secret", "ssh"]
+
+/** Docker takes quotes out of words and flags, wherever they stand. */
+const unquoted = (word: string) => word.replace(/["']/g, "")
 
 /** Docker reads arguments as words where they are not valid JSON, as `[ab]*.txt`. */
 function pathsOf(text: string): string[] {
   try {
     return z.array(z.string()).parse(JSON.parse(text))
   } catch {
-    return text.split(/\s+/).map((word) => word.replace(/^(["'])(.*)\1$/, "$2"))
+    return text.split(/\s+/).map(unquoted)
   }
 }
 

@@ -10,6 +10,9 @@ export interface Assignment {
   line: number
 }
 
+/** Stands for the names that `from module import *` may bind. */
+export const everyName = "*"
+
 /** Source that is not Python. */
 export class PythonSyntaxError extends Error {
   override name = "PythonSyntaxError"
@@ -22,7 +25,7 @@ export class PythonSyntaxError extends Error {
  * Reads what a Python module assigns to its names: strings (joined ones too), numbers, True, False, None, tuples, lists and sets of them, and names assigned
  * before. An assignment within an `if`, `for` or `try` has no constant value, nor has a name that is bound in another way, such as by an import.
  *
- * @returns the last assignment of each name
+ * @returns the last assignment of each name, and of {@link everyName}
  * @throws PythonSyntaxError for an error outside functions and classes
  */
 export function readConstants(module: string): Map<string, Assignment> {
@@ -99,8 +102,11 @@ export function readConstants(module: string): Map<string, Assignment> {
     enter: (node) => {
       if (node.type.isError) throw new PythonSyntaxError(lineOf(node))
       if (node.name === "AssignStatement" || node.name === "UpdateStatement") readAssignment(node.node)
-      for (const name of boundBy(node.node))
-        assignments.set(source(name), { value: undefined, line: lineOf(name) })
+      for (const name of boundBy(node.node)) {
+        const unknown = { value: undefined, line: lineOf(name) }
+        if (name.name === everyName) for (const known of assignments.keys()) assignments.set(known, unknown)
+        assignments.set(source(name), unknown)
+      }
       // Functions and classes have names of their own.
       return !["FunctionDefinition", "ClassDefinition", "LambdaExpression"].includes(node.name)
     },
@@ -123,7 +129,8 @@ function boundBy(node: SyntaxNode): SyntaxNode[] {
   switch (node.name) {
     case "ImportStatement":
       return after("import").filter(
-        ({ name, nextSibling }) => name === "VariableName" && nextSibling?.name !== "as",
+        ({ name, nextSibling }) =>
+          name === everyName || (name === "VariableName" && nextSibling?.name !== "as"),
       )
     case "ForStatement":
       return parts
@@ -174,7 +181,7 @@ function stringOf(literal: string): string | undefined {
   if (/r/i.test(prefix)) return body
   if (body.includes("\\N")) return undefined
   return body.replaceAll(
-    /\\(?:x([0-9a-f]{2})|u([0-9a-f]{4})|U([0-9a-f]{8})|([0-7]{1,3})|([\s\S]))/gi,
+    /\\(?:x([0-9a-fA-F]{2})|u([0-9a-fA-F]{4})|U([0-9a-fA-F]{8})|([0-7]{1,3})|([\s\S]))/g,
     (
       whole,
       x: string | undefined,

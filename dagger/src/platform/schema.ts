@@ -1,5 +1,11 @@
 import type { Container } from "@dagger.io/dagger"
-import { type Assignment, type Constant, PythonSyntaxError, readConstants } from "./python-constants.js"
+import {
+  type Assignment,
+  type Constant,
+  everyName,
+  PythonSyntaxError,
+  readConstants,
+} from "./python-constants.js"
 
 /** The state that a service's migrations bring its database to. */
 export interface Schema {
@@ -70,7 +76,7 @@ function migrationOf(file: string, text: string): MigrationFile {
   const down = constants.get("down_revision") ?? { value: null, line: 1 }
   const parents = down.value === null ? [] : [down.value].flat()
   if (!parents.every(isRevision)) return refuse("down_revision", down, "None, a string or a tuple of strings")
-  const breaking = constants.get("breaking") ?? { value: false, line: 1 }
+  const breaking = constants.get("breaking") ?? constants.get(everyName) ?? { value: false, line: 1 }
   if (typeof breaking.value !== "boolean") return refuse("breaking", breaking, "True or False")
   return { file, revision: revision.value, parents, parentsLine: down.line, breaking: breaking.value }
 }

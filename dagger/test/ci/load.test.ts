@@ -23,6 +23,15 @@ describe("readLoadResult", () => {
     expect(() => readLoadResult(text, "[]")).toThrow()
     expect(() => readLoadResult(report(), text)).toThrow()
   })
+
+  it.each([
+    ["times that are none", endpoint({ soon: 10 })],
+    ["fewer requests than none", { ...endpoint({ 10: 1 }), num_requests: -5 }],
+    ["fewer failures than none", endpoint({ 10: 1 }, -1)],
+    ["a part of an answer", endpoint({ 10: 0.5 })],
+  ])("rejects %s, which would be within every limit", (_, found) => {
+    expect(() => readLoadResult(report(found), "[]")).toThrow()
+  })
 })
 
 describe("violations", () => {

@@ -98,6 +98,17 @@ describe("changedPaths", () => {
     expect(changes()).toEqual(expected)
   })
 
+  it("looks at files itself, whatever a monitor of the file system says", () => {
+    const monitor = join(folder, ".git/monitor")
+    writeFileSync(monitor, "#!/bin/sh\nprintf 'token\\0'\n", { mode: 0o755 })
+    git("config", "core.fsmonitor", monitor)
+    git("config", "core.fsmonitorHookVersion", "2")
+    git("status")
+    write("services/api/app.py", "new")
+    expect(changes()).toEqual(["services/api/app.py"])
+    expect(revision()).toMatch(/-dirty$/)
+  })
+
   it("has a submodule that is added, and one that moves to another commit", () => {
     const other = join(folder, "../", `${folder.split("/").at(-1) ?? ""}-other`)
     mkdirSync(other)

@@ -6,6 +6,7 @@ describe("secondsOf", () => {
     ["60s", 60],
     ["5m", 300],
     ["1h30m", 5400],
+    ["200000h", 720_000_000],
   ])("%s is %i", (text, seconds) => {
     expect(secondsOf(text)).toBe(seconds)
   })
@@ -16,4 +17,8 @@ describe("secondsOf", () => {
       expect(() => secondsOf(text)).toThrow(`"${text}" is not a duration; allowed: numbers with a unit`)
     },
   )
+
+  it.each(["200001h", "99999999999999999999h"])("refuses %j, which ends beyond what clocks count", (text) => {
+    expect(() => secondsOf(text)).toThrow(`"${text}" is too long; allowed: up to 200000h`)
+  })
 })

@@ -1,7 +1,17 @@
 import { describe, expect, it } from "vitest"
 import { timeOf } from "./time-of.js"
 import { fileName, inRepository, link } from "../../src/ci/report/paths.js"
-import { clip, columns, duration, isolated, oneLine, percent, plain, tail } from "../../src/lib/text.js"
+import {
+  clip,
+  columns,
+  duration,
+  isolated,
+  oneLine,
+  percent,
+  plain,
+  rateText,
+  tail,
+} from "../../src/lib/text.js"
 
 describe("tail", () => {
   it("is the end, and says how much stands above", () => {
@@ -93,8 +103,21 @@ describe("numbers", () => {
   })
 
   it.each([
+    [0, "0 %"],
+    [0.04, "< 0.1 %"],
+    [0.44, "0.4 %"],
+    [99.94, "99.9 %"],
+    [99.96, "> 99.9 %"],
+    [100, "100 %"],
+  ])("writes a rate of %f as %s", (rate, text) => {
+    expect(rateText(rate)).toBe(text)
+  })
+
+  it.each([
     [0.002, "2 ms"],
     [12.34, "12.3 s"],
+    [59.94, "59.9 s"],
+    [59.97, "1 min 00 s"],
     [125, "2 min 05 s"],
   ])("reads %f seconds as %s", (seconds, text) => {
     expect(duration(seconds)).toBe(text)

@@ -136,6 +136,12 @@ RUN echo COPY nothing/here /tmp
   it.each([
     ["a whole folder", "COPY servicekit /app/servicekit", ["servicekit"]],
     ["a bind mount", "RUN --mount=type=bind,source=kit/r.txt,target=/r.txt pip install -r /r.txt", ["kit"]],
+    ["a bind mount in capitals", "RUN --mount=type=BIND,source=kit,target=/kit make", ["kit"]],
+    ["a mount whose type is a variable", "RUN --mount=type=${TYPE},source=kit,target=/kit make", ["kit"]],
+    ["no cache", "RUN --mount=type=cache,source=kit,target=/kit make", []],
+    ["what later stages copy", "ONBUILD COPY kit /kit", ["kit"]],
+    ["what later stages mount", "ONBUILD RUN --mount=type=bind,source=kit,target=/kit make", ["kit"]],
+    ["quotes within a word", `COPY kit"/src" 'servicekit'/x /x/`, ["kit", "servicekit"]],
     ["a bind mount, with src", "RUN --mount=type=bind,src=kit,dst=/kit make", ["kit"]],
     ["a bind mount in quotes", 'RUN --mount=type=bind,source="kit/r.txt",target=/r.txt make', ["kit"]],
     ["a bind mount of all, which is the default", "RUN --mount=target=/src make", ["**"]],

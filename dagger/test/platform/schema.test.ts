@@ -33,7 +33,7 @@ describe("the schema of a service", () => {
     ["a set", '{"b1", "b2"}'],
     ["joined strings", '("b" "1", "b" + "2")'],
     ["a continued line", '"b1", \\\n    "b2"'],
-    ["escapes and raw strings", '("\\x62\\u0031", r"b2")'],
+    ["escapes and raw strings", '("\\x62\\U00000031", r"b2")'],
     ["several quotes", `("""b1""", '''b2''')`],
     ["names assigned before", "(FIRST, SECOND)"],
   ])("reads down_revision from %s", (_, down) => {
@@ -72,6 +72,18 @@ describe("the schema of a service", () => {
     expect(() => schemaOf({ "1.py": migration("a1", "None", `${mark}\n`) })).toThrow(
       /^1\.py:\d+: breaking must be True or False, written out \(found an expression\)$/,
     )
+  })
+
+  it("never takes a migration for harmless that imports every name of another module", () => {
+    const harmless = migration("a1", "None")
+    const read = (text: string) => () => schemaOf({ "1.py": text })
+    expect(read(`from marks import *\n${harmless}`)).toThrow("1.py:1: breaking must be True or False")
+    expect(read(`${harmless}from marks import *\n`)).toThrow("revision must be a string, written out")
+  })
+
+  it("reads what is assigned behind an import of every name", () => {
+    const text = `from marks import *\n${migration("a1", "None", "breaking = False\n")}`
+    expect(schemaOf({ "1.py": text })).toEqual({ head: "a1", breaking: [] })
   })
 
   it("is not taken in by names of something else", () => {

@@ -14,9 +14,9 @@ export interface LoadProfile {
 
 // Locust's statistics of one endpoint; response_times counts requests by milliseconds.
 const endpointSchema = z.object({
-  num_requests: z.number(),
-  num_failures: z.number(),
-  response_times: z.record(z.string(), z.number()),
+  num_requests: z.int().min(0),
+  num_failures: z.int().min(0),
+  response_times: z.record(z.string().regex(/^\d+(\.\d+)?$/, "milliseconds"), z.int().min(0)),
 })
 const exceptionsSchema = z.array(z.object({ count: z.int().positive(), message: z.string() }))
 

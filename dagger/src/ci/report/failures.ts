@@ -1,7 +1,7 @@
 import { checkCommand } from "../runner/summary.js"
 import type { Severity } from "./severity.js"
 import { inWords, type Counts, type TestCase } from "./junit.js"
-import { clip, count, isolated, oneLine, plain } from "../../lib/text.js"
+import { clip, count, isolated, oneLine, plain, printableWord, shellQuoted } from "../../lib/text.js"
 
 /** A failed test, gate or scan that a person has to look at. */
 export interface Finding {
@@ -19,6 +19,14 @@ export type Again = (gate: string, test?: TestCase) => string
 
 /** Runs the whole gate again, as a check. */
 export const checkAgain: Again = (gate) => checkCommand(gate)
+
+/** Runs one test again, as far as its tool can select it, or else the whole gate. */
+export const testAgain: Again = (gate, test) => {
+  if (!test || test.select.length === 0) return checkCommand(gate)
+  // A shell in the gate's container reads the words of the selection, after the shell of the terminal.
+  const select = test.select.map(shellQuoted).join(" ")
+  return `./daggerw call test --gate ${gate} --select ${printableWord(select)}`
+}
 
 /** The failing tests of a gate. */
 export function findings(gate: string, cases: TestCase[], runAgain = checkAgain): Finding[] {
@@ -92,7 +100,10 @@ function heading(test: TestCase): string {
   const place = [test.file ?? test.suite, test.line]
     .filter((part) => part !== undefined && part !== "")
     .join(":")
-  return clip(`✗ ${place === "" ? "" : `${isolated(place)}  `}${isolated(oneLine(test.name))}`, shown.width)
+  return clip(
+    `✗ ${place === "" ? "" : `${isolated(oneLine(place))}  `}${isolated(oneLine(test.name))}`,
+    shown.width,
+  )
 }
 
 /**

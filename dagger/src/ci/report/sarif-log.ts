@@ -1,3 +1,4 @@
+import { posix } from "node:path"
 import { z } from "zod"
 import { inRepository, isLine } from "./paths.js"
 import { type Severity, severities } from "./severity.js"
@@ -299,11 +300,15 @@ export function fileOf(
   run: SarifRun,
   folder?: string,
 ): string | undefined {
-  const known = place?.uri === undefined ? run.artifacts?.[place?.index ?? -1]?.location : place
-  if (known?.uri === undefined || known.uri === "" || elsewhere.test(known.uri)) return undefined
-  const whole = decoded(based(known.uri, known.uriBaseId, run))
+  const named = place?.uri === undefined ? run.artifacts?.[place?.index ?? -1]?.location : place
+  if (named?.uri === undefined || named.uri === "" || elsewhere.test(named.uri)) return undefined
+  const whole = decoded(based(named.uri, named.uriBaseId, run))
   const path = whole.replace(/^file:(\/\/[^/]*)?/i, "")
-  return inRepository(path, folder) ?? (path.replace(/^\/+/, "") || undefined)
+  const known = inRepository(path, folder)
+  if (known !== undefined) return known
+  const bare = posix.normalize(path.replace(/^\/+/, ""))
+  // A folder, or outside of the repository.
+  return /^\.{1,2}(\/|$)/.test(bare) ? undefined : bare
 }
 
 /** Resolves a URI against its base, which may have a base itself. */

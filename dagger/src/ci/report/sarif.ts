@@ -371,7 +371,10 @@ const isTime = (time: unknown): boolean => z.iso.datetime({ offset: true }).safe
 
 /** GitHub refuses a log with another address. */
 const isUri = (text: unknown): text is string =>
-  typeof text === "string" && /^[a-z][a-z0-9+.-]*:[^\s]*$/i.test(text)
+  typeof text === "string" &&
+  /^[a-z][a-z0-9+.-]*:([\w.~!$&'()*+,;=:@/?-]|%[0-9a-f]{2})*(#([\w.~!$&'()*+,;=:@/?-]|%[0-9a-f]{2})*)?$/i.test(
+    text,
+  )
 
 const uris = (values: Record<string, unknown>) =>
   Object.fromEntries(Object.entries(values).filter(([, value]) => isUri(value)))
@@ -382,6 +385,7 @@ function writeInvocation(part: ToolRun, kept: number, rules: Detail, limits: Lim
       `${count(part.dropped, "result")} of ${part.ranked.length} left out, the least severe, to stay within GitHub's limits.`,
     kept > limits.shownResults &&
       `GitHub shows the ${limits.shownResults} most severe of these ${kept} results.`,
+    rules === "used" && "Rules without results, and long texts of rules, are left out.",
     rules === "short" && "What rules say of themselves is left out.",
     rules === "none" && "Rules are left out.",
     ...sentences(part.changes),
@@ -419,6 +423,8 @@ function writeResult({ result, rule }: Ranked, part: ToolRun, limits: Limits): s
   }
   if (locations.length > limits.locations) note(changes, `lost locations above ${limits.locations}`)
   const text = messageOf(result, rule) || id || part.tool
+  if (text.length > longestText)
+    note(changes, `had a text of more than ${longestText.toLocaleString("en-US")} characters, which is cut`)
   const core = {
     ...(id !== "" && { ruleId: prefix + id }),
     ...(level && { level }),

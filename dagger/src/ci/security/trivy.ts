@@ -184,7 +184,9 @@ function foundIn(result: Result): ScannerFinding[] {
   ]
 }
 
-/** An unknown severity becomes a note. */
+/** What has no severity yet is UNKNOWN and becomes a note. A word that says nothing here must not make a finding harmless. */
 function severityOf(name: string): Severity {
-  return severities.find((severity) => severity === name.toLowerCase()) ?? "note"
+  const word = name.trim().toLowerCase()
+  if (word === "unknown") return "note"
+  return severities.find((severity) => severity === word) ?? "high"
 }

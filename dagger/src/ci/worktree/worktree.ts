@@ -126,8 +126,12 @@ export const trackedButIgnored = `
 git init --quiet
 git ls-files -z --cached --ignored --exclude-standard --exclude=node_modules/`
 
-/** Has git look at every file. A user can tell it not to, by bits of the index; a sparse checkout lacks files by such bits, so there they stay. */
+/**
+ * Has git look at every file. A user can tell it not to, by bits of the index and by a program that names what changed; a sparse checkout lacks files by such bits,
+ * so there they stay.
+ */
 const everyFile = `
+export GIT_CONFIG_COUNT=1 GIT_CONFIG_KEY_0=core.fsmonitor GIT_CONFIG_VALUE_0=false
 flagged() { git ls-files -z -v | tr '\\n\\0' '\\0\\n' | LC_ALL=C sed -n "s/^$1 //p" | tr '\\n\\0' '\\0\\n'; }
 flagged '[a-z]' | git update-index -z --no-assume-unchanged --stdin
 if [ "$(git config --type=bool --default=false core.sparseCheckout)" = false ]; then

@@ -50,6 +50,11 @@ describe("readExposition", () => {
     )
   })
 
+  it("reads labels whose names stand in quotes", () => {
+    const page = `python_info{"service.name"="a \\"b\\"",version="3"} 1\n${requests("4").replace("route", '"route"')}\n`
+    expect(readExposition(page)).toMatchObject({ requests: 4 })
+  })
+
   it.each(["", "\n\n", "# only a comment\n", "# EOF", "up 1\n"])("%j has no requests", (page) => {
     expect(readExposition(page)).toEqual({ requests: 0, errors: 0, buckets: [] })
   })

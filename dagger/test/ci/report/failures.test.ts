@@ -1,5 +1,6 @@
+import { execFileSync } from "node:child_process"
 import { describe, expect, it } from "vitest"
-import { type Again, assertion, failingPart, findings } from "../../../src/ci/report/failures.js"
+import { type Again, assertion, failingPart, findings, testAgain } from "../../../src/ci/report/failures.js"
 import { parseJunit } from "../../../src/ci/report/junit.js"
 import { hostile, manyTests, sample } from "./fixtures.js"
 
@@ -127,5 +128,33 @@ describe("findings", () => {
       message: "RangeError: no such position: 0",
       again: "./daggerw check web:test",
     })
+  })
+})
+
+describe("what is printed of a test with a hostile name", () => {
+  const failed = (attributes: string) =>
+    parseJunit(`<testsuite><testcase ${attributes}><failure message="m">m</failure></testcase></testsuite>`)
+  // What Bash makes of the command, and then the shell in the gate's container.
+  const words = (command: string) => {
+    const [, select = ""] = / --select (.*)$/s.exec(command) ?? []
+    const outer = execFileSync("bash", ["-c", `printf %s ${select}`], { encoding: "utf8" })
+    const inner = execFileSync("sh", ["-c", `printf '%s\\0' ${outer}`], { encoding: "utf8" })
+    return inner.split("\0").slice(0, -1)
+  }
+
+  it.each([
+    ["a line break in the file", 'classname="x&#10;::error::p.test.ts" name="n"'],
+    ["a line break in the name", 'classname="tests.test_a" name="n[&#10;::error::p]"'],
+    ["a carriage return", 'classname="x.test.ts" name="n&#13;::error::p"'],
+    ["a command in the old form", 'classname="tests.test_a" name="n[##[error]p]"'],
+    ["a mark of direction in the name", 'classname="x.test.ts" name="n&#x202e;live"'],
+    ["a mark of direction in the file", 'classname="x&#x202e;st.test.ts" name="n"'],
+    ["quotes and backslashes beside it", `classname="x.test.ts" name="it's \\ &quot;&#9;$(id) &#x2066;"`],
+  ])("obeys nothing, and still runs the test: %s", (_, attributes) => {
+    const report = failed(attributes)
+    const text = failingPart("web:test", report, testAgain)
+    expect(text.replaceAll("\n", "")).not.toMatch(/[\p{Cc}\u202a-\u202e\u2066-\u2069]|##\[/u)
+    expect(text).not.toMatch(/^\s*::/m)
+    expect(words(testAgain("web:test", report.cases[0]))).toEqual(report.cases[0]?.select)
   })
 })

@@ -411,6 +411,54 @@ describe("every upload is one that GitHub takes", () => {
     ])
   })
 
+  it.each([
+    "https://x/{id}",
+    "https://x/a|b",
+    "https://x/<a>",
+    "https://x/%zz",
+    "https://x/ä",
+    "https://x/#a#b",
+  ])("leaves out %s, which is no URI", (helpUri) => {
+    const run = { tool: { driver: { name: "T", rules: [{ id: "r", helpUri }] } } }
+    const { files, scans } = mergeSarif([{ gate: "a:scan", text: log({ ...run, results: [] }) }])
+    expect(files[0]).not.toContain('"helpUri":')
+    expect(scans[0]?.changes).toHaveLength(1)
+  })
+
+  it("keeps every part of a URI", () => {
+    const helpUri = "https://me@x:8080/a~b/(c)?d=%C3%A4&e=f#g-h"
+    const run = { tool: { driver: { name: "T", rules: [{ id: "r", helpUri }] } } }
+    expect(mergeSarif([{ gate: "a:scan", text: log({ ...run, results: [] }) }]).files[0]).toContain(helpUri)
+  })
+
+  it.each(["../../etc/passwd", "a/../../b.py", "%2e%2e/b.py", "./", ".", "../node_modules/a/b.js"])(
+    "puts a result at %s, which is no file of the repository, on one that is",
+    (uri) => {
+      const { files, scans } = merge([result("r", at(uri))])
+      expect(files[0]).toContain('"uri":"dagger.json"')
+      expect(scans[0]?.alerts[0]?.file).toBeUndefined()
+      expect(scans[0]?.changes).toEqual(["1 result had no file and is put on dagger.json."])
+    },
+  )
+
+  it("says that a text is cut", () => {
+    const { files, scans } = merge([result("r", { ...at("a.py"), message: { text: "x".repeat(30_000) } })])
+    expect(files[0]?.length).toBeLessThan(25_000)
+    expect(scans[0]?.changes).toEqual(["1 result had a text of more than 20,000 characters, which is cut."])
+  })
+
+  it("says that rules without results are left out", () => {
+    const rules = Array.from({ length: 8 }, (_, at) => ({
+      id: `r${at}`,
+      help: { text: "h", markdown: "x".repeat(2_000_000) },
+    }))
+    const run = { tool: { driver: { name: "T", rules } } }
+    const { files } = mergeSarif([
+      { gate: "a:scan", text: log({ ...run, results: [result("r1", at("a.py"))] }) },
+    ])
+    expect(files[0]).toContain("Rules without results, and long texts of rules, are left out.")
+  })
+
   it("names no related place and no suppression twice", () => {
     const [place] = at("b.py").locations
     const accepted = { kind: "external", status: "accepted" }

@@ -83,6 +83,17 @@ describe("examine", () => {
   const idle = ignore("CVE-2026-77777", "not reachable from outside")
   const { found, ignored, used } = examine(results, [wanted, idle], [])
 
+  it.each([
+    [" CRITICAL\n", "critical"],
+    ["IMPORTANT", "high"],
+    ["9.8", "high"],
+  ])("takes no severity for harmless that it does not know: %j", (Severity, severity) => {
+    const results = readTrivy(
+      JSON.stringify({ Results: [{ Target: "a", Vulnerabilities: [{ ...ms, Severity }] }] }),
+    )
+    expect(examine(results, [], []).found).toEqual([expect.objectContaining({ severity })])
+  })
+
   it("reads vulnerabilities with the fixed version, and an unknown severity as a note", () => {
     expect(found.slice(0, 2)).toEqual([
       {
