@@ -5,8 +5,9 @@
 //                                     [--python recipes=PATH] [--python f1=PATH]
 //
 // --database, --case: which ones, again for more; all without them · --rows: in one table of each database · --rate: requests a second; a machine that does
-// not bear it gets 60 % of what it bears, and the rate is printed · --seconds: of load before a change · --reader: seconds for which a reading transaction stays in the way
-// after a change has connected; 0 for none · --python: an interpreter with a service's packages; without it they are installed, which takes minutes.
+// not bear it gets 60 % of what it bears, and the rate is printed · --seconds: of load before a change · --reader: seconds for which a reading transaction
+// stays in the way after a change has connected; 0 for none · --python: an interpreter with a service's packages; without it they are installed, which takes
+// minutes.
 //
 // Each change has a fresh copy of the data and a fresh process of the service, without Redis, so that each read reaches PostgreSQL. Requests are due at a
 // constant rate, and the time of an answer counts from when its request was due. `before` is the load alone, `during` lasts from the start of the command
