@@ -156,7 +156,7 @@ export function addressAt(address: string, { host, port }: { host: string; port:
     !serverParameters.some((name) => url.searchParams.has(name))
   if (!isSingle)
     throw new Error(
-      "the secret DATABASE_URL names no single server, so the restored one cannot be put in its place; allowed: postgresql://USER:PASSWORD@HOST:PORT/DATABASE",
+      "the secret DATABASE_URL names no single server, so the restored one cannot be put in its place; allowed: postgresql://…@HOST:PORT/DATABASE",
     )
   if (url.hostname.toLowerCase() === host.toLowerCase())
     throw new Error(`the restored instance has the address of the database itself, ${host}`)
