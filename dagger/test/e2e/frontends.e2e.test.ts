@@ -16,7 +16,7 @@ import { registryPort } from "../../src/platform/cluster/throw-away-registry.js"
 import { readPlatform } from "../../src/platform/platform.js"
 import { RehearsalEnvironment } from "../../src/rehearsal/environment.js"
 import { store } from "../frontends/platform.js"
-import { EdgeServer, KeyValueServer } from "../frontends/servers.js"
+import { anyKey, EdgeServer, KeyValueServer } from "../frontends/servers.js"
 import { copyOfTheRepository, daggerw, repository } from "./daggerw.js"
 import { s3, storePort } from "./s3.js"
 import { machine, Tunnels } from "./tunnels.js"
@@ -414,10 +414,9 @@ describe("the audits of an environment", { timeout: 20 * 60_000 }, () => {
     return { folder, stdout }
   }
   const inBucket = async (key: string) =>
-    fetch(`${s3Address}/${bucket}/staging/web/audits/${key}`).then(async (answer) => ({
-      status: answer.status,
-      body: Buffer.from(await answer.arrayBuffer()),
-    }))
+    fetch(`${s3Address}/${bucket}/staging/web/audits/${key}`, { headers: { authorization: anyKey } }).then(
+      async (answer) => ({ status: answer.status, body: Buffer.from(await answer.arrayBuffer()) }),
+    )
 
   it("are a page with the pictures, as the bucket has them, and a summary", async () => {
     const { folder, stdout } = await exported()
@@ -432,7 +431,9 @@ describe("the audits of an environment", { timeout: 20 * 60_000 }, () => {
     expect(summary).toMatch(/^\| \/, mobile \| \d+/m)
     for (const name of files) {
       const kept = await readFile(join(folder, "web", name))
-      expect(kept.equals((await inBucket(`${release}/${name}`)).body), name).toBe(true)
+      const { status, body } = await inBucket(`${release}/${name}`)
+      expect(status, `${name}: ${body.toString()}`).toBe(200)
+      expect(kept.equals(body), name).toBe(true)
       expect(page).toContain(`"web/${name}"`)
     }
     expect((await readFile(join(folder, "web/1-mobile.png"))).subarray(1, 4).toString()).toBe("PNG")

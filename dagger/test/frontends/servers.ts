@@ -21,6 +21,10 @@ export const withoutMoto =
     ? undefined
     : "moto_server is not on the PATH: pip install --require-hashes -r dagger/config/moto/requirements.txt"
 
+/** A header that opens private objects in moto: it takes any signature, and refuses who has none. */
+export const anyKey =
+  "AWS4-HMAC-SHA256 Credential=a/20260101/us-east-1/s3/aws4_request, SignedHeaders=host, Signature=b"
+
 /** A process of moto on a port of this machine. */
 export class Moto {
   private constructor(
@@ -245,11 +249,11 @@ export class EdgeServer {
       outgoing.writeHead(routed.statusCode, Object.fromEntries(own)).end(routed.body)
       return
     }
-    // moto takes any signature, and refuses who has none.
-    const authorization =
-      "AWS4-HMAC-SHA256 Credential=a/20260101/us-east-1/s3/aws4_request, SignedHeaders=host, Signature=b"
     const stored = await new Promise<IncomingMessage>((resolve, reject) => {
-      get(`${this.bucket}${routed.uri ?? ""}`, { headers: { authorization } }, resolve).on("error", reject)
+      get(`${this.bucket}${routed.uri ?? ""}`, { headers: { authorization: anyKey } }, resolve).on(
+        "error",
+        reject,
+      )
     })
     const response: EdgeValues & { statusCode: number } = {
       statusCode: stored.statusCode ?? 502,
