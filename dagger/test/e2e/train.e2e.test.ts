@@ -258,7 +258,7 @@ describe("the model of a service", { timeout: 40 * 60_000 }, () => {
     const moved: Record<string, number> = {}
     const { requests, unsent } = await underLoad(
       {
-        id: "train-test",
+        id: `train-${Date.now()}`,
         cluster: rehearsal.cluster.service,
         host: hostname,
         paths: [...(addresses["f1-backend"] ?? []), predictionPath],
