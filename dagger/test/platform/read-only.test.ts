@@ -24,7 +24,9 @@ const unshare = (command: string[]) => [
   ...["unshare", "--mount", "sh", "-c", 'mount -t tmpfs tmpfs /tmp && exec "$@"', "mounts"],
   ...command,
 ]
-const spawn = ([program = "", ...words]: string[]) => spawnSync(program, words, { encoding: "utf8" })
+// Not from the checkout: that may be below /tmp, which is another one then.
+const spawn = ([program = "", ...words]: string[]) =>
+  spawnSync(program, words, { encoding: "utf8", cwd: "/" })
 const able = process.getuid?.() === 0 && spawn(unshare(["true"])).status === 0
 
 describe.skipIf(!able).each(kinds)(
