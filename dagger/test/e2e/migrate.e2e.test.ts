@@ -18,6 +18,7 @@ import { images } from "../../src/platform/base-images.js"
 import { registryPort } from "../../src/platform/cluster/throw-away-registry.js"
 import { labelled, type Schema } from "../../src/platform/schema.js"
 import { RehearsalEnvironment } from "../../src/rehearsal/environment.js"
+import { anyKey } from "../frontends/servers.js"
 import { copyOfTheRepository, daggerw, repository } from "./daggerw.js"
 import { newestMigration } from "./newest-migration.js"
 import { s3, storePort } from "./s3.js"
@@ -279,10 +280,7 @@ describe("the database of a service", { timeout: 20 * 60_000 }, () => {
     const keys = [...list.matchAll(/<Key>([^<]+)<\/Key>/g)].map(([, key = ""]) => key)
     const data = keys.find((key) => key.includes(id) && key.endsWith(".dat.gz")) ?? "?"
     const object = `${storeAddress}/${bucket}/${data}`
-    // moto takes any signature, and refuses who has none.
-    const authorization =
-      "AWS4-HMAC-SHA256 Credential=a/20260101/us-east-1/s3/aws4_request, SignedHeaders=host, Signature=b"
-    const asked = (more: RequestInit = {}) => fetch(object, { headers: { authorization }, ...more })
+    const asked = (more: RequestInit = {}) => fetch(object, { headers: { authorization: anyKey }, ...more })
     const put = async (body: Uint8Array<ArrayBuffer>) => (await asked({ method: "PUT", body })).status
     const stored = await asked()
     expect(stored.status).toBe(200)
